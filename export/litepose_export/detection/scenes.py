@@ -1,0 +1,232 @@
+"""Random training scenes for the detector: single photographs, mosaics, and nobody at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.measure.coco import CocoDataset
+from litepose_export.detection.assign import Truth
+from litepose_export.training.augment import disturb_colours, lose_detail
+
+GREY = (114, 114, 114)
+SURE, UNSURE, SEPARATE_IOU = 0.5, 0.3, 0.3
+TEACHER_WEIGHT = 0.5
+MIN_SIDE_PX = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Boxes of one photograph.
+
+    Attributes:
+        boxes: `(G, 4)` float32, people to find.
+        weights: `(G,)` float32, 1 labelled by people, 0.5 by the teacher.
+        ignored: `(I, 4)` float32, places where the teacher is unsure.
+    """
+
+    boxes: Float32
+    weights: Float32
+    ignored: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class SceneBatch:
+    """One optimiser step's scenes: `(N, H, W, 3)` uint8 RGB and what is in them."""
+
+    images: torch.Tensor
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class SceneOptions:
+    """How scenes are made.
+
+    Attributes:
+        empty: Probability of a scene without people.
+        mosaic: Probability that a scene with people is four photographs.
+        zoom: Range of the zoom around a photograph that just fits.
+        blur: Probability of losing detail.
+    """
+
+    empty: float = 0.14
+    mosaic: float = 0.5
+    zoom: tuple[float, float] = (0.6, 1.7)
+    blur: float = 0.1
+
+
+def label(dataset: CocoDataset, taught: Sequence[Float32]) -> list[Labels]:
+    """Merge people's labels with a teacher's `(P, 5)` boxes, photograph by photograph."""
+    merged = []
+    for image, boxes in zip(dataset, taught, strict=True):
+        own = image.boxes_xyxy
+        iou = geometry.box_iou(boxes[:, :4], own)
+        apart = iou.max(axis=1, initial=0) < SEPARATE_IOU
+        extra = boxes[apart & (boxes[:, 4] >= SURE), :4]
+        unsure = boxes[apart & (boxes[:, 4] >= UNSURE) & (boxes[:, 4] < SURE), :4]
+        weights = np.r_[np.ones(len(own)), np.full(len(extra), TEACHER_WEIGHT)]
+        merged.append(Labels(np.concatenate([own, extra]), weights.astype(np.float32), unsure))
+    return merged
+
+
+class SceneSampler:
+    """Draws random scenes; one random stream, repeatable from its seed."""
+
+    def __init__(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        labels: Sequence[Labels],
+        options: SceneOptions,
+        seed: int,
+    ) -> None:
+        self._images, self._labels, self._options = images, labels, options
+        self._rng = np.random.default_rng(seed)
+
+    def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> SceneBatch:
+        """A batch of scenes (`shares` is for samplers with several sources)."""
+        del shares
+        images = np.empty((count, input_size.height, input_size.width, 3), np.uint8)
+        labels = []
+        for i in range(count):
+            scene, found = self._scene(input_size)
+            if self._rng.random() < self._options.blur:
+                scene = lose_detail(self._rng, scene)
+            cv2.cvtColor(disturb_colours(self._rng, scene), cv2.COLOR_BGR2RGB, dst=images[i])
+            labels.append(found)
+        return SceneBatch(torch.from_numpy(images), _pad(labels))
+
+    def _scene(self, size: Size) -> tuple[NDArray[np.uint8], Labels]:
+        rng, options = self._rng, self._options
+        if rng.random() < options.empty:
+            return self._empty_scene(size), _nobody()
+        canvas = np.full((size.height, size.width, 3), GREY, np.uint8)
+        if rng.random() >= options.mosaic:
+            return canvas, self._place(canvas, (0, 0, size.width, size.height))
+        x = int(size.width * rng.uniform(0.3, 0.7))
+        y = int(size.height * rng.uniform(0.3, 0.7))
+        quarters = (
+            (0, 0, x, y),
+            (x, 0, size.width, y),
+            (0, y, x, size.height),
+            (x, y, size.width, size.height),
+        )
+        parts = [self._place(canvas, quarter) for quarter in quarters]
+        return canvas, Labels(
+            np.concatenate([p.boxes for p in parts]),
+            np.concatenate([p.weights for p in parts]),
+            np.concatenate([p.ignored for p in parts]),
+        )
+
+    def _place(self, canvas: NDArray[np.uint8], area: tuple[int, int, int, int]) -> Labels:
+        """Draw one random photograph into a part of the canvas; return what is visible of it."""
+        rng = self._rng
+        number = int(rng.integers(len(self._images)))
+        image, labels = self._images[number], self._labels[number]
+        x1, y1, x2, y2 = area
+        part = Size(x2 - x1, y2 - y1)
+        fit = geometry.letterbox_affine(Size.of(image), part)
+        zoom = np.exp(rng.uniform(*np.log(self._options.zoom)))
+        stretch = np.exp(rng.uniform(-0.12, 0.12))
+        mirror = -1.0 if rng.random() < 0.5 else 1.0
+        extent = np.array([part.width, part.height], np.float64)
+        # Zooming in may look anywhere in the photograph; zooming out keeps most of it in view.
+        slack = np.abs(np.array([image.shape[1], image.shape[0]]) * fit[0, 0] * zoom - extent)
+        linear = np.diag([mirror * zoom * stretch, zoom / stretch])
+        centre = (extent - 1) / 2
+        shift = rng.uniform(-0.5, 0.5, 2) * slack
+        to_part = geometry.compose(
+            np.column_stack([linear, centre - linear @ centre + shift]), fit
+        )
+        cv2.warpAffine(
+            image,
+            to_part,
+            (part.width, part.height),
+            dst=canvas[y1:y2, x1:x2],
+            flags=cv2.INTER_AREA if zoom * fit[0, 0] < 0.5 else cv2.INTER_LINEAR,
+            borderValue=GREY,
+        )
+        return _visible(labels, to_part, part, np.array([x1, y1, x1, y1], np.float32))
+
+    def _empty_scene(self, size: Size) -> NDArray[np.uint8]:
+        rng = self._rng
+        if rng.random() < 0.15:
+            return _synthetic(rng, size)
+        for _ in range(30):
+            number = int(rng.integers(len(self._images)))
+            image, labels = self._images[number], self._labels[number]
+            height, width = image.shape[:2]
+            w, h = width * rng.uniform(0.25, 0.9), height * rng.uniform(0.25, 0.9)
+            x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+            tile = np.array([[x, y, x + w, y + h]], np.float32)
+            people = np.concatenate([labels.boxes, labels.ignored])
+            low, high = np.maximum(people[:, :2], tile[:, :2]), np.minimum(people[:, 2:], tile[:, 2:])
+            if (high > low).all(axis=1).any():
+                continue
+            linear = np.diag([size.width / w, size.height / h])
+            corner = tile[0, :2].astype(np.float64)
+            affine = np.column_stack([linear, -linear @ corner])
+            return cv2.warpAffine(
+                image, affine, (size.width, size.height), borderMode=cv2.BORDER_REPLICATE
+            ).astype(np.uint8, copy=False)
+        return _synthetic(rng, size)
+
+
+def _visible(labels: Labels, to_part: Float64, part: Size, offset: Float32) -> Labels:
+    boxes, seen = _move(labels.boxes, to_part, part)
+    ignored, ignored_seen = _move(labels.ignored, to_part, part)
+    side = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    keep = (seen >= 0.35) & (side >= MIN_SIDE_PX)
+    doubtful = ~keep & (seen > 0.02)
+    return Labels(
+        boxes=boxes[keep] + offset,
+        weights=labels.weights[keep],
+        ignored=np.concatenate([boxes[doubtful], ignored[ignored_seen > 0.02]]) + offset,
+    )
+
+
+def _move(boxes: Float32, affine: Float64, part: Size) -> tuple[Float32, Float32]:
+    corners = geometry.transform(affine, boxes.reshape(-1, 2)).reshape(-1, 2, 2)
+    moved = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    limits = np.array([part.width, part.height] * 2, np.float32)
+    clipped = moved.clip(0, limits)
+    seen = geometry.box_area(clipped) / np.maximum(geometry.box_area(moved), 1e-6)
+    return clipped.astype(np.float32), seen.astype(np.float32)
+
+
+def _synthetic(rng: np.random.Generator, size: Size) -> NDArray[np.uint8]:
+    """Flat colour, gradient or noise: what a covered or broken camera sends."""
+    kind = rng.integers(3)
+    shape = (size.height, size.width, 3)
+    if kind == 0:
+        return np.broadcast_to(rng.integers(0, 256, 3, np.uint8), shape).copy()
+    if kind == 1:
+        corners = rng.integers(0, 256, (2, 2, 3)).astype(np.uint8)
+        return cv2.resize(corners, (size.width, size.height)).astype(np.uint8, copy=False)
+    grain = int(rng.integers(1, 9))
+    small = rng.integers(0, 256, (size.height // grain, size.width // grain, 3), np.uint8)
+    return cv2.resize(small, (size.width, size.height)).astype(np.uint8, copy=False)
+
+
+def _nobody() -> Labels:
+    none = np.zeros((0, 4), np.float32)
+    return Labels(none, np.zeros(0, np.float32), none)
+
+
+def _pad(labels: Sequence[Labels]) -> Truth:
+    people = max(1, *(len(found.boxes) for found in labels))
+    places = max(1, *(len(found.ignored) for found in labels))
+    boxes = np.zeros((len(labels), people, 4), np.float32)
+    weights = np.zeros((len(labels), people), np.float32)
+    ignored = np.zeros((len(labels), places, 4), np.float32)
+    for i, found in enumerate(labels):
+        boxes[i, : len(found.boxes)] = found.boxes
+        weights[i, : len(found.boxes)] = found.weights
+        ignored[i, : len(found.ignored)] = found.ignored
+    return Truth(torch.from_numpy(boxes), torch.from_numpy(weights), torch.from_numpy(ignored))

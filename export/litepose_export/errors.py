@@ -1,0 +1,25 @@
+"""The exporter's branch of the error tree."""
+
+from __future__ import annotations
+
+from litepose_edge.errors import LitePoseError
+
+
+class ExportError(LitePoseError):
+    """A network could not be exported, quantized or published."""
+
+
+class CheckpointError(ExportError):
+    """A checkpoint cannot be read, or does not fit the network."""
+
+
+class UnsupportedOpError(ExportError):
+    """A graph holds an operator that this step cannot handle."""
+
+
+class ParityError(ExportError):
+    """The exported graph does not compute what the PyTorch network computes."""
+
+
+class AccuracyGateError(ExportError):
+    """Quantization moved the keypoints further than allowed; nothing was written."""

@@ -1,0 +1,94 @@
+"""LRPose n / s / m: dense layers to stride 16, low-resolution heatmap logits at stride 8.
+
+FasterPose's paradigm (Dai et al., arXiv 2107.03215: heatmaps from low-resolution features) on
+layers that run near the INT8 peak of a CPU: dense 3x3 and 1x1 convolutions, ReLU, a 1x1 +
+nearest-upsample head with one skip; no depthwise and no transposed convolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name torch users expect
+
+from litepose_export.models.layers import ConvBN, FusedBlock, initialise
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkWidths:
+    """Channels of a trunk; `middle_*` are those inside the blocks of a stage."""
+
+    stem: int
+    stride_4: int
+    middle_4: int
+    stride_8: int
+    middle_8: int
+    stride_16: int
+    middle_16: int
+    blocks_4: int
+    blocks_8: int
+    blocks_16: int
+
+
+SIZES: dict[str, TrunkWidths] = {
+    "n": TrunkWidths(16, 16, 32, 32, 48, 64, 96, blocks_4=1, blocks_8=2, blocks_16=5),
+    "s": TrunkWidths(16, 32, 48, 64, 96, 128, 192, blocks_4=1, blocks_8=2, blocks_16=5),
+    "m": TrunkWidths(24, 48, 64, 96, 144, 192, 256, blocks_4=1, blocks_8=2, blocks_16=5),
+}
+
+
+class Trunk(nn.Module):
+    """`(N, 3, H, W)` image to features at strides 8 and 16."""
+
+    def __init__(self, widths: TrunkWidths) -> None:
+        super().__init__()
+        w = widths
+        self.stem = ConvBN(3, w.stem, 3, 2)
+        self.stage_4 = nn.Sequential(
+            FusedBlock(w.stem, w.stem * 4, w.stride_4, 2),
+            *[FusedBlock(w.stride_4, w.middle_4, w.stride_4) for _ in range(w.blocks_4)],
+        )
+        self.stage_8 = nn.Sequential(
+            FusedBlock(w.stride_4, w.middle_8, w.stride_8, 2),
+            *[FusedBlock(w.stride_8, w.middle_8, w.stride_8) for _ in range(w.blocks_8)],
+        )
+        self.stage_16 = nn.Sequential(
+            FusedBlock(w.stride_8, w.middle_16, w.stride_16, 2),
+            *[FusedBlock(w.stride_16, w.middle_16, w.stride_16) for _ in range(w.blocks_16)],
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        at_8 = self.stage_8(self.stage_4(self.stem(x)))
+        return at_8, self.stage_16(at_8)
+
+
+class LRPose(nn.Module):
+    """`(N, 3, H, W)` normalised RGB crop to `(N, K, H/8, W/8)` heatmap logits.
+
+    Args:
+        size: `"n"`, `"s"` or `"m"`.
+        keypoints: K, the number of maps.
+    """
+
+    stride = 8
+
+    def __init__(self, size: str, keypoints: int = 17) -> None:
+        super().__init__()
+        w = SIZES[size]
+        self.trunk = Trunk(w)
+        self.reduce = ConvBN(w.stride_16, w.stride_8, 1, relu=False)
+        self.skip = ConvBN(w.stride_8, w.stride_8, 1, relu=False)
+        self.refine = FusedBlock(w.stride_8, w.middle_8, w.stride_8)
+        self.predict = nn.Conv2d(w.stride_8, keypoints, 1)
+        initialise(self)
+        nn.init.normal_(self.predict.weight, std=0.001)
+        # The mean target is about 0.01: starting there spares the loss its plateau.
+        nn.init.constant_(self.predict.bias, -4.5)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        at_8, at_16 = self.trunk(x)
+        up = F.interpolate(self.reduce(at_16), scale_factor=2.0, mode="nearest")
+        logits: Tensor = self.predict(self.refine(torch.relu(up + self.skip(at_8))))
+        return logits

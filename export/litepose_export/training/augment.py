@@ -1,0 +1,122 @@
+"""Random crops of people: where the crop lies, what its colours become, what hides in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.geometry import Float32, Float64, Size
+
+UPPER_BODY = tuple(range(11))
+LOWER_BODY = tuple(range(11, 17))
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far training crops stray from the box they are cut around.
+
+    Attributes:
+        padding: Growth of the box before cropping, as at run time.
+        rotation_deg: Largest rotation, applied with probability `rotate`.
+        rotate: Probability of a rotation.
+        scale: Range of the zoom around the padded box.
+        shift: Largest shift, as a part of the padded box.
+        box_jitter: Largest move of each box edge, as a part of the box: what a detector does.
+        half_body: Probability of cropping to the upper or lower body.
+        cutout: Probability of a rectangle that hides part of the crop.
+        blur: Probability of losing detail, as small or moving people do.
+    """
+
+    padding: float = 1.25
+    rotation_deg: float = 40.0
+    rotate: float = 0.6
+    scale: tuple[float, float] = (0.7, 1.35)
+    shift: float = 0.08
+    box_jitter: float = 0.08
+    half_body: float = 0.3
+    cutout: float = 0.3
+    blur: float = 0.15
+
+
+def random_box(
+    rng: np.random.Generator, box_xyxy: Float32, keypoints: Float32, options: Augmentation
+) -> Float64:
+    """The box to crop around: a body half, or the given box with its edges moved a little."""
+    visible = keypoints[:, 2] > 0
+    if visible.sum() >= 8 and rng.random() < options.half_body:
+        half = np.array(UPPER_BODY if rng.random() < 0.5 else LOWER_BODY)
+        points = keypoints[half[visible[half]], :2]
+        if len(points) >= 3:
+            low, high = points.min(axis=0), points.max(axis=0)
+            margin = 0.25 * np.maximum(high - low, 8.0)
+            return np.concatenate([low - margin, high + margin]).astype(np.float64)
+    box = box_xyxy.astype(np.float64)
+    extent = np.tile(box[2:] - box[:2], 2)
+    return box + rng.uniform(-options.box_jitter, options.box_jitter, 4) * extent
+
+
+def random_affine(
+    rng: np.random.Generator, box_xyxy: Float64, input_size: Size, options: Augmentation
+) -> tuple[Float64, bool]:
+    """Image-to-input map around a box with random scale, shift, rotation and mirroring.
+
+    Returns:
+        The `(2, 3)` map, and whether it mirrors.
+    """
+    to_input = geometry.crop_affine(box_xyxy, input_size, options.padding)
+    size = np.array([input_size.width, input_size.height], np.float64)
+    centre = (size - 1) / 2
+    scale = 1 / rng.uniform(*options.scale)
+    angle = 0.0
+    if rng.random() < options.rotate:
+        angle = np.deg2rad(rng.uniform(-options.rotation_deg, options.rotation_deg))
+    mirrored = bool(rng.random() < 0.5)
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    if mirrored:
+        linear = np.diag([-1.0, 1.0]) @ linear
+    shift = rng.uniform(-options.shift, options.shift, 2) * size
+    stray = np.column_stack([linear, centre - linear @ centre + shift])
+    return geometry.compose(stray, to_input), mirrored
+
+
+def disturb_colours(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Random contrast, brightness, saturation and white balance of a BGR crop."""
+    saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.5, 1.5)
+    grey = np.array([0.114, 0.587, 0.299])
+    mix = saturation * np.eye(3) + (1 - saturation) * np.tile(grey, (3, 1))
+    mix = np.diag(rng.uniform(0.85, 1.15, 3)) @ mix * rng.uniform(0.6, 1.4)
+    offset = rng.uniform(-30, 30, (3, 1)) + (1 - mix.sum(axis=1, keepdims=True)) * 60
+    changed = cv2.transform(crop, np.hstack([mix, offset]))
+    if rng.random() < 0.3:
+        gamma = rng.uniform(0.6, 1.7)
+        curve = (255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+        changed = cv2.LUT(changed, curve)
+    return changed.astype(np.uint8, copy=False)
+
+
+def hide_part(rng: np.random.Generator, crop: NDArray[np.uint8]) -> None:
+    """Paint a random rectangle over the crop, in place, in one colour or in noise."""
+    height, width = crop.shape[:2]
+    h = int(height * rng.uniform(0.1, 0.35))
+    w = int(width * rng.uniform(0.15, 0.5))
+    y, x = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
+    if rng.random() < 0.5:
+        crop[y : y + h, x : x + w] = rng.integers(0, 256, 3, np.uint8)
+    else:
+        crop[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3), np.uint8)
+
+
+def lose_detail(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Blur a crop, or shrink it and blow it up again."""
+    if rng.random() < 0.5:
+        sigma = rng.uniform(0.5, 1.8)
+        return cv2.GaussianBlur(crop, (0, 0), sigma).astype(np.uint8, copy=False)
+    height, width = crop.shape[:2]
+    factor = rng.uniform(0.25, 0.7)
+    small = cv2.resize(crop, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height)).astype(np.uint8, copy=False)

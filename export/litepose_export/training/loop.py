@@ -1,0 +1,209 @@
+"""The training loop: AdamW under a schedule, averaged weights, checkpoints, resume."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from litepose_export.errors import CheckpointError
+from litepose_export.training.schedule import Schedule
+
+Evaluate = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to train: a number of steps (repeatable) or minutes of training time.
+
+    Attributes:
+        steps: Optimiser steps in all, or None.
+        minutes: Time spent training in all, earlier runs counted in, or None.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Part of the budget used, 1 when it is spent."""
+        by_step = step / self.steps if self.steps else 0.0
+        by_time = seconds / 60 / self.minutes if self.minutes else 0.0
+        return max(by_step, by_time)
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a progress display needs after a step."""
+
+    step: int
+    part: float
+    loss: float
+    crops_per_second: float
+    input_height: int
+
+
+class Trainer:
+    """A network, its optimiser, its averaged twin, and where they are kept.
+
+    Args:
+        network: Trained in place.
+        batches: `(size, shares) -> batches` without end.
+        loss: Loss of the network on a batch.
+        schedule: What happens when.
+        budget: How long.
+        folder: Checkpoint (`last.pt`) and log (`log.csv`) live here.
+        device: `"cpu"` or `"cuda"`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        batches: Callable[[Any, tuple[float, ...]], Iterator[Any]],
+        loss: Callable[[nn.Module, Any], Tensor],
+        schedule: Schedule,
+        budget: Budget,
+        folder: Path,
+        sources: int = 1,
+        device: str = "cpu",
+    ) -> None:
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._batches, self._loss = batches, loss
+        self._schedule, self._budget = schedule, budget
+        self._folder, self._sources, self._device = folder, sources, device
+        decayed = [p for p in network.parameters() if p.ndim > 1]
+        plain = [p for p in network.parameters() if p.ndim <= 1]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": schedule.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
+            lr=schedule.learning_rate,
+        )
+        self.step = 0
+        self.seconds = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The checkpoint that `resume` reads."""
+        return self._folder / "last.pt"
+
+    def resume(self) -> bool:
+        """Continue from the last checkpoint, if there is one.
+
+        Raises:
+            CheckpointError: The checkpoint belongs to another network or is damaged.
+        """
+        if not self.checkpoint_path.exists():
+            return False
+        try:
+            state = torch.load(self.checkpoint_path, map_location=self._device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except (RuntimeError, KeyError, EOFError, ValueError) as exc:
+            raise CheckpointError(f"cannot resume from {self.checkpoint_path}: {exc}") from exc
+        return True
+
+    def save(self) -> None:
+        """Write the checkpoint; a reader sees the old one or the new one, never half."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        partial = self.checkpoint_path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint_path)
+
+    def run(
+        self,
+        *,
+        on_step: Callable[[Progress], None],
+        evaluate: Evaluate | None = None,
+        checkpoint_minutes: float = 4.0,
+    ) -> None:
+        """Train until the budget is spent, with a checkpoint every few minutes."""
+        self.network.train()
+        saved = time.monotonic()
+        losses: list[Tensor] = []
+        while (part := self._part()) < 1:
+            phase = self._schedule.phase(part)
+            shares = self._schedule.shares(part, self._sources)
+            for batch in self._batches(phase.input_size, shares):
+                started = time.monotonic()
+                losses.append(self._advance(batch, part))
+                self.seconds += time.monotonic() - started + self._waited(started)
+                part = self._part()
+                if self.step % 20 == 0:
+                    loss = float(torch.stack(losses[-20:]).mean())
+                    on_step(self._progress(part, loss, phase.input_size.height))
+                same = phase == self._schedule.phase(part)
+                if part >= 1 or not same or shares != self._schedule.shares(part, self._sources):
+                    break
+                if time.monotonic() - saved > checkpoint_minutes * 60:
+                    self._checkpoint(losses, evaluate)
+                    losses, saved = [], time.monotonic()
+        self._checkpoint(losses, evaluate)
+
+    _last_end: float | None = None
+
+    def _waited(self, started: float) -> float:
+        """Seconds between the last step's end and this one's start: waiting for data counts."""
+        waited = 0.0 if self._last_end is None else min(started - self._last_end, 5.0)
+        self._last_end = time.monotonic()
+        return max(waited, 0.0)
+
+    def _part(self) -> float:
+        return self._budget.progress(self.step, self.seconds)
+
+    def _progress(self, part: float, loss: float, height: int) -> Progress:
+        rate = self.step * self._schedule.batch / max(self.seconds, 1e-9)
+        return Progress(self.step, part, loss, rate, height)
+
+    def _advance(self, batch: Any, part: float) -> Tensor:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._schedule.rate(self.step, part)
+        loss = self._loss(self.network, batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self._optimizer.step()
+        self.step += 1
+        self._update_average(self._schedule.decay(self.step))
+        return loss.detach()
+
+    @torch.no_grad()
+    def _update_average(self, decay: float) -> None:
+        ours = [*self.average.parameters(), *self.average.buffers()]
+        theirs = [*self.network.parameters(), *self.network.buffers()]
+        floats = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
+
+    def _checkpoint(self, losses: list[Tensor], evaluate: Evaluate | None) -> None:
+        self.save()
+        self._last_end = None
+        row: dict[str, float] = {"step": self.step, "minutes": round(self.seconds / 60, 2)}
+        if losses:
+            row["loss"] = float(torch.stack(losses).mean())
+        if evaluate is not None:
+            row |= evaluate(self.average)
+        path = self._folder / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, ["step", "minutes", "loss", "ap", "ap50", "ap75", "ar"])
+            if new:
+                writer.writeheader()
+            writer.writerow(row)

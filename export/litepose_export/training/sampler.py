@@ -1,0 +1,180 @@
+"""Turns people into augmented training batches, in a thread beside the optimiser."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from litepose_edge import geometry
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.skeletons import COCO_17
+from litepose_export.training import augment, distill
+from litepose_export.training.augment import Augmentation
+from litepose_export.training.data import People
+from litepose_export.training.distill import Teaching
+
+PSEUDO_WEIGHT = 0.5
+FLIP = np.array(COCO_17.flip_permutation)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One optimiser step's worth of crops.
+
+    Attributes:
+        crops: `(N, H, W, 3)` uint8 RGB.
+        points: `(N, K, 2)` float32, keypoints in input pixels.
+        weights: `(N, K)` float32; 0 ignored, 0.5 labelled by the teacher, 1 labelled by people.
+        maps: `(N, K, 32, 24)` uint8, the teacher's maps, or None without a teacher.
+        to_teacher: `(N, 2, 3)` float32, input pixels to the teacher's input pixels.
+    """
+
+    crops: Tensor
+    points: Tensor
+    weights: Tensor
+    maps: Tensor | None
+    to_teacher: Tensor
+
+
+class CropSampler:
+    """Draws random augmented crops of people; one random stream, repeatable from its seed."""
+
+    def __init__(
+        self, people: People, teaching: Teaching | None, options: Augmentation, seed: int
+    ) -> None:
+        self._people = people
+        self._teaching = teaching
+        self._options = options
+        self._rng = np.random.default_rng(seed)
+        self._members = [np.flatnonzero(people.source == s) for s in np.unique(people.source)]
+        self._weights, self._points = _labels(people, teaching)
+
+    def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> Batch:
+        """One batch.
+
+        Args:
+            count: Crops in the batch.
+            input_size: Their size.
+            shares: How much of the batch comes from each annotation file; sums to 1.
+        """
+        sources = self._rng.choice(len(self._members), count, p=shares)
+        chosen = np.array([self._rng.choice(self._members[s]) for s in sources])
+        crops = np.empty((count, input_size.height, input_size.width, 3), np.uint8)
+        points = np.empty((count, *self._points.shape[1:]), np.float32)
+        weights = self._weights[chosen]
+        maps = None if self._teaching is None else self._teaching.maps[chosen]
+        to_teacher = np.empty((count, 2, 3), np.float32)
+        for i, person in enumerate(chosen):
+            crop, points[i], to_teacher[i], mirrored = self._crop(int(person), input_size)
+            cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=crops[i])
+            if mirrored:
+                points[i], weights[i] = points[i, FLIP], weights[i, FLIP]
+                if maps is not None:
+                    maps[i] = maps[i, FLIP]
+        return Batch(
+            crops=torch.from_numpy(crops),
+            points=torch.from_numpy(points),
+            weights=torch.from_numpy(weights),
+            maps=None if maps is None else torch.from_numpy(maps),
+            to_teacher=torch.from_numpy(to_teacher),
+        )
+
+    def _crop(
+        self, person: int, input_size: Size
+    ) -> tuple[NDArray[np.uint8], Float32, Float64, bool]:
+        rng, options, people = self._rng, self._options, self._people
+        box = people.boxes_xyxy[person]
+        around = augment.random_box(rng, box, people.keypoints[person], options)
+        to_input, mirrored = augment.random_affine(rng, around, input_size, options)
+        crop = cv2.warpAffine(
+            people.images[people.image_index[person]],
+            to_input,
+            (input_size.width, input_size.height),
+            flags=cv2.INTER_LINEAR,
+        ).astype(np.uint8, copy=False)
+        if rng.random() < options.blur:
+            crop = augment.lose_detail(rng, crop)
+        crop = augment.disturb_colours(rng, crop)
+        if rng.random() < options.cutout:
+            augment.hide_part(rng, crop)
+        points = geometry.transform(to_input, self._points[person]).astype(np.float32)
+        teacher_input = geometry.crop_affine(box, distill.INPUT, distill.PADDING)
+        to_teacher = geometry.compose(teacher_input, geometry.invert(to_input))
+        return crop, points, to_teacher, mirrored
+
+
+def _labels(people: People, teaching: Teaching | None) -> tuple[Float32, Float32]:
+    """Weights `(N, K)` and positions `(N, K, 2)`: people's labels, else a trusted teacher's."""
+    labelled = people.keypoints[..., 2] > 0
+    weights = labelled.astype(np.float32)
+    points = people.keypoints[..., :2].copy()
+    if teaching is not None:
+        borrowed = ~labelled & teaching.trusted
+        weights[borrowed] = PSEUDO_WEIGHT
+        points[borrowed] = teaching.keypoints[..., :2][borrowed]
+    return weights, points
+
+
+class Prefetcher:
+    """Runs a sampler in one background thread and keeps a few batches ready."""
+
+    def __init__(self, sampler: CropSampler, depth: int = 4) -> None:
+        self._sampler = sampler
+        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+        self._stopped = threading.Event()
+        self._request: tuple[int, Size, tuple[float, ...]] | None = None
+        self._thread: threading.Thread | None = None
+
+    def batches(
+        self, count: int, input_size: Size, shares: tuple[float, ...]
+    ) -> Iterator[Batch]:
+        """Batches without end; call again to change what they are made of."""
+        self.close()
+        self._stopped.clear()
+        self._request = (count, input_size, shares)
+        self._thread = threading.Thread(target=self._produce, daemon=True)
+        self._thread.start()
+        while True:
+            batch = self._ready.get()
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+
+    def close(self) -> None:
+        """Stop the thread and drop what it had ready."""
+        self._stopped.set()
+        if self._thread is not None:
+            while self._thread.is_alive():
+                self._drain()
+                self._thread.join(0.05)
+            self._thread = None
+        self._drain()
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._ready.get_nowait()
+            except queue.Empty:
+                return
+
+    def _produce(self) -> None:
+        assert self._request is not None
+        while not self._stopped.is_set():
+            try:
+                batch: Batch | BaseException = self._sampler.draw(*self._request)
+            except Exception as exc:  # noqa: BLE001 - handed to the consumer, which raises it
+                batch = exc
+            while not self._stopped.is_set():
+                try:
+                    self._ready.put(batch, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue

@@ -1,0 +1,65 @@
+"""What a training run does when: learning rate, input size and data shares over its progress."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from litepose_edge.geometry import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One stretch of a run: up to `until` (part of the run) train at `input_size`."""
+
+    until: float
+    input_size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Progressive sizes under one cosine.
+
+    Attributes:
+        phases: Stretches in order; the last ends at 1.
+        batch: Crops a step.
+        learning_rate: Peak, after `warmup_steps`.
+        warmup_steps: Linear warm-up.
+        weight_decay: AdamW's.
+        ema_decay: Of the averaged weights, which are the result.
+        ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
+        first_source_only_after: Part of the run after which only the first file is used.
+    """
+
+    phases: tuple[Phase, ...] = (
+        Phase(0.55, Size(96, 128)),
+        Phase(0.85, Size(144, 192)),
+        Phase(1.0, Size(192, 256)),
+    )
+    batch: int = 64
+    learning_rate: float = 2e-3
+    warmup_steps: int = 300
+    weight_decay: float = 0.02
+    ema_decay: float = 0.9995
+    ema_warmup: int = 10
+    first_source_only_after: float = 0.75
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate at a step and part of the run done, `progress` in `[0, 1]`."""
+        warm = min(1.0, (step + 1) / self.warmup_steps)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        return self.learning_rate * warm * (0.01 + 0.99 * cosine)
+
+    def phase(self, progress: float) -> Phase:
+        """The stretch a part of the run lies in."""
+        return next((p for p in self.phases if progress < p.until), self.phases[-1])
+
+    def shares(self, progress: float, sources: int) -> tuple[float, ...]:
+        """How much of a batch comes from each annotation file: equal, at the end the first."""
+        if sources == 1 or progress >= self.first_source_only_after:
+            return (1.0, *[0.0] * (sources - 1))
+        return (1 / sources,) * sources
+
+    def decay(self, step: int) -> float:
+        """Decay of the averaged weights at a step."""
+        return min(self.ema_decay, (1 + step) / (self.ema_warmup + step))

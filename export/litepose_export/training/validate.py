@@ -1,0 +1,85 @@
+"""Average precision of a heatmap network in training, on ground-truth boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from litepose_edge import decode, geometry
+from litepose_edge.geometry import Float32, Size
+from litepose_edge.measure.coco import CocoDataset
+from litepose_edge.measure.evaluate import coco_metrics
+from litepose_export.training.data import read_photographs
+from litepose_export.training.pose import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One validation person: which image, where the crop came from, its pixels."""
+
+    image_id: int
+    to_image: NDArray[np.float64]
+    pixels: NDArray[np.uint8]
+
+
+class Validator:
+    """Holds the crops of a COCO file's people and scores a network on them."""
+
+    def __init__(self, dataset: CocoDataset, input_size: Size, padding: float = 1.25) -> None:
+        self._annotations = dataset.path
+        self._input_size = input_size
+        self._crops = _crops(dataset, input_size, padding)
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """AP, AP50, AP75 and AR of the network."""
+        was_training = network.training
+        network.eval()
+        device = next(network.parameters()).device
+        results: list[dict[str, Any]] = []
+        for start in range(0, len(self._crops), 64):
+            crops = self._crops[start : start + 64]
+            batch = torch.from_numpy(np.stack([c.pixels for c in crops])).to(device)
+            logits = network(normalise(batch)).float().cpu().numpy()
+            results += self._decode(crops, logits)
+        network.train(was_training)
+        ids = sorted({c.image_id for c in self._crops})
+        return coco_metrics(self._annotations, results, "keypoints", ids).to_dict()
+
+    def _decode(self, crops: list[Crop], logits: Float32) -> list[dict[str, Any]]:
+        cells, scores = decode.decode_heatmaps(logits)
+        map_size = Size(logits.shape[3], logits.shape[2])
+        points = decode.cells_to_input(cells, map_size, self._input_size)
+        results = []
+        for crop, at, score in zip(crops, points, scores, strict=True):
+            seen = score[score > 0.2]
+            flat = np.column_stack([geometry.transform(crop.to_image, at), score]).ravel()
+            results.append(
+                {
+                    "image_id": crop.image_id,
+                    "category_id": 1,
+                    "keypoints": flat.tolist(),
+                    "score": float(seen.mean()) if len(seen) else 0.0,
+                }
+            )
+        return results
+
+
+def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[Crop]:
+    crops = []
+    photographs = read_photographs(image.path for image in dataset)
+    for image, pixels in zip(dataset, photographs, strict=True):
+        for box, keypoints in zip(image.boxes_xyxy, image.keypoints, strict=True):
+            if not (keypoints[:, 2] > 0).any():
+                continue
+            to_input = geometry.crop_affine(box, input_size, padding)
+            crop = cv2.warpAffine(pixels, to_input, (input_size.width, input_size.height))
+            pixels_rgb = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+            crops.append(Crop(image.image_id, geometry.invert(to_input), pixels_rgb))
+    return crops

@@ -1,0 +1,80 @@
+"""The model files that came with the package: their names, their checksums, which to take."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from functools import cache
+from os import PathLike
+from pathlib import Path
+
+from litepose_edge.errors import ModelFileMissingError, ModelIntegrityError
+
+FOLDER = Path(__file__).parent.parent / "models"
+CHECKSUMS = "SHA256SUMS"
+PROBE = "u8s8-probe.onnx"
+
+
+def names() -> tuple[str, ...]:
+    """Names of the bundled models, such as `"lrpose-s"`."""
+    return tuple(sorted({file.split(".")[0] for file in _checksums() if file != PROBE}))
+
+
+def find(name: str, precision: str) -> Path:
+    """The bundled file of a model for this machine.
+
+    Raises:
+        ModelFileMissingError: There is no such model, or not in this precision.
+    """
+    # Reduced-range U8S8 is exact on every x86; ARM has kernels for signed activations.
+    target = "arm" if _machine() in ("aarch64", "arm64") else "x86"
+    file = f"{name}.fp32.onnx" if precision == "fp32" else f"{name}.int8-{target}.onnx"
+    if file not in _checksums():
+        raise ModelFileMissingError(
+            f"no bundled model '{name}' in {precision}; there are: {', '.join(names())}. "
+            "To use a file of your own give its path, ending in .onnx"
+        )
+    return FOLDER / file
+
+
+def is_name(model: str | PathLike[str]) -> bool:
+    """Whether a model argument names a bundled model rather than a file."""
+    return isinstance(model, str) and Path(model).suffix == "" and os.path.basename(model) == model
+
+
+def read(path: Path) -> bytes:
+    """A model file's bytes, checked against the published checksum if it is a bundled one.
+
+    Raises:
+        ModelFileMissingError: There is no such file.
+        ModelIntegrityError: A bundled file was changed.
+    """
+    try:
+        model = path.read_bytes()
+    except OSError as exc:
+        raise ModelFileMissingError(f"cannot read model {path}: {exc.strerror}") from exc
+    if path.parent == FOLDER:
+        found = hashlib.sha256(model).hexdigest()
+        expected = _checksums().get(path.name)
+        if found != expected:
+            raise ModelIntegrityError(
+                f"{path} has SHA-256 {found}, published was {expected}: reinstall litepose-edge"
+            )
+    return model
+
+
+def _machine() -> str:
+    # platform.machine() may start a subprocess; uname does not, and Windows is x86 or says so.
+    if hasattr(os, "uname"):
+        return os.uname().machine
+    return "arm64" if "ARM" in sys.version else "x86"
+
+
+@cache
+def _checksums() -> dict[str, str]:
+    path = FOLDER / CHECKSUMS
+    if not path.exists():
+        return {}
+    lines = path.read_text("ascii").splitlines()
+    return {file: digest for digest, file in (line.split(maxsplit=1) for line in lines)}

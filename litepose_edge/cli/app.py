@@ -1,0 +1,31 @@
+"""Puts the commands together and turns errors into exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+from litepose_edge.cli import demo, doctor, evaluate, info, predict
+from litepose_edge.cli.console import complain, run_command
+
+app = typer.Typer(
+    name="litepose-edge",
+    help="2-D human pose on CPUs without a GPU.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("predict")(predict.predict)
+app.command("eval")(evaluate.evaluate)
+app.command("info")(info.info)
+app.command("doctor")(doctor.doctor)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; return its exit code.
+
+    0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted.
+    """
+    return run_command(app, arguments, complain)

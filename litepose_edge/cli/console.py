@@ -1,0 +1,108 @@
+"""What all commands share: consoles, progress, writing files, errors as exit codes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from litepose_edge.errors import (
+    BackendUnavailableError,
+    LitePoseError,
+    ModelError,
+    OutputError,
+)
+
+OK, SOME_FAILED, USAGE, MODEL_OR_BACKEND, INTERRUPTED = 0, 1, 2, 3, 130
+
+# Results go to stdout, everything else to stderr.
+results = Console(highlight=False, soft_wrap=True)
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Say what went wrong."""
+    messages.print(f"error: {message}", style="red", markup=False)
+
+
+def progress_bar() -> Progress:
+    """A progress bar on stderr."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=messages,
+        transient=True,
+    )
+
+
+def run_command(
+    app: typer.Typer, arguments: Sequence[str], complain: Callable[[str], None]
+) -> int:
+    """Run a Typer application; return the exit code its outcome stands for."""
+    try:
+        # Typer prints usage errors itself and leaves with SystemExit(2).
+        app(args=list(arguments), standalone_mode=True)
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else SOME_FAILED if exc.code else OK
+    except (ModelError, BackendUnavailableError) as exc:
+        complain(str(exc))
+        return MODEL_OR_BACKEND
+    except LitePoseError as exc:
+        complain(str(exc))
+        return SOME_FAILED
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of stdout has seen enough; let Python close it without a complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return OK
+    return OK
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write an image in the format its suffix names; the file appears whole or not at all.
+
+    Raises:
+        OutputError: The format is unknown or the place cannot be written.
+    """
+    try:
+        encoded, content = cv2.imencode(path.suffix, image)
+    except cv2.error as exc:
+        raise OutputError(f"cannot write {path}: unknown image format '{path.suffix}'") from exc
+    if not encoded:
+        raise OutputError(f"cannot encode {path}")
+    write_file(path, content.tobytes())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    partial: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            partial = file.name
+            file.write(content)
+        # The temporary file is private; a result is as readable as any new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(partial).chmod(0o666 & ~mask)
+        Path(partial).replace(path)
+    except OSError as exc:
+        if partial is not None:
+            Path(partial).unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc

@@ -1,0 +1,59 @@
+"""`litepose-edge demo`: people found in a photograph that everybody may use."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from litepose_edge.cli.console import results, write_image
+from litepose_edge.errors import BackendUnavailableError
+from litepose_edge.estimator import Estimator
+from litepose_edge.results import Poses
+from litepose_edge.sources import read_image
+
+PHOTOGRAPHS = ("astronaut", "camera")
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder for the drawn pictures.", file_okay=False)
+    ] = Path("litepose-demo"),
+) -> None:
+    """Find the people in two public-domain photographs and draw their skeletons.
+
+    The photographs come with scikit-image (extra `demo`).
+    """
+    folder = _photographs()
+    with Estimator() as estimator:
+        for name in PHOTOGRAPHS:
+            image = read_image(folder / f"{name}.png")
+            poses = estimator.predict(image)
+            picture = out / f"{name}.png"
+            write_image(picture, poses.draw(image))
+            _describe(name, poses)
+            results.print(f"  picture: {picture}", markup=False)
+
+
+def _photographs() -> Path:
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise BackendUnavailableError(
+            "the demo photographs come with scikit-image, which is not installed. "
+            "Run: pip install 'litepose-edge[demo]'"
+        )
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def _describe(name: str, poses: Poses) -> None:
+    noun = "person" if len(poses) == 1 else "people"
+    results.print(f"{name}: {len(poses)} {noun}", markup=False)
+    for number, person in enumerate(poses, 1):
+        x1, y1, x2, y2 = person.box_xyxy.round().astype(int).tolist()
+        results.print(f"  #{number} score {person.score:.2f}, box ({x1}, {y1}) to ({x2}, {y2})")
+        names = poses.skeleton.keypoint_names
+        for joint, (x, y), score in zip(names, person.keypoints, person.scores, strict=True):
+            if score >= 0.3:
+                results.print(f"     {joint:<15} ({x:6.1f}, {y:6.1f})  {score:.2f}", markup=False)

@@ -1,0 +1,49 @@
+"""`litepose-edge info`: what a model file says about itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated
+
+import typer
+
+from litepose_edge import backends, manifest
+from litepose_edge.backends import bundled
+from litepose_edge.cli import options
+from litepose_edge.cli.console import results
+
+
+def info(
+    model: Annotated[str, typer.Argument(help="Bundled name, or the path of an ONNX file.")],
+    precision: options.Precision = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Print the contract that a model file carries, and whether this CPU runs it exactly."""
+    found = backends.find_model(model, precision=precision.value if precision else None)
+    contract = found.manifest
+    document = manifest.to_builtins(contract)
+    if as_json:
+        results.file.write(json.dumps(document, indent=2) + "\n")
+        return
+    content = bundled.read(found.path)
+    results.print(f"{contract.name}  {contract.precision}", style="bold")
+    results.print(f"file       {found.path}", markup=False)
+    results.print(f"bytes      {len(content)}")
+    results.print(f"sha256     {hashlib.sha256(content).hexdigest()}")
+    shape = ", ".join(str(n) for n in found.open(1).input.shape)
+    results.print(f"input      ({shape}) {contract.input.colour}, 0..255")
+    if contract.quantization is not None:
+        results.print(f"int8       {_quantization(contract.quantization.scheme)}")
+    for key in ("model", "training", "parity"):
+        results.print(f"{key:<10} {json.dumps(document[key])}", markup=False)
+
+
+def _quantization(scheme: str) -> str:
+    match scheme:
+        case "u8s8-reduced":
+            return "U8S8 with 7-bit weights: exact on every x86"
+        case "s8s8":
+            return "S8S8: for ARM; exact but slow on x86"
+        case _:
+            return "U8S8, full range: this CPU adds it up exactly"

@@ -1,0 +1,50 @@
+"""Every exception this library raises on purpose, in one tree.
+
+Each has a built-in second base, so `except ValueError` and the like keep working.
+"""
+
+from __future__ import annotations
+
+
+class LitePoseError(Exception):
+    """Root of all errors raised by litepose_edge and litepose_export."""
+
+
+class InvalidImageError(LitePoseError, ValueError):
+    """The frame is not an `(H, W, 3)` uint8 BGR image."""
+
+
+class InvalidBoxError(LitePoseError, ValueError):
+    """A box is not finite, not ordered, or does not touch the image."""
+
+
+class SourceError(LitePoseError, OSError):
+    """An image, video or camera could not be read."""
+
+
+class OutputError(LitePoseError, OSError):
+    """A result could not be written; nothing half-written is left behind."""
+
+
+class BackendUnavailableError(LitePoseError, ImportError):
+    """An optional package is missing; the message names the pip command."""
+
+
+class ModelError(LitePoseError):
+    """A model file cannot be used."""
+
+
+class ManifestError(ModelError, ValueError):
+    """The description inside (or beside) the model is missing, malformed or too new."""
+
+
+class ModelFileMissingError(ModelError, FileNotFoundError):
+    """There is no model file at this path or of this bundled name."""
+
+
+class ModelIntegrityError(ModelError):
+    """The model's bytes are not the ones that were published."""
+
+
+class UnsupportedModelError(ModelError):
+    """The model is sound but asks for something this version does not do."""

@@ -1,0 +1,118 @@
+"""Sizes, affine maps and boxes: arithmetic on coordinates whose pixel centres are integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size in pixels, width first as in OpenCV and COCO."""
+
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, image: NDArray[Any]) -> Size:
+        """Size of an `(H, W, ...)` array."""
+        return cls(int(image.shape[1]), int(image.shape[0]))
+
+
+def crop_affine(box_xyxy: NDArray[Any], input_size: Size, padding: float) -> Float64:
+    """Map that lays a padded box, widened to the input's aspect ratio, onto the input.
+
+    Args:
+        box_xyxy: `(4,)` or `(P, 4)` edges in image pixels.
+        input_size: Size of the network's input.
+        padding: Factor by which the box grows around its centre, such as 1.25.
+
+    Returns:
+        `(2, 3)` or `(P, 2, 3)` float64, image pixels to input pixels.
+    """
+    box = np.asarray(box_xyxy, np.float64)
+    centre = (box[..., :2] + box[..., 2:]) / 2
+    extent = box[..., 2:] - box[..., :2]
+    size = np.array([input_size.width, input_size.height], np.float64)
+    scale = np.min(size / np.maximum(extent, 1e-6), axis=-1) / padding
+    return _scale_about(scale, centre, (size - 1) / 2)
+
+
+def letterbox_affine(image_size: Size, input_size: Size) -> Float64:
+    """Map that fits a whole image into the input, centred, its aspect ratio kept.
+
+    Returns:
+        `(2, 3)` float64, image pixels to input pixels.
+    """
+    image = np.array([image_size.width, image_size.height], np.float64)
+    size = np.array([input_size.width, input_size.height], np.float64)
+    return _scale_about(np.min(size / image), (image - 1) / 2, (size - 1) / 2)
+
+
+def _scale_about(scale: NDArray[Any], source: Float64, target: Float64) -> Float64:
+    affine = np.zeros((*np.shape(scale), 2, 3), np.float64)
+    affine[..., 0, 0] = affine[..., 1, 1] = scale
+    affine[..., 2] = target - np.expand_dims(scale, -1) * source
+    return affine
+
+
+def invert(affine: Float64) -> Float64:
+    """Inverse of `(..., 2, 3)` affine maps."""
+    linear = np.linalg.inv(affine[..., :2])
+    shift = -linear @ affine[..., 2:]
+    return np.concatenate([linear, shift], axis=-1)
+
+
+def compose(outer: Float64, inner: Float64) -> Float64:
+    """The map that applies `inner` first, then `outer`; both `(..., 2, 3)`."""
+    linear = outer[..., :2] @ inner[..., :2]
+    shift = outer[..., :2] @ inner[..., 2:] + outer[..., 2:]
+    return np.concatenate([linear, shift], axis=-1)
+
+
+def transform(affine: Float64, points: NDArray[Any]) -> Float64:
+    """Apply `(..., 2, 3)` maps to `(..., K, 2)` points."""
+    return points @ np.swapaxes(affine[..., :2], -1, -2) + affine[..., None, :, 2]
+
+
+def box_area(boxes_xyxy: NDArray[Any]) -> NDArray[Any]:
+    """Area of `(..., 4)` boxes; 0 where a box is empty or inverted."""
+    extent = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
+    area: NDArray[Any] = extent[..., 0] * extent[..., 1]
+    return area
+
+
+def box_iou(boxes_xyxy: NDArray[Any], others_xyxy: NDArray[Any]) -> NDArray[Any]:
+    """Intersection over union of `(N, 4)` with `(M, 4)` boxes, as `(N, M)` in `[0, 1]`."""
+    first, second = boxes_xyxy[:, None], others_xyxy[None]
+    corner = np.maximum(first[..., :2], second[..., :2])
+    overlap = box_area(
+        np.concatenate([corner, np.minimum(first[..., 2:], second[..., 2:])], axis=-1)
+    )
+    union = box_area(first) + box_area(second) - overlap
+    iou: NDArray[Any] = overlap / np.maximum(union, 1e-9)
+    return iou
+
+
+def nms(boxes_xyxy: Float32, scores: Float32, max_iou: float) -> NDArray[np.intp]:
+    """Indices of the boxes that survive greedy non-maximum suppression, best first.
+
+    Args:
+        boxes_xyxy: `(N, 4)` float32.
+        scores: `(N,)` float32.
+        max_iou: A box overlapping a better one by more than this is dropped.
+    """
+    order = np.argsort(-scores, kind="stable")
+    overlaps = box_iou(boxes_xyxy[order], boxes_xyxy[order]) > max_iou
+    alive = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if alive[i]:
+            alive[i + 1 :] &= ~overlaps[i, i + 1 :]
+    kept: NDArray[np.intp] = order[alive]
+    return kept

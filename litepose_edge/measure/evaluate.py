@@ -1,0 +1,72 @@
+"""COCO average precision of keypoints and boxes, by pycocotools (extra `eval`)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import Any, Literal
+
+from litepose_edge.errors import BackendUnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """COCO's headline figures, each in `[0, 1]`.
+
+    Attributes:
+        ap: Mean over OKS (or IoU) .50:.05:.95.
+        ap50: At .50.
+        ap75: At .75.
+        ar: Average recall over the same thresholds.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ar: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Figures by name."""
+        return asdict(self)
+
+
+def coco_metrics(
+    annotations: str | PathLike[str],
+    results: Sequence[dict[str, Any]],
+    kind: Literal["keypoints", "bbox"],
+    image_ids: Sequence[int] | None = None,
+) -> Metrics:
+    """Score COCO-format results against an annotation file.
+
+    Args:
+        annotations: COCO JSON.
+        results: Entries of COCO's results format.
+        kind: What is scored.
+        image_ids: Images to score on; all unless given.
+
+    Raises:
+        BackendUnavailableError: pycocotools is not installed.
+    """
+    try:
+        from pycocotools.coco import COCO  # noqa: PLC0415 - optional
+        from pycocotools.cocoeval import COCOeval  # noqa: PLC0415 - optional
+    except ImportError as exc:
+        raise BackendUnavailableError(
+            "pycocotools is not installed. Run: pip install 'litepose-edge[eval]'"
+        ) from exc
+    if not results:
+        return Metrics(0.0, 0.0, 0.0, 0.0)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(annotations))
+        evaluation = COCOeval(truth, truth.loadRes(list(results)), kind)
+        if image_ids is not None:
+            evaluation.params.imgIds = list(image_ids)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    stats = evaluation.stats
+    recall = stats[5] if kind == "keypoints" else stats[8]
+    return Metrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))

@@ -1,0 +1,145 @@
+"""Image to network input: checks, affine crop, normalisation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.errors import InvalidBoxError, InvalidImageError
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.manifest import InputSpec
+
+Image = NDArray[np.uint8]
+
+
+def check_image(image: object) -> Image:
+    """Return the frame as a C-contiguous array.
+
+    Raises:
+        InvalidImageError: It is not a non-empty `(H, W, 3)` uint8 array.
+    """
+    if not isinstance(image, np.ndarray):
+        raise InvalidImageError(
+            f"expected an (H, W, 3) uint8 BGR image, got {type(image).__name__}"
+            + ("; did cv2.imread fail to read the file?" if image is None else "")
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise InvalidImageError(
+            f"expected a non-empty (H, W, 3) uint8 BGR image, got {image.shape} {image.dtype}"
+        )
+    return np.ascontiguousarray(image)
+
+
+def check_boxes(boxes_xyxy: object, image_size: Size) -> Float32:
+    """Return boxes as `(P, 4)` float32.
+
+    Raises:
+        InvalidBoxError: Not `(P, 4)` numbers, not finite, inverted, or wholly outside.
+    """
+    try:
+        boxes = np.asarray(boxes_xyxy, np.float32)
+    except (TypeError, ValueError) as exc:
+        raise InvalidBoxError(f"expected (P, 4) xyxy boxes, got {boxes_xyxy!r}") from exc
+    if boxes.size == 0 and boxes.shape in ((0,), (0, 4)):
+        return np.zeros((0, 4), np.float32)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise InvalidBoxError(f"expected (P, 4) xyxy boxes, got shape {boxes.shape}")
+    for i, box in enumerate(boxes):
+        if not np.isfinite(box).all():
+            raise InvalidBoxError(f"box {i} is not finite: {box.tolist()}")
+        if box[2] <= box[0] or box[3] <= box[1]:
+            raise InvalidBoxError(f"box {i} must have x1 < x2 and y1 < y2: {box.tolist()}")
+        if (
+            box[2] <= 0 or box[3] <= 0 or box[0] >= image_size.width or box[1] >= image_size.height
+        ):
+            raise InvalidBoxError(
+                f"box {i} lies outside the {image_size.width}x{image_size.height} image: "
+                f"{box.tolist()}"
+            )
+    return boxes
+
+
+def warp(
+    image: Image,
+    to_input: Float64,
+    size: Size,
+    *,
+    fill: tuple[int, int, int] = (0, 0, 0),
+    out: Image | None = None,
+) -> Image:
+    """Cut the input's view out of an image.
+
+    A strong reduction first averages whole blocks of pixels: bilinear sampling alone would
+    skip most of them and alias.
+
+    Args:
+        image: `(H, W, 3)` uint8.
+        to_input: `(2, 3)`, image pixels to input pixels, scale and shift only.
+        size: Size of the result.
+        fill: Colour beyond the image.
+        out: Result buffer, or None to allocate.
+    """
+    scale = math.sqrt(abs(np.linalg.det(to_input[:, :2])))
+    block = int(1 / max(scale, 1e-6)) if scale <= 0.5 else 1
+    if block > 1:
+        image, to_input = _shrink(image, to_input, size, block)
+    # OpenCV's own pool would put threads under one crop that callers run side by side.
+    warped = cv2.warpAffine(
+        image,
+        to_input,
+        (size.width, size.height),
+        dst=out,
+        flags=cv2.INTER_LINEAR,
+        borderValue=fill,
+    )
+    return warped.astype(np.uint8, copy=False)
+
+
+def _shrink(
+    image: Image, to_input: Float64, size: Size, block: int
+) -> tuple[Image, Float64]:
+    """Average `block x block` pixels in the part of the image that the input will see."""
+    view = np.array([[-0.5, -0.5], [size.width - 0.5, size.height - 0.5]])
+    corners = geometry.transform(geometry.invert(to_input), view)
+    low = np.floor(corners.min(axis=0)).astype(int) - 2 * block
+    high = np.ceil(corners.max(axis=0)).astype(int) + 2 * block
+    height, width = image.shape[:2]
+    x1, y1 = (int(v) for v in np.maximum(low, 0))
+    x2, y2 = int(min(high[0], width)), int(min(high[1], height))
+    columns, rows = (x2 - x1) // block, (y2 - y1) // block
+    if columns < 1 or rows < 1:
+        return image, to_input
+    part = image[y1 : y1 + rows * block, x1 : x1 + columns * block]
+    small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
+    # Pixel i of the small image covers pixels x1 + i * block ... of the large one.
+    offset = np.array([x1, y1]) + (block - 1) / 2
+    to_full = np.column_stack([np.eye(2) * block, offset])
+    return small.astype(np.uint8, copy=False), geometry.compose(to_input, to_full)
+
+
+class Normalizer:
+    """`(H, W, 3)` uint8 BGR crops to a `(1, 3, H, W)` float32 batch.
+
+    The batch is valid until the next call. One per worker.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._scale = 1 / np.array(spec.std, np.float32)
+        self._shift = -np.array(spec.mean, np.float32) * self._scale
+        self._flip = spec.colour == "rgb"
+        self._batch = np.empty((1, 3, spec.height, spec.width), np.float32)
+        self.crop = np.empty((spec.height, spec.width, 3), np.uint8)
+
+    def __call__(self, crop: Image) -> Float32:
+        """Normalise a crop into the one buffer."""
+        planes: Any = cv2.split(crop)
+        for c, plane in enumerate(reversed(planes) if self._flip else planes):
+            target = self._batch[0, c]
+            np.multiply(plane, self._scale[c], out=target)
+            target += self._shift[c]
+        return self._batch
