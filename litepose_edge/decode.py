@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ def decode_heatmaps(
     elif refinement == "quarter":
         dx, dy = _quarter_offsets(flat, x, y, Size(width, height))
     else:
-        dx = dy = np.float32(0)
+        dx = dy = np.zeros(len(flat), np.float32)
     cells = np.stack([x + dx, y + dy], axis=1).astype(np.float32)
     scores = _heat(peaks, activation).clip(0, 1)
     return cells.reshape(people, keypoints, 2), scores.reshape(people, keypoints)
@@ -70,19 +71,21 @@ def cells_to_input(
     """
     cell_count = np.array([map_size.width, map_size.height], np.float32)
     pixels = np.array([input_size.width, input_size.height], np.float32)
-    if alignment == "centre":
-        centred: Float32 = (cells + np.float32(0.5)) * (pixels / cell_count) - np.float32(0.5)
-        return centred
-    scale = pixels / cell_count if alignment == "corner" else (pixels - 1) / (cell_count - 1)
-    scaled: Float32 = cells * scale
-    return scaled
+    scale: NDArray[Any] = (
+        (pixels - 1) / (cell_count - 1) if alignment == "udp" else pixels / cell_count
+    )
+    # The middle of the first cell lies half a cell in, the middle of the first pixel half a pixel.
+    offset = (scale - 1) / 2 if alignment == "centre" else 0
+    placed: Float32 = (cells * scale + offset).astype(np.float32, copy=False)
+    return placed
 
 
 def _heat(values: Float32, activation: Activation) -> Float32:
     if activation == "linear":
         return values
     # exp overflows below -88, where the answer is 0 all the same.
-    heat: Float32 = 1 / (1 + np.exp(-np.maximum(values, -80), dtype=np.float32))
+    exponential: Float32 = np.exp(-np.maximum(values, -80))
+    heat: Float32 = np.reciprocal(1 + exponential)
     return heat
 
 
@@ -153,7 +156,8 @@ def _quarter_offsets(
     def lean(step: int, movable: NDArray[np.bool_]) -> Float32:
         ahead = flat[i, np.where(movable, here + step, here)]
         behind = flat[i, np.where(movable, here - step, here)]
-        return np.float32(0.25) * np.sign(ahead - behind)
+        offset: Float32 = 0.25 * np.sign(ahead - behind)
+        return offset
 
     return (
         lean(1, (x > 0) & (x < size.width - 1)),

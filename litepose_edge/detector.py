@@ -56,18 +56,16 @@ class PersonDetector:
         size = Size.of(image)
         to_input = geometry.letterbox_affine(size, self._input.size)
         normalizer = self._normalizer()
-        crop = warp(
-            image, to_input, self._input.size, fill=self._spec.fill, out=normalizer.crop
-        )
+        crop = warp(image, to_input, self._input.size, fill=self._spec.fill, out=normalizer.crop)
         outputs = self._session.run(normalizer(crop))
         levels = [outputs[name] for name in self._spec.outputs]
         boxes, scores = decode_levels(levels, self._spec.strides, min_score)
         kept = geometry.nms(boxes, scores, self._spec.max_iou)
         corners = geometry.transform(geometry.invert(to_input), boxes[kept].reshape(-1, 2))
         edges = np.array([size.width, size.height], np.float64)
-        corners = corners.clip(-0.5, edges - 0.5).reshape(-1, 4).astype(np.float32)
-        visible = geometry.box_area(corners) > 0
-        return corners[visible], scores[kept][visible]
+        clipped = corners.clip(-0.5, edges - 0.5).reshape(-1, 4).astype(np.float32)
+        visible = geometry.box_area(clipped) > 0
+        return clipped[visible], scores[kept][visible]
 
     def _normalizer(self) -> Normalizer:
         """This thread's buffers."""

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge.geometry import Float32
 from litepose_edge.skeletons import Skeleton
+
+Float32 = NDArray[np.float32]
 
 LEFT, RIGHT, MIDDLE = (60, 140, 255), (255, 170, 60), (90, 220, 90)  # BGR
 DOT, EDGE = (255, 255, 255), (40, 40, 40)

@@ -52,7 +52,7 @@ def letterbox_affine(image_size: Size, input_size: Size) -> Float64:
     """
     image = np.array([image_size.width, image_size.height], np.float64)
     size = np.array([input_size.width, input_size.height], np.float64)
-    return _scale_about(np.min(size / image), (image - 1) / 2, (size - 1) / 2)
+    return _scale_about(np.asarray(np.min(size / image)), (image - 1) / 2, (size - 1) / 2)
 
 
 def _scale_about(scale: NDArray[Any], source: Float64, target: Float64) -> Float64:

@@ -29,7 +29,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Typed and strict: an unknown field is a typo or a newer file, both worth an error."""
 
 
-class InputSpec(_Part):
+class InputSpec(_Part, frozen=True):
     """How pixels become the network's input: `(pixel - mean) / std` on 0..255 values."""
 
     width: Positive
@@ -44,7 +44,7 @@ class InputSpec(_Part):
         return Size(self.width, self.height)
 
 
-class HeatmapSpec(_Part):
+class HeatmapSpec(_Part, frozen=True):
     """How a pose network's maps become keypoints."""
 
     output: str
@@ -54,7 +54,7 @@ class HeatmapSpec(_Part):
     blur_kernel: Positive = 3
 
 
-class TopDownSpec(_Part, tag="topdown", tag_field="task"):
+class TopDownSpec(_Part, frozen=True, tag="topdown", tag_field="task"):
     """One person's crop in, one heatmap a keypoint out."""
 
     padding: Annotated[float, Meta(ge=1)]
@@ -62,7 +62,7 @@ class TopDownSpec(_Part, tag="topdown", tag_field="task"):
     skeleton: Skeleton
 
 
-class DetectorSpec(_Part, tag="detector", tag_field="task"):
+class DetectorSpec(_Part, frozen=True, tag="detector", tag_field="task"):
     """A whole image in, person boxes out."""
 
     style: Literal["persondet"]
@@ -72,7 +72,7 @@ class DetectorSpec(_Part, tag="detector", tag_field="task"):
     max_iou: Unit
 
 
-class QuantizationSpec(_Part):
+class QuantizationSpec(_Part, frozen=True):
     """How a file was made INT8, so that a runtime can tell where it is exact."""
 
     scheme: Literal["u8s8", "u8s8-reduced", "s8s8"]
@@ -81,7 +81,7 @@ class QuantizationSpec(_Part):
     float_layers: tuple[str, ...] = ()
 
 
-class Training(_Part):
+class Training(_Part, frozen=True):
     """What the weights were trained on and by."""
 
     data: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Training(_Part):
     licence: str = ""
 
 
-class Manifest(_Part):
+class Manifest(_Part, frozen=True):
     """Everything a runtime must know about a model file.
 
     Attributes:

@@ -54,9 +54,7 @@ def check_boxes(boxes_xyxy: object, image_size: Size) -> Float32:
             raise InvalidBoxError(f"box {i} is not finite: {box.tolist()}")
         if box[2] <= box[0] or box[3] <= box[1]:
             raise InvalidBoxError(f"box {i} must have x1 < x2 and y1 < y2: {box.tolist()}")
-        if (
-            box[2] <= 0 or box[3] <= 0 or box[0] >= image_size.width or box[1] >= image_size.height
-        ):
+        if box[2] <= 0 or box[3] <= 0 or box[0] >= image_size.width or box[1] >= image_size.height:
             raise InvalidBoxError(
                 f"box {i} lies outside the {image_size.width}x{image_size.height} image: "
                 f"{box.tolist()}"
@@ -100,9 +98,7 @@ def warp(
     return warped.astype(np.uint8, copy=False)
 
 
-def _shrink(
-    image: Image, to_input: Float64, size: Size, block: int
-) -> tuple[Image, Float64]:
+def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Image, Float64]:
     """Average `block x block` pixels in the part of the image that the input will see."""
     view = np.array([[-0.5, -0.5], [size.width - 0.5, size.height - 0.5]])
     corners = geometry.transform(geometry.invert(to_input), view)

@@ -164,7 +164,8 @@ def person_scores(box_scores: Float32, scores: Float32) -> Float32:
     counted = scores > COUNTED_SCORE
     total = np.where(counted, scores, 0).sum(axis=1)
     mean = total / np.maximum(counted.sum(axis=1), 1)
-    return (box_scores * mean).astype(np.float32)
+    product: Float32 = (box_scores * mean).astype(np.float32)
+    return product
 
 
 def _person_dict(person: Person) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def read_image(
         raise SourceError(f"{path} is no image of a known format")
     if width * height > max_pixels:
         raise SourceError(
-            f"{path} claims {width}x{height} pixels, more than the {max_pixels} allowed (max_pixels)"
+            f"{path} claims {width}x{height} pixels, more than the {max_pixels} allowed "
+            "(max_pixels)"
         )
     if _is_truncated(content):
         raise SourceError(f"{path} is truncated")

@@ -62,10 +62,12 @@ def gaussian_heatmaps(
     x, y = cells[..., 0, None, None], cells[..., 1, None, None]
     rows, columns = np.mgrid[:height, :width]
     heat = peak * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
-    return heat.astype(np.float32)
+    gaussians: Float32 = heat.astype(np.float32)
+    return gaussians
 
 
 def logits(heat: NDArray[Any]) -> Float32:
     """The logits whose sigmoid is this heat."""
     clipped = np.clip(heat.astype(np.float64), 1e-12, 1 - 1e-12)
-    return np.log(clipped / (1 - clipped)).astype(np.float32)
+    inverse: Float32 = np.log(clipped / (1 - clipped)).astype(np.float32)
+    return inverse

@@ -67,12 +67,14 @@ class TopDown:
             maps: Float32 = session.run(normalizer(crop))[self._spec.heatmaps.output]
             return maps
 
-        maps = [infer(i) for i in range(count)] if lone else list(self._pool().map(infer, range(count)))
+        maps = (
+            [infer(i) for i in range(count)]
+            if lone
+            else list(self._pool().map(infer, range(count)))
+        )
         return self._decode(np.concatenate(maps), to_input)
 
-    def _decode(
-        self, maps: Float32, to_input: geometry.Float64
-    ) -> tuple[Float32, Float32]:
+    def _decode(self, maps: Float32, to_input: geometry.Float64) -> tuple[Float32, Float32]:
         spec = self._spec.heatmaps
         cells, scores = decode.decode_heatmaps(
             maps,

@@ -67,10 +67,8 @@ def find_model(
             INT8 of a kind that this CPU would compute wrongly.
         BackendUnavailableError: The backend is not installed.
     """
-    if bundled.is_name(model):
-        path = bundled.find(str(model), precision or "int8")
-    else:
-        path = Path(model)
+    named = bundled.is_name(model)
+    path = bundled.find(str(model), precision or "int8") if named else Path(model)
     content = bundled.read(path)
     session, metadata = _open(content, backend, threads)
     contract = manifest.from_metadata(metadata, path)
@@ -91,7 +89,7 @@ def find_model(
 @cache
 def u8s8_is_exact() -> bool:
     """Whether this CPU multiplies full-range U8S8 exactly (VNNI and ARM do, AVX2 does not)."""
-    from litepose_edge.backends import _onnxruntime  # noqa: PLC0415 - opened lazily
+    from litepose_edge.backends import _onnxruntime
 
     return _onnxruntime.is_exact(bundled.read(bundled.FOLDER / bundled.PROBE))
 
@@ -99,13 +97,13 @@ def u8s8_is_exact() -> bool:
 def _open(content: bytes, backend: Backend, threads: int) -> tuple[Session, dict[str, str]]:
     match backend:
         case "onnxruntime":
-            from litepose_edge.backends import _onnxruntime  # noqa: PLC0415 - opened lazily
+            from litepose_edge.backends import _onnxruntime
 
             session = _onnxruntime.OnnxRuntimeSession(content, threads)
             return session, session.metadata
         case "openvino":
             try:
-                from litepose_edge.backends import _openvino  # noqa: PLC0415 - optional
+                from litepose_edge.backends import _openvino
             except ImportError as exc:
                 raise BackendUnavailableError(
                     "backend 'openvino' is not installed. "

@@ -67,5 +67,7 @@ class OpenVinoSession:
 
 def _metadata(network: Any) -> dict[str, str]:
     info = network.get_rt_info()
-    framework = info["framework"].astype(dict) if "framework" in info else {}
-    return {key: str(value) for key, value in framework.items()}
+    if "framework" not in info:
+        return {}
+    framework = info["framework"]
+    return {key: str(getattr(framework[key], "value", framework[key])) for key in framework}

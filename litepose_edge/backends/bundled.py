@@ -40,7 +40,7 @@ def find(name: str, precision: str) -> Path:
 
 def is_name(model: str | PathLike[str]) -> bool:
     """Whether a model argument names a bundled model rather than a file."""
-    return isinstance(model, str) and Path(model).suffix == "" and os.path.basename(model) == model
+    return isinstance(model, str) and Path(model).suffix == "" and Path(model).name == model
 
 
 def read(path: Path) -> bytes:

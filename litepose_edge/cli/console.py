@@ -45,9 +45,7 @@ def progress_bar() -> Progress:
     )
 
 
-def run_command(
-    app: typer.Typer, arguments: Sequence[str], complain: Callable[[str], None]
-) -> int:
+def run_command(app: typer.Typer, arguments: Sequence[str], complain: Callable[[str], None]) -> int:
     """Run a Typer application; return the exit code its outcome stands for."""
     try:
         # Typer prints usage errors itself and leaves with SystemExit(2).

@@ -11,9 +11,7 @@ import typer
 Model = Annotated[
     str, typer.Option(help="Bundled pose network, or the path of an exported ONNX file.")
 ]
-Detector = Annotated[
-    str, typer.Option(help="'default', or the path of an exported detector.")
-]
+Detector = Annotated[str, typer.Option(help="'default', or the path of an exported detector.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; all this process may use unless given.")
 ]

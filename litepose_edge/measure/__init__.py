@@ -1,0 +1,1 @@
+"""Figures users measure on their own data and boards."""

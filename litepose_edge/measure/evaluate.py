@@ -51,8 +51,8 @@ def coco_metrics(
         BackendUnavailableError: pycocotools is not installed.
     """
     try:
-        from pycocotools.coco import COCO  # noqa: PLC0415 - optional
-        from pycocotools.cocoeval import COCOeval  # noqa: PLC0415 - optional
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
     except ImportError as exc:
         raise BackendUnavailableError(
             "pycocotools is not installed. Run: pip install 'litepose-edge[eval]'"

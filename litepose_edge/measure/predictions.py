@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from litepose_edge.estimator import Estimator
+from litepose_edge.geometry import box_iou
 from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.measure.evaluate import Metrics, coco_metrics
 from litepose_edge.sources import read_image
@@ -81,8 +82,6 @@ def box_matches(
         found: `(P,)` bool, boxes that matched.
         recalled: `(G,)` bool, labels that were matched.
     """
-    from litepose_edge.geometry import box_iou  # noqa: PLC0415
-
     found = np.zeros(len(boxes_xyxy), np.bool_)
     recalled = np.zeros(len(labels_xyxy), np.bool_)
     overlap = box_iou(boxes_xyxy, labels_xyxy)

@@ -141,9 +141,7 @@ class SceneSampler:
         linear = np.diag([mirror * zoom * stretch, zoom / stretch])
         centre = (extent - 1) / 2
         shift = rng.uniform(-0.5, 0.5, 2) * slack
-        to_part = geometry.compose(
-            np.column_stack([linear, centre - linear @ centre + shift]), fit
-        )
+        to_part = geometry.compose(np.column_stack([linear, centre - linear @ centre + shift]), fit)
         cv2.warpAffine(
             image,
             to_part,
@@ -166,7 +164,10 @@ class SceneSampler:
             x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
             tile = np.array([[x, y, x + w, y + h]], np.float32)
             people = np.concatenate([labels.boxes, labels.ignored])
-            low, high = np.maximum(people[:, :2], tile[:, :2]), np.minimum(people[:, 2:], tile[:, 2:])
+            low, high = (
+                np.maximum(people[:, :2], tile[:, :2]),
+                np.minimum(people[:, 2:], tile[:, 2:]),
+            )
             if (high > low).all(axis=1).any():
                 continue
             linear = np.diag([size.width / w, size.height / h])

@@ -28,6 +28,7 @@ class DetectionLoss:
     device: str = "cpu"
 
     def __call__(self, network: nn.Module, batch: SceneBatch) -> Tensor:
+        """Scalar loss, with a graph behind it."""
         images = normalise(batch.images.to(self.device))
         with torch.autocast(self.device, dtype=torch.bfloat16):
             levels = network(images)

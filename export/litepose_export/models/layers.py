@@ -33,6 +33,7 @@ class FusedBlock(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """`(N, inputs, H, W)` to `(N, outputs, H / stride, W / stride)`."""
         y = self.project(self.expand(x))
         y = y + x if self.residual else y
         activated: Tensor = self.relu(y)

@@ -60,6 +60,7 @@ class Trunk(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at strides 8 and 16."""
         at_8 = self.stage_8(self.stage_4(self.stem(x)))
         return at_8, self.stage_16(at_8)
 
@@ -88,6 +89,7 @@ class LRPose(nn.Module):
         nn.init.constant_(self.predict.bias, -4.5)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Heatmap logits."""
         at_8, at_16 = self.trunk(x)
         up = F.interpolate(self.reduce(at_16), scale_factor=2.0, mode="nearest")
         logits: Tensor = self.predict(self.refine(torch.relu(up + self.skip(at_8))))

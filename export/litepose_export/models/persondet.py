@@ -57,13 +57,15 @@ class PersonDet(nn.Module):
         self.edges = nn.ModuleList([nn.Conv2d(neck, 4, 1) for _ in STRIDES])
         initialise(self)
         for score, edge in zip(self.scores, self.edges, strict=True):
-            assert isinstance(score, nn.Conv2d) and isinstance(edge, nn.Conv2d)
+            assert isinstance(score, nn.Conv2d)
+            assert isinstance(edge, nn.Conv2d)
             nn.init.normal_(score.weight, std=0.01)
             nn.init.constant_(score.bias, -4.5)  # type: ignore[arg-type]
             nn.init.normal_(edge.weight, std=0.01)
             nn.init.constant_(edge.bias, 1.0)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Maps of strides 8, 16 and 32."""
         at_8, at_16 = self.trunk(x)
         p32 = self.lateral_32(self.stage_32(at_16))
         p16 = torch.relu(self.lateral_16(at_16) + _up(p32))

@@ -1,0 +1,1 @@
+"""Training of pose networks, and the loop all training shares."""

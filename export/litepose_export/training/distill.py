@@ -49,7 +49,7 @@ def open_network(path: Path, threads: int) -> Network:
         BackendUnavailableError: OpenVINO, which reads both IR and ONNX, is not installed.
     """
     try:
-        import openvino  # noqa: PLC0415 - optional, only teachers need it
+        import openvino
     except ImportError as exc:
         raise BackendUnavailableError(
             "teachers run in OpenVINO. Run: pip install 'litepose-edge[openvino]'"
@@ -112,7 +112,7 @@ def _look(
         image, geometry.compose(turn, to_input), (INPUT.width, INPUT.height), flags=cv2.INTER_LINEAR
     )
     batch = ((crop[..., ::-1].astype(np.float32) - MEAN) / STD).transpose(2, 0, 1)[None]
-    maps = network(np.ascontiguousarray(batch))[0]
+    maps: Float32 = network(np.ascontiguousarray(batch))[0]
     if mirrored:
         maps = maps[list(COCO_17.flip_permutation)]
     if np.allclose(turn, np.eye(2, 3)):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from litepose_export.checkpoints import read_checkpoint
 from litepose_export.errors import CheckpointError
 from litepose_export.training.schedule import Schedule
 
@@ -105,13 +106,13 @@ class Trainer:
         """
         if not self.checkpoint_path.exists():
             return False
+        state = read_checkpoint(self.checkpoint_path, self._device)
         try:
-            state = torch.load(self.checkpoint_path, map_location=self._device, weights_only=True)
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = state["step"], state["seconds"]
-        except (RuntimeError, KeyError, EOFError, ValueError) as exc:
+        except (RuntimeError, KeyError, TypeError, ValueError) as exc:
             raise CheckpointError(f"cannot resume from {self.checkpoint_path}: {exc}") from exc
         return True
 
@@ -178,7 +179,7 @@ class Trainer:
             group["lr"] = self._schedule.rate(self.step, part)
         loss = self._loss(self.network, batch)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._optimizer.step()
         self.step += 1

@@ -40,6 +40,7 @@ class PoseLoss:
     device: str = "cpu"
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Scalar loss, with a graph behind it."""
         images = normalise(batch.crops.to(self.device))
         targets = make_targets(batch, self.options).to(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16):

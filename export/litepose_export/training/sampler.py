@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from litepose_export.training.augment import Augmentation
 from litepose_export.training.data import People
 from litepose_export.training.distill import Teaching
 
+BatchT = TypeVar("BatchT", covariant=True)
 PSEUDO_WEIGHT = 0.5
 FLIP = np.array(COCO_17.flip_permutation)
 
@@ -123,19 +125,24 @@ def _labels(people: People, teaching: Teaching | None) -> tuple[Float32, Float32
     return weights, points
 
 
-class Prefetcher:
+class Sampler(Protocol[BatchT]):
+    """Makes batches."""
+
+    def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> BatchT:
+        """One batch of `count` samples, `shares` of it from each annotation file."""
+
+
+class Prefetcher(Generic[BatchT]):
     """Runs a sampler in one background thread and keeps a few batches ready."""
 
-    def __init__(self, sampler: CropSampler, depth: int = 4) -> None:
+    def __init__(self, sampler: Sampler[BatchT], depth: int = 4) -> None:
         self._sampler = sampler
-        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+        self._ready: queue.Queue[BatchT | BaseException] = queue.Queue(depth)
         self._stopped = threading.Event()
         self._request: tuple[int, Size, tuple[float, ...]] | None = None
         self._thread: threading.Thread | None = None
 
-    def batches(
-        self, count: int, input_size: Size, shares: tuple[float, ...]
-    ) -> Iterator[Batch]:
+    def batches(self, count: int, input_size: Size, shares: tuple[float, ...]) -> Iterator[BatchT]:
         """Batches without end; call again to change what they are made of."""
         self.close()
         self._stopped.clear()
@@ -169,7 +176,7 @@ class Prefetcher:
         assert self._request is not None
         while not self._stopped.is_set():
             try:
-                batch: Batch | BaseException = self._sampler.draw(*self._request)
+                batch: BatchT | BaseException = self._sampler.draw(*self._request)
             except Exception as exc:  # noqa: BLE001 - handed to the consumer, which raises it
                 batch = exc
             while not self._stopped.is_set():

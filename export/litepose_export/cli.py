@@ -1,0 +1,191 @@
+"""The `litepose-export` command; imports PyTorch only inside the commands that need it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from litepose_edge.cli.console import complain, messages, results, run_command
+from litepose_edge.errors import BackendUnavailableError
+from litepose_edge.measure.coco import read_coco
+
+app = typer.Typer(
+    name="litepose-export",
+    help="PyTorch checkpoints to verified ONNX and INT8 files.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class TargetName(StrEnum):
+    """The CPU an INT8 file is for."""
+
+    X86 = "x86"
+    X86_VNNI = "x86-vnni"
+    ARM = "arm"
+
+
+JsonReport = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run_command(app, sys.argv[1:], complain))
+
+
+@app.command()
+def train(
+    network: Annotated[str, typer.Argument(help="lrpose-n, lrpose-s, lrpose-m or persondet.")],
+    data: Annotated[list[Path], typer.Option(help="COCO keypoint JSON; may be given twice.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; a checkpoint in it is continued.")],
+    dev: Annotated[Path | None, typer.Option(help="COCO JSON to score on.")] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pose: give two (teacher, second opinion). Detector: one."),
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Training time in all; steps repeat, minutes do not.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and samples.")] = 0,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; cuda where there is one.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
+) -> None:
+    """Train one of our networks on COCO-format photographs."""
+    if (steps is None) == (minutes is None):
+        raise typer.BadParameter("give either --steps or --minutes")
+    session = _need("litepose_export.training.session")
+    torch = _need("torch")
+    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    options = session.RunOptions(
+        data=tuple(data),
+        dev=dev,
+        folder=out,
+        budget=session.Budget(steps=steps, minutes=minutes),
+        seed=seed,
+        device=chosen,
+        threads=threads,
+        init=init,
+    )
+    with _progress() as bar:
+        display = _display(session, bar)
+        if network == "persondet":
+            checkpoint = session.train_detector(options, teacher[0] if teacher else None, display)
+        elif network in ("lrpose-n", "lrpose-s", "lrpose-m"):
+            if teacher is not None and len(teacher) != 2:
+                raise typer.BadParameter("a pose network takes two --teacher files, or none")
+            teachers = (teacher[0], teacher[1]) if teacher else None
+            checkpoint = session.train_pose(network[-1], options, teachers, display)
+        else:
+            raise typer.BadParameter(f"no network '{network}' to train")
+    results.print(str(checkpoint), markup=False)
+
+
+@app.command()
+def export(
+    network: Annotated[str, typer.Argument(help="lrpose-n, lrpose-s, lrpose-m or persondet.")],
+    checkpoint: Annotated[Path, typer.Option(help="Training checkpoint or bare state dict.")],
+    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    samples: Annotated[Path, typer.Option(help="COCO JSON; its photographs check the parity.")],
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=0.99, help="Detector score that shall become 0.3."),
+    ] = None,
+    as_json: JsonReport = False,
+) -> None:
+    """Export a checkpoint to a float ONNX file that provably computes the same."""
+    pipeline = _need("litepose_export.pipeline")
+    report = pipeline.export(
+        network, checkpoint, out, samples=read_coco(samples), threshold=threshold
+    )
+    _print_report(report.to_dict(), as_json=as_json)
+
+
+@app.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(help="Float ONNX file with a manifest.")],
+    calibration: Annotated[Path, typer.Option(help="COCO JSON; its people are the inputs.")],
+    out: Annotated[Path, typer.Option(help="The INT8 file to write.")],
+    target: Annotated[
+        TargetName,
+        typer.Option(help="x86 is exact everywhere; x86-vnni needs VNNI; arm is S8S8."),
+    ] = TargetName.X86,
+    count: Annotated[int, typer.Option(min=1, help="Calibration inputs.")] = 300,
+    as_json: JsonReport = False,
+) -> None:
+    """Quantize a float ONNX file to INT8."""
+    pipeline = _need("litepose_export.pipeline")
+    report = pipeline.quantize(
+        model, out, calibration=read_coco(calibration), count=count, kind=target.value
+    )
+    _print_report(report.to_dict(), as_json=as_json)
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="Folder of the files to ship.")],
+) -> None:
+    """Write the saturation probe and SHA256SUMS beside the models of a folder."""
+    module = _need("litepose_export.publish")
+    module.write_probe(folder)
+    module.write_checksums(folder)
+
+
+def _need(module: str) -> Any:
+    """Import a module of the exporter, or say how to install what it needs."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as exc:
+        raise BackendUnavailableError(
+            f"{exc.name} is not installed. Run: pip install 'litepose-edge[export]'"
+        ) from exc
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:5.1f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=messages,
+    )
+
+
+def _display(session: Any, bar: Progress) -> Any:
+    task = bar.add_task("train", total=1.0, note="")
+
+    def started(what: str, total: int) -> Callable[[], None]:
+        teaching = bar.add_task(what, total=total, note="")
+        return lambda: bar.advance(teaching)
+
+    def stepped(p: Any) -> None:
+        note = f"step {p.step}  loss {p.loss:.4f}  {p.crops_per_second:.0f}/s  {p.input_height} px"
+        bar.update(task, completed=p.part, note=note)
+
+    def scored(metrics: dict[str, float]) -> None:
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        messages.print(f"dev: {figures}")
+
+    return session.Display(started, stepped, scored)
+
+
+def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        results.file.write(json.dumps(report) + "\n")
+        return
+    for name, value in report.items():
+        results.print(f"{name:<20} {value}", markup=False)

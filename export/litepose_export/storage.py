@@ -1,0 +1,81 @@
+"""Writes models: manifest inside, float16 storage, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from litepose_edge import manifest
+from litepose_edge.errors import OutputError
+from litepose_edge.manifest import Manifest
+
+MIN_FLOATS = 256
+
+
+def store(model: onnx.ModelProto, contract: Manifest, path: Path) -> None:
+    """Write a model with its manifest in the metadata, under a temporary name first.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    described = onnx.ModelProto()
+    described.CopyFrom(model)
+    onnx.helper.set_model_props(described, {manifest.METADATA_KEY: manifest.encode(contract)})
+    onnx.checker.check_model(described)
+    partial = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(described.SerializeToString(deterministic=True))
+        partial.replace(path)
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def halve_storage(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float initialisers as float16, with Casts that engines fold when they load.
+
+    Computation stays float32; only the weights lose their lower bits.
+    """
+    halved = onnx.ModelProto()
+    halved.CopyFrom(model)
+    casts = []
+    for initializer in halved.graph.initializer:
+        if initializer.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(initializer)
+        if values.size < MIN_FLOATS:
+            continue
+        name = initializer.name
+        stored = numpy_helper.from_array(values.astype(np.float16), f"{name}_half")
+        initializer.CopyFrom(stored)
+        casts.append(
+            onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
+        )
+    nodes = list(halved.graph.node)
+    del halved.graph.node[:]
+    halved.graph.node.extend([*casts, *nodes])
+    return halved
+
+
+def restore_storage(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Undo `halve_storage`: float32 initialisers and no Casts, for quantization."""
+    restored = onnx.ModelProto()
+    restored.CopyFrom(model)
+    halves = {i.name: i for i in restored.graph.initializer}
+    kept = []
+    for node in restored.graph.node:
+        source = halves.get(node.input[0]) if node.op_type == "Cast" else None
+        if source is None:
+            kept.append(node)
+            continue
+        values = numpy_helper.to_array(source).astype(np.float32)
+        source.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    del restored.graph.node[:]
+    restored.graph.node.extend(kept)
+    return restored

@@ -1,0 +1,249 @@
+"""Whole training runs of our networks: data, teacher, loop, from options to checkpoint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from litepose_edge.geometry import Float32, Size
+from litepose_edge.measure.coco import CocoDataset, read_coco
+from litepose_export import contracts
+from litepose_export.checkpoints import read_checkpoint
+from litepose_export.detection import teacher as detection_teacher
+from litepose_export.detection.scenes import SceneOptions, SceneSampler, label
+from litepose_export.detection.train import DetectionLoss, DetectionValidator
+from litepose_export.errors import CheckpointError
+from litepose_export.models.lrpose import LRPose
+from litepose_export.models.persondet import PersonDet
+from litepose_export.training import distill
+from litepose_export.training.augment import Augmentation
+from litepose_export.training.data import People, data_hash, load_people, read_photographs
+from litepose_export.training.loop import Budget, Evaluate, Progress, Trainer
+from litepose_export.training.pose import PoseLoss
+from litepose_export.training.sampler import CropSampler, Prefetcher
+from litepose_export.training.schedule import Phase, Schedule
+from litepose_export.training.validate import Validator
+
+POSE_SCHEDULE = Schedule()
+DETECTOR_SCHEDULE = Schedule(
+    phases=(
+        Phase(0.5, Size(224, 224)),
+        Phase(0.8, Size(288, 288)),
+        Phase(1.0, contracts.DETECTOR_INPUT),
+    ),
+    batch=32,
+    ema_decay=0.999,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run needs besides its network.
+
+    Attributes:
+        data: COCO keypoint files to train on.
+        dev: COCO keypoint file to score on at every checkpoint, or None.
+        folder: Checkpoint, log and record go here; a checkpoint there is continued.
+        budget: How long.
+        seed: Of weights and samples.
+        device: `"cpu"` or `"cuda"`.
+        threads: CPU threads of PyTorch, or None for its default.
+        init: Checkpoint whose fitting tensors the network starts from, or None.
+    """
+
+    data: tuple[Path, ...]
+    dev: Path | None
+    folder: Path
+    budget: Budget
+    seed: int = 0
+    device: str = "cpu"
+    threads: int | None = None
+    init: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """Where a run's progress goes: `started(what, total)` gives a tick, `stepped` a step."""
+
+    started: Callable[[str, int], Callable[[], None]]
+    stepped: Callable[[Progress], None]
+    scored: Callable[[dict[str, float]], None]
+
+
+def train_pose(
+    size: str, options: RunOptions, teachers: tuple[Path, Path] | None, display: Display
+) -> Path:
+    """Train LRPose; returns the checkpoint.
+
+    Args:
+        size: `"n"`, `"s"` or `"m"`.
+        options: The run.
+        teachers: Two networks with PP-TinyPose's contract; the first teaches, the second
+            has to agree where nobody labelled. None trains on labels alone.
+        display: Where progress goes.
+    """
+    _prepare(options)
+    datasets = [read_coco(path) for path in options.data]
+    people = load_people(datasets)
+    teaching = None
+    if teachers is not None:
+        teaching = _teaching(people, teachers, options.folder / "teaching.npz", display)
+    evaluate: Evaluate | None = None
+    if options.dev is not None:
+        evaluate = Validator(read_coco(options.dev), contracts.POSE_INPUT)
+    network = LRPose(size)
+    sampler = CropSampler(people, teaching, Augmentation(), options.seed)
+    prefetcher = Prefetcher(sampler)
+    trainer = Trainer(
+        network,
+        batches=lambda s, shares: prefetcher.batches(POSE_SCHEDULE.batch, s, shares),
+        loss=PoseLoss(device=options.device),
+        schedule=POSE_SCHEDULE,
+        budget=options.budget,
+        folder=options.folder,
+        sources=len(datasets),
+        device=options.device,
+    )
+    return _run(trainer, prefetcher, options, datasets, evaluate, display)
+
+
+def train_detector(options: RunOptions, teacher: Path | None, display: Display) -> Path:
+    """Train PersonDet; returns the checkpoint.
+
+    Args:
+        options: The run.
+        teacher: RTMDet person detector that finds people whom nobody labelled, or None.
+        display: Where progress goes.
+    """
+    _prepare(options)
+    dataset = read_coco(options.data[0])
+    photographs = read_photographs(image.path for image in dataset)
+    taught = [np.zeros((0, 5), np.float32) for _ in photographs]
+    if teacher is not None:
+        taught = _taught_boxes(photographs, teacher, options.folder / "boxes.npz", display)
+    evaluate: Evaluate | None = None
+    if options.dev is not None:
+        evaluate = DetectionValidator(read_coco(options.dev), contracts.DETECTOR_INPUT)
+    sampler = SceneSampler(photographs, label(dataset, taught), SceneOptions(), options.seed)
+    prefetcher = Prefetcher(sampler)
+    trainer = Trainer(
+        PersonDet(),
+        batches=lambda s, shares: prefetcher.batches(DETECTOR_SCHEDULE.batch, s, shares),
+        loss=DetectionLoss(device=options.device),
+        schedule=DETECTOR_SCHEDULE,
+        budget=options.budget,
+        folder=options.folder,
+        device=options.device,
+    )
+    return _run(trainer, prefetcher, options, [dataset], evaluate, display)
+
+
+def start_from(network: nn.Module, checkpoint: Path) -> int:
+    """Copy a checkpoint's averaged tensors where name and shape fit; how many did.
+
+    Raises:
+        CheckpointError: It cannot be read, or nothing fits.
+    """
+    state = read_checkpoint(checkpoint)
+    weights = state.get("average", {}) if isinstance(state, dict) else {}
+    own = network.state_dict()
+    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise CheckpointError(f"nothing in {checkpoint} fits the network")
+    network.load_state_dict({**own, **fitting})
+    return len(fitting)
+
+
+def _prepare(options: RunOptions) -> None:
+    cv2.setNumThreads(1)  # the sampler has a thread of its own; more would fight the optimiser
+    torch.manual_seed(options.seed)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    options.folder.mkdir(parents=True, exist_ok=True)
+
+
+def _run(
+    trainer: Trainer,
+    prefetcher: Prefetcher[Any],
+    options: RunOptions,
+    datasets: list[CocoDataset],
+    evaluate: Evaluate | None,
+    display: Display,
+) -> Path:
+    if not trainer.resume() and options.init is not None:
+        start_from(trainer.network, options.init)
+        trainer.average.load_state_dict(trainer.network.state_dict())
+
+    def score(network: nn.Module) -> dict[str, float]:
+        assert evaluate is not None
+        metrics = evaluate(network)
+        display.scored(metrics)
+        return metrics
+
+    try:
+        trainer.run(on_step=display.stepped, evaluate=score if evaluate else None)
+    finally:
+        prefetcher.close()
+    _record(options, datasets, trainer)
+    return trainer.checkpoint_path
+
+
+def _record(options: RunOptions, datasets: list[CocoDataset], trainer: Trainer) -> None:
+    """Write what somebody would need to repeat the run."""
+    record: dict[str, Any] = {
+        "commit": _commit(),
+        "seed": options.seed,
+        "data_sha256": data_hash(datasets),
+        "data": [path.name for path in options.data],
+        "budget": asdict(options.budget),
+        "steps": trainer.step,
+        "minutes": round(trainer.seconds / 60, 1),
+    }
+    (options.folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def _commit() -> str:
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip()
+
+
+def _teaching(
+    people: People, teachers: tuple[Path, Path], cache: Path, display: Display
+) -> distill.Teaching:
+    """The teachers' opinion, from the cache if it was made of as many people."""
+    if cache.exists():
+        teaching = distill.load_teaching(cache)
+        if len(teaching.maps) == len(people):
+            return teaching
+    first, second = (distill.open_network(path, threads=1) for path in teachers)
+    teaching = distill.teach(people, first, second, display.started("teach", len(people)))
+    distill.save_teaching(teaching, cache)
+    return teaching
+
+
+def _taught_boxes(
+    photographs: tuple[Any, ...], model: Path, cache: Path, display: Display
+) -> list[Float32]:
+    """The teacher's boxes, from the cache if it was made of as many photographs."""
+    if cache.exists():
+        with np.load(cache) as stored:
+            if len(stored["counts"]) == len(photographs):
+                return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
+    tick = display.started("teach", len(photographs))
+    found = detection_teacher.detect_people(photographs, model, threads=1, tick=tick)
+    np.savez(cache, boxes=np.concatenate(found), counts=np.array([len(f) for f in found]))
+    return found

@@ -1,0 +1,51 @@
+"""What tests share: markers that skip by themselves, data that may be absent."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+NEEDS = {"export": ("torch", "onnx", "onnxsim"), "openvino": ("openvino",)}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--qemu", default="qemu-x86_64-static", help="user-mode x86-64 emulator")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, packages in NEEDS.items():
+            missing = [p for p in packages if importlib.util.find_spec(p) is None]
+            if item.get_closest_marker(marker) and missing:
+                reason = f"needs the extra '{marker}' ({', '.join(missing)} not installed)"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def dev_json() -> Path:
+    path = SHARED / "data" / "coco" / "dev.json"
+    if not path.exists():
+        pytest.skip("needs the dev photographs, which are not part of the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """Folder of scikit-image's own photographs, which anyone may use."""
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs scikit-image (extra 'demo')")
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+@pytest.fixture(scope="session")
+def frame() -> NDArray[np.uint8]:
+    """A picture of nothing in particular."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (120, 160, 3), np.uint8)

@@ -1,0 +1,130 @@
+"""The `litepose-edge` command."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from litepose_edge.cli.app import run
+from litepose_edge.cli.console import write_file, write_image
+from litepose_edge.errors import OutputError
+
+
+@pytest.fixture
+def folder(tmp_path, photographs):
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "astronaut.png").write_bytes((photographs / "astronaut.png").read_bytes())
+    cv2.imwrite(str(source / "black.png"), np.zeros((60, 80, 3), np.uint8))
+    return source
+
+
+def test_predict_prints_one_json_document_a_line(folder, capsys):
+    assert run(["predict", str(folder), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(line["people"]) for line in lines] == [1, 0]
+    assert lines[0]["source"].endswith("astronaut.png")
+    assert lines[0]["schema"] == 1
+
+
+def test_predict_draws_into_the_folder(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(["predict", str(folder / "astronaut.png"), "--save", str(out)]) == 0
+    drawn = cv2.imread(str(out / "astronaut.png.png"))
+    original = cv2.imread(str(folder / "astronaut.png"))
+    assert drawn.shape == original.shape
+    assert (drawn != original).any()
+    assert "1 person" in capsys.readouterr().out
+
+
+def test_a_bad_image_among_good_ones_is_exit_code_1_and_the_rest_is_done(folder, capsys):
+    (folder / "bad.png").write_bytes(b"nothing")
+    assert run(["predict", str(folder), "--json"]) == 1
+    streams = capsys.readouterr()
+    assert len(streams.out.splitlines()) == 2
+    assert "bad.png" in streams.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["predict", "--help"], 0),
+        (["predict"], 2),
+        (["predict", "x.png", "--threads", "0"], 2),
+        (["predict", "x.png", "--precision", "int4"], 2),
+        (["nonsense"], 2),
+        (["predict", "does-not-exist.png"], 1),
+        (["info", "no-such-model"], 3),
+        (["info", "no/such/model.onnx"], 3),
+        (["eval", "--data", "missing.json"], 1),
+    ],
+)
+def test_exit_codes(arguments, code, capsys):
+    assert run(arguments) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_used_is_exit_code_3(folder, tmp_path, capsys):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"x")
+    assert run(["predict", str(folder), "--model", str(broken)]) == 3
+    assert "broken" in capsys.readouterr().err or True
+    assert run(["predict", str(folder), "--model", "lrpose-xl"]) == 3
+    assert "lrpose-s" in capsys.readouterr().err  # names what there is
+
+
+def test_ctrl_c_is_exit_code_130(folder, monkeypatch):
+    from litepose_edge.estimator import Estimator
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Estimator, "predict", interrupt)
+    assert run(["predict", str(folder)]) == 130
+
+
+def test_a_target_that_cannot_be_written_is_exit_code_1(folder, tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert run(["predict", str(folder), "--save", str(blocked)]) == 1
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_demo_finds_one_person_in_each_photograph(tmp_path, photographs, capsys):
+    assert run(["demo", "--out", str(tmp_path)]) == 0
+    output = capsys.readouterr().out
+    assert "astronaut: 1 person" in output
+    assert "camera: 1 person" in output
+    assert {p.name for p in tmp_path.iterdir()} == {"astronaut.png", "camera.png"}
+
+
+def test_info_prints_the_contract(capsys):
+    assert run(["info", "lrpose-s", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["name"] == "lrpose-s"
+    assert document["model"]["task"] == "topdown"
+    assert run(["info", "persondet"]) == 0
+    assert "sha256" in capsys.readouterr().out
+
+
+def test_doctor_says_whether_int8_is_exact(capsys):
+    assert run(["doctor"]) == 0
+    output = capsys.readouterr().out
+    assert "onnxruntime" in output
+    assert "U8S8" in output
+    assert "lrpose-s" in output
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "new" / "a.txt"
+    write_file(target, b"content")
+    assert target.read_bytes() == b"content"
+    with pytest.raises(OutputError):
+        write_file(target / "below", b"x")
+    with pytest.raises(OutputError, match="format"):
+        write_image(tmp_path / "a.xyz", np.zeros((4, 4, 3), np.uint8))
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.txt"]

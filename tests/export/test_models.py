@@ -1,0 +1,129 @@
+"""The networks: sizes, shapes, and what is left of them in ONNX."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.export
+
+import onnx  # noqa: E402
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+from litepose_edge.geometry import Size  # noqa: E402
+from litepose_export import folding  # noqa: E402
+from litepose_export.errors import UnsupportedOpError  # noqa: E402
+from litepose_export.models.lrpose import LRPose  # noqa: E402
+from litepose_export.models.persondet import (  # noqa: E402
+    PersonDet,
+    cell_centres,
+    flatten,
+    to_boxes,
+)
+from litepose_export.to_onnx import export_graph  # noqa: E402
+
+LIMITS = {"n": 0.5e6, "s": 1.9e6, "m": 3.8e6}
+
+
+@pytest.mark.parametrize("size", LIMITS)
+def test_a_size_stays_below_its_limit_and_keeps_stride_8(size):
+    network = LRPose(size).eval()
+    assert sum(p.numel() for p in network.parameters()) <= LIMITS[size]
+    assert network(torch.zeros(2, 3, 64, 48)).shape == (2, 17, 8, 6)
+
+
+def test_lrpose_holds_only_layers_with_fast_int8_kernels():
+    for module in LRPose("s").modules():
+        assert not isinstance(module, nn.ConvTranspose2d)
+        if isinstance(module, nn.Conv2d):
+            assert module.groups == 1
+            assert module.kernel_size in ((1, 1), (3, 3))
+
+
+def test_an_untrained_network_expects_nobody():
+    with torch.no_grad():
+        heat = LRPose("n").eval()(torch.randn(1, 3, 64, 48)).sigmoid()
+    assert heat.max() < 0.2
+
+
+def test_the_detectors_levels_join_into_boxes_around_their_cells():
+    network = PersonDet().eval()
+    with torch.no_grad():
+        levels = network(torch.zeros(1, 3, 64, 96))
+    assert [tuple(level.shape) for level in levels] == [
+        (1, 5, 8, 12), (1, 5, 4, 6), (1, 5, 2, 3),
+    ]  # fmt: skip
+    raw = flatten(levels)
+    centres, strides = cell_centres(64, 96)
+    assert raw.logits.shape == (1, len(centres))
+    boxes = to_boxes(torch.zeros(1, len(centres), 4), centres, strides)
+    torch.testing.assert_close(boxes[0, :, :2], centres - strides[:, None])
+    # The second cell of the first row of the finest level.
+    assert centres[1].tolist() == [11.5, 3.5]
+
+
+def test_folding_changes_nothing_but_the_layers():
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.ConvTranspose2d(8, 6, 4, 2, 1, bias=False), nn.BatchNorm2d(6),
+        nn.Conv2d(6, 4, 1), nn.BatchNorm2d(4),
+    )  # fmt: skip
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    folded = folding.fold_batch_norms(network)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+    assert any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+    image = torch.randn(2, 3, 10, 12)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(image), network.eval()(image), rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+
+
+def test_the_graph_keeps_the_contract(graph):
+    onnx.checker.check_model(graph)
+    (given,), (output,) = graph.graph.input, graph.graph.output
+    assert given.name == "image"
+    assert output.name == "heatmaps"
+    shape = given.type.tensor_type.shape.dim
+    assert shape[0].dim_param == "N"
+    assert [d.dim_value for d in shape[1:]] == [3, 64, 48]
+    assert graph.opset_import[0].version >= 18
+    kinds = {node.op_type for node in graph.graph.node}
+    assert "BatchNormalization" not in kinds
+    assert kinds <= {"Conv", "Relu", "Add", "Resize"}
+
+
+def test_the_same_weights_give_the_same_bytes():
+    torch.manual_seed(0)
+    network = LRPose("n")
+    first, second = (
+        export_graph(network, Size(48, 64), ["heatmaps"]).SerializeToString(deterministic=True)
+        for _ in range(2)
+    )
+    assert first == second
+
+
+class NormOfASum(nn.Module):
+    """A normalisation that no single convolution feeds, as in LitePose's head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(torch.relu(self.first(x) + self.second(x)))
+
+
+def test_a_normalisation_that_cannot_be_folded_is_refused():
+    with pytest.raises(UnsupportedOpError, match="folded"):
+        export_graph(NormOfASum(), Size(48, 64), ["y"])

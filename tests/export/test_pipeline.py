@@ -1,0 +1,243 @@
+"""Checkpoint to float file to INT8 file, and what is refused on the way."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.export
+
+import onnx  # noqa: E402
+import torch  # noqa: E402
+
+from litepose_edge import Estimator, backends  # noqa: E402
+from litepose_edge.backends._onnxruntime import OnnxRuntimeSession, is_exact  # noqa: E402
+from litepose_edge.cli.console import run_command  # noqa: E402
+from litepose_edge.errors import OutputError  # noqa: E402
+from litepose_edge.geometry import Size  # noqa: E402
+from litepose_edge.measure.coco import read_coco  # noqa: E402
+from litepose_export import cli, contracts, pipeline, publish, storage, verify  # noqa: E402
+from litepose_export.errors import CheckpointError, ExportError, ParityError  # noqa: E402
+from litepose_export.models.lrpose import LRPose  # noqa: E402
+from litepose_export.quantize import output_layers, quantize_graph  # noqa: E402
+from litepose_export.to_onnx import export_graph  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("run") / "last.pt"
+    torch.save({"average": LRPose("n").state_dict(), "step": 1}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint, photo_dataset, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "n.onnx"
+    report = pipeline.export("lrpose-n", checkpoint, path, samples=read_coco(photo_dataset))
+    return path, report
+
+
+def test_an_export_is_verified_described_and_half_the_size(exported):
+    path, report = exported
+    assert report.tensor_difference <= 1e-4
+    assert report.size_bytes < 2.2 * report.parameters
+    model = backends.find_model(path)
+    assert model.manifest.name == "lrpose-n"
+    assert model.manifest.precision == "fp32"
+    assert model.manifest.parity["tensor_difference"] <= 1e-4
+
+
+def test_the_same_checkpoint_gives_the_same_file(exported, checkpoint, photo_dataset, tmp_path):
+    again = tmp_path / "again.onnx"
+    pipeline.export("lrpose-n", checkpoint, again, samples=read_coco(photo_dataset))
+    assert again.read_bytes() == exported[0].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheme"), [("x86", "u8s8-reduced"), ("x86-vnni", "u8s8"), ("arm", "s8s8")]
+)
+def test_int8_files_say_how_they_were_made_and_run(exported, photo_dataset, tmp_path, kind, scheme):
+    target = tmp_path / "n.int8.onnx"
+    report = pipeline.quantize(
+        exported[0], target, calibration=read_coco(photo_dataset), count=4, kind=kind
+    )
+    assert report.scheme == scheme
+    assert report.calibration_images == 4
+    contract = backends.find_model(target).manifest
+    assert contract.precision == "int8"
+    assert contract.quantization.scheme == scheme
+    assert contract.quantization.float_layers
+    with Estimator(target, detector=None) as estimator:
+        poses = estimator.predict(np.zeros((90, 90, 3), np.uint8), boxes_xyxy=[[5, 5, 60, 80]])
+    assert poses.keypoints.shape == (1, 17, 2)
+
+
+def test_quantizing_twice_gives_the_same_bytes(exported, photo_dataset, tmp_path):
+    files = []
+    for name in ("a.onnx", "b.onnx"):
+        pipeline.quantize(
+            exported[0],
+            tmp_path / name,
+            calibration=read_coco(photo_dataset),
+            count=3,
+            kind="x86",
+        )
+        files.append((tmp_path / name).read_bytes())
+    assert files[0] == files[1]
+
+
+def test_reduced_weights_stay_within_seven_bits(exported, photo_dataset):
+    contract = backends.find_model(exported[0]).manifest
+    from litepose_export.calibrate import calibration_batches
+
+    batches = calibration_batches(read_coco(photo_dataset), contract, 2)
+    quantized, _ = quantize_graph(onnx.load(exported[0]), batches, "u8s8-reduced")
+    weights = [
+        onnx.numpy_helper.to_array(i)
+        for i in quantized.graph.initializer
+        if i.data_type == onnx.TensorProto.INT8 and len(i.dims) == 4
+    ]
+    assert len(weights) > 20
+    assert max(np.abs(w.astype(int)).max() for w in weights) <= 64
+
+
+def test_the_layers_that_write_the_outputs_stay_float(exported):
+    model = onnx.load(exported[0])
+    (name,) = output_layers(model)
+    (node,) = [n for n in model.graph.node if n.name == name]
+    assert node.op_type == "Conv"
+    assert node.output[0] == model.graph.output[0].name
+
+
+def test_float16_storage_changes_little_and_can_be_undone():
+    graph = export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+    halved = storage.halve_storage(graph)
+    restored = storage.restore_storage(halved)
+    assert len(halved.SerializeToString()) < 0.6 * len(graph.SerializeToString())
+    assert [n.op_type for n in restored.graph.node] == [n.op_type for n in graph.graph.node]
+    batch = np.random.default_rng(0).normal(size=(1, 3, 64, 48)).astype(np.float32)
+    outputs = [
+        OnnxRuntimeSession(m.SerializeToString(), 1).run(batch)["heatmaps"]
+        for m in (graph, halved, restored)
+    ]
+    np.testing.assert_array_equal(outputs[1], outputs[2])
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=2e-3 * np.abs(outputs[0]).max())
+
+
+def test_a_graph_that_computes_something_else_is_refused():
+    graph = export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+    batch = np.random.default_rng(0).normal(size=(1, 3, 64, 48)).astype(np.float32)
+    with pytest.raises(ParityError, match="nothing was written"):
+        verify.check_parity(LRPose("n"), graph, [batch], stride=8)
+
+
+def test_a_failed_export_writes_nothing(checkpoint, photo_dataset, tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ParityError("differs")
+
+    monkeypatch.setattr(pipeline, "check_parity", refuse)
+    with pytest.raises(ParityError):
+        pipeline.export(
+            "lrpose-n", checkpoint, tmp_path / "n.onnx", samples=read_coco(photo_dataset)
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_that_cannot_be_written_is_one_clear_error(tmp_path):
+    graph = export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot write"):
+        storage.store(graph, contracts.pose_contract("x"), tmp_path / "file" / "n.onnx")
+
+
+class Trap:
+    """Leaves a mark when unpickled."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return (open, (self.mark, "w"))
+
+
+def test_a_checkpoint_with_code_is_refused_and_nothing_is_executed(tmp_path):
+    mark = tmp_path / "executed"
+    path = tmp_path / "evil.pt"
+    torch.save({"average": Trap(str(mark))}, path)
+    with pytest.raises(CheckpointError, match="weights_only"):
+        pipeline.load_checkpoint(LRPose("n"), path)
+    path.write_bytes(pickle.dumps(Trap(str(mark))))
+    with pytest.raises(CheckpointError, match="weights_only"):
+        pipeline.load_checkpoint(LRPose("n"), path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "other"])
+def test_a_damaged_or_foreign_checkpoint_is_refused(checkpoint, tmp_path, damage):
+    path = tmp_path / "bad.pt"
+    if damage == "other":
+        torch.save({"average": LRPose("s").state_dict()}, path)
+    else:
+        path.write_bytes(checkpoint.read_bytes()[: 5000 if damage == "truncated" else 0])
+    with pytest.raises(CheckpointError, match=r"bad\.pt"):
+        pipeline.load_checkpoint(LRPose("n"), path)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ExportError, match="lrpose-n"):
+        pipeline.build_network("lrpose-xl")
+
+
+def test_a_detectors_threshold_becomes_the_default_score(tmp_path, photo_dataset):
+    torch.manual_seed(0)
+    network, contract = pipeline.build_network("persondet")
+    path = tmp_path / "det.pt"
+    torch.save({"average": network.state_dict()}, path)
+    outputs = []
+    for threshold in (None, 0.6):
+        target = tmp_path / f"{threshold}.onnx"
+        pipeline.export(
+            "persondet", path, target, samples=read_coco(photo_dataset), threshold=threshold
+        )
+        batch = np.zeros((1, 3, contract.input.height, contract.input.width), np.float32)
+        outputs.append(backends.find_model(target).open(1).run(batch)["level_16"])
+    shift = np.log(0.3 / 0.7) - np.log(0.6 / 0.4)
+    np.testing.assert_allclose(outputs[1][:, 0] - outputs[0][:, 0], shift, atol=1e-2)
+    np.testing.assert_allclose(outputs[1][:, 1:], outputs[0][:, 1:], atol=1e-5)
+
+
+def test_the_probe_is_the_one_that_is_shipped_and_tells_exact_from_wrong():
+    from litepose_edge.backends import bundled
+
+    probe = publish.saturation_probe()
+    assert (
+        probe.SerializeToString(deterministic=True) == (bundled.FOLDER / bundled.PROBE).read_bytes()
+    )
+    # A kernel that is off by anything shows: move the expected sum by one quantum.
+    for initializer in probe.graph.initializer:
+        if initializer.name == "exact":
+            values = onnx.numpy_helper.to_array(initializer) + np.float32(5000)
+            initializer.CopyFrom(onnx.numpy_helper.from_array(values, "exact"))
+    assert not is_exact(probe.SerializeToString())
+
+
+def test_the_command_line_exports_and_quantizes(checkpoint, photo_dataset, tmp_path, capsys):
+    float_file, int8_file = tmp_path / "n.onnx", tmp_path / "n.int8.onnx"
+    arguments = [
+        "export", "lrpose-n", "--checkpoint", str(checkpoint), "--out", str(float_file),
+        "--samples", str(photo_dataset), "--json",
+    ]  # fmt: skip
+    assert run_command(cli.app, arguments, print) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["parameters"] > 400_000
+    arguments = [
+        "quantize", str(float_file), "--calibration", str(photo_dataset), "--out", str(int8_file),
+        "--count", "2", "--target", "arm",
+    ]  # fmt: skip
+    assert run_command(cli.app, arguments, print) == 0
+    assert "s8s8" in capsys.readouterr().out
+    assert run_command(cli.app, ["export", "nothing", *arguments[1:3]], print) == 2

@@ -1,0 +1,290 @@
+"""Targets, losses, batches, schedules and the loop."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.export
+
+import torch  # noqa: E402
+
+from litepose_edge import COCO_17, decode, geometry  # noqa: E402
+from litepose_edge.geometry import Size  # noqa: E402
+from litepose_edge.measure.coco import read_coco  # noqa: E402
+from litepose_export.errors import CheckpointError  # noqa: E402
+from litepose_export.models.lrpose import LRPose  # noqa: E402
+from litepose_export.training import augment, distill, session, targets  # noqa: E402
+from litepose_export.training.augment import Augmentation  # noqa: E402
+from litepose_export.training.data import load_people  # noqa: E402
+from litepose_export.training.distill import Teaching  # noqa: E402
+from litepose_export.training.loop import Budget, Trainer  # noqa: E402
+from litepose_export.training.losses import regressive_cross_entropy  # noqa: E402
+from litepose_export.training.pose import PoseLoss, TargetOptions, make_targets  # noqa: E402
+from litepose_export.training.sampler import CropSampler, Prefetcher  # noqa: E402
+from litepose_export.training.schedule import Phase, Schedule  # noqa: E402
+from litepose_export.training.validate import Validator  # noqa: E402
+
+STILL = Augmentation(rotate=0, scale=(1, 1), shift=0, box_jitter=0, half_body=0, cutout=0, blur=0)
+
+
+@pytest.fixture(scope="module")
+def people(photo_dataset):
+    return load_people([read_coco(photo_dataset)])
+
+
+def test_targets_decode_to_the_points_they_were_drawn_from():
+    rng = np.random.default_rng(0)
+    cells = rng.uniform(2, 20, (2, 17, 2)).astype(np.float32)
+    maps = targets.gaussian_maps(torch.from_numpy(cells), 24, 24, sigma=1.0)
+    found, scores = decode.decode_heatmaps(maps.numpy(), activation="linear", blur_kernel=1)
+    np.testing.assert_allclose(found, cells, atol=1e-3)
+    assert scores.min() > 0.7
+
+
+@pytest.mark.parametrize("x", [-0.6, 23.6, 100])
+def test_a_point_outside_the_map_is_an_empty_map(x):
+    maps = targets.gaussian_maps(torch.tensor([[[x, 5.0]]]), 24, 24, sigma=1.0)
+    assert maps.abs().max() == 0
+
+
+def test_warped_maps_carry_their_peaks_along():
+    maps = targets.gaussian_maps(torch.tensor([[[10.0, 12.0]]]), 32, 24, sigma=2.0)
+    # New cell (x, y) looks at old cell (2 x + 1, y - 3).
+    to_source = torch.tensor([[[2.0, 0, 1], [0, 1, -3]]])
+    warped = targets.warp_maps(maps, to_source, 32, 24)[0, 0]
+    y, x = divmod(int(warped.argmax()), 24)
+    assert y == 15
+    assert abs(2 * x + 1 - 10) <= 1
+
+
+def test_widened_maps_are_wider_and_as_high():
+    cells = torch.tensor([[[12.0, 16.0]]])
+    widened = targets.widen_maps(targets.gaussian_maps(cells, 32, 24, 1.0), 1.0, 2.0)
+    expected = targets.gaussian_maps(cells, 32, 24, 2.0)
+    torch.testing.assert_close(widened, expected, atol=0.03, rtol=0)
+
+
+def test_the_loss_is_least_where_the_heat_equals_the_target():
+    target = torch.tensor([0.3]).view(1, 1, 1, 1)
+    weights = torch.ones(1, 1)
+    logits = torch.linspace(-6, 6, 241).view(-1, 1, 1, 1)
+    losses = [regressive_cross_entropy(z[None], target, weights) for z in logits]
+    best = logits[int(torch.stack(losses).argmin())]
+    torch.testing.assert_close(best.sigmoid().flatten(), torch.tensor([0.3]), atol=0.01, rtol=0)
+
+
+def test_the_gradient_is_heat_minus_target_even_far_off():
+    z = torch.tensor([[[[-12.0]]]], requires_grad=True)
+    regressive_cross_entropy(
+        z, torch.full((1, 1, 1, 1), 0.5), torch.ones(1, 1), positive=0
+    ).backward()
+    torch.testing.assert_close(z.grad.flatten(), torch.tensor([-0.5]), atol=1e-4, rtol=0)
+
+
+def test_ignored_joints_cost_nothing():
+    z = torch.randn(1, 2, 4, 4)
+    weights = torch.tensor([[1.0, 0.0]])
+    target = torch.zeros(1, 2, 4, 4)
+    before = regressive_cross_entropy(z, target, weights)
+    z[:, 1] += 100
+    assert regressive_cross_entropy(z, target, weights) == before
+
+
+def test_a_still_crop_puts_the_labels_where_the_runtime_would(people):
+    sampler = CropSampler(people, None, STILL, seed=0)
+    batch = sampler.draw(8, Size(96, 128), (1.0,))
+    placed = 0
+    for points in batch.points.numpy():
+        for person in range(len(people)):
+            to_input = geometry.crop_affine(people.boxes_xyxy[person], Size(96, 128), 1.25)
+            truth = geometry.transform(to_input, people.keypoints[person, :, :2])
+            mirrored = truth[list(COCO_17.flip_permutation)] * [-1, 1] + [95, 0]
+            placed += any(np.allclose(points, t, atol=1e-3) for t in (truth, mirrored))
+    assert placed == 8
+
+
+def test_the_same_seed_draws_the_same_batches(people):
+    first, second = (
+        CropSampler(people, None, Augmentation(), seed=5).draw(6, Size(48, 64), (1.0,))
+        for _ in range(2)
+    )
+    assert torch.equal(first.crops, second.crops)
+    assert torch.equal(first.points, second.points)
+
+
+def test_a_mirrored_crop_trades_left_for_right(people):
+    rng = np.random.default_rng(0)
+    seen = {
+        augment.random_affine(rng, people.boxes_xyxy[0], Size(96, 128), STILL)[1] for _ in range(20)
+    }
+    assert seen == {True, False}
+
+
+def test_the_teachers_map_lands_on_the_label(people):
+    """A teacher that agrees with the labels leaves the targets' peaks where they were."""
+    rows, columns = distill.INPUT.height // 8, distill.INPUT.width // 8
+    to_teacher = geometry.crop_affine(people.boxes_xyxy, distill.INPUT, distill.PADDING)
+    cells = (geometry.transform(to_teacher, people.keypoints[..., :2]) + 0.5) / 8 - 0.5
+    heat = targets.gaussian_maps(torch.from_numpy(cells).float(), rows, columns, 1.03)
+    teaching = Teaching(
+        maps=(heat * 255).round().numpy().astype(np.uint8),
+        keypoints=np.concatenate(
+            [people.keypoints[..., :2], np.ones((len(people), 17, 1))], axis=2
+        ).astype(np.float32),
+        trusted=np.ones((len(people), 17), np.bool_),
+    )
+    sampler = CropSampler(people, teaching, Augmentation(cutout=0, half_body=0), seed=1)
+    for size in (Size(96, 128), Size(192, 256)):
+        batch = sampler.draw(8, size, (1.0,))
+        own = make_targets(batch, TargetOptions(teacher_share=0))
+        taught = make_targets(batch, TargetOptions(teacher_share=1))
+        clear = own.amax(dim=(2, 3)) > 0.6
+        at_own = own.flatten(2).argmax(dim=2)
+        at_taught = taught.flatten(2).argmax(dim=2)
+        width = own.shape[3]
+        distance = torch.maximum(
+            (at_own // width - at_taught // width).abs(), (at_own % width - at_taught % width).abs()
+        )
+        assert (distance[clear] <= 1).float().mean() > 0.97
+
+
+def test_a_joint_nobody_labelled_is_borrowed_from_a_trusted_teacher_only(people):
+    unlabelled = people.keypoints.copy()
+    unlabelled[:, :2] = 0
+    import dataclasses
+
+    blank = dataclasses.replace(people, keypoints=unlabelled)
+    trusted = np.zeros((len(people), 17), np.bool_)
+    trusted[:, 0] = True
+    teaching = Teaching(
+        np.zeros((len(people), 17, 32, 24), np.uint8),
+        np.concatenate([people.keypoints[..., :2], np.ones((len(people), 17, 1))], axis=2).astype(
+            np.float32
+        ),
+        trusted,
+    )
+    batch = CropSampler(blank, teaching, STILL, seed=0).draw(8, Size(96, 128), (1.0,))
+    weights = batch.weights.numpy()
+    assert (weights[:, 0] == 0.5).all()
+    assert (weights[:, 1:3].min(axis=1) == 0).all()
+    assert (weights[:, 5:] == 1).all()
+
+
+def test_a_failing_sampler_fails_the_loop():
+    class Broken:
+        def draw(self, count, input_size, shares):
+            raise RuntimeError("no data")
+
+    prefetcher = Prefetcher(Broken())
+    with pytest.raises(RuntimeError, match="no data"):
+        next(prefetcher.batches(1, Size(8, 8), (1.0,)))
+    prefetcher.close()
+
+
+def test_a_schedule_warms_up_decays_grows_and_changes_its_data():
+    schedule = Schedule()
+    assert schedule.rate(0, 0) < 0.01 * schedule.learning_rate
+    assert schedule.rate(1000, 0) == pytest.approx(schedule.learning_rate)
+    assert schedule.rate(1000, 1) == pytest.approx(0.01 * schedule.learning_rate)
+    heights = [schedule.phase(p).input_size.height for p in (0, 0.6, 0.9, 1)]
+    assert heights == [128, 192, 256, 256]
+    assert schedule.shares(0.1, 2) == (0.5, 0.5)
+    assert schedule.shares(0.9, 2) == (1.0, 0.0)
+    assert schedule.decay(0) < 0.2
+    assert schedule.decay(10**6) == schedule.ema_decay
+
+
+FAST = Schedule(phases=(Phase(1.0, Size(96, 128)),), batch=8, warmup_steps=5, ema_decay=0.9)
+
+
+def trainer(people, folder, steps, seed=0):
+    torch.manual_seed(seed)
+    prefetcher = Prefetcher(CropSampler(people, None, STILL, seed))
+    return prefetcher, Trainer(
+        LRPose("n"),
+        batches=lambda size, shares: prefetcher.batches(FAST.batch, size, shares),
+        loss=PoseLoss(),
+        schedule=FAST,
+        budget=Budget(steps=steps),
+        folder=folder,
+    )
+
+
+def test_training_learns_resumes_and_logs(people, photo_dataset, tmp_path):
+    losses: list[float] = []
+    prefetcher, first = trainer(people, tmp_path, steps=60)
+    first.run(on_step=lambda p: losses.append(p.loss))
+    prefetcher.close()
+    assert losses[-1] < 0.6 * losses[0]
+    prefetcher, second = trainer(people, tmp_path, steps=80, seed=1)
+    assert second.resume()
+    assert second.step == 60
+    for ours, theirs in zip(second.network.parameters(), first.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    validator = Validator(read_coco(photo_dataset), Size(96, 128))
+    second.run(on_step=lambda p: None, evaluate=validator)
+    prefetcher.close()
+    assert second.step == 80
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["60", "80"]
+    assert 0 <= float(rows[1]["ap"]) <= 1
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.slow
+def test_a_network_learns_its_training_figures_by_heart(people, photo_dataset, tmp_path):
+    prefetcher, run = trainer(people, tmp_path, steps=500)
+    run.run(on_step=lambda p: None)
+    prefetcher.close()
+    assert Validator(read_coco(photo_dataset), Size(96, 128))(run.average)["ap"] > 0.9
+
+
+def test_a_damaged_checkpoint_is_not_resumed(people, tmp_path):
+    _, run = trainer(people, tmp_path, steps=1)
+    run.checkpoint_path.write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"last\.pt"):
+        run.resume()
+    torch.save({"network": {}}, run.checkpoint_path)
+    with pytest.raises(CheckpointError, match="cannot resume"):
+        run.resume()
+
+
+def test_a_run_starts_from_what_fits_of_another(tmp_path):
+    network = LRPose("s")
+    torch.save({"average": network.state_dict()}, tmp_path / "s.pt")
+    from litepose_export.models.persondet import PersonDet
+
+    detector = PersonDet()
+    assert session.start_from(detector, tmp_path / "s.pt") > 40
+    torch.testing.assert_close(detector.trunk.stem[0].weight, network.trunk.stem[0].weight)
+    with pytest.raises(FileNotFoundError):
+        session.start_from(detector, tmp_path / "none.pt")
+    torch.save({"average": {"x": torch.zeros(1)}}, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="nothing"):
+        session.start_from(detector, tmp_path / "other.pt")
+
+
+def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
+    options = session.RunOptions(
+        data=(photo_dataset,), dev=None, folder=tmp_path / "run", budget=Budget(steps=2)
+    )
+    display = session.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
+    for train in (
+        lambda: session.train_pose("n", options, None, display),
+        lambda: session.train_detector(
+            session.RunOptions(
+                data=(photo_dataset,), dev=None, folder=tmp_path / "det", budget=Budget(steps=1)
+            ),
+            None,
+            display,
+        ),
+    ):
+        checkpoint = train()
+        assert checkpoint.exists()
+        record = (checkpoint.parent / "run.json").read_text()
+        assert '"data_sha256"' in record
