@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,7 +16,12 @@ from litepose_edge.cli.options import BackendName
 from litepose_edge.estimator import Estimator
 from litepose_edge.measure.coco import read_coco
 from litepose_edge.measure.evaluate import Metrics
-from litepose_edge.measure.predictions import evaluate_end_to_end, evaluate_on_given_boxes
+from litepose_edge.measure.predictions import (
+    TALL_PX,
+    evaluate_end_to_end,
+    evaluate_on_given_boxes,
+    operating_point,
+)
 
 # Average precision counts the doubtful people as well, each at its own score.
 LEAST_SCORE, MOST_PEOPLE = 0.02, 100
@@ -38,23 +44,27 @@ def evaluate(
     Needs the extra `eval`.
     """
     dataset = read_coco(data, images)
-    estimator = Estimator(
-        model,
-        detector=detector,
-        backend=backend.value,
-        precision=precision.value if precision else None,
-        threads=threads,
-        min_score=LEAST_SCORE,
-        max_people=MOST_PEOPLE,
-    )
-    with estimator, progress_bar() as bar:
-        task = bar.add_task("evaluate", total=2 * len(dataset))
+
+    def make(**thresholds: Any) -> Estimator:
+        return Estimator(
+            model,
+            detector=detector,
+            backend=backend.value,
+            precision=precision.value if precision else None,
+            threads=threads,
+            **thresholds,
+        )
+
+    everybody = make(min_score=LEAST_SCORE, max_people=MOST_PEOPLE)
+    with everybody as estimator, make() as default, progress_bar() as bar:
+        task = bar.add_task("evaluate", total=3 * len(dataset))
 
         def tick() -> None:
             bar.advance(task)
 
         given = evaluate_on_given_boxes(estimator, dataset, tick)
         keypoints, boxes = evaluate_end_to_end(estimator, dataset, tick)
+        point = operating_point(default, dataset, tick)
     rows = {
         "keypoints, ground-truth boxes": given,
         "keypoints, detector boxes": keypoints,
@@ -62,9 +72,14 @@ def evaluate(
     }
     if as_json:
         document = {name: metrics.to_dict() for name, metrics in rows.items()}
+        document["default threshold"] = asdict(point)
         results.file.write(json.dumps(document) + "\n")
     else:
         results.print(_table(rows))
+        results.print(
+            f"at the default threshold: recall {point.recall:.3f} of people taller than "
+            f"{TALL_PX:.0f} px, {point.unmatched:.2f} unmatched boxes an image"
+        )
 
 
 def _table(rows: dict[str, Metrics]) -> Table:

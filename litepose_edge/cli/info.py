@@ -12,6 +12,7 @@ from litepose_edge import backends, manifest
 from litepose_edge.backends import bundled
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results
+from litepose_edge.manifest import DetectorSpec, Manifest, TopDownSpec
 
 
 def info(
@@ -22,8 +23,8 @@ def info(
     """Print the contract that a model file carries, and whether this CPU runs it exactly."""
     found = backends.find_model(model, precision=precision.value if precision else None)
     contract = found.manifest
-    document = manifest.to_builtins(contract)
     if as_json:
+        document = manifest.to_builtins(contract)
         results.file.write(json.dumps(document, indent=2) + "\n")
         return
     content = bundled.read(found.path)
@@ -35,8 +36,37 @@ def info(
     results.print(f"input      ({shape}) {contract.input.colour}, 0..255")
     if contract.quantization is not None:
         results.print(f"int8       {_quantization(contract.quantization.scheme)}")
-    for key in ("model", "training", "parity"):
-        results.print(f"{key:<10} {json.dumps(document[key])}", markup=False)
+    for name, value in (*_task(contract), *_origin(contract)):
+        results.print(f"{name:<10} {value}", markup=False)
+
+
+def _task(contract: Manifest) -> list[tuple[str, str]]:
+    match contract.model:
+        case TopDownSpec(padding=padding, heatmaps=maps, skeleton=skeleton):
+            return [
+                ("task", f"one person's crop, box padded by {padding}, to heatmaps"),
+                (
+                    "decode",
+                    f"{maps.activation}, {maps.refinement}, cells aligned '{maps.alignment}'",
+                ),
+                ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
+            ]
+        case DetectorSpec(style=style, strides=strides, max_iou=max_iou):
+            levels = ", ".join(map(str, strides))
+            return [
+                ("task", "a whole image to person boxes"),
+                ("decode", f"{style}, strides {levels}, NMS above IoU {max_iou}"),
+            ]
+
+
+def _origin(contract: Manifest) -> list[tuple[str, str]]:
+    training = contract.training
+    return [
+        ("data", "; ".join(training.data) or "not stated"),
+        ("teachers", "; ".join(training.teachers) or "none"),
+        ("licence", training.licence or "not stated"),
+        *((name, f"{value:g}") for name, value in contract.parity.items()),
+    ]
 
 
 def _quantization(scheme: str) -> str:

@@ -103,7 +103,9 @@ def test_eval_prints_three_rows(dataset, capsys):
         "keypoints, ground-truth boxes",
         "keypoints, detector boxes",
         "detector boxes",
+        "default threshold",
     }
+    assert document.pop("default threshold").keys() == {"recall", "unmatched"}
     for row in document.values():
         assert set(row) == {"ap", "ap50", "ap75", "ar"}
     assert run(["eval", "--data", str(dataset)]) == 0

@@ -1,0 +1,19 @@
+"""Prints the people in an image as JSON.
+
+python examples/image_to_json.py photo.jpg
+"""
+
+import sys
+
+from litepose_edge import Estimator
+from litepose_edge.sources import read_image
+
+
+def main(path: str) -> None:
+    with Estimator() as estimator:
+        poses = estimator.predict(read_image(path))
+    print(poses.to_json())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
