@@ -52,6 +52,9 @@ def train(
         typer.Option(help="Pose: give two (teacher, second opinion). Detector: one."),
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Pose: a gentler second run from --init.")
+    ] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Training time in all; steps repeat, minutes do not.")
@@ -77,6 +80,7 @@ def train(
         device=chosen,
         threads=threads,
         init=init,
+        refine=refine,
     )
     with _progress() as bar:
         display = _display(session, bar)

@@ -29,6 +29,7 @@ class Augmentation:
         half_body: Probability of cropping to the upper or lower body.
         cutout: Probability of a rectangle that hides part of the crop.
         blur: Probability of losing detail, as small or moving people do.
+        colour: Probability of other colours.
     """
 
     padding: float = 1.25
@@ -40,6 +41,7 @@ class Augmentation:
     half_body: float = 0.3
     cutout: float = 0.3
     blur: float = 0.15
+    colour: float = 1.0
 
 
 def random_box(

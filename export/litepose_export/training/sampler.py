@@ -104,7 +104,8 @@ class CropSampler:
         ).astype(np.uint8, copy=False)
         if rng.random() < options.blur:
             crop = augment.lose_detail(rng, crop)
-        crop = augment.disturb_colours(rng, crop)
+        if rng.random() < options.colour:
+            crop = augment.disturb_colours(rng, crop)
         if rng.random() < options.cutout:
             augment.hide_part(rng, crop)
         points = geometry.transform(to_input, self._points[person]).astype(np.float32)

@@ -26,7 +26,8 @@ class Schedule:
         learning_rate: Peak, after `warmup_steps`.
         warmup_steps: Linear warm-up.
         weight_decay: AdamW's.
-        ema_decay: Of the averaged weights, which are the result.
+        ema_decay: Of the averaged weights, which are the result. In 18,000 steps with three
+            sizes 0.9995 lagged: AP .224 on dev, where the last weights had .255.
         ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
         first_source_only_after: Part of the run after which only the first file is used.
     """
@@ -40,7 +41,7 @@ class Schedule:
     learning_rate: float = 2e-3
     warmup_steps: int = 300
     weight_decay: float = 0.02
-    ema_decay: float = 0.9995
+    ema_decay: float = 0.998
     ema_warmup: int = 10
     first_source_only_after: float = 0.75
 
