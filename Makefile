@@ -4,12 +4,13 @@ VENV := .venv
 DEV := .venv-dev
 RUN := $(VENV)/bin
 BIN := $(DEV)/bin
-# The lowest torch with a small CPU build for development; users may take any in the range.
+LOWEST := .venv-lowest
+# Pins torch for development; users may take any in the range.
 CONSTRAINTS := constraints-dev.txt
 DATA ?= ../shared/data
 QEMU ?= qemu-x86_64-static
 
-.PHONY: demo test test-avx2 test-slow lint build bench eval clean
+.PHONY: demo test test-lowest test-avx2 test-slow lint build bench budget eval clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -18,6 +19,10 @@ demo: $(VENV)/demo
 ## Everything but the slow proofs.
 test: $(DEV)/ready
 	$(BIN)/python -m pytest -m "not slow"
+
+## The runtime's tests on the oldest dependencies it allows.
+test-lowest: $(LOWEST)/ready
+	$(LOWEST)/bin/python -m pytest tests/edge -m "not slow"
 
 ## Released models on dev photographs, under AVX2 emulation, and other long proofs.
 test-slow: $(DEV)/ready
@@ -43,6 +48,11 @@ build: $(DEV)/ready
 bench: $(DEV)/ready
 	$(BIN)/python benchmarks/latency.py
 
+## The budget's rows that need nothing but this machine: start-up, memory, stages.
+budget: $(DEV)/ready
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/latency.py --threads 1
+
 ## Average precision of the released models.
 eval: $(DEV)/ready
 	$(BIN)/litepose-edge eval --data $(DATA)/coco/dev.json
@@ -58,5 +68,11 @@ $(DEV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,openvino]" --group test --group lint --group build
 	touch $@
 
+$(LOWEST)/ready: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt -e ".[demo,eval]" --group test
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(DEV) build dist litepose-demo
+	rm -rf $(VENV) $(DEV) $(LOWEST) build dist litepose-demo
