@@ -7,7 +7,7 @@ import numpy as np
 from litepose_edge import geometry
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import DetectorSpec, Manifest, TopDownSpec
-from litepose_edge.measure.coco import AnnotatedImage, CocoDataset
+from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.preprocess import Normalizer, warp
 from litepose_edge.sources import read_image
 
@@ -23,34 +23,23 @@ def calibration_batches(dataset: CocoDataset, contract: Manifest, count: int) ->
         count: How many inputs; fewer where there are fewer photographs.
     """
     rng = np.random.default_rng(SEED)
-    order = rng.permutation(len(dataset))
     normalizer = Normalizer(contract.input)
+    size = contract.input.size
     batches: list[Float32] = []
-    for number in order:
-        if len(batches) >= count:
+    for number in rng.permutation(len(dataset)):
+        if len(batches) == count:
             break
         image = dataset.images[int(number)]
-        match contract.model:
-            case TopDownSpec() as spec:
-                affine = _person_affine(rng, image, contract.input.size, spec.padding)
-                fill = (0, 0, 0)
-            case DetectorSpec() as spec:
-                affine, fill = None, spec.fill
+        labelled = np.flatnonzero((image.keypoints[..., 2] > 0).any(axis=1))
         pixels = read_image(image.path, upright=False)
-        if affine is None and isinstance(contract.model, TopDownSpec):
-            continue
-        if affine is None:
-            affine = geometry.letterbox_affine(Size.of(pixels), contract.input.size)
-        batches.append(normalizer(warp(pixels, affine, contract.input.size, fill=fill)).copy())
+        match contract.model:
+            case TopDownSpec(padding=padding) if len(labelled):
+                box = image.boxes_xyxy[rng.choice(labelled)]
+                crop = warp(pixels, geometry.crop_affine(box, size, padding), size)
+            case DetectorSpec(fill=fill):
+                to_input = geometry.letterbox_affine(Size.of(pixels), size)
+                crop = warp(pixels, to_input, size, fill=fill)
+            case _:
+                continue  # nobody in this photograph to crop
+        batches.append(normalizer(crop).copy())
     return batches
-
-
-def _person_affine(
-    rng: np.random.Generator, image: AnnotatedImage, size: Size, padding: float
-) -> geometry.Float64 | None:
-    """One random labelled person of a photograph, if it has any."""
-    labelled = np.flatnonzero((image.keypoints[..., 2] > 0).any(axis=1))
-    if not len(labelled):
-        return None
-    box = image.boxes_xyxy[rng.choice(labelled)]
-    return geometry.crop_affine(box, size, padding)

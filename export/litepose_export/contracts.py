@@ -9,7 +9,6 @@ from litepose_edge.manifest import (
     HeatmapSpec,
     InputSpec,
     Manifest,
-    QuantizationSpec,
     TopDownSpec,
     Training,
 )
@@ -71,34 +70,6 @@ def detector_contract(name: str, size: Size = DETECTOR_INPUT) -> Manifest:
             max_iou=MAX_IOU,
         ),
         training=DETECTOR_TRAINING,
-    )
-
-
-def quantized_contract(contract: Manifest, quantization: QuantizationSpec) -> Manifest:
-    """The contract of the INT8 file made from a float file."""
-    return Manifest(
-        schema=contract.schema,
-        name=contract.name,
-        precision="int8",
-        input=contract.input,
-        model=contract.model,
-        quantization=quantization,
-        training=contract.training,
-        parity=contract.parity,
-    )
-
-
-def with_parity(contract: Manifest, parity: dict[str, float]) -> Manifest:
-    """The contract with the exporter's figures."""
-    return Manifest(
-        schema=contract.schema,
-        name=contract.name,
-        precision=contract.precision,
-        input=contract.input,
-        model=contract.model,
-        quantization=contract.quantization,
-        training=contract.training,
-        parity=parity,
     )
 
 

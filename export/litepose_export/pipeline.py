@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import onnx
 import torch
 from torch import nn
@@ -123,7 +124,7 @@ def export(
     stride = LRPose.stride if isinstance(contract.model, TopDownSpec) else None
     parity = check_parity(network, graph, batches, stride)
     figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
-    store(halve_storage(graph), contracts.with_parity(contract, figures), target)
+    store(halve_storage(graph), msgspec.structs.replace(contract, parity=figures), target)
     return ExportReport(
         network=name,
         path=str(target),
@@ -150,7 +151,8 @@ def quantize(
         calibration_images=len(batches),
         float_layers=left,
     )
-    store(quantized, contracts.quantized_contract(contract, spec), target)
+    described = msgspec.structs.replace(contract, precision="int8", quantization=spec)
+    store(quantized, described, target)
     return QuantizationReport(
         source=str(source),
         path=str(target),
