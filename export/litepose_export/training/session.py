@@ -36,7 +36,7 @@ from litepose_export.training.validate import Validator
 POSE_SCHEDULE = Schedule()
 # A second run that starts from the first one's weights: full size, gentler, mostly COCO.
 REFINE_SCHEDULE = Schedule(
-    phases=(Phase(0.4, Size(144, 192)), Phase(1.0, contracts.POSE_INPUT)),
+    phases=(Phase(0.5, Size(144, 192)), Phase(1.0, contracts.POSE_INPUT)),
     learning_rate=1e-3,
     first_source_only_after=0.3,
 )
