@@ -16,7 +16,7 @@ from litepose_edge.skeletons import COCO_17
 from litepose_export.models.persondet import STRIDES
 from litepose_export.training.pose import MEAN, STD
 
-POSE_INPUT = Size(192, 256)
+POSE_INPUT = Size(144, 192)
 POSE_OUTPUT = "heatmaps"
 PADDING = 1.25
 DETECTOR_INPUT = Size(352, 352)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_the_teachers_map_lands_on_the_label(people):
         ).astype(np.float32),
         trusted=np.ones((len(people), 17), np.bool_),
     )
-    sampler = CropSampler(people, teaching, Augmentation(cutout=0, half_body=0), seed=1)
+    sampler = CropSampler(people, teaching, Augmentation(cutout=0, half_body=0, nobody=0), seed=1)
     for size in (Size(96, 128), Size(192, 256)):
         batch = sampler.draw(8, size, (1.0,))
         own = make_targets(batch, TargetOptions(teacher_share=0))
@@ -152,11 +153,19 @@ def test_the_teachers_map_lands_on_the_label(people):
         assert (distance[clear] <= 1).float().mean() > 0.97
 
 
+def test_a_crop_of_the_background_shows_nobody_and_says_so(people):
+    options = dataclasses.replace(STILL, nobody=1, colour=0)
+    batch = CropSampler(people, None, options, seed=0).draw(40, Size(96, 128), (1.0,))
+    empty = (batch.weights == 1).all(dim=1) & (batch.points == -1e4).all(dim=2).all(dim=1)
+    assert empty.sum() >= 5
+    assert make_targets(batch, TargetOptions())[empty].max() == 0
+    # The drawn ground is darker than 60, the limbs are brighter.
+    assert batch.crops[empty].max() <= 60
+
+
 def test_a_joint_nobody_labelled_is_borrowed_from_a_trusted_teacher_only(people):
     unlabelled = people.keypoints.copy()
     unlabelled[:, :2] = 0
-    import dataclasses
-
     blank = dataclasses.replace(people, keypoints=unlabelled)
     trusted = np.zeros((len(people), 17), np.bool_)
     trusted[:, 0] = True

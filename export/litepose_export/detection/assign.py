@@ -62,34 +62,45 @@ def assign(
     logits: Tensor, boxes: Tensor, centres: Tensor, truth: Truth
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Soft score targets `(N, A)`, the box `(N, A, 4)` and weight `(N, A)` behind each."""
-    overlap = pairwise_iou(truth.boxes, boxes)
-    candidates = _inside(centres, truth.boxes) & (truth.weights > 0)[..., None]
-    aligned = logits.sigmoid()[:, None] ** SCORE_POWER * overlap**OVERLAP_POWER * candidates
-    top = aligned.topk(TOP_CELLS, dim=2)
-    chosen = torch.zeros_like(candidates).scatter_(2, top.indices, top.values > 0)
+    # Image by image: padding all to the most crowded one costs more than the loop.
+    parts = [
+        _assign_image(logits[i], boxes[i], centres, truth.boxes[i, real], truth.weights[i, real])
+        for i, real in enumerate(truth.weights > 0)
+    ]
+    scores, matched, weights = (torch.stack(column) for column in zip(*parts, strict=True))
+    return scores, matched, weights
+
+
+def _assign_image(
+    logits: Tensor, boxes: Tensor, centres: Tensor, people: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    if not len(people):
+        return torch.zeros_like(logits), torch.zeros_like(boxes), torch.ones_like(logits)
+    overlap = pairwise_iou(people, boxes)
+    candidates = _inside(centres, people)
+    aligned = logits.sigmoid() ** SCORE_POWER * overlap**OVERLAP_POWER * candidates
+    top = aligned.topk(min(TOP_CELLS, aligned.shape[1]), dim=1)
+    chosen = torch.zeros_like(candidates).scatter_(1, top.indices, top.values > 0)
     aligned, overlap = aligned * chosen, overlap * chosen
-    best, owner = aligned.max(dim=1)
+    best, owner = aligned.max(dim=0)
     # The best cell of each person is asked for its overlap, the others for their share of it.
-    peak = aligned.amax(dim=2)
-    reach = overlap.amax(dim=2)
-    scale = (reach / peak.clamp(min=1e-9)).gather(1, owner)
-    matched = truth.boxes.gather(1, owner[..., None].expand(-1, -1, 4))
-    return (best * scale).clamp(max=1.0), matched, truth.weights.gather(1, owner)
+    scale = overlap.amax(dim=1) / aligned.amax(dim=1).clamp(min=1e-9)
+    return (best * scale[owner]).clamp(max=1.0), people[owner], weights[owner]
 
 
 def _inside(centres: Tensor, boxes: Tensor) -> Tensor:
-    """`(N, G, A)` whether a cell's centre lies in a box."""
+    """`(..., G, A)` whether a cell's centre lies in a box."""
     low = centres > boxes[..., None, :2]
     high = centres < boxes[..., None, 2:]
     return (low & high).all(dim=-1)
 
 
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
-    """`(N, G, A)` overlap of `(N, G, 4)` with `(N, A, 4)` boxes."""
-    low = torch.maximum(first[:, :, None, :2], second[:, None, :, :2])
-    high = torch.minimum(first[:, :, None, 2:], second[:, None, :, 2:])
+    """`(G, A)` overlap of `(G, 4)` with `(A, 4)` boxes."""
+    low = torch.maximum(first[:, None, :2], second[None, :, :2])
+    high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
     overlap = (high - low).clamp(min=0).prod(dim=-1)
-    areas = _area(first)[:, :, None] + _area(second)[:, None] - overlap
+    areas = _area(first)[:, None] + _area(second)[None] - overlap
     return overlap / areas.clamp(min=1e-6)
 
 

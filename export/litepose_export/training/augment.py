@@ -30,6 +30,7 @@ class Augmentation:
         cutout: Probability of a rectangle that hides part of the crop.
         blur: Probability of losing detail, as small or moving people do.
         colour: Probability of other colours.
+        nobody: Probability of a crop of the background, where every keypoint is absent.
     """
 
     padding: float = 1.25
@@ -42,6 +43,7 @@ class Augmentation:
     cutout: float = 0.3
     blur: float = 0.15
     colour: float = 1.0
+    nobody: float = 0.08
 
 
 def random_box(
@@ -59,6 +61,23 @@ def random_box(
     box = box_xyxy.astype(np.float64)
     extent = np.tile(box[2:] - box[:2], 2)
     return box + rng.uniform(-options.box_jitter, options.box_jitter, 4) * extent
+
+
+def background_box(
+    rng: np.random.Generator, image_size: Size, people_xyxy: Float32
+) -> Float64 | None:
+    """A box that shows no person, not even when it is padded; None if a few tries found none."""
+    extent = np.array([image_size.width, image_size.height], np.float64)
+    for _ in range(10):
+        height = extent.min() * np.exp(rng.uniform(np.log(0.12), np.log(0.8)))
+        size = np.array([0.75 * height * np.exp(rng.uniform(-0.3, 0.3)), height])
+        corner = rng.uniform(-0.2 * size, extent - 0.8 * size)
+        box = np.concatenate([corner, corner + size])
+        reach = box + np.array([-0.35, -0.35, 0.35, 0.35]) * np.tile(size, 2)
+        apart = (people_xyxy[:, :2] >= reach[2:]) | (people_xyxy[:, 2:] <= reach[:2])
+        if apart.any(axis=1).all():
+            return box
+    return None
 
 
 def random_affine(

@@ -28,6 +28,8 @@ class People:
         boxes_xyxy: `(N, 4)` float32.
         keypoints: `(N, K, 3)` float32 `(x, y, v)`, COCO visibility.
         source: `(N,)` int64, which of the annotation files a person came from.
+        everybody: For each photograph `(P, 4)` float32, the boxes of all people in it, also of
+            those without keypoints.
     """
 
     images: tuple[Image, ...]
@@ -35,6 +37,7 @@ class People:
     boxes_xyxy: Float32
     keypoints: Float32
     source: NDArray[np.int64]
+    everybody: tuple[Float32, ...]
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
@@ -57,6 +60,7 @@ def load_people(datasets: Sequence[CocoDataset], min_side_px: float = 32.0) -> P
     boxes: list[Float32] = []
     keypoints: list[Float32] = []
     source: list[NDArray[np.int64]] = []
+    everybody: list[Float32] = []
     for number, dataset in enumerate(datasets):
         for image in dataset:
             extent = image.boxes_xyxy[:, 2:] - image.boxes_xyxy[:, :2]
@@ -70,12 +74,14 @@ def load_people(datasets: Sequence[CocoDataset], min_side_px: float = 32.0) -> P
             boxes.append(image.boxes_xyxy[keep])
             keypoints.append(image.keypoints[keep])
             paths.append(image.path)
+            everybody.append(image.boxes_xyxy)
     return People(
         images=read_photographs(paths),
         image_index=np.concatenate(index),
         boxes_xyxy=np.concatenate(boxes),
         keypoints=np.concatenate(keypoints),
         source=np.concatenate(source),
+        everybody=tuple(everybody),
     )
 
 

@@ -78,7 +78,7 @@ class Trainer:
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._batches, self._loss = batches, loss
-        self._schedule, self._budget = schedule, budget
+        self.schedule, self._budget = schedule, budget
         self._folder, self._sources, self._device = folder, sources, device
         decayed = [p for p in network.parameters() if p.ndim > 1]
         plain = [p for p in network.parameters() if p.ndim <= 1]
@@ -141,8 +141,8 @@ class Trainer:
         saved = time.monotonic()
         losses: list[Tensor] = []
         while (part := self._part()) < 1:
-            phase = self._schedule.phase(part)
-            shares = self._schedule.shares(part, self._sources)
+            phase = self.schedule.phase(part)
+            shares = self.schedule.shares(part, self._sources)
             for batch in self._batches(phase.input_size, shares):
                 started = time.monotonic()
                 losses.append(self._advance(batch, part))
@@ -151,8 +151,8 @@ class Trainer:
                 if self.step % 20 == 0:
                     loss = float(torch.stack(losses[-20:]).mean())
                     on_step(self._progress(part, loss, phase.input_size.height))
-                same = phase == self._schedule.phase(part)
-                if part >= 1 or not same or shares != self._schedule.shares(part, self._sources):
+                same = phase == self.schedule.phase(part)
+                if part >= 1 or not same or shares != self.schedule.shares(part, self._sources):
                     break
                 if time.monotonic() - saved > checkpoint_minutes * 60:
                     self._checkpoint(losses, evaluate)
@@ -171,19 +171,19 @@ class Trainer:
         return self._budget.progress(self.step, self.seconds)
 
     def _progress(self, part: float, loss: float, height: int) -> Progress:
-        rate = self.step * self._schedule.batch / max(self.seconds, 1e-9)
+        rate = self.step * self.schedule.batch / max(self.seconds, 1e-9)
         return Progress(self.step, part, loss, rate, height)
 
     def _advance(self, batch: Any, part: float) -> Tensor:
         for group in self._optimizer.param_groups:
-            group["lr"] = self._schedule.rate(self.step, part)
+            group["lr"] = self.schedule.rate(self.step, part)
         loss = self._loss(self.network, batch)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self._optimizer.step()
         self.step += 1
-        self._update_average(self._schedule.decay(self.step))
+        self._update_average(self.schedule.decay(self.step))
         return loss.detach()
 
     @torch.no_grad()

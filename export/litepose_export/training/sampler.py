@@ -24,6 +24,7 @@ from litepose_export.training.distill import Teaching
 
 BatchT = TypeVar("BatchT", covariant=True)
 PSEUDO_WEIGHT = 0.5
+FAR_AWAY = -1e4
 FLIP = np.array(COCO_17.flip_permutation)
 
 
@@ -75,6 +76,16 @@ class CropSampler:
         maps = None if self._teaching is None else self._teaching.maps[chosen]
         to_teacher = np.empty((count, 2, 3), np.float32)
         for i, person in enumerate(chosen):
+            box = self._background(int(person))
+            if box is not None:
+                # All keypoints are labelled, and none is in the crop.
+                weights[i], points[i], to_teacher[i] = 1, FAR_AWAY, np.eye(2, 3)
+                if maps is not None:
+                    maps[i] = 0
+                to_input, _ = augment.random_affine(self._rng, box, input_size, self._options)
+                crop = self._pixels(int(person), to_input, input_size)
+                cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=crops[i])
+                continue
             crop, points[i], to_teacher[i], mirrored = self._crop(int(person), input_size)
             cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=crops[i])
             if mirrored:
@@ -96,6 +107,22 @@ class CropSampler:
         box = people.boxes_xyxy[person]
         around = augment.random_box(rng, box, people.keypoints[person], options)
         to_input, mirrored = augment.random_affine(rng, around, input_size, options)
+        crop = self._pixels(person, to_input, input_size)
+        points = geometry.transform(to_input, self._points[person]).astype(np.float32)
+        teacher_input = geometry.crop_affine(box, distill.INPUT, distill.PADDING)
+        to_teacher = geometry.compose(teacher_input, geometry.invert(to_input))
+        return crop, points, to_teacher, mirrored
+
+    def _background(self, person: int) -> Float64 | None:
+        """Now and then a place beside the people of this person's photograph."""
+        if self._rng.random() >= self._options.nobody:
+            return None
+        number = self._people.image_index[person]
+        size = Size.of(self._people.images[number])
+        return augment.background_box(self._rng, size, self._people.everybody[number])
+
+    def _pixels(self, person: int, to_input: Float64, input_size: Size) -> NDArray[np.uint8]:
+        rng, options, people = self._rng, self._options, self._people
         crop = cv2.warpAffine(
             people.images[people.image_index[person]],
             to_input,
@@ -108,10 +135,7 @@ class CropSampler:
             crop = augment.disturb_colours(rng, crop)
         if rng.random() < options.cutout:
             augment.hide_part(rng, crop)
-        points = geometry.transform(to_input, self._points[person]).astype(np.float32)
-        teacher_input = geometry.crop_affine(box, distill.INPUT, distill.PADDING)
-        to_teacher = geometry.compose(teacher_input, geometry.invert(to_input))
-        return crop, points, to_teacher, mirrored
+        return crop
 
 
 def _labels(people: People, teaching: Teaching | None) -> tuple[Float32, Float32]:

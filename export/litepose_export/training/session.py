@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from collections.abc import Callable
@@ -36,7 +37,7 @@ from litepose_export.training.validate import Validator
 POSE_SCHEDULE = Schedule()
 # A second run that starts from the first one's weights: full size, gentler, mostly COCO.
 REFINE_SCHEDULE = Schedule(
-    phases=(Phase(0.5, Size(144, 192)), Phase(1.0, contracts.POSE_INPUT)),
+    phases=(Phase(1.0, Size(144, 192)),),
     learning_rate=1e-3,
     first_source_only_after=0.3,
 )
@@ -221,15 +222,21 @@ def _run(
 
 
 def _record(options: RunOptions, datasets: list[CocoDataset], trainer: Trainer) -> None:
-    """Write what somebody would need to repeat the run."""
+    """Write what somebody would need to repeat the run, and how it went."""
+    with (options.folder / "log.csv").open(newline="") as file:
+        checkpoints = list(csv.DictReader(file))
     record: dict[str, Any] = {
         "commit": _commit(),
         "seed": options.seed,
         "data_sha256": data_hash(datasets),
         "data": [path.name for path in options.data],
+        "init": options.init.name if options.init else None,
+        "refine": options.refine,
+        "schedule": asdict(trainer.schedule),
         "budget": asdict(options.budget),
         "steps": trainer.step,
         "minutes": round(trainer.seconds / 60, 1),
+        "checkpoints": checkpoints,
     }
     (options.folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
