@@ -77,7 +77,7 @@ def warp(
 
     Args:
         image: `(H, W, 3)` uint8.
-        to_input: `(2, 3)`, image pixels to input pixels, scale and shift only.
+        to_input: `(2, 3)`, image pixels to input pixels.
         size: Size of the result.
         fill: Colour beyond the image.
         out: Result buffer, or None to allocate.
@@ -86,7 +86,6 @@ def warp(
     block = int(1 / max(scale, 1e-6)) if scale <= 0.5 else 1
     if block > 1:
         image, to_input = _shrink(image, to_input, size, block)
-    # OpenCV's own pool would put threads under one crop that callers run side by side.
     warped = cv2.warpAffine(
         image,
         to_input,
@@ -100,8 +99,8 @@ def warp(
 
 def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Image, Float64]:
     """Average `block x block` pixels in the part of the image that the input will see."""
-    view = np.array([[-0.5, -0.5], [size.width - 0.5, size.height - 0.5]])
-    corners = geometry.transform(geometry.invert(to_input), view)
+    view = [(x, y) for x in (-0.5, size.width - 0.5) for y in (-0.5, size.height - 0.5)]
+    corners = geometry.transform(geometry.invert(to_input), np.array(view))
     low = np.floor(corners.min(axis=0)).astype(int) - 2 * block
     high = np.ceil(corners.max(axis=0)).astype(int) + 2 * block
     height, width = image.shape[:2]

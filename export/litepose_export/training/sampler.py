@@ -16,6 +16,7 @@ from torch import Tensor
 
 from litepose_edge import geometry
 from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.preprocess import warp
 from litepose_edge.skeletons import COCO_17
 from litepose_export.training import augment, distill
 from litepose_export.training.augment import Augmentation
@@ -123,12 +124,8 @@ class CropSampler:
 
     def _pixels(self, person: int, to_input: Float64, input_size: Size) -> NDArray[np.uint8]:
         rng, options, people = self._rng, self._options, self._people
-        crop = cv2.warpAffine(
-            people.images[people.image_index[person]],
-            to_input,
-            (input_size.width, input_size.height),
-            flags=cv2.INTER_LINEAR,
-        ).astype(np.uint8, copy=False)
+        # As the runtime cuts its crops, so that both see the same pixels.
+        crop = warp(people.images[people.image_index[person]], to_input, input_size)
         if rng.random() < options.blur:
             crop = augment.lose_detail(rng, crop)
         if rng.random() < options.colour:

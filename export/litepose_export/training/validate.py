@@ -15,6 +15,7 @@ from litepose_edge import decode, geometry
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.measure.evaluate import coco_metrics
+from litepose_edge.preprocess import warp
 from litepose_export.training.data import read_photographs
 from litepose_export.training.pose import normalise
 
@@ -79,7 +80,8 @@ def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[Crop]
             if not (keypoints[:, 2] > 0).any():
                 continue
             to_input = geometry.crop_affine(box, input_size, padding)
-            crop = cv2.warpAffine(pixels, to_input, (input_size.width, input_size.height))
-            pixels_rgb = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-            crops.append(Crop(image.image_id, geometry.invert(to_input), pixels_rgb))
+            crop = cv2.cvtColor(warp(pixels, to_input, input_size), cv2.COLOR_BGR2RGB)
+            crops.append(
+                Crop(image.image_id, geometry.invert(to_input), crop.astype(np.uint8, copy=False))
+            )
     return crops
