@@ -108,11 +108,36 @@ def nms(boxes_xyxy: Float32, scores: Float32, max_iou: float) -> NDArray[np.intp
         scores: `(N,)` float32.
         max_iou: A box overlapping a better one by more than this is dropped.
     """
+    return suppress(box_iou(boxes_xyxy, boxes_xyxy), scores, max_iou)
+
+
+def suppress(similarity: NDArray[Any], scores: Float32, max_similarity: float) -> NDArray[np.intp]:
+    """Indices that survive greedy suppression by any `(N, N)` similarity, best first."""
     order = np.argsort(-scores, kind="stable")
-    overlaps = box_iou(boxes_xyxy[order], boxes_xyxy[order]) > max_iou
+    alike = similarity[np.ix_(order, order)] > max_similarity
     alive = np.ones(len(order), bool)
     for i in range(len(order)):
         if alive[i]:
-            alive[i + 1 :] &= ~overlaps[i, i + 1 :]
+            alive[i + 1 :] &= ~alike[i, i + 1 :]
     kept: NDArray[np.intp] = order[alive]
     return kept
+
+
+def keypoint_similarity(
+    keypoints: Float32, scores: Float32, boxes_xyxy: Float32, sigmas: NDArray[Any]
+) -> NDArray[Any]:
+    """COCO's object keypoint similarity of each person with each other, as `(P, P)`.
+
+    Args:
+        keypoints: `(P, K, 2)` float32.
+        scores: `(P, K)` float32; a keypoint counts by the product of its two scores.
+        boxes_xyxy: `(P, 4)` float32, whose areas give the scale: the smaller one of a pair.
+        sigmas: `(K,)` spread of each keypoint.
+    """
+    area = box_area(boxes_xyxy).astype(np.float64)
+    scale = np.minimum(area[:, None], area[None]).clip(min=1e-6)
+    distance = ((keypoints[:, None] - keypoints[None]) ** 2).sum(axis=-1)
+    near = np.exp(-distance / (2 * scale[..., None] * (2 * np.asarray(sigmas)) ** 2))
+    weight = scores[:, None] * scores[None]
+    similarity: NDArray[Any] = (near * weight).sum(axis=-1) / weight.sum(axis=-1).clip(min=1e-6)
+    return similarity

@@ -153,6 +153,14 @@ def test_a_function_can_be_the_detector(astronaut):
         assert poses.boxes_xyxy.tolist() == [[100, 0, 400, 500]]
 
 
+def test_a_box_around_nothing_is_nobody_unless_it_was_given():
+    black = np.zeros((300, 300, 3), np.uint8)
+    box = [[50, 20, 200, 280]]
+    with Estimator(detector=lambda frame: box) as estimator:
+        assert len(estimator.predict(black)) == 0
+        assert len(estimator.predict(black, boxes_xyxy=box)) == 1
+
+
 def test_without_a_detector_boxes_are_needed(astronaut):
     with Estimator(detector=None) as estimator:
         assert len(estimator.predict(astronaut, boxes_xyxy=[[0, 0, 400, 500]])) == 1

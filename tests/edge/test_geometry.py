@@ -102,3 +102,19 @@ def test_nms_agrees_with_the_textbook_loop(seed, count):
         if all(geometry.box_iou(found[i][None], found[j][None])[0, 0] <= 0.4 for j in kept):
             kept.append(int(i))
     assert geometry.nms(found, scores, 0.4).tolist() == kept
+
+
+def test_a_person_is_like_itself_and_unlike_a_stranger():
+    rng = np.random.default_rng(0)
+    one = rng.uniform(0, 100, (17, 2))
+    keypoints = np.stack([one, one + 1, one + 300]).astype(np.float32)
+    scores = np.full((3, 17), 0.8, np.float32)
+    box = np.array([[0, 0, 100, 100]], np.float32)
+    boxes = np.concatenate([box, box, box + 300])
+    similarity = geometry.keypoint_similarity(keypoints, scores, boxes, np.full(17, 0.07))
+    np.testing.assert_allclose(np.diag(similarity), 1)
+    assert similarity[0, 1] > 0.9
+    assert similarity[0, 2] < 1e-6
+    np.testing.assert_allclose(similarity, similarity.T)
+    kept = geometry.suppress(similarity, np.array([0.5, 0.9, 0.1], np.float32), 0.6)
+    assert kept.tolist() == [1, 2]

@@ -78,6 +78,7 @@ class DetectionValidator:
         network.train(was_training)
         return coco_metrics(self._dataset.path, results, "bbox").to_dict()
 
+    @torch.no_grad()
     def detect(self, network: nn.Module, min_score: float = 0.02) -> list[tuple[Float32, Float32]]:
         """Boxes `(P, 4)` in photograph pixels and scores `(P,)` of every photograph."""
         device = next(network.parameters()).device
