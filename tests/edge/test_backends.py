@@ -18,6 +18,12 @@ from litepose_edge.errors import (
 )
 
 
+def noise(model):
+    size = model.manifest.input.size
+    shape = (1, 3, size.height, size.width)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
 @pytest.fixture
 def pose_file():
     return bundled.find("lrpose-s", "fp32")
@@ -58,9 +64,9 @@ def test_each_machine_gets_its_own_int8_file(machine, monkeypatch):
 
 def test_the_arm_file_gives_the_same_keypoints_here(frame):
     outputs = []
-    batch = np.random.default_rng(0).normal(size=(1, 3, 256, 192)).astype(np.float32)
     for target in ("x86", "arm"):
         model = backends.find_model(bundled.FOLDER / f"lrpose-s.int8-{target}.onnx")
+        batch = noise(model)
         outputs.append(model.open(1).run(batch)["heatmaps"])
     assert np.abs(outputs[0] - outputs[1]).mean() < 0.5
 
@@ -97,8 +103,10 @@ def test_a_model_with_a_newer_manifest_is_refused(tmp_path, pose_file):
 
 def test_a_manifest_for_another_input_size_is_refused(tmp_path, pose_file):
     path = tmp_path / "size.onnx"
-    path.write_bytes(pose_file.read_bytes().replace(b'"width":192', b'"width":256'))
-    with pytest.raises(ManifestError, match="256"):
+    width = backends.find_model(pose_file).manifest.input.width
+    said, wrong = (f'"width":{n}'.encode() for n in (width, 999))
+    path.write_bytes(pose_file.read_bytes().replace(said, wrong))
+    with pytest.raises(ManifestError, match="999"):
         backends.find_model(path)
 
 
@@ -142,10 +150,10 @@ def test_a_missing_backend_names_the_pip_command(monkeypatch):
 @pytest.mark.openvino
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_openvino_sees_what_onnxruntime_sees(precision):
-    batch = np.random.default_rng(0).normal(size=(1, 3, 256, 192)).astype(np.float32)
     results = []
     for backend in ("onnxruntime", "openvino"):
         model = backends.find_model("lrpose-s", precision=precision, backend=backend)
+        batch = noise(model)
         session = model.open(1)
         results.append(session.run(batch)["heatmaps"])
         session.close()
