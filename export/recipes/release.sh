@@ -9,7 +9,7 @@ litepose-export export lrpose-s --checkpoint "$POSE" --samples "$samples" \
   --out "$models/lrpose-s.fp32.onnx"
 # The detector score that stands for the runtime's default threshold of 0.3, chosen on dev.
 litepose-export export persondet --checkpoint "$DETECTOR" --samples "$samples" \
-  --threshold "${THRESHOLD:-0.3}" --out "$models/persondet.fp32.onnx"
+  --threshold "${THRESHOLD:-0.4}" --out "$models/persondet.fp32.onnx"
 for name in lrpose-s persondet; do
   for target in x86 arm; do
     litepose-export quantize "$models/$name.fp32.onnx" --calibration "$samples" \
