@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge import geometry
 from litepose_edge.errors import InvalidBoxError, InvalidImageError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import InputSpec
@@ -82,7 +81,8 @@ def warp(
         fill: Colour beyond the image.
         out: Result buffer, or None to allocate.
     """
-    scale = math.sqrt(abs(np.linalg.det(to_input[:, :2])))
+    (a, b, _), (c, d, _) = to_input.tolist()
+    scale = math.sqrt(abs(a * d - b * c))
     # Powers of two: OpenCV averages blocks of 2 and 4 far faster than of 3.
     block = 2 ** int(-math.log2(max(scale, 1e-6))) if scale <= 0.5 else 1
     if block > 1:
@@ -100,22 +100,29 @@ def warp(
 
 def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Image, Float64]:
     """Average `block x block` pixels in the part of the image that the input will see."""
-    view = [(x, y) for x in (-0.5, size.width - 0.5) for y in (-0.5, size.height - 0.5)]
-    corners = geometry.transform(geometry.invert(to_input), np.array(view))
-    low = np.floor(corners.min(axis=0)).astype(int) - 2 * block
-    high = np.ceil(corners.max(axis=0)).astype(int) + 2 * block
+    # Plain floats: on four points NumPy would cost more than the shrinking itself.
+    (a, b, tx), (c, d, ty) = to_input.tolist()
+    determinant = a * d - b * c
+    view = [(u - tx, v - ty) for u in (-0.5, size.width - 0.5) for v in (-0.5, size.height - 0.5)]
+    across = [(d * u - b * v) / determinant for u, v in view]
+    down = [(a * v - c * u) / determinant for u, v in view]
     height, width = image.shape[:2]
-    x1, y1 = (int(v) for v in np.maximum(low, 0))
-    x2, y2 = int(min(high[0], width)), int(min(high[1], height))
+    margin = 2 * block
+    x1, y1 = max(math.floor(min(across)) - margin, 0), max(math.floor(min(down)) - margin, 0)
+    x2 = min(math.ceil(max(across)) + margin, width)
+    y2 = min(math.ceil(max(down)) + margin, height)
     columns, rows = (x2 - x1) // block, (y2 - y1) // block
     if columns < 1 or rows < 1:
         return image, to_input
     part = image[y1 : y1 + rows * block, x1 : x1 + columns * block]
     small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
     # Pixel i of the small image covers pixels x1 + i * block ... of the large one.
-    offset = np.array([x1, y1]) + (block - 1) / 2
-    to_full = np.column_stack([np.eye(2) * block, offset])
-    return small.astype(np.uint8, copy=False), geometry.compose(to_input, to_full)
+    x0, y0 = x1 + (block - 1) / 2, y1 + (block - 1) / 2
+    moved = [
+        [a * block, b * block, a * x0 + b * y0 + tx],
+        [c * block, d * block, c * x0 + d * y0 + ty],
+    ]
+    return small.astype(np.uint8, copy=False), np.array(moved)
 
 
 class Normalizer:
