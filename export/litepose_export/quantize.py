@@ -68,7 +68,7 @@ def quantize_graph(
 
 
 def output_layers(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the convolutions that write the outputs, directly or through a Concat."""
+    """Names of the nodes that write the outputs: the last convolutions and what joins them."""
     makers = {output: node for node in model.graph.node for output in node.output}
     names = []
     for output in model.graph.output:
@@ -77,10 +77,8 @@ def output_layers(model: onnx.ModelProto) -> tuple[str, ...]:
             node = makers.get(waiting.pop())
             if node is None:
                 continue
-            if node.op_type == "Conv":
-                names.append(node.name)
-            else:
-                names.append(node.name)
+            names.append(node.name)
+            if node.op_type != "Conv":
                 waiting.extend(node.input)
     return tuple(sorted(names))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -78,11 +77,3 @@ def make_targets(batch: Batch, options: TargetOptions) -> Tensor:
     maps = widen_maps(maps, sigma, options.sigma_cells * cells_per_cell)
     taught = warp_maps(maps, to_cells, height, width)
     return (1 - options.teacher_share) * targets + options.teacher_share * taught
-
-
-def use_threads(threads: int | None) -> Callable[[], None]:
-    """Set PyTorch's threads; call the result to put them back."""
-    before = torch.get_num_threads()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return lambda: torch.set_num_threads(before)
