@@ -15,6 +15,6 @@ train() {
     --teacher "$PEERS/pose/ultralight_simplepose_256x192.onnx" \
     --seed "${SEED:-0}" "$@"
 }
-# From small crops to full size, then a second, gentler run at full size.
+# From small crops to full size, then a second, gentler run.
 train --minutes "${MINUTES:-58}" --out "$out/first"
-train --minutes "${REFINE_MINUTES:-30}" --out "$out" --init "$out/first/last.pt" --refine
+train --minutes "${REFINE_MINUTES:-120}" --out "$out" --init "$out/first/last.pt" --refine

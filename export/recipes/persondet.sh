@@ -4,11 +4,14 @@
 set -euo pipefail
 : "${DATA:?folder with coco/}" "${PEERS:?folder with detect/}" "${INIT:?checkpoint of an LRPose-s run}"
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
-exec litepose-export train persondet \
-  --data "$DATA/coco/train.json" \
-  --dev "$DATA/coco/dev.json" \
-  --teacher "$PEERS/detect/rtmdet_nano_person_640.onnx" \
-  --init "$INIT" \
-  --minutes "${MINUTES:-40}" \
-  --seed "${SEED:-0}" \
-  --out "${OUT:-runs/persondet}"
+out="${OUT:-runs/persondet}"
+train() {
+  litepose-export train persondet \
+    --data "$DATA/coco/train.json" \
+    --dev "$DATA/coco/dev.json" \
+    --teacher "$PEERS/detect/rtmdet_nano_person_640.onnx" \
+    --seed "${SEED:-0}" "$@"
+}
+# Small scenes first; then full size, with places that fooled the first run.
+train --minutes "${MINUTES:-40}" --out "$out/first" --init "$INIT"
+train --minutes "${REFINE_MINUTES:-120}" --out "$out" --init "$out/first/last.pt" --refine

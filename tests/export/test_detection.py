@@ -12,7 +12,7 @@ import torch  # noqa: E402
 
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
-from litepose_export.detection import assign, scenes  # noqa: E402
+from litepose_export.detection import assign, negatives, scenes, textures  # noqa: E402
 from litepose_export.detection.assign import Truth  # noqa: E402
 from litepose_export.models.persondet import cell_centres  # noqa: E402
 from litepose_export.training.data import read_photographs  # noqa: E402
@@ -139,3 +139,56 @@ def test_a_teachers_people_count_half_and_its_doubts_are_ignored(photo_dataset):
     assert labels.weights.tolist() == [1, 0.5]
     np.testing.assert_array_equal(labels.boxes[1], taught[1, :4])
     np.testing.assert_array_equal(labels.ignored, taught[2:3, :4])
+
+
+def test_drawn_pictures_are_of_many_kinds_and_always_the_right_shape():
+    rng = np.random.default_rng(0)
+    pictures = [textures.draw(rng, Size(70, 50)) for _ in range(60)]
+    assert all(p.shape == (50, 70, 3) and p.dtype == np.uint8 for p in pictures)
+    spreads = [float(p.std()) for p in pictures]
+    assert min(spreads) < 1 < 30 < max(spreads)
+
+
+def test_a_tile_touches_nobody():
+    rng = np.random.default_rng(1)
+    image = np.zeros((100, 120, 3), np.uint8)
+    people = np.array([[40, 20, 70, 90]], np.float32)
+    tiles = [negatives.random_tile(rng, [image], [people]) for _ in range(50)]
+    found = [t.box_xywh for t in tiles if t is not None]
+    assert len(found) > 20
+    for x, y, w, h in found:
+        assert x + w <= 40 or x >= 70 or y + h <= 20 or y >= 90
+
+
+def test_where_somebody_fills_the_picture_there_is_no_tile():
+    rng = np.random.default_rng(1)
+    everywhere = np.array([[0, 0, 120, 100]], np.float32)
+    assert negatives.random_tile(rng, [np.zeros((100, 120, 3), np.uint8)], [everywhere]) is None
+
+
+def test_mining_finds_the_tiles_that_fool_the_network():
+    """A stand-in that believes in brightness: the bright photograph's tiles must come back."""
+
+    class Fooled(torch.nn.Module):
+        def forward(self, x):
+            level = x.mean(dim=(1, 2, 3), keepdim=True).expand(-1, 5, 7, 7)
+            return (level, level, level)
+
+    images = [np.full((80, 80, 3), value, np.uint8) for value in (30, 40, 220, 50)]
+    nobody = [np.zeros((0, 4), np.float32)] * 4
+    rng = np.random.default_rng(2)
+    tiles = negatives.mine(Fooled(), images, nobody, rng, lambda: None, tries=160, share=0.15)
+    assert len(tiles) == 24
+    assert {tile.photograph for tile in tiles} == {2}
+
+
+def test_hard_tiles_are_shown_again(photo_dataset):
+    bright = np.full((64, 64, 3), 250, np.uint8)
+    images, labels = [bright], [scenes._nobody()]
+    options = scenes.SceneOptions(empty=1.0, drawn=0.0, hard=1.0)
+    tile = negatives.Tile(0, (5.0, 5.0, 30.0, 30.0))
+    sampler = scenes.SceneSampler(images, labels, options, seed=0, hard=[tile])
+    batch = sampler.draw(4, Size(32, 32), (1.0,))
+    assert batch.truth.weights.sum() == 0
+    # One bright, even place: each scene has one colour, whatever the colours' disturbance.
+    assert batch.images.float().std(dim=(1, 2)).max() < 5

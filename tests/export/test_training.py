@@ -18,7 +18,14 @@ from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
-from litepose_export.training import augment, distill, session, targets  # noqa: E402
+from litepose_export.training import (  # noqa: E402
+    augment,
+    distill,
+    loop,
+    muon,
+    session,
+    targets,
+)
 from litepose_export.training.augment import Augmentation  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
 from litepose_export.training.distill import Teaching  # noqa: E402
@@ -196,9 +203,9 @@ def test_a_failing_sampler_fails_the_loop():
 
 def test_a_schedule_warms_up_decays_grows_and_changes_its_data():
     schedule = Schedule()
-    assert schedule.rate(0, 0) < 0.01 * schedule.learning_rate
-    assert schedule.rate(1000, 0) == pytest.approx(schedule.learning_rate)
-    assert schedule.rate(1000, 1) == pytest.approx(0.01 * schedule.learning_rate)
+    assert schedule.factor(0, 0) < 0.01
+    assert schedule.factor(1000, 0) == pytest.approx(1)
+    assert schedule.factor(1000, 1) == pytest.approx(0.01)
     heights = [schedule.phase(p).input_size.height for p in (0, 0.6, 0.9, 1)]
     assert heights == [128, 192, 256, 256]
     assert schedule.shares(0.1, 2) == (0.5, 0.5)
@@ -297,3 +304,41 @@ def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
         assert checkpoint.exists()
         record = (checkpoint.parent / "run.json").read_text()
         assert '"data_sha256"' in record
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (12, 12)])
+def test_muons_update_has_singular_values_near_one(shape):
+    torch.manual_seed(0)
+    # The spread of a gradient's singular values is wide before and narrow after.
+    matrix = torch.randn(shape) @ torch.diag(torch.logspace(0, -2, shape[1]))
+    values = torch.linalg.svdvals(muon.orthogonal(matrix))
+    assert values.max() < 1.3
+    assert values.median() > 0.5
+
+
+def test_muon_takes_hidden_kernels_and_adamw_the_rest():
+    network = LRPose("n")
+    with_muon = loop._optimizers(network, Schedule(muon_rate=0.02))
+    hidden = {id(p) for group in with_muon[1].param_groups for p in group["params"]}
+    names = {name for name, p in network.named_parameters() if id(p) in hidden}
+    assert "trunk.stem.0.weight" not in names
+    assert "predict.weight" not in names
+    assert "trunk.stage_16.0.expand.0.weight" in names
+    rest = sum(len(group["params"]) for group in with_muon[0].param_groups)
+    assert rest + len(hidden) == len(list(network.parameters()))
+    assert len(loop._optimizers(network, Schedule(muon_rate=None))) == 1
+
+
+def test_muon_minimises():
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(8, 4, 3, 3))
+    target = torch.randn(8, 4, 3, 3)
+    optimizer = muon.Muon([weight], lr=0.1)
+    losses = []
+    for _ in range(200):
+        loss = ((weight - target) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses) < 0.1 * losses[0]

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from litepose_edge import geometry
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.measure.coco import CocoDataset
+from litepose_export.detection import textures
 from litepose_export.detection.assign import Truth
+from litepose_export.detection.negatives import Tile, cut, random_tile
 from litepose_export.training.augment import disturb_colours, lose_detail
 
 GREY = (114, 114, 114)
@@ -51,12 +53,16 @@ class SceneOptions:
 
     Attributes:
         empty: Probability of a scene without people.
+        drawn: Of those, how many are drawn instead of cut from photographs.
+        hard: Of those cut, how many are places that fooled the detector before.
         mosaic: Probability that a scene with people is four photographs.
         zoom: Range of the zoom around a photograph that just fits.
         blur: Probability of losing detail.
     """
 
-    empty: float = 0.14
+    empty: float = 0.2
+    drawn: float = 0.3
+    hard: float = 0.5
     mosaic: float = 0.5
     zoom: tuple[float, float] = (0.6, 1.7)
     blur: float = 0.1
@@ -76,6 +82,11 @@ def label(dataset: CocoDataset, taught: Sequence[Float32]) -> list[Labels]:
     return merged
 
 
+def occupied(labels: Labels) -> Float32:
+    """Where somebody is or might be, as `(P, 4)` boxes."""
+    return np.concatenate([labels.boxes, labels.ignored])
+
+
 class SceneSampler:
     """Draws random scenes; one random stream, repeatable from its seed."""
 
@@ -85,8 +96,11 @@ class SceneSampler:
         labels: Sequence[Labels],
         options: SceneOptions,
         seed: int,
+        hard: Sequence[Tile] = (),
     ) -> None:
         self._images, self._labels, self._options = images, labels, options
+        self._people = [occupied(found) for found in labels]
+        self._hard = hard
         self._rng = np.random.default_rng(seed)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> SceneBatch:
@@ -154,29 +168,19 @@ class SceneSampler:
 
     def _empty_scene(self, size: Size) -> NDArray[np.uint8]:
         rng = self._rng
-        if rng.random() < 0.15:
-            return _synthetic(rng, size)
-        for _ in range(30):
-            number = int(rng.integers(len(self._images)))
-            image, labels = self._images[number], self._labels[number]
-            height, width = image.shape[:2]
-            w, h = width * rng.uniform(0.25, 0.9), height * rng.uniform(0.25, 0.9)
-            x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-            tile = np.array([[x, y, x + w, y + h]], np.float32)
-            people = np.concatenate([labels.boxes, labels.ignored])
-            low, high = (
-                np.maximum(people[:, :2], tile[:, :2]),
-                np.minimum(people[:, 2:], tile[:, 2:]),
-            )
-            if (high > low).all(axis=1).any():
-                continue
-            linear = np.diag([size.width / w, size.height / h])
-            corner = tile[0, :2].astype(np.float64)
-            affine = np.column_stack([linear, -linear @ corner])
-            return cv2.warpAffine(
-                image, affine, (size.width, size.height), borderMode=cv2.BORDER_REPLICATE
-            ).astype(np.uint8, copy=False)
-        return _synthetic(rng, size)
+        if rng.random() < self._options.drawn:
+            return textures.draw(rng, size)
+        if self._hard and rng.random() < self._options.hard:
+            tile: Tile | None = self._hard[int(rng.integers(len(self._hard)))]
+        else:
+            tile = random_tile(rng, self._images, self._people)
+        if tile is None:
+            return textures.draw(rng, size)
+        scene = cut(self._images[tile.photograph], tile, size)
+        if rng.random() < 0.2:
+            grey = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
+            scene = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
+        return np.ascontiguousarray(scene[:, ::-1] if rng.random() < 0.5 else scene)
 
 
 def _visible(labels: Labels, to_part: Float64, part: Size, offset: Float32) -> Labels:
@@ -199,20 +203,6 @@ def _move(boxes: Float32, affine: Float64, part: Size) -> tuple[Float32, Float32
     clipped = moved.clip(0, limits)
     seen = geometry.box_area(clipped) / np.maximum(geometry.box_area(moved), 1e-6)
     return clipped.astype(np.float32), seen.astype(np.float32)
-
-
-def _synthetic(rng: np.random.Generator, size: Size) -> NDArray[np.uint8]:
-    """Flat colour, gradient or noise: what a covered or broken camera sends."""
-    kind = rng.integers(3)
-    shape = (size.height, size.width, 3)
-    if kind == 0:
-        return np.broadcast_to(rng.integers(0, 256, 3, np.uint8), shape).copy()
-    if kind == 1:
-        corners = rng.integers(0, 256, (2, 2, 3)).astype(np.uint8)
-        return cv2.resize(corners, (size.width, size.height)).astype(np.uint8, copy=False)
-    grain = int(rng.integers(1, 9))
-    small = rng.integers(0, 256, (size.height // grain, size.width // grain, 3), np.uint8)
-    return cv2.resize(small, (size.width, size.height)).astype(np.uint8, copy=False)
 
 
 def _nobody() -> Labels:

@@ -1,4 +1,4 @@
-"""The training loop: AdamW under a schedule, averaged weights, checkpoints, resume."""
+"""The training loop: Muon and AdamW under a schedule, averaged weights, checkpoints, resume."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from litepose_export.checkpoints import read_checkpoint
 from litepose_export.errors import CheckpointError
+from litepose_export.training.muon import Muon
 from litepose_export.training.schedule import Schedule
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
@@ -80,15 +81,7 @@ class Trainer:
         self._batches, self._loss = batches, loss
         self.schedule, self._budget = schedule, budget
         self._folder, self._sources, self._device = folder, sources, device
-        decayed = [p for p in network.parameters() if p.ndim > 1]
-        plain = [p for p in network.parameters() if p.ndim <= 1]
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": schedule.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=schedule.learning_rate,
-        )
+        self._optimizers = _optimizers(self.network, schedule)
         self.step = 0
         self.seconds = 0.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +103,8 @@ class Trainer:
         try:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            for optimizer, stored in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(stored)
             self.step, self.seconds = state["step"], state["seconds"]
         except (RuntimeError, KeyError, TypeError, ValueError) as exc:
             raise CheckpointError(f"cannot resume from {self.checkpoint_path}: {exc}") from exc
@@ -121,7 +115,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -175,13 +169,17 @@ class Trainer:
         return Progress(self.step, part, loss, rate, height)
 
     def _advance(self, batch: Any, part: float) -> Tensor:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.schedule.rate(self.step, part)
+        factor = self.schedule.factor(self.step, part)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
         loss = self._loss(self.network, batch)
-        self._optimizer.zero_grad(set_to_none=True)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self._optimizer.step()
+        for optimizer in self._optimizers:
+            optimizer.step()
         self.step += 1
         self._update_average(self.schedule.decay(self.step))
         return loss.detach()
@@ -208,3 +206,40 @@ class Trainer:
             if new:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def _optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
+    """Muon for the kernels of hidden layers where the schedule wants it, AdamW for the rest.
+
+    A dense convolution without a bias has a normalisation behind it: it is a hidden layer, not a
+    prediction. The stem, which sees colours, is left to AdamW as well.
+    """
+    hidden: list[Tensor] = []
+    if schedule.muon_rate is not None:
+        hidden = [
+            layer.weight
+            for layer in network.modules()
+            if isinstance(layer, nn.Conv2d)
+            and layer.bias is None
+            and layer.groups == 1
+            and layer.in_channels > 3
+        ]
+    taken = {id(weight) for weight in hidden}
+    rest = [p for p in network.parameters() if id(p) not in taken]
+    rate = schedule.learning_rate
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(
+            [
+                {"params": [p for p in rest if p.ndim > 1], "weight_decay": schedule.weight_decay},
+                {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=rate,
+        )
+    ]
+    if hidden:
+        assert schedule.muon_rate is not None
+        optimizers.append(Muon(hidden, lr=schedule.muon_rate, weight_decay=schedule.weight_decay))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return optimizers

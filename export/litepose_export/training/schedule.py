@@ -23,9 +23,10 @@ class Schedule:
     Attributes:
         phases: Stretches in order; the last ends at 1.
         batch: Crops a step.
-        learning_rate: Peak, after `warmup_steps`.
+        learning_rate: AdamW's peak, after `warmup_steps`.
+        muon_rate: Muon's peak for the kernels of hidden layers, or None to leave all to AdamW.
         warmup_steps: Linear warm-up.
-        weight_decay: AdamW's.
+        weight_decay: Decoupled, of both.
         ema_decay: Of the averaged weights, which are the result. In 18,000 steps with three
             sizes 0.9995 lagged: AP .224 on dev, where the last weights had .255.
         ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
@@ -39,17 +40,18 @@ class Schedule:
     )
     batch: int = 64
     learning_rate: float = 2e-3
+    muon_rate: float | None = 0.02
     warmup_steps: int = 300
     weight_decay: float = 0.02
     ema_decay: float = 0.998
     ema_warmup: int = 10
     first_source_only_after: float = 0.75
 
-    def rate(self, step: int, progress: float) -> float:
-        """Learning rate at a step and part of the run done, `progress` in `[0, 1]`."""
+    def factor(self, step: int, progress: float) -> float:
+        """Part of the peak rates at a step and part of the run done, `progress` in `[0, 1]`."""
         warm = min(1.0, (step + 1) / self.warmup_steps)
         cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-        return self.learning_rate * warm * (0.01 + 0.99 * cosine)
+        return warm * (0.01 + 0.99 * cosine)
 
     def phase(self, progress: float) -> Phase:
         """The stretch a part of the run lies in."""

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from litepose_edge.geometry import Float32, Size
@@ -20,7 +21,8 @@ from litepose_edge.measure.coco import CocoDataset, read_coco
 from litepose_export import contracts
 from litepose_export.checkpoints import read_checkpoint
 from litepose_export.detection import teacher as detection_teacher
-from litepose_export.detection.scenes import SceneOptions, SceneSampler, label
+from litepose_export.detection.negatives import Tile, mine
+from litepose_export.detection.scenes import Labels, SceneOptions, SceneSampler, label, occupied
 from litepose_export.detection.train import DetectionLoss, DetectionValidator
 from litepose_export.errors import CheckpointError
 from litepose_export.models.lrpose import LRPose
@@ -35,11 +37,12 @@ from litepose_export.training.schedule import Phase, Schedule
 from litepose_export.training.validate import Validator
 
 POSE_SCHEDULE = Schedule()
-# A second run that starts from the first one's weights: full size, gentler, mostly COCO.
+# A second run that starts from the first one's weights: gentler augmentation, then mostly COCO.
 REFINE_SCHEDULE = Schedule(
-    phases=(Phase(1.0, Size(144, 192)),),
-    learning_rate=1e-3,
-    first_source_only_after=0.3,
+    phases=(Phase(0.4, Size(96, 128)), Phase(1.0, contracts.POSE_INPUT)),
+    learning_rate=1.5e-3,
+    muon_rate=0.03,
+    first_source_only_after=0.6,
 )
 # After the first run AP on the training photographs was no better than on dev: the network
 # had seen too little of what is usual, not too little variety.
@@ -63,6 +66,14 @@ DETECTOR_SCHEDULE = Schedule(
     batch=32,
     ema_decay=0.999,
 )
+# Longer at the size it runs at, with fewer mosaics, which make everybody small.
+DETECTOR_REFINE_SCHEDULE = Schedule(
+    phases=(Phase(0.45, Size(288, 288)), Phase(1.0, contracts.DETECTOR_INPUT)),
+    batch=32,
+    learning_rate=1.2e-3,
+    ema_decay=0.999,
+)
+DETECTOR_REFINE_SCENES = SceneOptions(mosaic=0.35, zoom=(0.7, 1.8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,8 @@ class RunOptions:
         device: `"cpu"` or `"cuda"`.
         threads: CPU threads of PyTorch, or None for its default.
         init: Checkpoint whose fitting tensors the network starts from, or None.
-        refine: Pose only: a second run under `REFINE_SCHEDULE`.
+        refine: A second run from `init`, under the `..._REFINE_...` settings above; the
+            detector's also looks for places that fool it, and learns from those.
     """
 
     data: tuple[Path, ...]
@@ -157,13 +169,18 @@ def train_detector(options: RunOptions, teacher: Path | None, display: Display) 
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = DetectionValidator(read_coco(options.dev), contracts.DETECTOR_INPUT)
-    sampler = SceneSampler(photographs, label(dataset, taught), SceneOptions(), options.seed)
-    prefetcher = Prefetcher(sampler)
+    network, labels = PersonDet(), label(dataset, taught)
+    schedule, scenes = DETECTOR_SCHEDULE, SceneOptions()
+    hard: list[Tile] = []
+    if options.refine:
+        schedule, scenes = DETECTOR_REFINE_SCHEDULE, DETECTOR_REFINE_SCENES
+        hard = _hard_negatives(network, photographs, labels, options, display)
+    prefetcher = Prefetcher(SceneSampler(photographs, labels, scenes, options.seed, hard))
     trainer = Trainer(
-        PersonDet(),
-        batches=lambda s, shares: prefetcher.batches(DETECTOR_SCHEDULE.batch, s, shares),
+        network,
+        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
         loss=DetectionLoss(device=options.device),
-        schedule=DETECTOR_SCHEDULE,
+        schedule=schedule,
         budget=options.budget,
         folder=options.folder,
         device=options.device,
@@ -207,6 +224,8 @@ def _run(
         start_from(trainer.network, options.init)
         trainer.average.load_state_dict(trainer.network.state_dict())
 
+    commit = _commit()  # before the run: afterwards the tree may have moved on
+
     def score(network: nn.Module) -> dict[str, float]:
         assert evaluate is not None
         metrics = evaluate(network)
@@ -217,16 +236,18 @@ def _run(
         trainer.run(on_step=display.stepped, evaluate=score if evaluate else None)
     finally:
         prefetcher.close()
-    _record(options, datasets, trainer)
+    _record(commit, options, datasets, trainer)
     return trainer.checkpoint_path
 
 
-def _record(options: RunOptions, datasets: list[CocoDataset], trainer: Trainer) -> None:
+def _record(
+    commit: str, options: RunOptions, datasets: list[CocoDataset], trainer: Trainer
+) -> None:
     """Write what somebody would need to repeat the run, and how it went."""
     with (options.folder / "log.csv").open(newline="") as file:
         checkpoints = list(csv.DictReader(file))
     record: dict[str, Any] = {
-        "commit": _commit(),
+        "commit": commit,
         "seed": options.seed,
         "data_sha256": data_hash(datasets),
         "data": [path.name for path in options.data],
@@ -249,6 +270,24 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip()
+
+
+def _hard_negatives(
+    network: PersonDet,
+    photographs: tuple[NDArray[np.uint8], ...],
+    labels: list[Labels],
+    options: RunOptions,
+    display: Display,
+) -> list[Tile]:
+    """What fools the network that the run starts from."""
+    if options.init is None:
+        raise CheckpointError("a refining run starts from a checkpoint: give --init")
+    start_from(network, options.init)
+    people = [occupied(found) for found in labels]
+    tries = 4000
+    tick = display.started("look for what fools the detector", tries // 16)
+    rng = np.random.default_rng(options.seed)
+    return mine(network, photographs, people, rng, tick, tries=tries)
 
 
 def _teaching(
