@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -32,8 +33,9 @@ def decode_heatmaps(
         maps: `(P, K, h, w)` float32, logits or (`activation="linear"`) heat.
         activation: What turns map values into heat in `[0, 1]`.
         refinement: `"dark"` fits a parabola to the log of the blurred heat (Zhang et al.,
-            arXiv 1910.06278), `"quarter"` leans a quarter cell to the higher neighbour,
-            `"argmax"` stays in the middle of the cell.
+            arXiv 1910.06278), `"dark-udp"` is its form for maps aligned as UDP does, with
+            differences over one cell that work at the border too, `"quarter"` leans a quarter
+            cell to the higher neighbour, `"argmax"` stays in the middle of the cell.
         blur_kernel: Odd width of DARK's Gaussian blur in cells; 1 does not blur.
 
     Returns:
@@ -47,6 +49,8 @@ def decode_heatmaps(
     y, x = np.divmod(top, width)
     if refinement == "dark":
         dx, dy = _dark_offsets(flat, x, y, Size(width, height), activation, blur_kernel)
+    elif refinement == "dark-udp":
+        dx, dy = _dark_udp_offsets(flat, x, y, Size(width, height), activation, blur_kernel)
     elif refinement == "quarter":
         dx, dy = _quarter_offsets(flat, x, y, Size(width, height))
     else:
@@ -54,6 +58,25 @@ def decode_heatmaps(
     cells = np.stack([x + dx, y + dy], axis=1).astype(np.float32)
     scores = _heat(peaks, activation).clip(0, 1)
     return cells.reshape(people, keypoints, 2), scores.reshape(people, keypoints)
+
+
+def average_mirrored(
+    maps: Float32, mirrored: Float32, flip_permutation: Sequence[int], alignment: Alignment
+) -> Float32:
+    """Average heatmaps of a crop with those of its mirror image.
+
+    Args:
+        maps: `(P, K, h, w)` float32 of the crop.
+        mirrored: The same shape, of the mirrored crop.
+        flip_permutation: Each keypoint's mirror twin.
+        alignment: Where cells lie; `"corner"` maps of the mirror image lie almost one cell too
+            far left once mirrored back, and are shifted, as SimpleBaseline does.
+    """
+    back = mirrored[:, list(flip_permutation), :, ::-1]
+    if alignment == "corner":
+        back = np.concatenate([back[..., :1], back[..., :-1]], axis=-1)
+    averaged: Float32 = ((maps + back) / 2).astype(np.float32, copy=False)
+    return averaged
 
 
 def cells_to_input(
@@ -103,12 +126,8 @@ def _dark_offsets(
     beyond the border, as the published procedure pads. Derivatives span two cells; next to
     the border, where the published one gives up, one cell; on the border none.
     """
-    columns, rows, weights = _window(blur_kernel)
-    at_x, at_y = x[:, None] + columns, y[:, None] + rows
-    inside = (at_x >= 0) & (at_x < size.width) & (at_y >= 0) & (at_y < size.height)
-    index = at_y.clip(0, size.height - 1) * size.width + at_x.clip(0, size.width - 1)
-    window = _heat(np.take_along_axis(flat, index, axis=1), activation) * inside
-    log = np.log(np.maximum(window @ weights, MIN_PROBABILITY)).T
+    blurred = _blurred_neighbours(flat, x, y, size, activation, blur_kernel)
+    log = np.log(np.maximum(blurred, MIN_PROBABILITY))
     centre, right, left, below, above, right_2, left_2, below_2, above_2 = log[:9]
     dxy = (log[9] + log[10] - log[11] - log[12]) / 4
 
@@ -117,13 +136,70 @@ def _dark_offsets(
     dx, dy = (right - left) / 2, (below - above) / 2
     dxx = np.where(wide, (right_2 - 2 * centre + left_2) / 4, right - 2 * centre + left)
     dyy = np.where(wide, (below_2 - 2 * centre + above_2) / 4, below - 2 * centre + above)
+    return _newton_step(dx, dy, dxx, dyy, dxy, near)
+
+
+def _dark_udp_offsets(
+    flat: Float32,
+    x: NDArray[np.intp],
+    y: NDArray[np.intp],
+    size: Size,
+    activation: Activation,
+    blur_kernel: int,
+) -> tuple[Float32, Float32]:
+    """The Newton step of UDP's decoder (Huang et al., arXiv 1911.07524), at most one cell long.
+
+    The published one clips the blurred heat to `[0.001, 50]`, repeats the border and does not
+    limit the step, which can then leave the map; ours stays at the peak where there is no
+    maximum to step to.
+    """
+    blurred = _blurred_neighbours(flat, x, y, size, activation, blur_kernel)
+    log = np.log(blurred.clip(1e-3, 50))
+    centre, right, left, below, above = log[:5]
+    right_below, left_above = log[9], log[10]
+    at_right, at_left = x == size.width - 1, x == 0
+    at_bottom, at_top = y == size.height - 1, y == 0
+    right_below = np.where(at_right, np.where(at_bottom, centre, below), right_below)
+    right_below = np.where(at_bottom & ~at_right, right, right_below)
+    left_above = np.where(at_left, np.where(at_top, centre, above), left_above)
+    left_above = np.where(at_top & ~at_left, left, left_above)
+    right, left = np.where(at_right, centre, right), np.where(at_left, centre, left)
+    below, above = np.where(at_bottom, centre, below), np.where(at_top, centre, above)
+
+    dx, dy = (right - left) / 2, (below - above) / 2
+    dxx, dyy = right - 2 * centre + left, below - 2 * centre + above
+    dxy = (right_below - right - below + 2 * centre - left - above + left_above) / 2
+    return _newton_step(dx, dy, dxx, dyy, dxy, np.ones(len(flat), np.bool_))
+
+
+def _newton_step(
+    dx: Float32, dy: Float32, dxx: Float32, dyy: Float32, dxy: Float32, allowed: NDArray[np.bool_]
+) -> tuple[Float32, Float32]:
     determinant = dxx * dyy - dxy * dxy
     # Only a maximum has a place to step to: the Hessian must be negative definite.
-    peaked = near & (dxx < 0) & (determinant > 1e-12)
+    peaked = allowed & (dxx < 0) & (determinant > 1e-12)
     safe = np.where(peaked, determinant, 1)
     step_x = np.where(peaked, (dxy * dy - dyy * dx) / safe, 0).clip(-1, 1)
     step_y = np.where(peaked, (dxy * dx - dxx * dy) / safe, 0).clip(-1, 1)
     return step_x.astype(np.float32), step_y.astype(np.float32)
+
+
+def _blurred_neighbours(
+    flat: Float32,
+    x: NDArray[np.intp],
+    y: NDArray[np.intp],
+    size: Size,
+    activation: Activation,
+    blur_kernel: int,
+) -> Float32:
+    """`(13, N)` blurred heat at each peak and at its `_NEIGHBOURS`, zero beyond the border."""
+    columns, rows, weights = _window(blur_kernel)
+    at_x, at_y = x[:, None] + columns, y[:, None] + rows
+    inside = (at_x >= 0) & (at_x < size.width) & (at_y >= 0) & (at_y < size.height)
+    index = at_y.clip(0, size.height - 1) * size.width + at_x.clip(0, size.width - 1)
+    window = _heat(np.take_along_axis(flat, index, axis=1), activation) * inside
+    blurred: Float32 = (window @ weights).T
+    return blurred
 
 
 @lru_cache(maxsize=8)

@@ -50,6 +50,7 @@ class Estimator:
             are too doubtful beside it.
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
+        flip_test: Run each crop mirrored as well and average: twice the time, a little better.
 
     Raises:
         ModelError: A model cannot be used; subclasses say why.
@@ -68,6 +69,7 @@ class Estimator:
         min_score: float = 0.3,
         max_people: int = 20,
         max_pixels: int = 100_000_000,
+        flip_test: bool = False,
     ) -> None:
         if precision not in (None, "int8", "fp32"):
             raise ValueError(f"precision must be 'int8' or 'fp32', got {precision!r}")
@@ -86,7 +88,7 @@ class Estimator:
         found = backends.find_model(
             model, precision=precision, backend=backend, threads=self._threads
         )
-        self._topdown = TopDown(found.open, found.manifest, self._threads)
+        self._topdown = TopDown(found.open, found.manifest, self._threads, flip_test=flip_test)
         assert isinstance(found.manifest.model, TopDownSpec)
         self._skeleton = found.manifest.model.skeleton
         self._detector_option = detector

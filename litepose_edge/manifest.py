@@ -19,7 +19,7 @@ SCHEMA = 1
 
 Activation = Literal["linear", "sigmoid"]
 Alignment = Literal["centre", "corner", "udp"]
-Refinement = Literal["dark", "quarter", "argmax"]
+Refinement = Literal["dark", "dark-udp", "quarter", "argmax"]
 Positive = Annotated[int, Meta(gt=0)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Triple = tuple[float, float, float]
@@ -30,13 +30,18 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class InputSpec(_Part, frozen=True):
-    """How pixels become the network's input: `(pixel - mean) / std` on 0..255 values."""
+    """How pixels become the network's input: `(pixel - mean) / std` on 0..255 values.
+
+    With `dtype="uint8"` the graph does that itself: it takes `(N, H, W, 3)` uint8 BGR frames as
+    they are.
+    """
 
     width: Positive
     height: Positive
     colour: Literal["rgb", "bgr"]
     mean: Triple
     std: Triple
+    dtype: Literal["float32", "uint8"] = "float32"
 
     @property
     def size(self) -> Size:
@@ -60,6 +65,31 @@ class TopDownSpec(_Part, frozen=True, tag="topdown", tag_field="task"):
     padding: Annotated[float, Meta(ge=1)]
     heatmaps: HeatmapSpec
     skeleton: Skeleton
+
+
+class BottomUpSpec(_Part, frozen=True, tag="bottomup", tag_field="task"):
+    """A whole image in; heatmaps and associative-embedding tags of everybody out.
+
+    Attributes:
+        coarse: Output of K heatmaps followed by K tag maps.
+        fine: Output of K heatmaps at twice its resolution.
+        skeleton: The keypoint set.
+        nms_kernel: Odd width of the window in which a peak must be the largest, in cells.
+        min_peak: Peaks below are no keypoints.
+        max_tag_distance: A keypoint joins a person whose mean tag is nearer than this.
+        max_people: At most so many people, and candidates for each keypoint.
+        long_side_multiple: The published input policy: the short side becomes the network's, the
+            long side follows, rounded up to this many pixels.
+    """
+
+    coarse: str
+    fine: str
+    skeleton: Skeleton
+    nms_kernel: Positive = 5
+    min_peak: Unit = 0.1
+    max_tag_distance: Annotated[float, Meta(gt=0)] = 1.0
+    max_people: Positive = 30
+    long_side_multiple: Positive = 64
 
 
 class DetectorSpec(_Part, frozen=True, tag="detector", tag_field="task"):
@@ -107,7 +137,7 @@ class Manifest(_Part, frozen=True):
     name: str
     precision: Literal["fp32", "int8"]
     input: InputSpec
-    model: TopDownSpec | DetectorSpec
+    model: TopDownSpec | BottomUpSpec | DetectorSpec
     quantization: QuantizationSpec | None = None
     training: Training = Training()
     parity: dict[str, float] = {}

@@ -128,18 +128,22 @@ def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Im
 class Normalizer:
     """`(H, W, 3)` uint8 BGR crops to a `(1, 3, H, W)` float32 batch.
 
-    The batch is valid until the next call. One per worker.
+    Graphs that normalise themselves get `(1, H, W, 3)` uint8 instead. The batch is valid until
+    the next call. One per worker.
     """
 
     def __init__(self, spec: InputSpec) -> None:
         self._scale = 1 / np.array(spec.std, np.float32)
         self._shift = -np.array(spec.mean, np.float32) * self._scale
         self._flip = spec.colour == "rgb"
+        self._in_graph = spec.dtype == "uint8"
         self._batch = np.empty((1, 3, spec.height, spec.width), np.float32)
         self.crop = np.empty((spec.height, spec.width, 3), np.uint8)
 
-    def __call__(self, crop: Image) -> Float32:
+    def __call__(self, crop: Image) -> NDArray[Any]:
         """Normalise a crop into the one buffer."""
+        if self._in_graph:
+            return crop[None]
         planes: Any = cv2.split(crop)
         for c, plane in enumerate(reversed(planes) if self._flip else planes):
             target = self._batch[0, c]

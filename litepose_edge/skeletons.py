@@ -66,3 +66,79 @@ COCO_17 = Skeleton(
         0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
     ),
 )  # fmt: skip
+
+# CrowdPose (Li et al., CVPR 2019, arXiv 1812.00324); sigmas of its evaluation tool.
+CROWDPOSE_14 = Skeleton(
+    name="crowdpose14",
+    keypoint_names=(
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+        "head_top",
+        "neck",
+    ),
+    bones=(
+        (12, 13), (13, 0), (13, 1), (0, 2), (2, 4), (1, 3), (3, 5), (0, 6), (1, 7), (6, 7),
+        (6, 8), (8, 10), (7, 9), (9, 11),
+    ),
+    flip_pairs=((0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11)),
+    oks_sigmas=(
+        0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
+        0.079, 0.079,
+    ),
+)  # fmt: skip
+
+# MPII Human Pose (Andriluka et al., CVPR 2014). Its own measure is PCKh; the sigmas, which only
+# OKS needs, are COCO's for the joints both have and the eyes' for points on head and spine, as
+# pose toolboxes use them.
+MPII_16 = Skeleton(
+    name="mpii16",
+    keypoint_names=(
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "pelvis",
+        "thorax",
+        "upper_neck",
+        "head_top",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+    ),
+    bones=(
+        (0, 1), (1, 2), (2, 6), (3, 6), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9), (7, 12), (7, 13),
+        (12, 11), (11, 10), (13, 14), (14, 15),
+    ),
+    flip_pairs=((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)),
+    oks_sigmas=(
+        0.089, 0.087, 0.107, 0.107, 0.087, 0.089, 0.026, 0.026, 0.026, 0.026, 0.062, 0.072,
+        0.079, 0.079, 0.072, 0.062,
+    ),
+)  # fmt: skip
+
+
+def skeleton_of(keypoints: int) -> Skeleton:
+    """The keypoint set with that many keypoints.
+
+    Raises:
+        ValueError: None of the known ones.
+    """
+    for skeleton in (COCO_17, MPII_16, CROWDPOSE_14):
+        if len(skeleton) == keypoints:
+            return skeleton
+    raise ValueError(f"no known keypoint set has {keypoints} keypoints; known: 17, 16, 14")

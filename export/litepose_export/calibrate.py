@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from litepose_edge import geometry
-from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import DetectorSpec, Manifest, TopDownSpec
+from litepose_edge.geometry import Size
+from litepose_edge.manifest import BottomUpSpec, DetectorSpec, Manifest, TopDownSpec
 from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.preprocess import Normalizer, warp
 from litepose_edge.sources import read_image
@@ -14,7 +17,7 @@ from litepose_edge.sources import read_image
 SEED = 20
 
 
-def calibration_batches(dataset: CocoDataset, contract: Manifest, count: int) -> list[Float32]:
+def calibration_batches(dataset: CocoDataset, contract: Manifest, count: int) -> list[NDArray[Any]]:
     """`count` inputs `(1, 3, H, W)` as a user's frames would make them, the same every time.
 
     Args:
@@ -25,7 +28,7 @@ def calibration_batches(dataset: CocoDataset, contract: Manifest, count: int) ->
     rng = np.random.default_rng(SEED)
     normalizer = Normalizer(contract.input)
     size = contract.input.size
-    batches: list[Float32] = []
+    batches: list[NDArray[Any]] = []
     for number in rng.permutation(len(dataset)):
         if len(batches) == count:
             break
@@ -39,6 +42,8 @@ def calibration_batches(dataset: CocoDataset, contract: Manifest, count: int) ->
             case DetectorSpec(fill=fill):
                 to_input = geometry.letterbox_affine(Size.of(pixels), size)
                 crop = warp(pixels, to_input, size, fill=fill)
+            case BottomUpSpec():
+                crop = warp(pixels, geometry.letterbox_affine(Size.of(pixels), size), size)
             case _:
                 continue  # nobody in this photograph to crop
         batches.append(normalizer(crop).copy())

@@ -1,14 +1,23 @@
-"""Reads checkpoints without ever running code that may hide in them."""
+"""Reads checkpoints without ever running code that may hide in them, and fits them to networks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from litepose_edge.errors import ModelFileMissingError
 from litepose_export.errors import CheckpointError
+
+State = Mapping[str, Tensor]
+# What wraps the weights: our training checkpoints, those of others.
+WRAPPERS = ("average", "state_dict", "model", "network")
+# What data parallelism and half-precision wrappers put before every key.
+PREFIXES = ("module.", "1.")
+SHOWN_KEYS = 8
 
 
 def read_checkpoint(path: Path, device: str = "cpu") -> Any:
@@ -29,3 +38,72 @@ def read_checkpoint(path: Path, device: str = "cpu") -> Any:
             f"cannot read checkpoint {path} (loaded with weights_only=True, which refuses "
             f"pickled code): {reason}"
         ) from exc
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """A checkpoint's weights by their bare names.
+
+    Takes a bare state dict or one inside a training checkpoint, and drops the prefixes that
+    data parallelism and half-precision wrappers leave.
+
+    Raises:
+        ModelFileMissingError: There is no such file.
+        CheckpointError: It cannot be read, or holds no weights.
+    """
+    content = read_checkpoint(path)
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise CheckpointError(f"{path} holds no weights: expected tensors by name")
+    strangers = [k for k, v in content.items() if not isinstance(v, Tensor)]
+    if strangers:
+        raise CheckpointError(
+            f"{path} holds no weights: {_some(map(str, strangers))} are no tensors"
+        )
+    state = {str(key): tensor for key, tensor in content.items()}
+    stripped = True
+    while stripped:
+        stripped = False
+        for prefix in PREFIXES:
+            if all(key.startswith(prefix) for key in state):
+                state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+                stripped = True
+    return state
+
+
+def fit(network: nn.Module, state: State, path: Path) -> None:
+    """Load weights into a network; every key must be there once and have the right shape.
+
+    Counters of batches, which old checkpoints lack, may be missing.
+
+    Raises:
+        CheckpointError: Keys are missing, unexpected or misshapen; the message lists them.
+    """
+    own = network.state_dict()
+    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    unexpected = [k for k in state if k not in own]
+    misshapen = [
+        f"{k} {tuple(state[k].shape)} instead of {tuple(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    faults = [
+        f"{len(keys)} {what}: {_some(keys)}"
+        for what, keys in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", misshapen),
+        )
+        if keys
+    ]
+    if faults:
+        raise CheckpointError(f"{path} does not fit the network; keys " + "; ".join(faults))
+    network.load_state_dict({**own, **state})
+
+
+def _some(keys: Any) -> str:
+    listed = list(keys)
+    more = f" and {len(listed) - SHOWN_KEYS} more" if len(listed) > SHOWN_KEYS else ""
+    return ", ".join(listed[:SHOWN_KEYS]) + more

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from litepose_edge.cli.console import complain, messages, results, run_command
 from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.measure.coco import read_coco
+from litepose_export.errors import ExportError
 
 app = typer.Typer(
     name="litepose-export",
@@ -23,6 +26,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+class ColourName(StrEnum):
+    """Channel orders."""
+
+    RGB = "rgb"
+    BGR = "bgr"
 
 
 class TargetName(StrEnum):
@@ -38,7 +48,12 @@ JsonReport = Annotated[bool, typer.Option("--json", help="Print the report as JS
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run_command(app, sys.argv[1:], complain))
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code."""
+    return run_command(app, arguments, complain, model_errors=(ExportError,))
 
 
 @app.command()
@@ -53,7 +68,7 @@ def train(
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
     refine: Annotated[
-        bool, typer.Option("--refine", help="Pose: a gentler second run from --init.")
+        bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")] = None,
     minutes: Annotated[
@@ -96,12 +111,48 @@ def train(
     results.print(str(checkpoint), markup=False)
 
 
+@app.command(name="list")
+def list_networks(as_json: JsonReport = False) -> None:
+    """The networks that can be built: size, cost, published accuracy, what is reconstructed."""
+    catalogue = _need("litepose_export.catalogue")
+    rows = catalogue.describe()
+    if as_json:
+        results.file.write(json.dumps([row.to_dict() for row in rows]) + "\n")
+        return
+    table = Table(box=None)
+    for heading in catalogue.HEADINGS:
+        table.add_column(heading, no_wrap=heading in ("network", "input", "parameters", "MACs"))
+    for row in rows:
+        table.add_row(*row.cells())
+    results.print(table)
+
+
 @app.command()
 def export(
-    network: Annotated[str, typer.Argument(help="lrpose-n, lrpose-s, lrpose-m or persondet.")],
+    network: Annotated[str, typer.Argument(help="One of `litepose-export list`.")],
     checkpoint: Annotated[Path, typer.Option(help="Training checkpoint or bare state dict.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
-    samples: Annotated[Path, typer.Option(help="COCO JSON; its photographs check the parity.")],
+    height: Annotated[int | None, typer.Option(min=1, help="Input height, if not its own.")] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Input width, if not its own.")] = None,
+    dynamic_batch: Annotated[
+        bool, typer.Option("--dynamic-batch", help="Any number of crops at once; otherwise one.")
+    ] = False,
+    uint8_input: Annotated[
+        bool, typer.Option("--uint8-input", help="Take (N, H, W, 3) uint8 BGR pixels.")
+    ] = False,
+    rewrite_deconv: Annotated[
+        bool,
+        typer.Option("--rewrite-deconv", help="Deconvolutions in a form that INT8 can run."),
+    ] = False,
+    float16_storage: Annotated[
+        bool, typer.Option("--float16-storage", help="Half the file; computes in float32.")
+    ] = False,
+    color: Annotated[
+        ColourName | None, typer.Option(help="Channel order the weights were trained with.")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="COCO JSON whose photographs check the parity; else noise.")
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(min=0.01, max=0.99, help="Detector score that shall become 0.3."),
@@ -110,10 +161,42 @@ def export(
 ) -> None:
     """Export a checkpoint to a float ONNX file that provably computes the same."""
     pipeline = _need("litepose_export.pipeline")
-    report = pipeline.export(
-        network, checkpoint, out, samples=read_coco(samples), threshold=threshold
+    names = [known.name for known in pipeline.networks.CATALOGUE]
+    if network not in names:
+        raise typer.BadParameter(f"no network '{network}'; there are: {', '.join(names)}")
+    options = pipeline.ExportOptions(
+        width=width,
+        height=height,
+        colour=color.value if color else None,
+        graph=pipeline.GraphOptions(
+            dynamic_batch=dynamic_batch, uint8=uint8_input, rewrite_deconvolutions=rewrite_deconv
+        ),
+        half_storage=float16_storage,
+        threshold=threshold,
     )
+    with _steps() as step:
+        report = pipeline.export(
+            network,
+            checkpoint,
+            out,
+            options,
+            samples=read_coco(samples) if samples else None,
+            step=step,
+        )
     _print_report(report.to_dict(), as_json=as_json)
+
+
+@app.command()
+def verify(
+    model: Annotated[Path, typer.Argument(help="ONNX file that this command line exported.")],
+    checkpoint: Annotated[Path, typer.Option(help="The checkpoint it was exported from.")],
+    as_json: JsonReport = False,
+) -> None:
+    """Compare a float ONNX file with the checkpoint it came from, once more."""
+    pipeline = _need("litepose_export.pipeline")
+    with _steps() as step:
+        report = pipeline.verify(model, checkpoint, step=step)
+    _print_report(report, as_json=as_json)
 
 
 @app.command()
@@ -167,6 +250,13 @@ def _progress() -> Progress:
         TextColumn("{task.fields[note]}"),
         console=messages,
     )
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[str], None]]:
+    """A spinner beside the name of the step under way."""
+    with messages.status("") as status:
+        yield status.update
 
 
 def _display(session: Any, bar: Progress) -> Any:

@@ -1,10 +1,13 @@
-"""The manifests of our own networks."""
+"""The manifests of the networks we can build: what each expects and how it is decoded."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import (
     SCHEMA,
+    BottomUpSpec,
     DetectorSpec,
     HeatmapSpec,
     InputSpec,
@@ -12,12 +15,17 @@ from litepose_edge.manifest import (
     TopDownSpec,
     Training,
 )
-from litepose_edge.skeletons import COCO_17
+from litepose_edge.skeletons import Skeleton, skeleton_of
+from litepose_export.errors import ExportError
 from litepose_export.models.persondet import STRIDES
+from litepose_export.networks import COCO_JOINTS, MPII_JOINTS, Network
 from litepose_export.training.pose import MEAN, STD
+
+Colour = Literal["rgb", "bgr"]
 
 POSE_INPUT = Size(144, 192)
 POSE_OUTPUT = "heatmaps"
+COARSE_OUTPUT, FINE_OUTPUT = "coarse", "fine"
 PADDING = 1.25
 DETECTOR_INPUT = Size(352, 352)
 DETECTOR_OUTPUTS = tuple(f"level_{stride}" for stride in STRIDES)
@@ -34,44 +42,119 @@ POSE_TRAINING = Training(
 DETECTOR_TRAINING = Training(
     data=(PHOTOGRAPHS,), teachers=("RTMDet-nano person 640",), licence=LICENCE
 )
+# Channel order of the published EfficientPose checkpoints, by network and number of keypoints.
+# The configuration of MPII's A was never published.
+EFFICIENTPOSE_COLOURS: dict[tuple[str, int], Colour] = {
+    ("efficientpose-a", COCO_JOINTS): "bgr",
+    ("efficientpose-b", COCO_JOINTS): "rgb",
+    ("efficientpose-c", COCO_JOINTS): "rgb",
+    ("efficientpose-b", MPII_JOINTS): "bgr",
+    ("efficientpose-c", MPII_JOINTS): "rgb",
+}
 
 
-def pose_contract(name: str, size: Size = POSE_INPUT) -> Manifest:
-    """Contract of an LRPose network."""
-    heatmaps = HeatmapSpec(
-        output=POSE_OUTPUT,
-        activation="sigmoid",
-        alignment="centre",
-        refinement="dark",
-        blur_kernel=3,
-    )
+def contract(
+    network: Network, keypoints: int, size: Size | None = None, colour: Colour | None = None
+) -> Manifest:
+    """The manifest of a network's float file.
+
+    Args:
+        network: Which.
+        keypoints: How many it finds; decides the skeleton.
+        size: Its input; the network's own unless given.
+        colour: Channel order its weights were trained with; the known one unless given.
+
+    Raises:
+        ExportError: The channel order is not known, or no skeleton has that many keypoints.
+    """
+    size = size or network.input_size
+    order = colour or _colour(network, keypoints)
+    spec = InputSpec(width=size.width, height=size.height, colour=order, mean=MEAN, std=STD)
+    model: TopDownSpec | BottomUpSpec | DetectorSpec
+    training = Training()
+    match network.family:
+        case "persondet":
+            training = DETECTOR_TRAINING
+            model = DetectorSpec(
+                style="persondet",
+                outputs=DETECTOR_OUTPUTS,
+                strides=STRIDES,
+                fill=FILL,
+                max_iou=MAX_IOU,
+            )
+        case "litepose":
+            model = BottomUpSpec(
+                coarse=COARSE_OUTPUT, fine=FINE_OUTPUT, skeleton=_skeleton(keypoints)
+            )
+        case _:
+            if network.name.startswith("lrpose"):
+                training = POSE_TRAINING
+            model = TopDownSpec(
+                padding=PADDING, heatmaps=_heatmaps(network.family), skeleton=_skeleton(keypoints)
+            )
     return Manifest(
         schema=SCHEMA,
-        name=name,
+        name=network.name,
         precision="fp32",
-        input=_input(size),
-        model=TopDownSpec(padding=PADDING, heatmaps=heatmaps, skeleton=COCO_17),
-        training=POSE_TRAINING,
+        input=spec,
+        model=model,
+        training=training,
     )
 
 
-def detector_contract(name: str, size: Size = DETECTOR_INPUT) -> Manifest:
-    """Contract of a PersonDet network."""
-    return Manifest(
-        schema=SCHEMA,
-        name=name,
-        precision="fp32",
-        input=_input(size),
-        model=DetectorSpec(
-            style="persondet",
-            outputs=DETECTOR_OUTPUTS,
-            strides=STRIDES,
-            fill=FILL,
-            max_iou=MAX_IOU,
-        ),
-        training=DETECTOR_TRAINING,
-    )
+def output_names(manifest: Manifest) -> tuple[str, ...]:
+    """Names of the graph's outputs, in order."""
+    match manifest.model:
+        case TopDownSpec(heatmaps=heatmaps):
+            return (heatmaps.output,)
+        case BottomUpSpec(coarse=coarse, fine=fine):
+            return (coarse, fine)
+        case DetectorSpec(outputs=outputs):
+            return outputs
 
 
-def _input(size: Size) -> InputSpec:
-    return InputSpec(width=size.width, height=size.height, colour="rgb", mean=MEAN, std=STD)
+def _heatmaps(family: str) -> HeatmapSpec:
+    """How maps become keypoints: the conventions each family was trained with."""
+    match family:
+        case "lrpose":
+            # Regressive cross-entropy makes maps logits of probabilities; targets are unbiased.
+            return HeatmapSpec(
+                output=POSE_OUTPUT,
+                activation="sigmoid",
+                alignment="centre",
+                refinement="dark",
+                blur_kernel=3,
+            )
+        case "vitpose":
+            # Trained with UDP: first and last cell lie on first and last pixel.
+            return HeatmapSpec(
+                output=POSE_OUTPUT,
+                activation="linear",
+                alignment="udp",
+                refinement="dark-udp",
+                blur_kernel=11,
+            )
+        case _:
+            # SimpleBaseline's convention: cell = round(pixel / stride), a quarter cell of shift.
+            return HeatmapSpec(
+                output=POSE_OUTPUT, activation="linear", alignment="corner", refinement="quarter"
+            )
+
+
+def _colour(network: Network, keypoints: int) -> Colour:
+    if network.family != "efficientpose":
+        return "rgb"
+    known = EFFICIENTPOSE_COLOURS.get((network.name, keypoints))
+    if known is None:
+        raise ExportError(
+            f"the channel order of {network.name} with {keypoints} keypoints was never "
+            "published: say which with --color rgb or --color bgr"
+        )
+    return known
+
+
+def _skeleton(keypoints: int) -> Skeleton:
+    try:
+        return skeleton_of(keypoints)
+    except ValueError as exc:
+        raise ExportError(str(exc)) from exc

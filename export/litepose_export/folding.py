@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import copy
 import itertools
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+
+
+@runtime_checkable
+class FoldsItself(Protocol):
+    """A module with normalisations in places that only it knows."""
+
+    def fold_normalisations(self) -> None:
+        """Fold them into its convolutions."""
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
     """A copy of the network in evaluation mode without batch normalisation.
 
     Handles a `BatchNorm2d` that directly follows a `Conv2d` or `ConvTranspose2d` in an
-    `nn.Sequential`; others stay, for the exporter to complain about.
+    `nn.Sequential`, and modules that fold their own; others stay, for the exporter to complain
+    about.
     """
     folded = copy.deepcopy(network).eval()
     for module in list(folded.modules()):
         if isinstance(module, nn.Sequential):
             _fold_sequence(module)
+        if isinstance(module, FoldsItself):
+            module.fold_normalisations()
     return folded
 
 
@@ -40,16 +52,17 @@ def fold(convolution: nn.Conv2d | nn.ConvTranspose2d, normalisation: nn.BatchNor
     outputs = 1 if isinstance(convolution, nn.ConvTranspose2d) else 0
     shape = [1] * convolution.weight.ndim
     shape[outputs] = -1
-    convolution.weight.mul_(scale.view(shape))
-    bias = convolution.bias if convolution.bias is not None else torch.zeros_like(shift)
-    convolution.bias = nn.Parameter(bias * scale + shift)
+    # One rounding to float32: rounding the scale first doubles the error of a deep network.
+    convolution.weight.copy_(convolution.weight.double() * scale.view(shape))
+    bias = convolution.bias.double() * scale if convolution.bias is not None else 0
+    convolution.bias = nn.Parameter((bias + shift).float())
 
 
 def scale_and_shift(normalisation: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """`y = scale * x + shift`, computed in float64."""
+    """`y = scale * x + shift` in float64."""
     mean, var = normalisation.running_mean, normalisation.running_var
     assert mean is not None
     assert var is not None
     scale = normalisation.weight.double() / (var.double() + normalisation.eps).sqrt()
     shift = normalisation.bias.double() - mean.double() * scale
-    return scale.float(), shift.float()
+    return scale, shift

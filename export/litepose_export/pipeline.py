@@ -3,47 +3,97 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import onnx
 import torch
 from torch import nn
 
 from litepose_edge import manifest
-from litepose_edge.manifest import Manifest, QuantizationSpec, TopDownSpec
+from litepose_edge.manifest import Manifest, QuantizationSpec
 from litepose_edge.measure.coco import CocoDataset
-from litepose_export import contracts
+from litepose_export import contracts, networks
 from litepose_export.calibrate import calibration_batches
-from litepose_export.checkpoints import read_checkpoint
-from litepose_export.errors import CheckpointError, ExportError
-from litepose_export.models.lrpose import LRPose
+from litepose_export.checkpoints import fit, read_state
+from litepose_export.counting import count
+from litepose_export.errors import ExportError
 from litepose_export.models.persondet import PersonDet
 from litepose_export.quantize import SCHEMES, Target, quantize_graph
 from litepose_export.storage import halve_storage, store
-from litepose_export.to_onnx import export_graph
-from litepose_export.verify import check_parity
+from litepose_export.to_onnx import GraphOptions, export_graph
+from litepose_export.verify import Parity, check_parity, random_inputs
+from litepose_export.wrapper import Uint8Input
 
 PARITY_INPUTS = 8
+Step = Callable[[str], None]
 SHOWN_SCORE = 0.3  # the runtime's default min_score
+
+
+def _silent(what: str) -> None:
+    """Progress for callers that want none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export did: sizes and how far the file is from the PyTorch network."""
+    """What an export did: sizes and how far the file is from the PyTorch network.
+
+    Attributes:
+        network: Which.
+        path: The file.
+        size_bytes: Of the file.
+        input: The graph's input, such as `"float32 (1, 3, 256, 192)"`.
+        keypoints: How many it finds; 0 for detectors.
+        parameters: Learned numbers.
+        macs: Multiply-accumulates for one image.
+        tensor_difference: Largest difference to PyTorch, part of an output's largest value.
+        keypoint_shift_px: Largest shift of a clear keypoint; None without heatmaps of one person.
+        clear_joints: Part of the joints that was clear enough to compare.
+        parity_inputs: `"photographs"` or `"noise"`.
+    """
 
     network: str
     path: str
     size_bytes: int
+    input: str
+    keypoints: int
     parameters: int
+    macs: int
     tensor_difference: float
     keypoint_shift_px: float | None
+    clear_joints: float | None
+    parity_inputs: str
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How a file is made from a checkpoint.
+
+    Attributes:
+        width: Of the input; the network's own unless given.
+        height: Of the input; the network's own unless given.
+        colour: Channel order of the weights; the known one unless given.
+        graph: What kind of graph.
+        half_storage: Keep the weights as float16 in the file: half the size, and a rounding that
+            moved AP by less than 0.1 points in our own networks.
+        threshold: For detectors: the score that shall become 0.3, the runtime's default
+            `min_score`, by a constant added to the logits.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    colour: contracts.Colour | None = None
+    graph: GraphOptions = field(default_factory=GraphOptions)
+    half_storage: bool = False
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,77 +112,124 @@ class QuantizationReport:
         return asdict(self)
 
 
-def build_network(name: str) -> tuple[nn.Module, Manifest]:
-    """One of our networks by name, untrained, with its contract.
+def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[nn.Module, Manifest]:
+    """A network with a checkpoint's weights, and its contract.
 
     Raises:
-        ExportError: There is no network of that name.
-    """
-    match name:
-        case "lrpose-n" | "lrpose-s" | "lrpose-m":
-            return LRPose(name[-1]), contracts.pose_contract(name)
-        case "persondet":
-            return PersonDet(), contracts.detector_contract(name)
-        case _:
-            raise ExportError(
-                f"no network '{name}'; there are: lrpose-n, lrpose-s, lrpose-m, persondet"
-            )
-
-
-def load_checkpoint(network: nn.Module, path: Path) -> None:
-    """Load averaged weights from a training checkpoint, or a bare state dict.
-
-    Raises:
+        ExportError: No such network, or it cannot take that input.
         CheckpointError: Not a checkpoint of this network, damaged, or holding code.
     """
-    state = read_checkpoint(path)
-    weights = state.get("average", state) if isinstance(state, dict) else state
-    try:
-        network.load_state_dict(weights)
-    except (RuntimeError, TypeError, AttributeError) as exc:
-        raise CheckpointError(f"{path} does not fit the network: {exc}") from exc
+    network = networks.find(name)
+    state = read_state(checkpoint)
+    keypoints = networks.keypoints_of(network, state)
+    networks.check_arch(network, state)
+    size = networks.input_size_of(network, keypoints, options.width, options.height)
+    contract = contracts.contract(network, keypoints, size, options.colour)
+    module = network.build(keypoints, size)
+    fit(module, state, checkpoint)
+    if options.threshold is not None:
+        _shift_scores(module, options.threshold)
+    return module, contract
 
 
 def export(
     name: str,
     checkpoint: Path,
     target: Path,
+    options: ExportOptions = ExportOptions(),
     *,
-    samples: CocoDataset,
-    threshold: float | None = None,
+    samples: CocoDataset | None = None,
+    step: Step = _silent,
 ) -> ExportReport:
-    """Checkpoint to float ONNX file (weights stored as float16), verified.
+    """Checkpoint to float ONNX file, verified.
 
     Args:
         name: Which network.
         checkpoint: Its weights.
         target: The file to write.
-        samples: Photographs for the parity check.
-        threshold: For detectors: the score that shall become 0.3, the runtime's default
-            `min_score`, by a constant added to the logits.
+        options: How.
+        samples: Photographs for the parity check; noise unless given.
+        step: Told what is being done.
 
     Raises:
-        ParityError: The graph differs from PyTorch.
+        ParityError: The graph differs from PyTorch; nothing is written.
     """
-    network, contract = build_network(name)
-    load_checkpoint(network, checkpoint)
-    if threshold is not None:
-        _shift_scores(network, threshold)
-    outputs = _output_names(contract)
-    graph = export_graph(network, contract.input.size, outputs)
-    batches = calibration_batches(samples, contract, PARITY_INPUTS)
-    stride = LRPose.stride if isinstance(contract.model, TopDownSpec) else None
-    parity = check_parity(network, graph, batches, stride)
-    figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
-    store(halve_storage(graph), msgspec.structs.replace(contract, parity=figures), target)
+    step("read the checkpoint")
+    network, contract = load_network(name, checkpoint, options)
+    cost = count(network, contract.input.size)
+    step("export the graph")
+    graph = export_graph(network, contract.input, contracts.output_names(contract), options.graph)
+    step("compare with PyTorch")
+    parity, described = verify_graph(network, graph, contract, options.graph, samples)
+    step("write the file")
+    store(halve_storage(graph) if options.half_storage else graph, described, target)
+    skeleton = getattr(contract.model, "skeleton", ())
     return ExportReport(
         network=name,
         path=str(target),
         size_bytes=target.stat().st_size,
-        parameters=sum(p.numel() for p in network.parameters()),
+        input=_describe_input(graph),
+        keypoints=len(skeleton),
+        parameters=cost.parameters,
+        macs=cost.macs,
         tensor_difference=parity.tensor,
         keypoint_shift_px=parity.keypoint_px,
+        clear_joints=parity.clear_joints,
+        parity_inputs="noise" if samples is None else "photographs",
     )
+
+
+def verify(model: Path, checkpoint: Path, *, step: Step = _silent) -> dict[str, Any]:
+    """Compare a float file with the checkpoint it came from.
+
+    Raises:
+        ParityError: They differ.
+        ExportError: The file is quantized: that is the accuracy gate's business.
+    """
+    step("read both")
+    graph = onnx.load(model)
+    contract = manifest.from_metadata({e.key: e.value for e in graph.metadata_props}, model)
+    if contract.precision != "fp32":
+        raise ExportError(f"{model} is quantized; only float files equal their checkpoint")
+    spec = contract.input
+    options = ExportOptions(width=spec.width, height=spec.height, colour=spec.colour)
+    network, _ = load_network(contract.name, checkpoint, options)
+    onnx.checker.check_model(graph, full_check=True)
+    step("compare with PyTorch")
+    uint8 = spec.dtype == "uint8"
+    dynamic = bool(graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
+    made = GraphOptions(uint8=uint8, dynamic_batch=dynamic)
+    parity, _ = verify_graph(network, graph, contract, made, None)
+    return {"network": contract.name, "path": str(model), **asdict(parity)}
+
+
+def verify_graph(
+    network: nn.Module,
+    graph: onnx.ModelProto,
+    contract: Manifest,
+    options: GraphOptions,
+    samples: CocoDataset | None,
+) -> tuple[Parity, Manifest]:
+    """Check parity; the figures, and the contract with them in it.
+
+    Raises:
+        ParityError: The graph differs from PyTorch.
+    """
+    batches: list[Any]
+    if samples is None or options.uint8:
+        spec = msgspec.structs.replace(
+            contract.input, dtype="uint8" if options.uint8 else "float32"
+        )
+        contract = msgspec.structs.replace(contract, input=spec)
+        batches = random_inputs(spec, PARITY_INPUTS)
+        network = Uint8Input(network, spec) if options.uint8 else network
+    else:
+        batches = list(calibration_batches(samples, contract, PARITY_INPUTS))
+    if options.dynamic_batch:
+        batches.append(np.concatenate(batches[:2]))
+    parity = check_parity(network, graph, batches, contract)
+    figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
+    return parity, msgspec.structs.replace(contract, parity=figures)
 
 
 def quantize(
@@ -163,10 +260,11 @@ def quantize(
     )
 
 
-def _output_names(contract: Manifest) -> tuple[str, ...]:
-    if isinstance(contract.model, TopDownSpec):
-        return (contract.model.heatmaps.output,)
-    return contract.model.outputs
+def _describe_input(graph: onnx.ModelProto) -> str:
+    tensor = graph.graph.input[0].type.tensor_type
+    kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower().replace("float", "float32")
+    shape = ", ".join(d.dim_param or str(d.dim_value) for d in tensor.shape.dim)
+    return f"{kind} ({shape})"
 
 
 @torch.no_grad()

@@ -8,39 +8,78 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import onnx
 import onnxsim
 import torch
 from torch import nn
 
-from litepose_edge.geometry import Size
+from litepose_edge.manifest import InputSpec
 from litepose_export.errors import ExportError, UnsupportedOpError
 from litepose_export.folding import fold_batch_norms
+from litepose_export.wrapper import Uint8Input
 
 OPSET = 18
 INPUT = "image"
 
 
-def export_graph(network: nn.Module, input_size: Size, outputs: Sequence[str]) -> onnx.ModelProto:
+@dataclass(frozen=True, slots=True)
+class GraphOptions:
+    """What kind of graph to make.
+
+    Attributes:
+        dynamic_batch: Leave N free; otherwise it is 1.
+        uint8: Take `(N, H, W, 3)` uint8 BGR pixels and normalise them in the graph.
+        rewrite_deconvolutions: Write 4x4 stride-2 deconvolutions as 2x2 convolutions, which
+            can run in INT8.
+    """
+
+    dynamic_batch: bool = False
+    uint8: bool = False
+    rewrite_deconvolutions: bool = False
+
+
+@runtime_checkable
+class RewritesDeconvolutions(Protocol):
+    """A network with deconvolutions that have an exact form for INT8."""
+
+    def rewrite_deconvolutions(self) -> None:
+        """Rewrite them, in place; normalisations are folded before."""
+
+
+def export_graph(
+    network: nn.Module,
+    spec: InputSpec,
+    outputs: Sequence[str],
+    options: GraphOptions = GraphOptions(),
+) -> onnx.ModelProto:
     """Fold, export with the dynamo exporter, simplify and check.
 
     Args:
         network: Takes `(N, 3, H, W)`; gives one tensor or a tuple of them.
-        input_size: H and W of the graph; N stays free.
+        spec: The network's input.
         outputs: Names of the outputs.
+        options: What kind of graph.
 
     Returns:
         The graph, at opset 18, free of batch normalisation and of anything that changes from
         run to run.
 
     Raises:
-        UnsupportedOpError: A batch normalisation could not be folded.
+        UnsupportedOpError: A batch normalisation could not be folded, or a deconvolution not be
+            rewritten.
         ExportError: The simplified graph is not equivalent.
     """
     folded = fold_batch_norms(network).to("cpu").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    example = torch.zeros(2, 3, input_size.height, input_size.width)
+    if options.rewrite_deconvolutions:
+        _rewrite(folded)
+    example = torch.zeros(2 if options.dynamic_batch else 1, 3, spec.height, spec.width)
+    if options.uint8:
+        folded = Uint8Input(folded, spec)
+        example = torch.zeros(len(example), spec.height, spec.width, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=1024)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "graph.onnx"
@@ -53,7 +92,7 @@ def export_graph(network: nn.Module, input_size: Size, outputs: Sequence[str]) -
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
-            dynamic_shapes=({0: batch},),
+            dynamic_shapes=({0: batch},) if options.dynamic_batch else None,
             verbose=False,
         )
         graph = onnx.load(path)
@@ -61,12 +100,25 @@ def export_graph(network: nn.Module, input_size: Size, outputs: Sequence[str]) -
     simplified, equal = onnxsim.simplify(graph)
     if not equal:
         raise ExportError("onnxsim changed what the graph computes")
-    _tidy(simplified)
+    _tidy(simplified, dynamic=options.dynamic_batch)
     left = [node.name for node in simplified.graph.node if node.op_type == "BatchNormalization"]
     if left:
         raise UnsupportedOpError(f"batch normalisation could not be folded: {', '.join(left)}")
     onnx.checker.check_model(simplified, full_check=True)
     return simplified
+
+
+def _rewrite(folded: nn.Module) -> None:
+    rewritten = 0
+    for module in list(folded.modules()):
+        if isinstance(module, RewritesDeconvolutions):
+            try:
+                module.rewrite_deconvolutions()
+            except ValueError as exc:
+                raise UnsupportedOpError(str(exc)) from exc
+            rewritten += 1
+    if not rewritten:
+        raise UnsupportedOpError("the network has no deconvolution to rewrite")
 
 
 @contextlib.contextmanager
@@ -83,7 +135,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _tidy(model: onnx.ModelProto) -> None:
+def _tidy(model: onnx.ModelProto, *, dynamic: bool) -> None:
     """Drop what only describes the exporting process: the same network, the same bytes."""
     model.producer_name, model.producer_version, model.doc_string = "litepose-export", "", ""
     del model.metadata_props[:]
@@ -98,7 +150,7 @@ def _tidy(model: onnx.ModelProto) -> None:
         value.doc_string = ""
         del value.metadata_props[:]
     del graph.value_info[:]
-    for value in (*graph.input, *graph.output):
+    for value in (*graph.input, *graph.output) if dynamic else ():
         first = value.type.tensor_type.shape.dim[0]
         first.Clear()
         first.dim_param = "N"

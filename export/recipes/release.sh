@@ -5,10 +5,11 @@ set -euo pipefail
 models=${MODELS:-litepose_edge/models}
 samples="$DATA/coco/train.json"
 mkdir -p "$models"
-litepose-export export lrpose-s --checkpoint "$POSE" --samples "$samples" \
+storage="--dynamic-batch --float16-storage"
+litepose-export export lrpose-s $storage --checkpoint "$POSE" --samples "$samples" \
   --out "$models/lrpose-s.fp32.onnx"
 # The detector score that stands for the runtime's default threshold of 0.3, chosen on dev.
-litepose-export export persondet --checkpoint "$DETECTOR" --samples "$samples" \
+litepose-export export persondet $storage --checkpoint "$DETECTOR" --samples "$samples" \
   --threshold "${THRESHOLD:-0.4}" --out "$models/persondet.fp32.onnx"
 for name in lrpose-s persondet; do
   for target in x86 arm; do

@@ -116,7 +116,9 @@ def _open(content: bytes, backend: Backend, threads: int) -> tuple[Session, dict
 
 
 def _check_input(contract: Manifest, spec: TensorSpec, path: Path) -> None:
-    expected = (3, contract.input.height, contract.input.width)
+    expected: tuple[int, ...] = (3, contract.input.height, contract.input.width)
+    if contract.input.dtype == "uint8":
+        expected = (contract.input.height, contract.input.width, 3)
     if len(spec.shape) != 4 or tuple(spec.shape[1:]) != expected:
         raise ManifestError(
             f"{path}: the manifest says (N, {', '.join(map(str, expected))}) input, "

@@ -45,14 +45,27 @@ def progress_bar() -> Progress:
     )
 
 
-def run_command(app: typer.Typer, arguments: Sequence[str], complain: Callable[[str], None]) -> int:
-    """Run a Typer application; return the exit code its outcome stands for."""
+def run_command(
+    app: typer.Typer,
+    arguments: Sequence[str],
+    complain: Callable[[str], None],
+    model_errors: tuple[type[Exception], ...] = (),
+) -> int:
+    """Run a Typer application; return the exit code its outcome stands for.
+
+    Args:
+        app: The application.
+        arguments: Without the program's name.
+        complain: Told what went wrong.
+        model_errors: Errors that are a model's fault, besides the runtime's own.
+    """
+    of_models: tuple[type[Exception], ...] = (ModelError, BackendUnavailableError, *model_errors)
     try:
         # Typer prints usage errors itself and leaves with SystemExit(2).
         app(args=list(arguments), standalone_mode=True)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else SOME_FAILED if exc.code else OK
-    except (ModelError, BackendUnavailableError) as exc:
+    except of_models as exc:
         complain(str(exc))
         return MODEL_OR_BACKEND
     except LitePoseError as exc:

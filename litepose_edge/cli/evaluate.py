@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +17,12 @@ from litepose_edge.cli.console import progress_bar, results
 from litepose_edge.cli.options import BackendName
 from litepose_edge.estimator import Estimator
 from litepose_edge.measure.coco import read_coco
+from litepose_edge.measure.crowdpose import CrowdMetrics
 from litepose_edge.measure.evaluate import Metrics
+from litepose_edge.measure.pckh import PckhMetrics
 from litepose_edge.measure.predictions import (
     TALL_PX,
+    OperatingPoint,
     evaluate_end_to_end,
     evaluate_on_given_boxes,
     operating_point,
@@ -25,6 +30,14 @@ from litepose_edge.measure.predictions import (
 
 # Average precision counts the doubtful people as well, each at its own score.
 LEAST_SCORE, MOST_PEOPLE = 0.02, 100
+
+
+class MetricName(StrEnum):
+    """How keypoints are scored."""
+
+    COCO = "coco"
+    CROWDPOSE = "crowdpose"
+    PCKH = "pckh"
 
 
 def evaluate(
@@ -37,6 +50,9 @@ def evaluate(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photographs, if not beside the JSON.")
     ] = None,
+    metric: Annotated[
+        MetricName, typer.Option(help="pckh needs 16 keypoints and head_box, crowdpose 14.")
+    ] = MetricName.COCO,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Average precision with ground-truth boxes and with the detector's boxes.
@@ -56,34 +72,54 @@ def evaluate(
         )
 
     everybody = make(min_score=LEAST_SCORE, max_people=MOST_PEOPLE)
+    rows: dict[str, Metrics | CrowdMetrics | PckhMetrics] = {}
+    point: OperatingPoint | None = None
+    passes = 1 if metric is MetricName.PCKH else 3
     with everybody as estimator, make() as default, progress_bar() as bar:
-        task = bar.add_task("evaluate", total=3 * len(dataset))
+        task = bar.add_task("evaluate", total=passes * len(dataset))
 
         def tick() -> None:
             bar.advance(task)
 
-        given = evaluate_on_given_boxes(estimator, dataset, tick)
-        keypoints, boxes = evaluate_end_to_end(estimator, dataset, tick)
-        point = operating_point(default, dataset, tick)
-    rows = {
-        "keypoints, ground-truth boxes": given,
-        "keypoints, detector boxes": keypoints,
-        "detector boxes": boxes,
-    }
+        given = evaluate_on_given_boxes(estimator, dataset, tick, metric.value)
+        rows["keypoints, ground-truth boxes"] = given
+        if metric is not MetricName.PCKH:  # which is defined for given people only
+            keypoints, boxes = evaluate_end_to_end(
+                estimator, dataset, tick, "coco" if metric is MetricName.COCO else "crowdpose"
+            )
+            rows |= {"keypoints, detector boxes": keypoints, "detector boxes": boxes}
+            point = operating_point(default, dataset, tick)
     if as_json:
-        document = {name: metrics.to_dict() for name, metrics in rows.items()}
-        document["default threshold"] = asdict(point)
+        document = {name: _known(metrics.to_dict()) for name, metrics in rows.items()}
+        if point is not None:
+            document["default threshold"] = asdict(point)
         results.file.write(json.dumps(document) + "\n")
-    else:
-        results.print(_table(rows))
+        return
+    for name, metrics in rows.items():
+        results.print(_table(name, metrics))
+    if point is not None:
         results.print(
             f"at the default threshold: recall {point.recall:.3f} of people taller than "
             f"{TALL_PX:.0f} px, {point.unmatched:.2f} unmatched boxes an image"
         )
 
 
-def _table(rows: dict[str, Metrics]) -> Table:
-    table = Table("", "AP", "AP50", "AP75", "AR", box=None)
-    for name, m in rows.items():
-        table.add_row(name, *(f"{value:.3f}" for value in (m.ap, m.ap50, m.ap75, m.ar)))
+def _known(figures: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no nan: what could not be measured is null."""
+    return {
+        key: _known(value) if isinstance(value, dict) else None if math.isnan(value) else value
+        for key, value in figures.items()
+    }
+
+
+def _table(name: str, metrics: Metrics | CrowdMetrics | PckhMetrics) -> Table:
+    figures = metrics.to_dict()
+    if isinstance(metrics, PckhMetrics):
+        figures = {"mean PCKh@0.5": metrics.mean, **metrics.by_keypoint}
+        table = Table(name, "", box=None)
+        for keypoint, value in figures.items():
+            table.add_row(keypoint, f"{value:.3f}")
+        return table
+    table = Table(f"{name:<30}", *(key.upper() for key in figures), box=None)
+    table.add_row("", *(f"{value:.3f}" for value in figures.values()))
     return table

@@ -12,7 +12,7 @@ from litepose_edge import backends, manifest
 from litepose_edge.backends import bundled
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results
-from litepose_edge.manifest import DetectorSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import BottomUpSpec, DetectorSpec, Manifest, TopDownSpec
 
 
 def info(
@@ -49,6 +49,12 @@ def _task(contract: Manifest) -> list[tuple[str, str]]:
                     "decode",
                     f"{maps.activation}, {maps.refinement}, cells aligned '{maps.alignment}'",
                 ),
+                ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
+            ]
+        case BottomUpSpec(skeleton=skeleton, nms_kernel=kernel, max_people=people):
+            return [
+                ("task", "a whole image to everybody's heatmaps and tags"),
+                ("decode", f"peaks in {kernel}x{kernel} cells, grouped by tag, at most {people}"),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
         case DetectorSpec(style=style, strides=strides, max_iou=max_iou):

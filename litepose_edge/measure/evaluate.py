@@ -50,18 +50,12 @@ def coco_metrics(
     Raises:
         BackendUnavailableError: pycocotools is not installed.
     """
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as exc:
-        raise BackendUnavailableError(
-            "pycocotools is not installed. Run: pip install 'litepose-edge[eval]'"
-        ) from exc
+    coco, coco_eval = require_pycocotools()
     if not results:
         return Metrics(0.0, 0.0, 0.0, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(annotations))
-        evaluation = COCOeval(truth, truth.loadRes(list(results)), kind)
+        truth = coco(str(annotations))
+        evaluation = coco_eval(truth, truth.loadRes(list(results)), kind)
         if image_ids is not None:
             evaluation.params.imgIds = list(image_ids)
         evaluation.evaluate()
@@ -70,3 +64,19 @@ def coco_metrics(
     stats = evaluation.stats
     recall = stats[5] if kind == "keypoints" else stats[8]
     return Metrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
+
+
+def require_pycocotools() -> tuple[Any, Any]:
+    """Pycocotools' `COCO` and `COCOeval`.
+
+    Raises:
+        BackendUnavailableError: It is not installed.
+    """
+    try:
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+    except ImportError as exc:
+        raise BackendUnavailableError(
+            "pycocotools is not installed. Run: pip install 'litepose-edge[eval]'"
+        ) from exc
+    return COCO, COCOeval

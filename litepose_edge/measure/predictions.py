@@ -4,45 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from litepose_edge.estimator import Estimator
-from litepose_edge.geometry import box_iou
+from litepose_edge.geometry import Float32, box_iou
 from litepose_edge.measure.coco import CocoDataset
+from litepose_edge.measure.crowdpose import CrowdMetrics, crowdpose_metrics
 from litepose_edge.measure.evaluate import Metrics, coco_metrics
+from litepose_edge.measure.pckh import PckhMetrics, pckh, read_head_sizes
 from litepose_edge.sources import read_image
 
 TALL_PX = 96.0
 
 Tick = Callable[[], None]
+Metric = Literal["coco", "crowdpose", "pckh"]
 
 
-def evaluate_on_given_boxes(estimator: Estimator, dataset: CocoDataset, tick: Tick) -> Metrics:
-    """Keypoint AP when every labelled person's own box is cropped.
+def evaluate_on_given_boxes(
+    estimator: Estimator, dataset: CocoDataset, tick: Tick, metric: Metric = "coco"
+) -> Metrics | CrowdMetrics | PckhMetrics:
+    """Accuracy of the keypoints when every labelled person's own box is cropped.
 
     Args:
         estimator: Needs no detector.
         dataset: Photographs and labels.
         tick: Called once a photograph.
+        metric: `"coco"`, `"crowdpose"` or `"pckh"`.
+
+    Raises:
+        SourceError: The labels are not of the kind that the metric needs.
     """
     results: list[dict[str, Any]] = []
-    images = []
+    images: list[int] = []
+    found: list[Float32] = []
+    truth: list[Float32] = []
+    sizes: list[Float32] = []
+    heads = read_head_sizes(dataset.path) if metric == "pckh" else {}
     for image in dataset:
         tick()
-        boxes = image.boxes_xyxy[(image.keypoints[..., 2] > 0).any(axis=1)]
-        if not len(boxes):
+        labelled = (image.keypoints[..., 2] > 0).any(axis=1)
+        if not labelled.any():
             continue
         images.append(image.image_id)
+        boxes = image.boxes_xyxy[labelled]
         poses = estimator.predict(read_image(image.path, upright=False), boxes_xyxy=boxes)
         results += poses.to_coco(image.image_id)
-    return coco_metrics(dataset.path, _keypoints_only(results), "keypoints", images)
+        if metric == "pckh":
+            found.append(poses.keypoints)
+            truth.append(image.keypoints[labelled])
+            sizes.append(heads[image.image_id][labelled])
+    if metric == "pckh":
+        return pckh(np.concatenate(found), np.concatenate(truth), np.concatenate(sizes))
+    return _score(metric, dataset, _keypoints_only(results), images)
 
 
 def evaluate_end_to_end(
-    estimator: Estimator, dataset: CocoDataset, tick: Tick
-) -> tuple[Metrics, Metrics]:
+    estimator: Estimator, dataset: CocoDataset, tick: Tick, metric: Metric = "coco"
+) -> tuple[Metrics | CrowdMetrics, Metrics]:
     """Keypoint AP and box AP when the estimator finds the people itself.
 
     Average precision wants the doubtful people too: make the estimator with a low `min_score`
@@ -52,6 +72,7 @@ def evaluate_end_to_end(
         estimator: With a detector.
         dataset: Photographs and labels.
         tick: Called once a photograph.
+        metric: `"coco"` or `"crowdpose"`, for the keypoints.
 
     Returns:
         Keypoint metrics and box metrics, over all photographs.
@@ -66,9 +87,17 @@ def evaluate_end_to_end(
         for entry in keypoints
     ]
     return (
-        coco_metrics(dataset.path, _keypoints_only(keypoints), "keypoints"),
+        _score(metric, dataset, _keypoints_only(keypoints), None),
         coco_metrics(dataset.path, boxes, "bbox"),
     )
+
+
+def _score(
+    metric: Metric, dataset: CocoDataset, results: list[dict[str, Any]], images: list[int] | None
+) -> Metrics | CrowdMetrics:
+    if metric == "crowdpose":
+        return crowdpose_metrics(dataset.path, results, images)
+    return coco_metrics(dataset.path, results, "keypoints", images)
 
 
 @dataclass(frozen=True, slots=True)

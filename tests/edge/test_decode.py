@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litepose_edge import decode
+from litepose_edge import COCO_17, decode
 from litepose_edge.geometry import Size
 from litepose_edge.testing import gaussian_heatmaps, logits
 
@@ -167,3 +168,58 @@ def test_dark_errs_far_less_than_the_quarter_shift_at_low_resolution():
     assert errors["dark"] < 0.3
     assert errors["quarter"] > 1
     assert math.isfinite(errors["dark"])
+
+
+def plain_udp_step(heat: np.ndarray, x: int, y: int) -> tuple[float, float]:
+    """UDP's published refinement on one already blurred map, written out, borders repeated."""
+    log = np.pad(np.log(heat.clip(1e-3, 50)), 1, mode="edge")
+    row, column = y + 1, x + 1
+    here = log[row, column]
+    right, left = log[row, column + 1], log[row, column - 1]
+    below, above = log[row + 1, column], log[row - 1, column]
+    dxy = log[row + 1, column + 1] - right - below + 2 * here - left - above
+    dxy = (dxy + log[row - 1, column - 1]) / 2
+    gradient = np.array([(right - left) / 2, (below - above) / 2])
+    hessian = np.array([[right - 2 * here + left, dxy], [dxy, below - 2 * here + above]])
+    if np.linalg.det(hessian) <= 1e-12 or hessian[0, 0] >= 0:
+        return 0.0, 0.0
+    step = -np.linalg.inv(hessian) @ gradient
+    return tuple(step.clip(-1, 1))
+
+
+@given(st.floats(0, 23), st.floats(0, 31))
+@settings(max_examples=60, deadline=None)
+def test_udps_step_is_the_published_one_at_the_border_too(x, y):
+    maps = gaussian_heatmaps(np.array([[x, y]]), 32, 24).astype(np.float32)
+    found, _ = decode.decode_heatmaps(
+        maps[None], activation="linear", refinement="dark-udp", blur_kernel=11
+    )
+    top_y, top_x = divmod(int(maps[0].argmax()), 24)
+    blurred = cv2.GaussianBlur(maps[0], (11, 11), 0, borderType=cv2.BORDER_CONSTANT)
+    step = plain_udp_step(blurred, top_x, top_y)
+    np.testing.assert_allclose(found[0, 0], [top_x + step[0], top_y + step[1]], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("alignment", "error_px"), [("centre", 0.05), ("udp", 0.05), ("corner", 0.55)]
+)
+def test_a_mirrored_crop_agrees_after_mirroring_back(alignment, error_px):
+    """SimpleBaseline's shift by a whole cell leaves half an input pixel, as is known of it."""
+    size, cells = Size(192, 256), Size(48, 64)
+    points = np.random.default_rng(0).uniform(30, 160, (17, 2))
+    twin = list(COCO_17.flip_permutation)
+    mirrored_points = np.stack([size.width - 1 - points[twin, 0], points[twin, 1]], axis=1)
+
+    def draw(at: np.ndarray) -> np.ndarray:
+        stride = 4
+        in_cells = {
+            "centre": (at + 0.5) / stride - 0.5,
+            "corner": at / stride,
+            "udp": at * (np.array([47, 63]) / np.array([191, 255])),
+        }[alignment]
+        return gaussian_heatmaps(in_cells, 64, 48).astype(np.float32)[None]
+
+    maps = decode.average_mirrored(draw(points), draw(mirrored_points), twin, alignment)
+    found, _ = decode.decode_heatmaps(maps, activation="linear", blur_kernel=3)
+    at = decode.cells_to_input(found[0], cells, size, alignment)
+    assert np.abs(at - points).max() <= error_px

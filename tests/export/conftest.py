@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,3 +64,34 @@ def figure(rng: np.random.Generator) -> np.ndarray:
         np.float64,
     )  # fmt: skip
     return standing * rng.uniform(0.8, 1.1) + [90, 120] + rng.uniform(-12, 12, (17, 2)) * 0.3
+
+
+@pytest.fixture(scope="session")
+def filled() -> Callable[[Any], dict[str, Any]]:
+    """Makes a network's weights from the names of its tensors, as the reference vectors were."""
+    torch = pytest.importorskip("torch")
+
+    def make(network: Any) -> dict[str, Any]:
+        return {
+            key: torch.tensor(_fill(key, tuple(tensor.shape)), dtype=tensor.dtype)
+            for key, tensor in network.state_dict().items()
+        }
+
+    return make
+
+
+def _fill(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One tensor; the recipe is the reference vectors' own."""
+    rng = np.random.default_rng(zlib.crc32(key.encode()))
+    if key.endswith("num_batches_tracked"):
+        return np.array(1, np.int64)
+    if key.endswith("running_var"):
+        return rng.uniform(0.5, 1.5, shape)
+    if key.endswith("running_mean"):
+        return 0.1 * rng.standard_normal(shape)
+    if len(shape) == 1:
+        if key.endswith("weight"):
+            return rng.uniform(0.5, 1.5, shape)
+        return 0.1 * rng.standard_normal(shape)
+    fan = shape[0] * 4 if "deconv" in key else math.prod(shape[1:])
+    return rng.standard_normal(shape) * np.sqrt(1.6 / fan)

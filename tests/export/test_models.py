@@ -11,7 +11,7 @@ import onnx  # noqa: E402
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from litepose_edge.geometry import Size  # noqa: E402
+from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export import folding  # noqa: E402
 from litepose_export.errors import UnsupportedOpError  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
@@ -21,7 +21,10 @@ from litepose_export.models.persondet import (  # noqa: E402
     flatten,
     to_boxes,
 )
-from litepose_export.to_onnx import export_graph  # noqa: E402
+from litepose_export.to_onnx import GraphOptions, export_graph  # noqa: E402
+
+SMALL = InputSpec(width=48, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+FREE = GraphOptions(dynamic_batch=True)
 
 LIMITS = {"n": 0.5e6, "s": 1.9e6, "m": 3.8e6}
 
@@ -85,7 +88,7 @@ def test_folding_changes_nothing_but_the_layers():
 
 @pytest.fixture(scope="module")
 def graph():
-    return export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+    return export_graph(LRPose("n"), SMALL, ["heatmaps"], FREE)
 
 
 def test_the_graph_keeps_the_contract(graph):
@@ -106,7 +109,7 @@ def test_the_same_weights_give_the_same_bytes():
     torch.manual_seed(0)
     network = LRPose("n")
     first, second = (
-        export_graph(network, Size(48, 64), ["heatmaps"]).SerializeToString(deterministic=True)
+        export_graph(network, SMALL, ["heatmaps"]).SerializeToString(deterministic=True)
         for _ in range(2)
     )
     assert first == second
@@ -126,4 +129,4 @@ class NormOfASum(nn.Module):
 
 def test_a_normalisation_that_cannot_be_folded_is_refused():
     with pytest.raises(UnsupportedOpError, match="folded"):
-        export_graph(NormOfASum(), Size(48, 64), ["y"])
+        export_graph(NormOfASum(), SMALL, ["y"])

@@ -16,15 +16,29 @@ import torch  # noqa: E402
 
 from litepose_edge import Estimator, backends  # noqa: E402
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession, is_exact  # noqa: E402
-from litepose_edge.cli.console import run_command  # noqa: E402
 from litepose_edge.errors import OutputError  # noqa: E402
-from litepose_edge.geometry import Size  # noqa: E402
+from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
-from litepose_export import cli, contracts, pipeline, publish, storage, verify  # noqa: E402
+from litepose_export import (  # noqa: E402
+    checkpoints,
+    cli,
+    contracts,
+    networks,
+    pipeline,
+    publish,
+    storage,
+    verify,
+)
 from litepose_export.errors import CheckpointError, ExportError, ParityError  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
+from litepose_export.models.persondet import PersonDet  # noqa: E402
+from litepose_export.pipeline import ExportOptions  # noqa: E402
 from litepose_export.quantize import output_layers, quantize_graph  # noqa: E402
-from litepose_export.to_onnx import export_graph  # noqa: E402
+from litepose_export.to_onnx import GraphOptions, export_graph  # noqa: E402
+
+SHIPPED = ExportOptions(graph=GraphOptions(dynamic_batch=True), half_storage=True)
+SMALL = InputSpec(width=48, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+CONTRACT = contracts.contract(networks.find("lrpose-n"), 17)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +52,9 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(checkpoint, photo_dataset, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "n.onnx"
-    report = pipeline.export("lrpose-n", checkpoint, path, samples=read_coco(photo_dataset))
+    report = pipeline.export(
+        "lrpose-n", checkpoint, path, SHIPPED, samples=read_coco(photo_dataset)
+    )
     return path, report
 
 
@@ -54,7 +70,7 @@ def test_an_export_is_verified_described_and_half_the_size(exported):
 
 def test_the_same_checkpoint_gives_the_same_file(exported, checkpoint, photo_dataset, tmp_path):
     again = tmp_path / "again.onnx"
-    pipeline.export("lrpose-n", checkpoint, again, samples=read_coco(photo_dataset))
+    pipeline.export("lrpose-n", checkpoint, again, SHIPPED, samples=read_coco(photo_dataset))
     assert again.read_bytes() == exported[0].read_bytes()
 
 
@@ -115,7 +131,7 @@ def test_the_layers_that_write_the_outputs_stay_float(exported):
 
 
 def test_float16_storage_changes_little_and_can_be_undone():
-    graph = export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+    graph = export_graph(LRPose("n"), SMALL, ["heatmaps"])
     halved = storage.halve_storage(graph)
     restored = storage.restore_storage(halved)
     assert len(halved.SerializeToString()) < 0.6 * len(graph.SerializeToString())
@@ -130,10 +146,10 @@ def test_float16_storage_changes_little_and_can_be_undone():
 
 
 def test_a_graph_that_computes_something_else_is_refused():
-    graph = export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+    graph = export_graph(LRPose("n"), SMALL, ["heatmaps"])
     batch = np.random.default_rng(0).normal(size=(1, 3, 64, 48)).astype(np.float32)
     with pytest.raises(ParityError, match="nothing was written"):
-        verify.check_parity(LRPose("n"), graph, [batch], stride=8)
+        verify.check_parity(LRPose("n"), graph, [batch], CONTRACT)
 
 
 def test_a_failed_export_writes_nothing(checkpoint, photo_dataset, tmp_path, monkeypatch):
@@ -149,10 +165,10 @@ def test_a_failed_export_writes_nothing(checkpoint, photo_dataset, tmp_path, mon
 
 
 def test_a_target_that_cannot_be_written_is_one_clear_error(tmp_path):
-    graph = export_graph(LRPose("n"), Size(48, 64), ["heatmaps"])
+    graph = export_graph(LRPose("n"), SMALL, ["heatmaps"])
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"):
-        storage.store(graph, contracts.pose_contract("x"), tmp_path / "file" / "n.onnx")
+        storage.store(graph, CONTRACT, tmp_path / "file" / "n.onnx")
 
 
 class Trap:
@@ -170,10 +186,10 @@ def test_a_checkpoint_with_code_is_refused_and_nothing_is_executed(tmp_path):
     path = tmp_path / "evil.pt"
     torch.save({"average": Trap(str(mark))}, path)
     with pytest.raises(CheckpointError, match="weights_only"):
-        pipeline.load_checkpoint(LRPose("n"), path)
+        checkpoints.read_state(path)
     path.write_bytes(pickle.dumps(Trap(str(mark))))
     with pytest.raises(CheckpointError, match="weights_only"):
-        pipeline.load_checkpoint(LRPose("n"), path)
+        checkpoints.read_state(path)
     assert not mark.exists()
 
 
@@ -185,26 +201,25 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(checkpoint, tmp_path, damage
     else:
         path.write_bytes(checkpoint.read_bytes()[: 5000 if damage == "truncated" else 0])
     with pytest.raises(CheckpointError, match=r"bad\.pt"):
-        pipeline.load_checkpoint(LRPose("n"), path)
+        pipeline.load_network("lrpose-n", path, ExportOptions())
 
 
 def test_an_unknown_network_is_refused():
     with pytest.raises(ExportError, match="lrpose-n"):
-        pipeline.build_network("lrpose-xl")
+        networks.find("lrpose-xl")
 
 
 def test_a_detectors_threshold_becomes_the_default_score(tmp_path, photo_dataset):
     torch.manual_seed(0)
-    network, contract = pipeline.build_network("persondet")
+    network, size = PersonDet(), contracts.DETECTOR_INPUT
     path = tmp_path / "det.pt"
     torch.save({"average": network.state_dict()}, path)
     outputs = []
     for threshold in (None, 0.6):
         target = tmp_path / f"{threshold}.onnx"
-        pipeline.export(
-            "persondet", path, target, samples=read_coco(photo_dataset), threshold=threshold
-        )
-        batch = np.zeros((1, 3, contract.input.height, contract.input.width), np.float32)
+        options = ExportOptions(threshold=threshold)
+        pipeline.export("persondet", path, target, options, samples=read_coco(photo_dataset))
+        batch = np.zeros((1, 3, size.height, size.width), np.float32)
         outputs.append(backends.find_model(target).open(1).run(batch)["level_16"])
     shift = np.log(0.3 / 0.7) - np.log(0.6 / 0.4)
     np.testing.assert_allclose(outputs[1][:, 0] - outputs[0][:, 0], shift, atol=1e-2)
@@ -232,12 +247,12 @@ def test_the_command_line_exports_and_quantizes(checkpoint, photo_dataset, tmp_p
         "export", "lrpose-n", "--checkpoint", str(checkpoint), "--out", str(float_file),
         "--samples", str(photo_dataset), "--json",
     ]  # fmt: skip
-    assert run_command(cli.app, arguments, print) == 0
+    assert cli.run(arguments) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["parameters"] > 400_000
     arguments = [
         "quantize", str(float_file), "--calibration", str(photo_dataset), "--out", str(int8_file),
         "--count", "2", "--target", "arm",
     ]  # fmt: skip
-    assert run_command(cli.app, arguments, print) == 0
+    assert cli.run(arguments) == 0
     assert "s8s8" in capsys.readouterr().out
-    assert run_command(cli.app, ["export", "nothing", *arguments[1:3]], print) == 2
+    assert cli.run(["export", "nothing", *arguments[1:3]]) == 2

@@ -1,0 +1,224 @@
+"""LitePose: single-branch bottom-up pose with a fusion deconvolution head and 7x7 kernels.
+
+Wang et al., CVPR 2022, arXiv 2205.01271. Layers, names and published sizes follow
+mit-han-lab/litepose (`lib/models/pose_mobilenet.py`, `mobile_configs/*.json`), so that its
+checkpoints load as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from litepose_export.errors import CheckpointError
+from litepose_export.folding import scale_and_shift
+from litepose_export.models.layers import DepthToSpaceDeconv, SeparableHead
+
+STRIDES = (2, 2, 2, 1)
+STEM_WIDTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An inverted bottleneck: growth of the channels inside, and depthwise kernel size."""
+
+    expand: int = 6
+    kernel: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Arch:
+    """What distinguishes one LitePose from another.
+
+    Attributes:
+        stem: Channels after the stem.
+        channels: Output channels of the four stages.
+        deconvs: Channels of the three upsampling steps.
+        blocks: The blocks of each stage.
+    """
+
+    stem: int
+    channels: tuple[int, int, int, int]
+    deconvs: tuple[int, int, int]
+    blocks: tuple[tuple[Block, ...], ...] = tuple((Block(),) * n for n in (6, 8, 10, 10))
+
+
+# The input side is the square that accuracy and cost were published for.
+PUBLISHED: dict[str, tuple[int, Arch]] = {
+    "litepose-xs": (256, Arch(16, (16, 32, 48, 80), (16, 24, 24))),
+    "litepose-s": (448, Arch(16, (16, 32, 48, 120), (32, 24, 32))),
+    "litepose-m": (448, Arch(16, (24, 48, 72, 120), (64, 40, 32))),
+    "litepose-l": (512, Arch(24, (24, 64, 96, 160), (64, 40, 32))),
+    "litepose-prune-s": (512, Arch(16, (16, 32, 48, 80), (32, 24, 16))),
+    "litepose-prune-m": (512, Arch(24, (24, 48, 72, 120), (48, 40, 24))),
+    "litepose-prune-l": (512, Arch(24, (32, 64, 96, 160), (64, 48, 32))),
+}
+
+
+class InvertedBottleneck(nn.Module):
+    """1x1 expansion, depthwise `k x k`, linear 1x1 projection; a residual where shapes allow."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, block: Block) -> None:
+        super().__init__()
+        middle = inputs * block.expand
+        self.inv = nn.Sequential(
+            nn.Conv2d(inputs, middle, 1, bias=False), nn.BatchNorm2d(middle), nn.ReLU6(inplace=True)
+        )
+        self.depth_conv = nn.Sequential(
+            nn.Conv2d(
+                middle, middle, block.kernel, stride, block.kernel // 2, groups=middle, bias=False
+            ),
+            nn.BatchNorm2d(middle),
+            nn.ReLU6(inplace=True),
+        )
+        self.point_conv = nn.Sequential(
+            nn.Conv2d(middle, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+        )
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, inputs, H, W)` to `(N, outputs, H / stride, W / stride)`."""
+        y: Tensor = self.point_conv(self.depth_conv(self.inv(x)))
+        return x + y if self.residual else y
+
+
+class LitePose(nn.Module):
+    """`(N, 3, H, W)` normalised RGB to heatmaps and associative-embedding tags, all linear.
+
+    H and W must be multiples of 16.
+
+    Returns of `forward`:
+        `(N, 2K, H/4, W/4)`: K heatmaps, then K tag maps; and `(N, K, H/2, W/2)`: K heatmaps.
+    """
+
+    def __init__(self, arch: Arch, keypoints: int = 17) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Sequential(
+                nn.Conv2d(3, STEM_WIDTH, 3, 2, 1, bias=False),
+                nn.BatchNorm2d(STEM_WIDTH),
+                nn.ReLU6(inplace=True),
+            ),
+            nn.Sequential(
+                nn.Conv2d(STEM_WIDTH, STEM_WIDTH, 3, 1, 1, groups=STEM_WIDTH, bias=False),
+                nn.BatchNorm2d(STEM_WIDTH),
+                nn.ReLU6(inplace=True),
+            ),
+            nn.Conv2d(STEM_WIDTH, arch.stem, 1, bias=False),
+            nn.BatchNorm2d(arch.stem),
+        )
+        stages: list[nn.Module] = []
+        inputs = arch.stem
+        for outputs, blocks, stride in zip(arch.channels, arch.blocks, STRIDES, strict=True):
+            widths = [inputs] + [outputs] * (len(blocks) - 1)
+            stages.append(
+                nn.Sequential(
+                    *[
+                        InvertedBottleneck(width, outputs, stride if i == 0 else 1, block)
+                        for i, (width, block) in enumerate(zip(widths, blocks, strict=True))
+                    ]
+                )
+            )
+            inputs = outputs
+        self.stage = nn.ModuleList(stages)
+        c1, c2, c3, c4 = arch.channels
+        d0, d1, d2 = arch.deconvs
+        self.deconv_refined = nn.ModuleList([_deconv(c4, d0), _deconv(d0, d1), _deconv(d1, d2)])
+        self.deconv_raw = nn.ModuleList([_deconv(c3, d0), _deconv(c2, d1), _deconv(c1, d2)])
+        # One normalisation after the sum of the two deconvolutions.
+        self.deconv_bnrelu = nn.ModuleList(
+            [nn.Sequential(nn.BatchNorm2d(d), nn.ReLU(inplace=True)) for d in arch.deconvs]
+        )
+        self.final_refined = nn.ModuleList(
+            [SeparableHead(d1, 2 * keypoints), SeparableHead(d2, keypoints)]
+        )
+        self.final_raw = nn.ModuleList(
+            [SeparableHead(c1, 2 * keypoints), SeparableHead(arch.stem, keypoints)]
+        )
+        self._fused: list[DepthToSpaceDeconv] | None = None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps at strides 4 and 2."""
+        features = [self.first(x)]
+        for stage in self.stage:
+            features.append(stage(features[-1]))
+        at_2, at_4, at_8, raw, refined = features
+        refined = self._up(0, refined, raw)
+        refined = self._up(1, refined, at_8)
+        coarse = self.final_refined[0](refined) + self.final_raw[0](at_4)
+        refined = self._up(2, refined, at_4)
+        fine = self.final_refined[1](refined) + self.final_raw[1](at_2)
+        return coarse, fine
+
+    def _up(self, step: int, refined: Tensor, raw: Tensor) -> Tensor:
+        if self._fused is not None:
+            fused: Tensor = self._fused[step](torch.cat([refined, raw], dim=1))
+            return fused
+        summed = self.deconv_refined[step](refined) + self.deconv_raw[step](raw)
+        activated: Tensor = self.deconv_bnrelu[step](summed)
+        return activated
+
+    @torch.no_grad()
+    def fold_normalisations(self) -> None:
+        """Fold the normalisations behind the sums: scale both deconvolutions, shift once."""
+        for refined, raw, bnrelu in zip(
+            self.deconv_refined, self.deconv_raw, self.deconv_bnrelu, strict=True
+        ):
+            sequence = cast(nn.Sequential, bnrelu)
+            scale, shift = scale_and_shift(cast(nn.BatchNorm2d, sequence[0]))
+            for deconv in (refined, raw):
+                assert isinstance(deconv, nn.ConvTranspose2d)
+                deconv.weight.copy_(deconv.weight.double() * scale.view(1, -1, 1, 1))
+            assert isinstance(refined, nn.ConvTranspose2d)
+            refined.bias = nn.Parameter(shift.float())
+            sequence[0] = nn.Identity()
+
+    def rewrite_deconvolutions(self) -> None:
+        """Turn each folded pair of deconvolutions into one 2x2 convolution over both inputs."""
+        fused = []
+        for refined, raw in zip(self.deconv_refined, self.deconv_raw, strict=True):
+            assert isinstance(refined, nn.ConvTranspose2d)
+            assert isinstance(raw, nn.ConvTranspose2d)
+            weight = torch.cat([refined.weight, raw.weight], dim=0)
+            fused.append(DepthToSpaceDeconv(weight, refined.bias, relu=True))
+        self._fused = cast("list[DepthToSpaceDeconv]", nn.ModuleList(fused))
+        for spent in (self.deconv_refined, self.deconv_raw, self.deconv_bnrelu):
+            while len(spent):
+                del spent[-1]
+
+
+def _deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False)
+
+
+def recover_arch(state: Mapping[str, Tensor]) -> tuple[Arch, int]:
+    """The architecture and number of keypoints that a checkpoint's tensor shapes tell of.
+
+    Raises:
+        CheckpointError: The tensors are not LitePose's.
+    """
+    try:
+        stem = state["first.2.weight"].shape[0]
+        channels, blocks = [], []
+        for s in range(len(STRIDES)):
+            found: list[Block] = []
+            while (key := f"stage.{s}.{len(found)}.inv.0.weight") in state:
+                prefix = f"stage.{s}.{len(found)}"
+                kernel = state[f"{prefix}.depth_conv.0.weight"].shape[2]
+                expand, rest = divmod(state[key].shape[0], state[key].shape[1])
+                if rest:
+                    raise CheckpointError(f"{key} is no whole multiple of its input channels")
+                found.append(Block(expand, kernel))
+            channels.append(state[f"stage.{s}.0.point_conv.0.weight"].shape[0])
+            blocks.append(tuple(found))
+        deconvs = [state[f"deconv_refined.{i}.weight"].shape[1] for i in range(3)]
+        keypoints = state["final_refined.1.conv.3.weight"].shape[0]
+    except (KeyError, IndexError, AttributeError) as exc:
+        raise CheckpointError(f"not a LitePose checkpoint: {exc} is missing or misshapen") from exc
+    c1, c2, c3, c4 = channels
+    d0, d1, d2 = deconvs
+    return Arch(stem, (c1, c2, c3, c4), (d0, d1, d2), tuple(blocks)), keypoints
