@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,11 +14,25 @@ from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import Activation, Alignment, Refinement
 
 MIN_PROBABILITY = 1e-10
+NO_HEAT = np.float32(-80)  # a logit: exp of more than 88 overflows float32
 # The blurred map is needed at the peak and at these neighbours of it, as (x, y) in cells.
 _NEIGHBOURS = (
     (0, 0), (1, 0), (-1, 0), (0, 1), (0, -1), (2, 0), (-2, 0), (0, 2), (0, -2),
     (1, 1), (-1, -1), (1, -1), (-1, 1),
 )  # fmt: skip
+# Differences of the map at those places: dx, dy, dxy, dxx and dyy over two cells, and over one.
+_DERIVATIVES = np.array(
+    [
+        [0, 0.5, -0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0.5, -0.5, 0, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0.25, 0.25, -0.25, -0.25],
+        [-0.5, 0, 0, 0, 0, 0.25, 0.25, 0, 0, 0, 0, 0, 0],
+        [-0.5, 0, 0, 0, 0, 0, 0, 0.25, 0.25, 0, 0, 0, 0],
+        [-2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [-2, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+    ],
+    np.float32,
+)
 
 
 def decode_heatmaps(
@@ -45,18 +60,21 @@ def decode_heatmaps(
     people, keypoints, height, width = maps.shape
     flat = maps.reshape(people * keypoints, height * width)
     top = flat.argmax(axis=1)
-    peaks = np.take_along_axis(flat, top[:, None], axis=1)[:, 0]
+    size = Size(width, height)
     y, x = np.divmod(top, width)
-    if refinement == "dark":
-        dx, dy = _dark_offsets(flat, x, y, Size(width, height), activation, blur_kernel)
-    elif refinement == "dark-udp":
-        dx, dy = _dark_udp_offsets(flat, x, y, Size(width, height), activation, blur_kernel)
-    elif refinement == "quarter":
-        dx, dy = _quarter_offsets(flat, x, y, Size(width, height))
-    else:
-        dx = dy = np.zeros(len(flat), np.float32)
-    cells = np.stack([x + dx, y + dy], axis=1).astype(np.float32)
-    scores = _heat(peaks, activation).clip(0, 1)
+    cells = np.empty((len(flat), 2), np.float32)
+    cells[:, 0], cells[:, 1] = x, y
+    match refinement:
+        case "dark":
+            cells += _dark_offsets(flat, top, size, activation, blur_kernel)
+        case "dark-udp":
+            cells += _dark_udp_offsets(flat, top, size, activation, blur_kernel)
+        case "quarter":
+            cells += np.stack(_quarter_offsets(flat, x, y, size), axis=1)
+        case "argmax":
+            pass
+    peaks = flat[np.arange(len(flat)), top]
+    scores = np.minimum(np.maximum(_heat(peaks, activation), 0), 1)
     return cells.reshape(people, keypoints, 2), scores.reshape(people, keypoints)
 
 
@@ -106,54 +124,39 @@ def cells_to_input(
 def _heat(values: Float32, activation: Activation) -> Float32:
     if activation == "linear":
         return values
-    # exp overflows below -88, where the answer is 0 all the same.
-    exponential: Float32 = np.exp(-np.maximum(values, -80))
+    exponential: Float32 = np.exp(-np.maximum(values, NO_HEAT))
     heat: Float32 = np.reciprocal(1 + exponential)
     return heat
 
 
 def _dark_offsets(
-    flat: Float32,
-    x: NDArray[np.intp],
-    y: NDArray[np.intp],
-    size: Size,
-    activation: Activation,
-    blur_kernel: int,
-) -> tuple[Float32, Float32]:
-    """Newton step on the log of the blurred heat around each peak, at most one cell long.
+    flat: Float32, top: NDArray[np.intp], size: Size, activation: Activation, blur_kernel: int
+) -> Float32:
+    """Newton step `(N, 2)` on the log of the blurred heat around each peak, at most a cell long.
 
     Only the window around each peak is read and blurred (one matrix product for all). Zero
     beyond the border, as the published procedure pads. Derivatives span two cells; next to
     the border, where the published one gives up, one cell; on the border none.
     """
-    blurred = _blurred_neighbours(flat, x, y, size, activation, blur_kernel)
-    log = np.log(np.maximum(blurred, MIN_PROBABILITY))
-    centre, right, left, below, above, right_2, left_2, below_2, above_2 = log[:9]
-    dxy = (log[9] + log[10] - log[11] - log[12]) / 4
-
-    wide = (x > 1) & (x < size.width - 2) & (y > 1) & (y < size.height - 2)
-    near = (x > 0) & (x < size.width - 1) & (y > 0) & (y < size.height - 1)
-    dx, dy = (right - left) / 2, (below - above) / 2
-    dxx = np.where(wide, (right_2 - 2 * centre + left_2) / 4, right - 2 * centre + left)
-    dyy = np.where(wide, (below_2 - 2 * centre + above_2) / 4, below - 2 * centre + above)
-    return _newton_step(dx, dy, dxx, dyy, dxy, near)
+    around = _surroundings(size, blur_kernel)
+    blurred = _blurred_neighbours(flat, top, around, activation)
+    derivatives = _DERIVATIVES @ np.log(np.maximum(blurred, MIN_PROBABILITY))
+    dx, dy, dxy = derivatives[:3]
+    dxx, dyy = np.where(around.wide[top], derivatives[3:5], derivatives[5:7])
+    return _newton_step(dx, dy, dxx, dyy, dxy, around.near[top])
 
 
 def _dark_udp_offsets(
-    flat: Float32,
-    x: NDArray[np.intp],
-    y: NDArray[np.intp],
-    size: Size,
-    activation: Activation,
-    blur_kernel: int,
-) -> tuple[Float32, Float32]:
+    flat: Float32, top: NDArray[np.intp], size: Size, activation: Activation, blur_kernel: int
+) -> Float32:
     """The Newton step of UDP's decoder (Huang et al., arXiv 1911.07524), at most one cell long.
 
     The published one clips the blurred heat to `[0.001, 50]`, repeats the border and does not
     limit the step, which can then leave the map; ours stays at the peak where there is no
     maximum to step to.
     """
-    blurred = _blurred_neighbours(flat, x, y, size, activation, blur_kernel)
+    y, x = np.divmod(top, size.width)
+    blurred = _blurred_neighbours(flat, top, _surroundings(size, blur_kernel), activation)
     log = np.log(blurred.clip(1e-3, 50))
     centre, right, left, below, above = log[:5]
     right_below, left_above = log[9], log[10]
@@ -174,38 +177,64 @@ def _dark_udp_offsets(
 
 def _newton_step(
     dx: Float32, dy: Float32, dxx: Float32, dyy: Float32, dxy: Float32, allowed: NDArray[np.bool_]
-) -> tuple[Float32, Float32]:
+) -> Float32:
     determinant = dxx * dyy - dxy * dxy
     # Only a maximum has a place to step to: the Hessian must be negative definite.
     peaked = allowed & (dxx < 0) & (determinant > 1e-12)
-    safe = np.where(peaked, determinant, 1)
-    step_x = np.where(peaked, (dxy * dy - dyy * dx) / safe, 0).clip(-1, 1)
-    step_y = np.where(peaked, (dxy * dx - dxx * dy) / safe, 0).clip(-1, 1)
-    return step_x.astype(np.float32), step_y.astype(np.float32)
+    step = np.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], axis=1)
+    step /= np.where(peaked, determinant, np.inf)[:, None]
+    limited: Float32 = np.minimum(np.maximum(step, -1), 1)
+    return limited
 
 
 def _blurred_neighbours(
-    flat: Float32,
-    x: NDArray[np.intp],
-    y: NDArray[np.intp],
-    size: Size,
-    activation: Activation,
-    blur_kernel: int,
+    flat: Float32, top: NDArray[np.intp], around: _Surroundings, activation: Activation
 ) -> Float32:
     """`(13, N)` blurred heat at each peak and at its `_NEIGHBOURS`, zero beyond the border."""
-    columns, rows, weights = _window(blur_kernel)
-    at_x, at_y = x[:, None] + columns, y[:, None] + rows
-    inside = (at_x >= 0) & (at_x < size.width) & (at_y >= 0) & (at_y < size.height)
-    index = at_y.clip(0, size.height - 1) * size.width + at_x.clip(0, size.width - 1)
-    window = _heat(np.take_along_axis(flat, index, axis=1), activation) * inside
-    blurred: Float32 = (window @ weights).T
+    count, cells = flat.shape
+    bordered = np.empty((count, cells + 1), np.float32)
+    bordered[:, :cells] = flat
+    bordered[:, cells] = 0 if activation == "linear" else NO_HEAT
+    window = _heat(bordered[np.arange(count)[:, None], around.index[top]], activation)
+    blurred: Float32 = around.weights @ window.T
     return blurred
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Surroundings:
+    """What is around every cell of a map of one size, made once for all maps of that size.
+
+    Attributes:
+        index: `(cells, window)` cells around each cell; those beyond the border are all the one
+            cell after the last.
+        weights: `(13, window)` blur weights of each of the `_NEIGHBOURS`.
+        near: `(cells,)` bool, not on the border.
+        wide: `(cells,)` bool, not next to it either.
+    """
+
+    index: NDArray[np.intp]
+    weights: Float32
+    near: NDArray[np.bool_]
+    wide: NDArray[np.bool_]
+
+
 @lru_cache(maxsize=8)
-def _window(
-    blur_kernel: int,
-) -> tuple[NDArray[np.intp], NDArray[np.intp], Float32]:
+def _surroundings(size: Size, blur_kernel: int) -> _Surroundings:
+    columns, rows, weights = _window(blur_kernel)
+    y, x = (a.ravel() for a in np.mgrid[: size.height, : size.width])
+    at_x, at_y = x[:, None] + columns, y[:, None] + rows
+    inside = (at_x >= 0) & (at_x < size.width) & (at_y >= 0) & (at_y < size.height)
+    index = np.where(inside, at_y * size.width + at_x, size.width * size.height)
+    from_border = np.minimum(np.minimum(x, size.width - 1 - x), np.minimum(y, size.height - 1 - y))
+    return _Surroundings(
+        index=index,
+        weights=np.ascontiguousarray(weights.T),
+        near=from_border > 0,
+        wide=from_border > 1,
+    )
+
+
+def _window(blur_kernel: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Float32]:
     """Offsets of the window's cells, and the `(cells, 13)` blur weights of each neighbour."""
     reach = (blur_kernel - 1) // 2 + 2
     rows, columns = (a.ravel() for a in np.mgrid[-reach : reach + 1, -reach : reach + 1])
