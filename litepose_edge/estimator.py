@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self
@@ -13,24 +14,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from litepose_edge import backends, geometry
-from litepose_edge.backends import Backend, Model
-from litepose_edge.detector import BoxSource, PersonDetector
+from litepose_edge.backends import Backend
+from litepose_edge.engine import Detector, Engine, EngineOptions
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import TopDownSpec
 from litepose_edge.preprocess import Image, check_boxes, check_image
-from litepose_edge.results import Poses, person_scores
-from litepose_edge.topdown import TopDown
+from litepose_edge.results import Poses, belief, person_scores
+from litepose_edge.sources import open_source
+from litepose_edge.sources.frames import Source
+from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
+from litepose_edge.tracker import Tracker, TrackerOptions
 
-DEFAULT_DETECTOR = "persondet"
 # The pose network has a say in who is there. People whose box score times the square of their
 # best keypoints' mean score is below this part of `min_score` are false alarms: chosen where
 # scikit-image's ten photographs without people, and 80 crops of each, gave one in all.
 VETO_PART = 0.48
-COUNTED_JOINTS = 8
 # Two skeletons this similar are one person boxed twice.
 SAME_PERSON = 0.7
-Detector = str | PathLike[str] | Callable[[Image], ArrayLike] | None
 
 
 class Estimator:
@@ -85,14 +86,21 @@ class Estimator:
         self._backend: Backend = backend
         self._precision = precision
         self._min_score, self._max_people, self._max_pixels = min_score, max_people, max_pixels
+        self._min_belief = max(VETO_PART * min_score, 1e-6)
         found = backends.find_model(
             model, precision=precision, backend=backend, threads=self._threads
         )
-        self._topdown = TopDown(found.open, found.manifest, self._threads, flip_test=flip_test)
+        self._options = EngineOptions(
+            model=found,
+            detector=detector,
+            backend=backend,
+            precision=precision,
+            flip_test=flip_test,
+        )
+        self._engine = Engine(self._options, self._threads)
+        self._shared: Engine | None = None
         assert isinstance(found.manifest.model, TopDownSpec)
         self._skeleton = found.manifest.model.skeleton
-        self._detector_option = detector
-        self._detector: BoxSource | None = None
         self._lock = threading.Lock()
 
     def predict(self, frame: NDArray[np.uint8], *, boxes_xyxy: ArrayLike | None = None) -> Poses:
@@ -109,19 +117,7 @@ class Estimator:
             ValueError: No boxes, and the estimator was made with `detector=None`.
         """
         self._check_usable()
-        image = check_image(frame)
-        size = Size.of(image)
-        if size.width * size.height > self._max_pixels:
-            raise InvalidImageError(
-                f"the {size.width}x{size.height} frame has more than {self._max_pixels} pixels "
-                "(max_pixels)"
-            )
-        if boxes_xyxy is not None:
-            boxes = check_boxes(boxes_xyxy, size)
-            return self._pose(image, boxes, np.ones(len(boxes), np.float32))
-        boxes, scores = self._find_people()(image, self._min_score)
-        poses = self._pose(image, boxes[: self._max_people], scores[: self._max_people])
-        return self._believable(poses, scores[: self._max_people])
+        return self._predict(self._engine, frame, boxes_xyxy)
 
     def predict_batch(
         self,
@@ -129,23 +125,97 @@ class Estimator:
         *,
         boxes_xyxy: Sequence[ArrayLike] | None = None,
     ) -> list[Poses]:
-        """`predict` for each frame; a list in, a list of the same length out.
+        """`predict` for each frame, several at once; a list in, a list as long out.
 
         Raises:
             ValueError: There are not as many sets of boxes as frames.
         """
-        if boxes_xyxy is None:
-            return [self.predict(frame) for frame in frames]
-        return [
-            self.predict(frame, boxes_xyxy=boxes)
-            for frame, boxes in zip(frames, boxes_xyxy, strict=True)
-        ]
+        self._check_usable()
+        boxes = [None] * len(frames) if boxes_xyxy is None else list(boxes_xyxy)
+        if len(boxes) != len(frames):
+            raise ValueError(f"{len(frames)} frames but {len(boxes)} sets of boxes")
+        if len(frames) < 2 or self._threads == 1:
+            return [self._predict(self._engine, *job) for job in zip(frames, boxes, strict=True)]
+        # Workers of one thread each: faster than all threads inside one network at a time.
+        engine = self._shared_engine()
+        with quick_switching, ThreadPoolExecutor(self._threads, "litepose-frames") as pool:
+            return list(pool.map(lambda f, b: self._predict(engine, f, b), frames, boxes))
+
+    def stream(
+        self,
+        source: Source,
+        *,
+        detect_every: int | None = None,
+        smooth: bool = True,
+    ) -> Iterator[StreamResult]:
+        """The people of every frame of a video, camera, URL, folder or iterable, in order.
+
+        Frames are decoded ahead in a thread of their own. A camera or URL never waits: frames
+        that come faster than they can be treated are dropped, the oldest first.
+
+        Args:
+            source: An image, folder, glob pattern or video file; a camera's number; an RTSP or
+                HTTP URL; an iterable of paths and `(H, W, 3)` uint8 BGR arrays.
+            detect_every: Follow people from frame to frame, with ids, and run the detector on
+                every so many frames only. None treats each frame for itself, several at once.
+            smooth: Smooth the keypoints of people who are followed.
+
+        Yields:
+            Frame, poses, index and time of each frame.
+
+        Raises:
+            SourceError: There is no such source, or it breaks off; results before it stand.
+        """
+        self._check_usable()
+        opened = open_source(source, max_pixels=self._max_pixels)
+        if detect_every is None:
+            engine = self._shared_engine() if self._threads > 1 else self._engine
+            return in_parallel(
+                opened, lambda frame: self._predict(engine, frame.image, None), self._threads
+            )
+        tracker = self.tracker(detect_every=detect_every, smooth=smooth)
+        return one_by_one(
+            opened, lambda frame: tracker.update(frame.image, timestamp_s=frame.timestamp_s)
+        )
+
+    def tracker(
+        self, *, detect_every: int = 10, smooth: bool = True, max_missing_s: float = 1.0
+    ) -> Tracker:
+        """Somebody who follows the people of one camera; make one for each camera.
+
+        Args:
+            detect_every: Run the detector on every so many frames; in between, people are looked
+                for where they should be by then. It also runs when somebody is lost and when the
+                scene changes.
+            smooth: Smooth the keypoints over time (One-Euro filter).
+            max_missing_s: Whoever is not seen for longer gets a new id when seen again.
+
+        Raises:
+            ValueError: An option is out of range, or there is no detector.
+        """
+        self._check_usable()
+        if detect_every < 1:
+            raise ValueError(f"detect_every must be at least 1, got {detect_every}")
+        if max_missing_s < 0:
+            raise ValueError(f"max_missing_s must not be negative, got {max_missing_s}")
+        if self._options.detector is None:
+            raise ValueError("a tracker needs a detector: make the Estimator one")
+        options = TrackerOptions(
+            detect_every=detect_every,
+            smooth=smooth,
+            max_missing_s=max_missing_s,
+            min_score=self._min_score,
+            min_belief=self._min_belief,
+            max_people=self._max_people,
+        )
+        return Tracker(self._engine.find, self._engine.pose, self._skeleton, options)
 
     def close(self) -> None:
         """Free the networks; closing twice is fine."""
         self._closed = True
-        self._topdown.close()
-        self._detector = None
+        self._engine.close()
+        if self._shared is not None:
+            self._shared.close()
 
     def __enter__(self) -> Self:
         return self
@@ -161,8 +231,25 @@ class Estimator:
     def __reduce__(self) -> Any:
         raise TypeError("an Estimator cannot be pickled: make one in each process")
 
-    def _pose(self, image: Image, boxes: Float32, box_scores: Float32) -> Poses:
-        keypoints, scores = self._topdown(image, boxes)
+    def _predict(
+        self, engine: Engine, frame: NDArray[np.uint8], boxes_xyxy: ArrayLike | None
+    ) -> Poses:
+        image = check_image(frame)
+        size = Size.of(image)
+        if size.width * size.height > self._max_pixels:
+            raise InvalidImageError(
+                f"the {size.width}x{size.height} frame has more than {self._max_pixels} pixels "
+                "(max_pixels)"
+            )
+        if boxes_xyxy is not None:
+            boxes = check_boxes(boxes_xyxy, size)
+            return self._pose(engine, image, boxes, np.ones(len(boxes), np.float32))
+        boxes, scores = engine.find(image, self._min_score)
+        boxes, scores = boxes[: self._max_people], scores[: self._max_people]
+        return self._believable(self._pose(engine, image, boxes, scores), scores)
+
+    def _pose(self, engine: Engine, image: Image, boxes: Float32, box_scores: Float32) -> Poses:
+        keypoints, scores = engine.pose(image, boxes)
         return Poses(
             keypoints=keypoints,
             scores=scores,
@@ -174,36 +261,19 @@ class Estimator:
 
     def _believable(self, poses: Poses, box_scores: Float32) -> Poses:
         """Drop the detector's false alarms and second boxes of one person."""
-        best_joints = np.sort(poses.scores, axis=1)[:, -COUNTED_JOINTS:].mean(axis=1)
-        believed = box_scores * best_joints**2 >= max(VETO_PART * self._min_score, 1e-6)
+        believed = belief(box_scores, poses.scores) >= self._min_belief
         poses = poses[believed & (poses.person_scores > 0)]
         similarity = geometry.keypoint_similarity(
             poses.keypoints, poses.scores, poses.boxes_xyxy, np.array(self._skeleton.oks_sigmas)
         )
         return poses[geometry.suppress(similarity, poses.person_scores, SAME_PERSON)]
 
-    def _find_people(self) -> BoxSource:
-        """The detector, opened on first use: a caller with boxes never pays for it."""
+    def _shared_engine(self) -> Engine:
+        """Networks of one thread each, for several workers at once."""
         with self._lock:
-            if self._detector is None:
-                self._detector = self._open_detector(self._detector_option)
-            return self._detector
-
-    def _open_detector(self, detector: Detector) -> BoxSource:
-        if detector is None:
-            raise ValueError("no detector: give predict() boxes_xyxy, or make the Estimator one")
-        if callable(detector):
-            return _given_detector(detector)
-        if detector == "default":
-            # The pose network may be a file of either precision; the detector follows the wish.
-            detector = DEFAULT_DETECTOR
-            precision = self._precision
-        else:
-            precision = None
-        found: Model = backends.find_model(
-            detector, precision=precision, backend=self._backend, threads=self._threads
-        )
-        return PersonDetector(found.open(self._threads), found.manifest)
+            if self._shared is None:
+                self._shared = Engine(self._options, 1)
+            return self._shared
 
     def _check_usable(self) -> None:
         if self._closed:
@@ -217,12 +287,3 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
-
-
-def _given_detector(detect: Callable[[Image], ArrayLike]) -> BoxSource:
-    def find(image: Image, min_score: float) -> tuple[Float32, Float32]:
-        del min_score  # the caller's detector has thresholds of its own
-        boxes = check_boxes(detect(image), Size.of(image))
-        return boxes, np.ones(len(boxes), np.float32)
-
-    return find

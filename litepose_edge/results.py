@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import drawing
+from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.skeletons import Skeleton
 
 JSON_SCHEMA = 1
 COUNTED_SCORE = 0.2
+COUNTED_JOINTS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +123,31 @@ class Poses:
         """`(keypoints, scores)`, as rtmlib returns them."""
         return self.keypoints, self.scores
 
+    def to_supervision(self) -> Any:
+        """The people as `supervision.KeyPoints`, ids and person scores in its `data`.
+
+        Raises:
+            BackendUnavailableError: supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as exc:
+            raise BackendUnavailableError(
+                "supervision is not installed. Run: pip install --no-deps supervision "
+                "(its dependencies would bring a second OpenCV)"
+            ) from exc
+        extra: dict[str, Any] = {"person_score": self.person_scores.copy()}
+        if self.track_ids is not None:
+            extra["track_id"] = self.track_ids.copy()
+        if not len(self):
+            return supervision.KeyPoints.empty()
+        return supervision.KeyPoints(
+            xy=self.keypoints.copy(),
+            confidence=self.scores.copy(),
+            class_id=np.zeros(len(self), np.int64),
+            data=extra,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as plain dicts and lists; finite numbers, 3 decimals."""
         return {
@@ -165,6 +192,17 @@ def person_scores(box_scores: Float32, scores: Float32) -> Float32:
     total = np.where(counted, scores, 0).sum(axis=1)
     mean = total / np.maximum(counted.sum(axis=1), 1)
     product: Float32 = (box_scores * mean).astype(np.float32)
+    return product
+
+
+def belief(box_scores: Float32, scores: Float32) -> Float32:
+    """`(P,)` how far boxes and keypoints together speak for a person, in `[0, 1]`.
+
+    The box score times the square of the best keypoints' mean score: a detector alone takes
+    gravel and rockets for people, the pose network is not so easily misled by the same places.
+    """
+    best_joints = np.sort(scores, axis=1)[:, -COUNTED_JOINTS:].mean(axis=1)
+    product: Float32 = (box_scores * best_joints**2).astype(np.float32)
     return product
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import typer
@@ -28,4 +29,13 @@ def run(arguments: Sequence[str]) -> int:
 
     0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted.
     """
-    return run_command(app, arguments, complain)
+    return run_command(app, _with_json_file(arguments), complain)
+
+
+def _with_json_file(arguments: Sequence[str]) -> list[str]:
+    """`--json out.jsonl` means `--json-file out.jsonl`; `--json` alone prints."""
+    spelled = list(arguments)
+    for i, (option, value) in enumerate(itertools.pairwise(arguments)):
+        if option == "--json" and value.endswith((".json", ".jsonl")):
+            spelled[i] = "--json-file"
+    return spelled

@@ -1,4 +1,4 @@
-"""`litepose-edge predict`: keypoints of the people in an image or a folder of images."""
+"""`litepose-edge predict`: keypoints of the people in images, videos and cameras."""
 
 from __future__ import annotations
 
@@ -9,22 +9,45 @@ from typing import Annotated
 import typer
 
 from litepose_edge.cli import options
-from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results, write_image
+from litepose_edge.cli.console import (
+    SOME_FAILED,
+    complain,
+    progress_bar,
+    results,
+    write_file,
+    write_image,
+)
 from litepose_edge.cli.options import BackendName
+from litepose_edge.cli.video import VideoOutputs, predict_video
 from litepose_edge.errors import SourceError
 from litepose_edge.estimator import Estimator
 from litepose_edge.results import Poses
-from litepose_edge.sources import iterate_images, list_images
+from litepose_edge.sources import iterate_images, list_images, moves
 
 
 def predict(
-    source: Annotated[str, typer.Argument(help="An image, or a folder of images.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="Image, folder, glob pattern, video, camera number, or URL."),
+    ],
     save: Annotated[
-        Path | None, typer.Option(help="Folder for pictures with the skeletons drawn.")
+        Path | None,
+        typer.Option(help="Folder for pictures with skeletons; for videos a file such as out.mp4."),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document a line, one an image.")
+        bool,
+        typer.Option(
+            "--json", help="Print one JSON document a line, one an image or frame; or --json FILE."
+        ),
     ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option(help="JSON lines into a file; --json FILE.jsonl is short for it.")
+    ] = None,
+    detect_every: Annotated[
+        int, typer.Option(min=1, help="Videos: run the detector on every so many frames.")
+    ] = 10,
+    smooth: Annotated[bool, typer.Option(help="Videos: smooth the keypoints over time.")] = True,
+    show: Annotated[bool, typer.Option("--show", help="Videos: show them in a window.")] = False,
     model: options.Model = "lrpose-s",
     detector: options.Detector = "default",
     precision: options.Precision = None,
@@ -33,10 +56,14 @@ def predict(
     min_score: options.MinScore = 0.3,
     max_people: options.MaxPeople = 20,
     max_pixels: options.MaxPixels = 100_000_000,
+    flip_test: Annotated[
+        bool, typer.Option("--flip-test", help="Average with the mirrored crop: twice the time.")
+    ] = False,
 ) -> None:
-    """Find the people in images; EXIF orientation is honoured."""
-    paths = list_images(source)
-    failed = 0
+    """Find the people in images, and follow them through videos and cameras.
+
+    EXIF orientation is honoured.
+    """
     estimator = Estimator(
         model,
         detector=detector,
@@ -46,8 +73,29 @@ def predict(
         min_score=min_score,
         max_people=max_people,
         max_pixels=max_pixels,
+        flip_test=flip_test,
     )
-    with estimator, progress_bar() as bar:
+    with estimator:
+        if not moves(source):
+            _predict_images(estimator, source, save, json_file, max_pixels, as_json=as_json)
+            return
+        outputs = VideoOutputs(save, json_file, as_json, show)
+        predict_video(estimator, source, outputs, detect_every=detect_every, smooth=smooth)
+
+
+def _predict_images(
+    estimator: Estimator,
+    source: str,
+    save: Path | None,
+    json_file: Path | None,
+    max_pixels: int,
+    *,
+    as_json: bool,
+) -> None:
+    paths = list_images(source)
+    failed = 0
+    lines: list[str] = []
+    with progress_bar() as bar:
         for path, image in bar.track(
             iterate_images(paths, max_pixels=max_pixels), total=len(paths), description="predict"
         ):
@@ -59,15 +107,23 @@ def predict(
             if save is not None:
                 # One name a source, also for a.jpg beside a.png.
                 write_image(save / f"{path.name}.png", poses.draw(image))
-            _print(path, poses, as_json=as_json)
+            if json_file is not None:
+                lines.append(_line(path, poses))
+            else:
+                _print(path, poses, as_json=as_json)
+    if json_file is not None:
+        write_file(json_file, "".join(lines).encode())
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
+def _line(path: Path, poses: Poses) -> str:
+    return json.dumps({"source": str(path), **poses.to_dict()}, allow_nan=False) + "\n"
+
+
 def _print(path: Path, poses: Poses, *, as_json: bool) -> None:
     if as_json:
-        line = json.dumps({"source": str(path), **poses.to_dict()}, allow_nan=False)
-        results.file.write(line + "\n")
+        results.file.write(_line(path, poses))
         return
     scores = ", ".join(f"{score:.2f}" for score in poses.person_scores)
     noun = "person" if len(poses) == 1 else "people"

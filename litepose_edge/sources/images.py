@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 from collections.abc import Iterator
 from os import PathLike
@@ -19,12 +20,17 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".
 
 
 def list_images(source: str | PathLike[str]) -> list[Path]:
-    """The image files a source names: the file itself, or a folder's images in name order.
+    """The image files a source names: a file, a folder's images, or what matches a pattern.
 
     Raises:
-        SourceError: There is no such file or folder, or the folder holds no images.
+        SourceError: There is no such file or folder, or it holds no images.
     """
     path = Path(source)
+    if not path.exists() and glob.has_magic(str(source)):
+        matching = sorted(Path(p) for p in glob.glob(str(source), recursive=True))  # noqa: PTH207 - patterns may be absolute
+        if not matching:
+            raise SourceError(f"no file matches {source}")
+        return matching
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not found:

@@ -1,0 +1,96 @@
+"""An estimator's networks at one number of threads, each opened when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from litepose_edge import backends
+from litepose_edge.backends import Backend, Model
+from litepose_edge.detector import BoxSource, PersonDetector
+from litepose_edge.geometry import Float32, Size
+from litepose_edge.preprocess import Image, check_boxes
+from litepose_edge.topdown import TopDown
+
+DEFAULT_DETECTOR = "persondet"
+Detector = str | PathLike[str] | Callable[[Image], ArrayLike] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What an engine runs.
+
+    Attributes:
+        model: The top-down pose network.
+        detector: As the estimator was given it.
+        backend: What runs both.
+        precision: Of the default detector.
+        flip_test: Average each crop with its mirror image.
+    """
+
+    model: Model
+    detector: Detector
+    backend: Backend
+    precision: str | None
+    flip_test: bool
+
+
+class Engine:
+    """Detector and pose network; safe to call from several threads.
+
+    Args:
+        options: What to run.
+        threads: CPU threads in all. An engine of one thread is what several workers share.
+    """
+
+    def __init__(self, options: EngineOptions, threads: int) -> None:
+        self._options, self._threads = options, threads
+        model = options.model
+        self.pose = TopDown(model.open, model.manifest, threads, flip_test=options.flip_test)
+        self._detector: BoxSource | None = None
+        self._lock = threading.Lock()
+
+    def find(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
+        """Boxes `(P, 4)` and scores `(P,)`; a caller with boxes never opens the detector.
+
+        Raises:
+            ValueError: There is no detector.
+        """
+        with self._lock:
+            if self._detector is None:
+                self._detector = self._open_detector()
+        return self._detector(image, min_score)
+
+    def close(self) -> None:
+        """Free the networks; closing twice is fine."""
+        self.pose.close()
+        self._detector = None
+
+    def _open_detector(self) -> BoxSource:
+        detector = self._options.detector
+        if detector is None:
+            raise ValueError("no detector: give predict() boxes_xyxy, or make the Estimator one")
+        if callable(detector):
+            return _given_detector(detector)
+        precision = None
+        if detector == "default":
+            # The pose network may be a file of either precision; the detector follows the wish.
+            detector, precision = DEFAULT_DETECTOR, self._options.precision
+        found = backends.find_model(
+            detector, precision=precision, backend=self._options.backend, threads=self._threads
+        )
+        return PersonDetector(found.open(self._threads), found.manifest)
+
+
+def _given_detector(detect: Callable[[Image], ArrayLike]) -> BoxSource:
+    def find(image: Image, min_score: float) -> tuple[Float32, Float32]:
+        del min_score  # the caller's detector has thresholds of its own
+        boxes = check_boxes(detect(image), Size.of(image))
+        return boxes, np.ones(len(boxes), np.float32)
+
+    return find

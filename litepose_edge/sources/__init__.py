@@ -1,0 +1,17 @@
+"""Where frames come from: image files, videos, cameras, URLs, the caller's own arrays."""
+
+from litepose_edge.sources.frames import Frame, FrameSource, moves, open_source
+from litepose_edge.sources.images import IMAGE_SUFFIXES, iterate_images, list_images, read_image
+from litepose_edge.sources.reader import Reader
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Frame",
+    "FrameSource",
+    "Reader",
+    "iterate_images",
+    "list_images",
+    "moves",
+    "open_source",
+    "read_image",
+]

@@ -1,0 +1,164 @@
+"""Who is who from frame to frame: boxes foretold, people matched, tracks born and ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.geometry import Float32, Float64
+
+SEEN_JOINT = 0.3
+MIN_SEEN_JOINTS = 4
+# How far a person's box reaches beyond the joints, as parts of their longer extent: medians over
+# 2,935 labelled people.
+MARGINS = (0.063, 0.129, 0.075, 0.089)
+# Part of the way a track's box goes to where its joints say it is.
+FOLLOW = 0.6
+MOTION_MEMORY_S = 0.04
+MAX_STRIDE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person over time.
+
+    Attributes:
+        track_id: Never given twice; None until the person is confirmed.
+        keypoints: `(K, 2)` float32, where they were last seen, in pixels.
+        scores: `(K,)` float32 of that sight.
+        box: `(4,)` float32 xyxy around the person then.
+        box_score: The detector's last score for the person.
+        velocity: `(2,)` float64 of the visible joints, pixels a second.
+        seen_s: When the person was last seen.
+        sights: In how many frames.
+    """
+
+    track_id: int | None
+    keypoints: Float32
+    scores: Float32
+    box: Float32
+    box_score: float
+    velocity: Float64
+    seen_s: float
+    sights: int = 1
+
+
+def foretell(track: Track, timestamp_s: float) -> tuple[Float32, Float32]:
+    """Box `(4,)` and keypoints `(K, 2)` where the track should be by now.
+
+    Motion goes on for at most half the person's size: whoever is out of sight longer than that
+    takes is looked for there.
+    """
+    moved = track.velocity * (timestamp_s - track.seen_s)
+    reach = MAX_STRIDE * float((track.box[2:] - track.box[:2]).max())
+    length = float(np.hypot(*moved))
+    if length > reach:
+        moved *= reach / length
+    return (
+        (track.box + np.tile(moved, 2)).astype(np.float32),
+        (track.keypoints + moved).astype(np.float32),
+    )
+
+
+def box_of(keypoints: Float32, scores: Float32, otherwise: Float32) -> Float32:
+    """The box around a person's visible joints, `(4,)` float32.
+
+    Args:
+        keypoints: `(K, 2)` float32.
+        scores: `(K,)` float32.
+        otherwise: `(4,)` box to keep where too few joints are visible; the result goes only part
+            of the way from it, and never shrinks by more than a fifth at once.
+    """
+    seen = keypoints[scores >= SEEN_JOINT]
+    if len(seen) < MIN_SEEN_JOINTS:
+        return otherwise
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    margin = np.array(MARGINS) * float((high - low).max())
+    around = np.concatenate([low - margin[:2], high + margin[2:]])
+    followed = otherwise + FOLLOW * (around - otherwise)
+    middle = (followed[:2] + followed[2:]) / 2
+    size = np.maximum(followed[2:] - followed[:2], 0.8 * (otherwise[2:] - otherwise[:2]))
+    box: Float32 = np.concatenate([middle - size / 2, middle + size / 2]).astype(np.float32)
+    return box
+
+
+def seen_again(
+    track: Track, keypoints: Float32, scores: Float32, box: Float32, score: float, when_s: float
+) -> Track:
+    """The track after one more sight.
+
+    Args:
+        track: Before it.
+        keypoints: `(K, 2)` float32 of the sight.
+        scores: `(K,)` float32.
+        box: `(4,)` float32, where the person was looked for.
+        score: The detector's score, or the remembered one between detections.
+        when_s: When.
+    """
+    elapsed = max(when_s - track.seen_s, 1e-6)
+    visible = np.minimum(track.scores, scores) >= SEEN_JOINT
+    speed = track.velocity
+    if visible.any():
+        speed = np.median(keypoints[visible] - track.keypoints[visible], axis=0) / elapsed
+    # Frames close together say little about speed: there, noise is all that moves.
+    share = elapsed / (elapsed + MOTION_MEMORY_S)
+    return replace(
+        track,
+        keypoints=keypoints,
+        scores=scores,
+        box=box_of(keypoints, scores, box),
+        box_score=score,
+        velocity=track.velocity + share * (speed - track.velocity),
+        seen_s=when_s,
+        sights=track.sights + 1,
+    )
+
+
+def match(similarity: NDArray[Any], least: float) -> list[tuple[int, int]]:
+    """Pairs of rows and columns, the most similar first, each row and column at most once.
+
+    Args:
+        similarity: `(N, M)`.
+        least: Pairs below are no pairs.
+    """
+    pairs: list[tuple[int, int]] = []
+    rows: set[int] = set()
+    columns: set[int] = set()
+    for flat in np.argsort(-similarity, axis=None, kind="stable"):
+        row, column = (int(i) for i in divmod(int(flat), similarity.shape[1]))
+        if similarity[row, column] < least:
+            break
+        if row not in rows and column not in columns:
+            pairs.append((row, column))
+            rows.add(row)
+            columns.add(column)
+    return pairs
+
+
+def pose_similarity(
+    keypoints: Float32, others: Float32, scores: Float32, sizes: Float32, sigmas: NDArray[Any]
+) -> NDArray[Any]:
+    """OKS of each pose with each other, `(N, M)`, over the second ones' visible joints.
+
+    Args:
+        keypoints: `(N, K, 2)` float32.
+        others: `(M, K, 2)` float32.
+        scores: `(M, K)` float32 of the second ones.
+        sizes: `(M,)` float32 areas of their boxes.
+        sigmas: `(K,)` spread of each joint.
+    """
+    distance = ((keypoints[:, None] - others[None]) ** 2).sum(axis=-1)
+    spread = 2 * sizes[None, :, None] * (2 * np.asarray(sigmas)) ** 2
+    near = np.exp(-distance / np.maximum(spread, 1e-6))
+    weight = np.where(scores >= SEEN_JOINT, scores, 0)[None]
+    similarity: NDArray[Any] = (near * weight).sum(axis=-1) / weight.sum(axis=-1).clip(min=1e-6)
+    return similarity
+
+
+def areas(boxes_xyxy: Float32) -> Float32:
+    """`(N,)` areas."""
+    return geometry.box_area(boxes_xyxy).astype(np.float32)
