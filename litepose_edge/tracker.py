@@ -205,6 +205,8 @@ class Tracker:
     ) -> None:
         """Two skeletons on one person: the better continuation of its own track stays."""
         count = len(sights.belief)
+        if count < 2:
+            return
         sizes = tracking.areas(sights.boxes)
         alike = tracking.pose_similarity(
             sights.keypoints, sights.keypoints, sights.scores, sizes, self._sigmas

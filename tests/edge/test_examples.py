@@ -55,3 +55,15 @@ def test_the_readmes_python_runs(astronaut, tmp_path):
         script = tmp_path / "readme.py"
         script.write_text(block.replace("photo.jpg", str(astronaut)))
         subprocess.run([sys.executable, script], check=True, cwd=tmp_path, timeout=120)
+
+
+def test_follow_video(photographs, tmp_path):
+    picture = cv2.imread(str(photographs / "astronaut.png"))
+    clip = tmp_path / "still.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (512, 512))
+    for _ in range(12):
+        writer.write(picture)
+    writer.release()
+    lines = run(ROOT / "examples" / "follow_video.py", clip).splitlines()
+    assert len(lines) == 12
+    assert all("person 1" in line for line in lines)

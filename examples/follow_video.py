@@ -1,0 +1,25 @@
+"""Follow people through a video or camera: python follow_video.py clip.mp4 (or 0 for a camera)."""
+
+from __future__ import annotations
+
+import sys
+
+from litepose_edge import Estimator
+
+
+def main() -> None:
+    """Print where each person's nose is, frame by frame."""
+    source = sys.argv[1]
+    with Estimator() as estimator:
+        for result in estimator.stream(
+            int(source) if source.isdecimal() else source, detect_every=10
+        ):
+            for person in result.poses:
+                x, y = person.keypoints[0]
+                print(
+                    f"{result.timestamp_s:.2f} s: person {person.track_id}, nose ({x:.0f}, {y:.0f})"
+                )
+
+
+if __name__ == "__main__":
+    main()
