@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
+import skimage
 
 from litepose_edge import Estimator
 
@@ -37,18 +39,14 @@ def main() -> None:
 
 
 def frames(count: int) -> Iterator[np.ndarray]:
-    """A figure of bars that walks to and fro, and now and then is not there."""
-    rng = np.random.default_rng(0)
-    ground = cv2.GaussianBlur(rng.integers(60, 200, (240, 320, 3), np.uint8), (0, 0), 4)
+    """Scikit-image's astronaut, who moves to and fro and is not there in every fourth hundred."""
+    data = Path(skimage.__file__).parent / "data" / "astronaut.png"
+    picture = cv2.resize(cv2.imread(str(data)), (240, 240), interpolation=cv2.INTER_AREA)
     for number in range(count):
-        frame = ground.copy()
+        frame = np.full((240, 320, 3), 110, np.uint8)
         if number % 400 < 300:
-            x = int(160 + 100 * np.sin(number / 40))
-            cv2.circle(frame, (x, 70), 14, (150, 170, 210), -1)
-            cv2.rectangle(frame, (x - 20, 86), (x + 20, 150), (120, 60, 40), -1)
-            for side in (-1, 1):
-                cv2.line(frame, (x + 12 * side, 150), (x + 16 * side, 220), (60, 40, 30), 12)
-                cv2.line(frame, (x + 20 * side, 92), (x + 34 * side, 140), (150, 170, 210), 9)
+            x = int(40 + 40 * np.sin(number / 40))
+            frame[:, x : x + 240] = picture
         yield frame
 
 
