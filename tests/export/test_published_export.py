@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ pytestmark = pytest.mark.export
 import onnx  # noqa: E402
 
 from litepose_edge import Estimator, backends  # noqa: E402
+from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_export import checkpoints, cli, contracts, networks, pipeline  # noqa: E402
 from litepose_export.errors import CheckpointError, ExportError  # noqa: E402
 from litepose_export.pipeline import ExportOptions  # noqa: E402
 
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 FRAME = np.random.default_rng(3).integers(0, 256, (90, 120, 3), np.uint8)
 BOX = [[10, 5, 70, 85]]
 
@@ -227,3 +230,29 @@ def test_the_list_names_every_network_with_its_cost(capsys):
     assert rows["vitpose-b-rmpg"]["reconstructed"]
     assert cli.run(["list"]) == 0
     assert "hourglass" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "keypoints"),
+    [
+        ("litepose_xs_coco", "litepose-xs", 17),
+        ("litepose_m_crowd_pose", "litepose-m", 14),
+        ("efficientpose_a_coco", "efficientpose-a", 17),
+    ],
+)
+def test_an_exported_file_computes_what_the_published_network_does(
+    file, name, keypoints, make_checkpoint, tmp_path, capsys
+):
+    if not REFERENCE.is_dir():
+        pytest.skip(f"no reference vectors in {REFERENCE}")
+    stored = np.load(REFERENCE / f"{file}.npz")
+    height, width = (int(n) for n in stored["input_hw"])
+    out = tmp_path / "m.onnx"
+    size = ["--height", str(height), "--width", str(width)]
+    assert export(name, make_checkpoint(name, keypoints), out, *size) == 0
+    image = np.random.default_rng(7).standard_normal((1, 3, height, width)).astype(np.float32)
+    outputs = OnnxRuntimeSession(out.read_bytes(), threads=1).run(image)
+    for i, output in enumerate(outputs.values()):
+        assert output.shape == tuple(stored[f"shape{i}"])
+        sample = output.ravel()[:: max(1, output.size // 2000)]
+        assert np.abs(sample - stored[f"sample{i}"]).max() <= 2e-4 * stored[f"std{i}"]
