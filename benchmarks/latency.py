@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from litepose_edge import __version__, backends, decode, geometry
 from litepose_edge.detector import PersonDetector
 from litepose_edge.geometry import Size
-from litepose_edge.manifest import TopDownSpec
+from litepose_edge.manifest import HeatmapSpec, TopDownSpec
 from litepose_edge.preprocess import Normalizer, warp
 from litepose_edge.sources import read_image
 
@@ -105,7 +105,9 @@ def build(
     session, contract = pose.open(threads), pose.manifest
     assert isinstance(contract.model, TopDownSpec)
     size, padding = contract.input.size, contract.model.padding
-    output = contract.model.heatmaps.output
+    head = contract.model.head
+    assert isinstance(head, HeatmapSpec)
+    output = head.output
     normalizer = Normalizer(contract.input)
 
     def crop() -> NDArray[np.float32]:

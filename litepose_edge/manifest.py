@@ -13,27 +13,42 @@ from msgspec import Meta
 from litepose_edge.errors import ManifestError
 from litepose_edge.geometry import Size
 from litepose_edge.skeletons import Skeleton
+from litepose_edge.styles import Activation as Activation
+from litepose_edge.styles import (
+    DecodedStyle,
+    DetectorStyle,
+    FastestdetStyle,
+    GflStyle,
+    Part,
+    RtmdetStyle,
+    Unit,
+    YoloxStyle,
+    style_name,
+)
 
 METADATA_KEY = "litepose_edge"
 SCHEMA = 1
 
-Activation = Literal["linear", "sigmoid"]
 Alignment = Literal["centre", "corner", "udp"]
 Refinement = Literal["dark", "dark-udp", "quarter", "argmax"]
 Positive = Annotated[int, Meta(gt=0)]
-Unit = Annotated[float, Meta(ge=0, le=1)]
 Triple = tuple[float, float, float]
+Column = Literal["x", "y", "score"]
 
 
-class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Typed and strict: an unknown field is a typo or a newer file, both worth an error."""
-
-
-class InputSpec(_Part, frozen=True):
+class InputSpec(Part, frozen=True, omit_defaults=True):
     """How pixels become the network's input: `(pixel - mean) / std` on 0..255 values.
 
-    With `dtype="uint8"` the graph does that itself: it takes `(N, H, W, 3)` uint8 BGR frames as
-    they are.
+    Attributes:
+        width: Pixels across.
+        height: Pixels down.
+        colour: Order of the channels.
+        mean: Subtracted from each channel, in that order.
+        std: Each channel is divided by it.
+        dtype: `"uint8"` graphs normalise by themselves: mean and deviation are not applied.
+        layout: `"nchw"` planes or `"nhwc"` pixels. Files of ours with `dtype="uint8"` say
+            `"nchw"` about what is inside; they take `(N, H, W, 3)` BGR pixels and bring them
+            into order and layout by themselves.
     """
 
     width: Positive
@@ -42,14 +57,27 @@ class InputSpec(_Part, frozen=True):
     mean: Triple
     std: Triple
     dtype: Literal["float32", "uint8"] = "float32"
+    layout: Literal["nchw", "nhwc"] = "nchw"
 
     @property
     def size(self) -> Size:
         """Width and height together."""
         return Size(self.width, self.height)
 
+    @property
+    def in_graph(self) -> bool:
+        """Whether BGR pixels go in as they are and the graph does the rest."""
+        return self.dtype == "uint8" and self.layout == "nchw"
 
-class HeatmapSpec(_Part, frozen=True):
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """What one item of the batch must look like."""
+        if self.layout == "nhwc" or self.in_graph:
+            return (self.height, self.width, 3)
+        return (3, self.height, self.width)
+
+
+class HeatmapSpec(Part, frozen=True):
     """How a pose network's maps become keypoints."""
 
     output: str
@@ -59,15 +87,86 @@ class HeatmapSpec(_Part, frozen=True):
     blur_kernel: Positive = 3
 
 
-class TopDownSpec(_Part, frozen=True, tag="topdown", tag_field="task"):
-    """One person's crop in, one heatmap a keypoint out."""
+class SimccSpec(Part, frozen=True):
+    """How two one-dimensional classifications become keypoints (SimCC, arXiv 2107.03332).
+
+    Attributes:
+        x: Output `(N, K, width * split_ratio)`.
+        y: Output `(N, K, height * split_ratio)`.
+        split_ratio: Bins an input pixel; bin `i` stands for pixel `i / split_ratio`.
+        activation: `"linear"`: the height of a peak is its score (RTMPose); `"softmax"`: the
+            values are logits of a distribution over bins.
+        sigma: With softmax, the spread in bins of the Gaussians trained towards: a peak as high
+            as theirs scores 1.
+        window: Odd number of bins that the sub-pixel parabola is fitted to; 1 fits none.
+    """
+
+    x: str
+    y: str
+    split_ratio: Annotated[float, Meta(gt=0)] = 2.0
+    activation: Literal["linear", "softmax"] = "linear"
+    sigma: Annotated[float, Meta(gt=0)] = 6.0
+    window: Positive = 5
+
+    def __post_init__(self) -> None:
+        if self.window % 2 == 0:
+            raise ValueError("`window` must be odd")
+
+
+class RegressionSpec(Part, frozen=True):
+    """How a table of coordinates becomes keypoints.
+
+    Attributes:
+        output: `(N, ..., K, 3)`.
+        order: What the three columns hold.
+        unit: `"image"`: coordinates run from 0 to 1 across the input; `"pixels"`: they are
+            input pixels.
+        alignment: With `"image"`, where 0 and 1 lie: `"corner"`: `x = u * width`; `"centre"`:
+            on the outer edges of the outer pixels; `"udp"`: on their middles.
+        activation: What turns the score column into `[0, 1]`.
+    """
+
+    output: str
+    order: tuple[Column, Column, Column] = ("y", "x", "score")
+    unit: Literal["image", "pixels"] = "image"
+    alignment: Alignment = "corner"
+    activation: Activation = "linear"
+
+    def __post_init__(self) -> None:
+        if sorted(self.order) != ["score", "x", "y"]:
+            raise ValueError("`order` must name x, y and score once each")
+
+
+class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defaults=True):
+    """One person's crop in, one place a keypoint out, by one of three kinds of head.
+
+    Attributes:
+        padding: Factor by which a box grows before it is cropped.
+        skeleton: The keypoint set.
+        heatmaps: The head, if it gives a map a keypoint.
+        simcc: The head, if it classifies x and y.
+        regression: The head, if it gives coordinates.
+    """
 
     padding: Annotated[float, Meta(ge=1)]
-    heatmaps: HeatmapSpec
     skeleton: Skeleton
+    heatmaps: HeatmapSpec | None = None
+    simcc: SimccSpec | None = None
+    regression: RegressionSpec | None = None
+
+    def __post_init__(self) -> None:
+        if sum(head is not None for head in (self.heatmaps, self.simcc, self.regression)) != 1:
+            raise ValueError("exactly one of `heatmaps`, `simcc`, `regression` must be there")
+
+    @property
+    def head(self) -> HeatmapSpec | SimccSpec | RegressionSpec:
+        """The one head."""
+        head = self.heatmaps or self.simcc or self.regression
+        assert head is not None
+        return head
 
 
-class BottomUpSpec(_Part, frozen=True, tag="bottomup", tag_field="task"):
+class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
     """A whole image in; heatmaps and associative-embedding tags of everybody out.
 
     Attributes:
@@ -92,26 +191,62 @@ class BottomUpSpec(_Part, frozen=True, tag="bottomup", tag_field="task"):
     long_side_multiple: Positive = 64
 
 
-class DetectorSpec(_Part, frozen=True, tag="detector", tag_field="task"):
-    """A whole image in, person boxes out."""
+class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_defaults=True):
+    """A whole image in, person boxes out.
 
-    style: Literal["persondet"]
-    outputs: tuple[str, ...]
-    strides: tuple[Positive, ...]
+    Attributes:
+        style: What the outputs mean. `"persondet"`, our own: `(1, 5, h, w)` a level, a logit
+            and the logarithms of the distances to the edges in strides.
+        outputs: Their names, in the order the style wants.
+        fill: BGR colour beside the image.
+        max_iou: A box overlapping a better one by more is dropped.
+        strides: Input pixels a cell of each level; none for boxes that the graph has decoded.
+        placement: The image's place in the input: shrunk to fit in the `"centre"` or in the
+            top left `"corner"`, or drawn out over all of it (`"stretch"`).
+        person: Index of the class that is people.
+    """
+
+    style: DetectorStyle
+    outputs: Annotated[tuple[str, ...], Meta(min_length=1)]
     fill: tuple[int, int, int]
     max_iou: Unit
+    strides: tuple[Positive, ...] = ()
+    placement: Literal["centre", "corner", "stretch"] = "centre"
+    person: Annotated[int, Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        levels, count = len(self.strides), len(self.outputs)
+        match self.style:
+            case "persondet":
+                fits = count == levels
+            case YoloxStyle() | FastestdetStyle():
+                fits = count == 1 and levels > 0
+            case GflStyle():
+                fits = levels > 0 and count in (1, 2 * levels)
+            case RtmdetStyle():
+                fits = levels > 0 and count == 2 * levels
+            case DecodedStyle():
+                fits = count <= 3
+        if not fits:
+            raise ValueError(
+                f"{count} `outputs` and {levels} `strides` do not fit the style "
+                f"'{style_name(self.style)}'"
+            )
 
 
-class QuantizationSpec(_Part, frozen=True):
-    """How a file was made INT8, so that a runtime can tell where it is exact."""
+class QuantizationSpec(Part, frozen=True):
+    """How a file was made INT8, so that a runtime can tell where it is exact.
 
-    scheme: Literal["u8s8", "u8s8-reduced", "s8s8"]
+    Files of others say `scheme="other"` and 0 calibration images: not known.
+    """
+
+    scheme: Literal["u8s8", "u8s8-reduced", "s8s8", "other"]
     method: str
-    calibration_images: Positive
+    calibration_images: Annotated[int, Meta(ge=0)]
     float_layers: tuple[str, ...] = ()
 
 
-class Training(_Part, frozen=True):
+class Training(Part, frozen=True):
     """What the weights were trained on and by."""
 
     data: tuple[str, ...] = ()
@@ -119,7 +254,7 @@ class Training(_Part, frozen=True):
     licence: str = ""
 
 
-class Manifest(_Part, frozen=True):
+class Manifest(Part, frozen=True):
     """Everything a runtime must know about a model file.
 
     Attributes:
@@ -140,7 +275,7 @@ class Manifest(_Part, frozen=True):
     model: TopDownSpec | BottomUpSpec | DetectorSpec
     quantization: QuantizationSpec | None = None
     training: Training = Training()
-    parity: dict[str, float] = {}
+    parity: dict[str, float] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.precision == "int8") != (self.quantization is not None):
@@ -182,10 +317,26 @@ def from_metadata(metadata: dict[str, str], path: object) -> Manifest:
     text = metadata.get(METADATA_KEY)
     if text is None:
         raise ManifestError(
-            f"{path} carries no manifest (metadata '{METADATA_KEY}'): "
-            "export it with litepose-export"
+            f"{path} carries no manifest (metadata '{METADATA_KEY}') and none lies beside it: "
+            "export it with litepose-export, or describe it with litepose-edge adopt"
         )
     return parse(text)
+
+
+def output_names(manifest: Manifest) -> tuple[str, ...]:
+    """The graph's outputs that decoding reads."""
+    match manifest.model:
+        case TopDownSpec(simcc=SimccSpec(x=x, y=y)):
+            return (x, y)
+        case TopDownSpec(heatmaps=HeatmapSpec(output=name)):
+            return (name,)
+        case TopDownSpec(regression=RegressionSpec(output=name)):
+            return (name,)
+        case BottomUpSpec(coarse=coarse, fine=fine):
+            return (coarse, fine)
+        case DetectorSpec(outputs=outputs):
+            return outputs
+    raise AssertionError("a task without outputs")
 
 
 def to_builtins(manifest: Manifest) -> dict[str, Any]:

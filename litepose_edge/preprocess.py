@@ -132,22 +132,32 @@ def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Im
 class Normalizer:
     """`(H, W, 3)` uint8 BGR crops to a `(1, 3, H, W)` float32 batch.
 
-    Graphs that normalise themselves get `(1, H, W, 3)` uint8 instead. The batch is valid until
-    the next call. One per worker.
+    Graphs that want pixels rather than planes get `(1, H, W, 3)`, and uint8 where they
+    normalise by themselves. The batch is valid until the next call. One per worker.
     """
 
     def __init__(self, spec: InputSpec) -> None:
         self._scale = 1 / np.array(spec.std, np.float32)
         self._shift = -np.array(spec.mean, np.float32) * self._scale
-        self._flip = spec.colour == "rgb"
-        self._in_graph = spec.dtype == "uint8"
-        self._batch = np.empty((1, 3, spec.height, spec.width), np.float32)
+        self._flip = spec.colour == "rgb" and not spec.in_graph
+        self._uint8, self._pixels = spec.dtype == "uint8", spec.layout == "nhwc"
+        kept_as_it_is = self._uint8 and not self._flip
+        self._batch: NDArray[Any] = np.empty(
+            (0,) if kept_as_it_is else (1, *spec.shape), np.uint8 if self._uint8 else np.float32
+        )
         self.crop = np.empty((spec.height, spec.width, 3), np.uint8)
 
     def __call__(self, crop: Image) -> NDArray[Any]:
         """Normalise a crop into the one buffer."""
-        if self._in_graph:
-            return crop[None]
+        if self._uint8:
+            if not self._flip:
+                return crop[None]
+            cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=self._batch[0])
+            return self._batch
+        if self._pixels:
+            np.multiply(crop[..., ::-1] if self._flip else crop, self._scale, out=self._batch[0])
+            self._batch += self._shift
+            return self._batch
         planes: Any = cv2.split(crop)
         for c, plane in enumerate(reversed(planes) if self._flip else planes):
             target = self._batch[0, c]

@@ -1,4 +1,4 @@
-"""The top-down recipe: boxes to crops, crops to heatmaps, heatmaps to keypoints."""
+"""The top-down recipe: boxes to crops, crops through the network, its outputs to keypoints."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from litepose_edge import decode, geometry
+from litepose_edge import decode, geometry, simcc
 from litepose_edge.backends.session import Session
 from litepose_edge.errors import ManifestError
-from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import Manifest, TopDownSpec
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
+from litepose_edge.manifest import output_names as names_of_outputs
 from litepose_edge.preprocess import Image, Normalizer, warp
+
+# What the network says about one crop: each output that its head reads, `(1, ...)`.
+Outputs = tuple[Float32, ...]
 
 
 class TopDown:
@@ -44,6 +48,7 @@ class TopDown:
             raise ManifestError(f"model '{manifest.name}' is no top-down pose network")
         self._open_session, self._threads = open_session, threads
         self._input, self._spec = manifest.input, manifest.model
+        self._outputs = names_of_outputs(manifest)
         self._flip_test = flip_test
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -68,37 +73,70 @@ class TopDown:
         lone = count == 1 or self._threads == 1
         session = self._session(self._threads if lone else 1)
 
-        def infer(i: int) -> Float32:
+        def infer(i: int) -> Outputs:
             normalizer = self._normalizer()
             crop = warp(image, to_input[i], self._input.size, out=normalizer.crop)
-            maps: Float32 = session.run(normalizer(crop))[self._spec.heatmaps.output]
+            outputs = self._run(session, normalizer, crop)
             if self._flip_test:
                 mirrored = np.ascontiguousarray(crop[:, ::-1])
-                other = session.run(normalizer(mirrored))[self._spec.heatmaps.output]
-                maps = decode.average_mirrored(
-                    maps, other, self._spec.skeleton.flip_permutation, self._spec.heatmaps.alignment
-                )
-            return maps
+                outputs = self._average(outputs, self._run(session, normalizer, mirrored))
+            return outputs
 
-        maps = (
+        found = (
             [infer(i) for i in range(count)]
             if lone
             else list(self._pool().map(infer, range(count)))
         )
-        return self._decode(np.concatenate(maps), to_input)
+        return self._decode(tuple(map(np.concatenate, zip(*found, strict=True))), to_input)
 
-    def _decode(self, maps: Float32, to_input: geometry.Float64) -> tuple[Float32, Float32]:
-        spec = self._spec.heatmaps
-        cells, scores = decode.decode_heatmaps(
-            maps,
-            activation=spec.activation,
-            refinement=spec.refinement,
-            blur_kernel=spec.blur_kernel,
-        )
-        map_size = Size(maps.shape[3], maps.shape[2])
-        points = decode.cells_to_input(cells, map_size, self._input.size, spec.alignment)
+    def _run(self, session: Session, normalizer: Normalizer, crop: Image) -> Outputs:
+        outputs = session.run(normalizer(crop))
+        try:
+            return tuple(outputs[name] for name in self._outputs)
+        except KeyError as exc:
+            raise ManifestError(f"the pose network has no output {exc}") from exc
+
+    def _average(self, outputs: Outputs, mirrored: Outputs) -> Outputs:
+        """Outputs of a crop averaged with those of its mirror image."""
+        twins = self._spec.skeleton.flip_permutation
+        match self._spec.head:
+            case HeatmapSpec(alignment=alignment):
+                return (decode.average_mirrored(outputs[0], mirrored[0], twins, alignment),)
+            case SimccSpec(split_ratio=ratio):
+                return simcc.average_mirrored(
+                    outputs[0], outputs[1], (mirrored[0], mirrored[1]), twins, ratio
+                )
+            case RegressionSpec() as spec:
+                size = self._input.size
+                return (simcc.average_mirrored_table(outputs[0], mirrored[0], twins, size, spec),)
+
+    def _decode(self, outputs: Outputs, to_input: Float64) -> tuple[Float32, Float32]:
+        points, scores = self._points(outputs)
         keypoints = geometry.transform(geometry.invert(to_input), points)
         return keypoints.astype(np.float32), scores
+
+    def _points(self, outputs: Outputs) -> tuple[Float32, Float32]:
+        """Keypoints `(P, K, 2)` in input pixels and scores `(P, K)`."""
+        joints = len(self._spec.skeleton)
+        match self._spec.head:
+            case HeatmapSpec() as head:
+                (maps,) = outputs
+                _expect(maps, 4, joints)
+                cells, scores = decode.decode_heatmaps(
+                    maps,
+                    activation=head.activation,
+                    refinement=head.refinement,
+                    blur_kernel=head.blur_kernel,
+                )
+                map_size = Size(maps.shape[3], maps.shape[2])
+                points = decode.cells_to_input(cells, map_size, self._input.size, head.alignment)
+                return points, scores
+            case SimccSpec() as head:
+                for values in outputs:
+                    _expect(values, 3, joints)
+                return simcc.decode_simcc(outputs[0], outputs[1], head)
+            case RegressionSpec() as head:
+                return simcc.decode_regression(outputs[0], joints, self._input.size, head)
 
     def close(self) -> None:
         """Free sessions and workers; closing twice is fine."""
@@ -128,3 +166,10 @@ class TopDown:
         if normalizer is None:
             normalizer = self._local.normalizer = Normalizer(self._input)
         return normalizer
+
+
+def _expect(values: Float32, axes: int, joints: int) -> None:
+    if values.ndim != axes or values.shape[1] != joints:
+        raise ManifestError(
+            f"the manifest names {joints} keypoints, the pose network gives shape {values.shape}"
+        )

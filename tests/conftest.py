@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+# OpenVINO would otherwise leave compiled models in the home folder of whoever runs the tests.
+os.environ.setdefault("LITEPOSE_EDGE_CACHE", tempfile.mkdtemp(prefix="litepose-tests-"))
 NEEDS = {"export": ("torch", "onnx", "onnxsim"), "openvino": ("openvino",)}
 
 

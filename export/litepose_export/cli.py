@@ -137,6 +137,9 @@ def export(
     dynamic_batch: Annotated[
         bool, typer.Option("--dynamic-batch", help="Any number of crops at once; otherwise one.")
     ] = False,
+    dynamic_size: Annotated[
+        bool, typer.Option("--dynamic-size", help="LitePose: images of any height and width.")
+    ] = False,
     uint8_input: Annotated[
         bool, typer.Option("--uint8-input", help="Take (N, H, W, 3) uint8 BGR pixels.")
     ] = False,
@@ -169,7 +172,10 @@ def export(
         height=height,
         colour=color.value if color else None,
         graph=pipeline.GraphOptions(
-            dynamic_batch=dynamic_batch, uint8=uint8_input, rewrite_deconvolutions=rewrite_deconv
+            dynamic_batch=dynamic_batch,
+            dynamic_size=dynamic_size,
+            uint8=uint8_input,
+            rewrite_deconvolutions=rewrite_deconv,
         ),
         half_storage=float16_storage,
         threshold=threshold,

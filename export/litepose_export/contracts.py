@@ -105,12 +105,14 @@ def contract(
 def output_names(manifest: Manifest) -> tuple[str, ...]:
     """Names of the graph's outputs, in order."""
     match manifest.model:
-        case TopDownSpec(heatmaps=heatmaps):
-            return (heatmaps.output,)
+        case TopDownSpec(heatmaps=HeatmapSpec(output=output)):
+            return (output,)
         case BottomUpSpec(coarse=coarse, fine=fine):
             return (coarse, fine)
         case DetectorSpec(outputs=outputs):
             return outputs
+        case _:
+            raise ExportError(f"{manifest.name} is no network that can be exported")
 
 
 def _heatmaps(family: str) -> HeatmapSpec:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from litepose_edge import manifest
-from litepose_edge.manifest import Manifest, QuantizationSpec
+from litepose_edge.manifest import BottomUpSpec, Manifest, QuantizationSpec
 from litepose_edge.measure.coco import CocoDataset
 from litepose_export import contracts, networks
 from litepose_export.calibrate import calibration_batches
@@ -30,6 +30,8 @@ from litepose_export.verify import Parity, check_parity, random_inputs
 from litepose_export.wrapper import Uint8Input
 
 PARITY_INPUTS = 8
+# Graphs of free size are also compared at a size so much larger, down and across.
+OTHER_SIZE = (64, 128)
 Step = Callable[[str], None]
 SHOWN_SCORE = 0.3  # the runtime's default min_score
 
@@ -156,9 +158,13 @@ def export(
     """
     step("read the checkpoint")
     network, contract = load_network(name, checkpoint, options)
+    if options.graph.dynamic_size and not isinstance(contract.model, BottomUpSpec):
+        raise ExportError(f"{name} is no bottom-up network: its input has one size")
     cost = count(network, contract.input.size)
     step("export the graph")
-    graph = export_graph(network, contract.input, contracts.output_names(contract), options.graph)
+    outputs = contracts.output_names(contract)
+    multiple = networks.find(name).multiple
+    graph = export_graph(network, contract.input, outputs, options.graph, multiple=multiple)
     step("compare with PyTorch")
     parity, described = verify_graph(network, graph, contract, options.graph, samples)
     step("write the file")
@@ -197,8 +203,8 @@ def verify(model: Path, checkpoint: Path, *, step: Step = _silent) -> dict[str, 
     onnx.checker.check_model(graph, full_check=True)
     step("compare with PyTorch")
     uint8 = spec.dtype == "uint8"
-    dynamic = bool(graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param)
-    made = GraphOptions(uint8=uint8, dynamic_batch=dynamic)
+    free = [bool(d.dim_param) for d in graph.graph.input[0].type.tensor_type.shape.dim]
+    made = GraphOptions(uint8=uint8, dynamic_batch=free[0], dynamic_size=free[1 if uint8 else 2])
     parity, _ = verify_graph(network, graph, contract, made, None)
     return {"network": contract.name, "path": str(model), **asdict(parity)}
 
@@ -227,6 +233,12 @@ def verify_graph(
         batches = list(calibration_batches(samples, contract, PARITY_INPUTS))
     if options.dynamic_batch:
         batches.append(np.concatenate(batches[:2]))
+    if options.dynamic_size:
+        spec = contract.input
+        larger = msgspec.structs.replace(
+            spec, height=spec.height + OTHER_SIZE[0], width=spec.width + OTHER_SIZE[1]
+        )
+        batches += random_inputs(larger, 1)
     parity = check_parity(network, graph, batches, contract)
     figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
     return parity, msgspec.structs.replace(contract, parity=figures)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import onnx
 import onnxsim
@@ -32,12 +32,14 @@ class GraphOptions:
 
     Attributes:
         dynamic_batch: Leave N free; otherwise it is 1.
+        dynamic_size: Leave H and W free, in steps that the network can take.
         uint8: Take `(N, H, W, 3)` uint8 BGR pixels and normalise them in the graph.
         rewrite_deconvolutions: Write 4x4 stride-2 deconvolutions as 2x2 convolutions, which
             can run in INT8.
     """
 
     dynamic_batch: bool = False
+    dynamic_size: bool = False
     uint8: bool = False
     rewrite_deconvolutions: bool = False
 
@@ -55,6 +57,8 @@ def export_graph(
     spec: InputSpec,
     outputs: Sequence[str],
     options: GraphOptions = GraphOptions(),
+    *,
+    multiple: int = 1,
 ) -> onnx.ModelProto:
     """Fold, export with the dynamo exporter, simplify and check.
 
@@ -63,6 +67,7 @@ def export_graph(
         spec: The network's input.
         outputs: Names of the outputs.
         options: What kind of graph.
+        multiple: What a free H and W are multiples of.
 
     Returns:
         The graph, at opset 18, free of batch normalisation and of anything that changes from
@@ -80,7 +85,6 @@ def export_graph(
     if options.uint8:
         folded = Uint8Input(folded, spec)
         example = torch.zeros(len(example), spec.height, spec.width, 3, dtype=torch.uint8)
-    batch = torch.export.Dim("batch", min=1, max=1024)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "graph.onnx"
         torch.onnx.export(
@@ -92,7 +96,7 @@ def export_graph(
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
-            dynamic_shapes=({0: batch},) if options.dynamic_batch else None,
+            dynamic_shapes=_free_axes(options, multiple),
             verbose=False,
         )
         graph = onnx.load(path)
@@ -100,12 +104,24 @@ def export_graph(
     simplified, equal = onnxsim.simplify(graph)
     if not equal:
         raise ExportError("onnxsim changed what the graph computes")
-    _tidy(simplified, dynamic=options.dynamic_batch)
+    _tidy(simplified, options)
     left = [node.name for node in simplified.graph.node if node.op_type == "BatchNormalization"]
     if left:
         raise UnsupportedOpError(f"batch normalisation could not be folded: {', '.join(left)}")
     onnx.checker.check_model(simplified, full_check=True)
     return simplified
+
+
+def _free_axes(options: GraphOptions, multiple: int) -> tuple[dict[int, Any]] | None:
+    """What may vary of the one input, as the exporter wants to be told."""
+    axes: dict[int, Any] = {}
+    if options.dynamic_batch:
+        axes[0] = torch.export.Dim("batch", min=1, max=1024)
+    if options.dynamic_size:
+        height, width = (1, 2) if options.uint8 else (2, 3)
+        axes[height] = multiple * torch.export.Dim("height", min=2, max=4096)
+        axes[width] = multiple * torch.export.Dim("width", min=2, max=4096)
+    return (axes,) if axes else None
 
 
 def _rewrite(folded: nn.Module) -> None:
@@ -135,7 +151,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _tidy(model: onnx.ModelProto, *, dynamic: bool) -> None:
+def _tidy(model: onnx.ModelProto, options: GraphOptions) -> None:
     """Drop what only describes the exporting process: the same network, the same bytes."""
     model.producer_name, model.producer_version, model.doc_string = "litepose-export", "", ""
     del model.metadata_props[:]
@@ -150,7 +166,18 @@ def _tidy(model: onnx.ModelProto, *, dynamic: bool) -> None:
         value.doc_string = ""
         del value.metadata_props[:]
     del graph.value_info[:]
-    for value in (*graph.input, *graph.output) if dynamic else ():
-        first = value.type.tensor_type.shape.dim[0]
-        first.Clear()
-        first.dim_param = "N"
+    if options.dynamic_batch:
+        for value in (*graph.input, *graph.output):
+            _name_axis(value, 0, "N")
+    if options.dynamic_size:
+        _name_axis(graph.input[0], 1 if options.uint8 else 2, "H")
+        _name_axis(graph.input[0], 2 if options.uint8 else 3, "W")
+        for value in graph.output:
+            _name_axis(value, 2, f"{value.name}_height")
+            _name_axis(value, 3, f"{value.name}_width")
+
+
+def _name_axis(value: onnx.ValueInfoProto, axis: int, name: str) -> None:
+    dimension = value.type.tensor_type.shape.dim[axis]
+    dimension.Clear()
+    dimension.dim_param = name

@@ -17,7 +17,7 @@ from torch import nn
 from litepose_edge import decode
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import InputSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import HeatmapSpec, InputSpec, Manifest, TopDownSpec
 from litepose_export.errors import ParityError
 
 TOLERANCE = 1e-4
@@ -115,7 +115,8 @@ def _outputs(result: Any) -> list[NDArray[np.float32]]:
 def _keypoint_shift(first: Float32, second: Float32, contract: Manifest) -> Float32:
     """`(N, K)` distances in input pixels."""
     assert isinstance(contract.model, TopDownSpec)
-    spec, pixels = contract.model.heatmaps, contract.input.size
+    spec, pixels = contract.model.head, contract.input.size
+    assert isinstance(spec, HeatmapSpec)
     places = []
     for maps in (first, second):
         cells, _ = decode.decode_heatmaps(

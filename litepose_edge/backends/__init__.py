@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from litepose_edge import manifest
-from litepose_edge.backends import bundled
+from litepose_edge.backends import bundled, files, sidecar
+from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import Session, TensorSpec
 from litepose_edge.errors import (
     BackendUnavailableError,
@@ -21,7 +22,16 @@ from litepose_edge.manifest import Manifest
 
 Backend = Literal["onnxruntime", "openvino"]
 
-__all__ = ["Backend", "Model", "Session", "TensorSpec", "find_model", "u8s8_is_exact"]
+__all__ = [
+    "Backend",
+    "Model",
+    "Opened",
+    "Session",
+    "TensorSpec",
+    "find_model",
+    "open_files",
+    "u8s8_is_exact",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,7 @@ class Model:
 
     path: Path
     manifest: Manifest
-    _bytes: bytes
+    _files: ModelFiles
     _backend: Backend
     _first: tuple[int, Session]
 
@@ -43,7 +53,7 @@ class Model:
         """A session with this many threads; the one opened on loading is reused if it fits."""
         if self._first[0] == threads:
             return self._first[1]
-        return _open(self._bytes, self._backend, threads)[0]
+        return open_files(self._files, self._backend, threads).session
 
 
 def find_model(
@@ -52,15 +62,18 @@ def find_model(
     precision: str | None = None,
     backend: Backend = "onnxruntime",
     threads: int = 1,
+    contract: Manifest | None = None,
 ) -> Model:
     """Find, check and load a model.
 
     Args:
-        model: A bundled name such as `"lrpose-s"`, or the path of a file.
+        model: A bundled name such as `"lrpose-s"`, or the path of a file: ONNX, and with
+            OpenVINO also IR (`.xml`) and `.tflite`.
         precision: `"int8"` or `"fp32"`: which bundled file, or what a file must be. None takes
             INT8 for a name and whatever a file is.
         backend: `"onnxruntime"` or `"openvino"`.
         threads: Threads of the first session.
+        contract: The manifest of a file that has none inside; else the one beside it is read.
 
     Raises:
         ModelError: No such file, damaged, without a valid manifest, of the other precision, or
@@ -69,21 +82,25 @@ def find_model(
     """
     named = bundled.is_name(model)
     path = bundled.find(str(model), precision or "int8") if named else Path(model)
-    content = bundled.read(path)
-    session, metadata = _open(content, backend, threads)
-    contract = manifest.from_metadata(metadata, path)
+    content = files.read(path)
+    if contract is None and not named and sidecar.path_of(path).exists():
+        contract = sidecar.read(content)
+    opened = open_files(content, backend, threads)
+    if manifest.METADATA_KEY in opened.metadata or contract is None:
+        # What was written into a file knows it better than what was written about it.
+        contract = manifest.from_metadata(opened.metadata, path)
     if precision is not None and contract.precision != precision:
         raise ModelError(
             f"{path} is {contract.precision}, but precision='{precision}' was asked for"
         )
-    _check_input(contract, session.input, path)
+    _check_tensors(contract, opened, path)
     quantized = contract.quantization
     if quantized is not None and quantized.scheme == "u8s8" and not u8s8_is_exact():
         raise UnsupportedModelError(
             f"{path} holds full-range U8S8 weights, whose sums saturate on this CPU; quantize "
             "it with --target x86 (reduced range, exact everywhere) or run the FP32 file"
         )
-    return Model(path, contract, content, backend, (threads, session))
+    return Model(path, contract, content, backend, (threads, opened.session))
 
 
 @cache
@@ -94,13 +111,30 @@ def u8s8_is_exact() -> bool:
     return _onnxruntime.is_exact(bundled.read(bundled.FOLDER / bundled.PROBE))
 
 
-def _open(content: bytes, backend: Backend, threads: int) -> tuple[Session, dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session, and what its file says besides the computation."""
+
+    session: Session
+    outputs: tuple[str, ...]
+    metadata: dict[str, str]
+
+
+def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
+    """Load a model with an engine, whatever it is for.
+
+    Raises:
+        ModelError: The engine cannot load it.
+        BackendUnavailableError: The engine is not installed.
+    """
     match backend:
         case "onnxruntime":
+            if not model.is_onnx:
+                raise ModelError(f'ONNX Runtime does not read {model.path}: use backend="openvino"')
             from litepose_edge.backends import _onnxruntime
 
-            session = _onnxruntime.OnnxRuntimeSession(content, threads)
-            return session, session.metadata
+            session = _onnxruntime.OnnxRuntimeSession(model.content, threads)
+            return Opened(session, session.outputs, session.metadata)
         case "openvino":
             try:
                 from litepose_edge.backends import _openvino
@@ -109,18 +143,27 @@ def _open(content: bytes, backend: Backend, threads: int) -> tuple[Session, dict
                     "backend 'openvino' is not installed. "
                     "Run: pip install 'litepose-edge[openvino]'"
                 ) from exc
-            vino = _openvino.OpenVinoSession(content, threads)
-            return vino, vino.metadata
+            vino = _openvino.OpenVinoSession(model, threads)
+            return Opened(vino, vino.outputs, vino.metadata)
         case _:
             raise ValueError(f"backend must be 'onnxruntime' or 'openvino', got {backend!r}")
 
 
-def _check_input(contract: Manifest, spec: TensorSpec, path: Path) -> None:
-    expected: tuple[int, ...] = (3, contract.input.height, contract.input.width)
-    if contract.input.dtype == "uint8":
-        expected = (contract.input.height, contract.input.width, 3)
-    if len(spec.shape) != 4 or tuple(spec.shape[1:]) != expected:
+def _check_tensors(contract: Manifest, opened: Opened, path: Path) -> None:
+    """Whether graph and manifest agree; a size the graph leaves open the manifest decides."""
+    expected, shape = contract.input.shape, opened.session.input.shape
+    agrees = len(shape) == 4 and all(
+        isinstance(found, str) or found == wanted
+        for found, wanted in zip(shape[1:], expected, strict=True)
+    )
+    if not agrees:
         raise ManifestError(
             f"{path}: the manifest says (N, {', '.join(map(str, expected))}) input, "
-            f"the graph has {spec.shape}"
+            f"the graph has {shape}"
+        )
+    missing = [n for n in manifest.output_names(contract) if n not in opened.outputs]
+    if missing:
+        raise ManifestError(
+            f"{path}: the manifest reads output '{missing[0]}', the graph has "
+            f"{', '.join(opened.outputs)}"
         )

@@ -47,12 +47,17 @@ class OnnxRuntimeSession:
             self._session = None
             raise ModelError(f"expected a model with one input, got {len(inputs)}")
         self._input = TensorSpec(inputs[0].name, tuple(inputs[0].shape), inputs[0].type)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._outputs = tuple(output.name for output in self._session.get_outputs())
 
     @property
     def input(self) -> TensorSpec:
         """Name, shape and dtype of the one input."""
         return self._input
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs, in the graph's order."""
+        return self._outputs
 
     @property
     def metadata(self) -> dict[str, str]:

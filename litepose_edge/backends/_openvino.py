@@ -1,51 +1,77 @@
-"""OpenVINO: the same ONNX files, precision always explicit."""
+"""OpenVINO: ONNX, IR and tflite files; precision always explicit, compiled networks kept."""
 
 from __future__ import annotations
 
 import io
+import logging
+import os
+import threading
 from typing import Any
 
 import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from litepose_edge.backends import _openvino_cache
+from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import TensorSpec
 from litepose_edge.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+# Each stream keeps buffers of its own; more callers than this wait for each other.
+MAX_STREAMS = 8
 
 
 class OpenVinoSession:
     """One network in OpenVINO on the CPU.
 
+    As many calls run side by side as the threads of each leave CPUs for: OpenVINO would
+    otherwise run them one after the other.
+
     Args:
-        model: The ONNX file's bytes.
+        model: The model's bytes.
         threads: Threads inside one `run`.
 
     Raises:
         ModelError: The bytes are no model this OpenVINO can load.
     """
 
-    def __init__(self, model: bytes, threads: int) -> None:
-        # Left alone, OpenVINO computes in bfloat16 where the CPU has it.
-        config = {
+    def __init__(self, model: ModelFiles, threads: int) -> None:
+        streams = max(1, min(_cpus() // threads, MAX_STREAMS))
+        config: dict[str, Any] = {
+            # Left alone, OpenVINO computes in bfloat16 where the CPU has it.
             "INFERENCE_PRECISION_HINT": "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads * streams,
+            "NUM_STREAMS": str(streams),
         }
+        core = openvino.Core()
         try:
-            network = openvino.Core().read_model(io.BytesIO(model))
+            network = _read(core, model)
             self._metadata = _metadata(network)
-            self._compiled: Any = openvino.Core().compile_model(network, "CPU", config)
+            self._compiled: Any = _compile(core, network, config)
         except RuntimeError as exc:
             raise ModelError(f"OpenVINO cannot load the model: {exc}") from exc
+        if len(self._compiled.inputs) != 1:
+            raise ModelError(f"expected a model with one input, got {len(self._compiled.inputs)}")
         (port,) = self._compiled.inputs
         shape = tuple(d.get_length() if d.is_static else "N" for d in port.get_partial_shape())
-        self._input = TensorSpec(port.get_any_name(), shape, port.get_element_type().to_string())
-        self._outputs = [output.get_any_name() for output in self._compiled.outputs]
+        self._input = TensorSpec(
+            _names(port, "input")[0], shape, port.get_element_type().to_string()
+        )
+        # A tensor may have several names; a manifest may use any of them.
+        self._ports = [_names(p, f"output_{i}") for i, p in enumerate(self._compiled.outputs)]
+        self._local = threading.local()
 
     @property
     def input(self) -> TensorSpec:
         """Name, shape and dtype of the one input."""
         return self._input
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs, in the graph's order."""
+        return tuple(name for names in self._ports for name in names)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -56,13 +82,51 @@ class OpenVinoSession:
         """Outputs by name; safe to call from several threads."""
         if self._compiled is None:
             raise RuntimeError("the session is closed")
-        # A request of its own: a shared one would serve one thread at a time.
-        values = self._compiled.create_infer_request().infer([batch])
-        return {name: np.array(values[i]) for i, name in enumerate(self._outputs)}
+        # A request of each thread's own: a shared one would serve one thread at a time.
+        request = getattr(self._local, "request", None)
+        if request is None:
+            request = self._local.request = self._compiled.create_infer_request()
+        values = request.infer([batch])
+        outputs = {}
+        for i, names in enumerate(self._ports):
+            # The request writes its next results to the same place.
+            array = np.array(values[i])
+            outputs.update(dict.fromkeys(names, array))
+        return outputs
 
     def close(self) -> None:
         """Free the network; closing twice is fine."""
         self._compiled = None
+        self._local = threading.local()
+
+
+def _read(core: Any, model: ModelFiles) -> Any:
+    if model.path.suffix == ".tflite":
+        return core.read_model(model.path)  # the one format that it cannot read from memory
+    if model.weights is not None:
+        return core.read_model(io.BytesIO(model.content), io.BytesIO(model.weights))
+    return core.read_model(io.BytesIO(model.content))
+
+
+def _compile(core: Any, network: Any, config: dict[str, Any]) -> Any:
+    folder = _openvino_cache.folder()
+    if folder is not None:
+        try:
+            return core.compile_model(network, "CPU", {**config, "CACHE_DIR": str(folder)})
+        except RuntimeError as exc:
+            # A damaged cache or a full disk must not stop a sound model.
+            log.warning("compiling without the model cache in %s: %s", folder, exc)
+    return core.compile_model(network, "CPU", config)
+
+
+def _names(port: Any, fallback: str) -> list[str]:
+    return sorted(port.get_names()) or [fallback]
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
 
 
 def _metadata(network: Any) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from litepose_edge.cli import demo, doctor, evaluate, info, predict
+from litepose_edge.cli import adopt, demo, doctor, evaluate, info, predict
 from litepose_edge.cli.console import complain, run_command
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("predict")(predict.predict)
 app.command("eval")(evaluate.evaluate)
 app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)
+app.command("adopt")(adopt.adopt)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -12,16 +12,29 @@ from litepose_edge import backends, manifest
 from litepose_edge.backends import bundled
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results
-from litepose_edge.manifest import BottomUpSpec, DetectorSpec, Manifest, TopDownSpec
+from litepose_edge.cli.options import BackendName
+from litepose_edge.manifest import (
+    BottomUpSpec,
+    DetectorSpec,
+    HeatmapSpec,
+    Manifest,
+    RegressionSpec,
+    SimccSpec,
+    TopDownSpec,
+)
+from litepose_edge.styles import style_name
 
 
 def info(
-    model: Annotated[str, typer.Argument(help="Bundled name, or the path of an ONNX file.")],
+    model: Annotated[str, typer.Argument(help="Bundled name, or the path of a model file.")],
     precision: options.Precision = None,
+    backend: options.BackendOption = BackendName.ONNXRUNTIME,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Print the contract that a model file carries, and whether this CPU runs it exactly."""
-    found = backends.find_model(model, precision=precision.value if precision else None)
+    found = backends.find_model(
+        model, precision=precision.value if precision else None, backend=backend.value
+    )
     contract = found.manifest
     if as_json:
         document = manifest.to_builtins(contract)
@@ -42,13 +55,10 @@ def info(
 
 def _task(contract: Manifest) -> list[tuple[str, str]]:
     match contract.model:
-        case TopDownSpec(padding=padding, heatmaps=maps, skeleton=skeleton):
+        case TopDownSpec(padding=padding, skeleton=skeleton) as spec:
             return [
-                ("task", f"one person's crop, box padded by {padding}, to heatmaps"),
-                (
-                    "decode",
-                    f"{maps.activation}, {maps.refinement}, cells aligned '{maps.alignment}'",
-                ),
+                ("task", f"one person's crop, box padded by {padding}, to keypoints"),
+                ("decode", _head(spec)),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
         case BottomUpSpec(skeleton=skeleton, nms_kernel=kernel, max_people=people):
@@ -58,11 +68,24 @@ def _task(contract: Manifest) -> list[tuple[str, str]]:
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
         case DetectorSpec(style=style, strides=strides, max_iou=max_iou):
-            levels = ", ".join(map(str, strides))
+            levels = f"strides {', '.join(map(str, strides))}, " if strides else ""
             return [
                 ("task", "a whole image to person boxes"),
-                ("decode", f"{style}, strides {levels}, NMS above IoU {max_iou}"),
+                ("decode", f"{style_name(style)}, {levels}NMS above IoU {max_iou}"),
             ]
+
+
+def _head(spec: TopDownSpec) -> str:
+    match spec.head:
+        case HeatmapSpec() as maps:
+            return (
+                f"heatmaps: {maps.activation}, {maps.refinement}, cells aligned '{maps.alignment}'"
+            )
+        case SimccSpec(activation=activation, split_ratio=ratio, window=window):
+            return f"SimCC: {activation}, {ratio:g} bins a pixel, parabola over {window}"
+        case RegressionSpec(order=order, unit=unit):
+            where = "parts of the input" if unit == "image" else "input pixels"
+            return f"coordinates: {', '.join(order)}, in {where}"
 
 
 def _origin(contract: Manifest) -> list[tuple[str, str]]:
@@ -81,5 +104,7 @@ def _quantization(scheme: str) -> str:
             return "U8S8 with 7-bit weights: exact on every x86"
         case "s8s8":
             return "S8S8: for ARM; exact but slow on x86"
+        case "other":
+            return "made by others"
         case _:
             return "U8S8, full range: this CPU adds it up exactly"

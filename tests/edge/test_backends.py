@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from litepose_edge import backends
-from litepose_edge.backends import bundled
+from litepose_edge import COCO_17, backends
+from litepose_edge.backends import bundled, files
 from litepose_edge.errors import (
     BackendUnavailableError,
     ManifestError,
@@ -16,6 +18,20 @@ from litepose_edge.errors import (
     ModelFileMissingError,
     ModelIntegrityError,
 )
+from litepose_edge.manifest import (
+    BottomUpSpec,
+    DetectorSpec,
+    InputSpec,
+    Manifest,
+)
+from litepose_edge.styles import DecodedStyle
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("LITEPOSE_EDGE_CACHE", str(folder))
+    return folder / "openvino"
 
 
 def noise(model):
@@ -170,3 +186,152 @@ def test_openvino_refuses_what_is_no_model(tmp_path):
     path.write_bytes(b"not a model")
     with pytest.raises(ModelError):
         backends.find_model(path, backend="openvino")
+
+
+def tiny(path, shape, outputs=("coarse", "fine"), *, factor=2.0):
+    """A network that multiplies; gives its path."""
+    onnx = pytest.importorskip("onnx")
+    make, kind = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [make.make_node("Mul", ["image", "factor"], [name]) for name in outputs]
+    graph = make.make_graph(
+        nodes,
+        "tiny",
+        [make.make_tensor_value_info("image", kind, shape)],
+        [make.make_tensor_value_info(name, kind, shape) for name in outputs],
+        [make.make_tensor("factor", kind, [1], [factor])],
+    )
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 13)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+INPUT = InputSpec(width=32, height=24, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+
+
+def describing(model, spec: InputSpec = INPUT) -> Manifest:
+    return Manifest(schema=1, name="tiny", precision="fp32", input=spec, model=model)
+
+
+BOTTOM_UP = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
+DECODED = DetectorSpec(style=DecodedStyle(), outputs=("coarse",), fill=(0, 0, 0), max_iou=0.5)
+
+
+@pytest.mark.parametrize(
+    "backend", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.openvino)]
+)
+@pytest.mark.parametrize("model", [BOTTOM_UP, DECODED])
+def test_a_graph_that_leaves_its_size_open_takes_the_manifests(tmp_path, model, backend):
+    path = tiny(tmp_path / "open.onnx", ["N", 3, "H", "W"])
+    found = backends.find_model(path, backend=backend, contract=describing(model))
+    session = found.open(1)
+    for width in (32, 64):
+        assert session.run(np.ones((1, 3, 24, width), np.float32))["fine"].shape[3] == width
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [["N", 3, 24, 31], ["N", 3, 25, "W"], ["N", 24, 32, 3], ["N", "C", "H", "W", 1], [3, 24, 32]],
+)
+def test_a_graph_of_another_shape_is_refused(tmp_path, shape):
+    path = tiny(tmp_path / "other.onnx", shape)
+    with pytest.raises(ManifestError, match="the graph has"):
+        backends.find_model(path, contract=describing(BOTTOM_UP))
+
+
+def test_pixels_or_planes_must_be_what_the_graph_takes(tmp_path):
+    path = tiny(tmp_path / "pixels.onnx", [1, 24, 32, 3])
+    pixels = InputSpec(
+        width=32, height=24, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1), layout="nhwc"
+    )
+    assert backends.find_model(path, contract=describing(DECODED, pixels)).path == path
+    with pytest.raises(ManifestError, match="the graph has"):
+        backends.find_model(path, contract=describing(DECODED))
+
+
+def test_an_output_that_the_graph_lacks_is_named(tmp_path):
+    path = tiny(tmp_path / "one.onnx", [1, 3, 24, 32], ["coarse"])
+    with pytest.raises(ManifestError, match="'fine', the graph has coarse"):
+        backends.find_model(path, contract=describing(BOTTOM_UP))
+
+
+@pytest.mark.openvino
+def test_openvino_names_its_precision_and_leaves_no_thread_idle():
+    from litepose_edge.backends import _openvino
+
+    model = files.read(bundled.find("lrpose-s", "fp32"))
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    for threads in (1, cpus):
+        session = _openvino.OpenVinoSession(model, threads)
+        compiled = session._compiled
+        streams = int(compiled.get_property("NUM_STREAMS"))
+        assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
+        assert streams == max(1, min(cpus // threads, _openvino.MAX_STREAMS))
+        assert compiled.get_property("INFERENCE_NUM_THREADS") == threads * streams
+        session.close()
+
+
+@pytest.mark.openvino
+def test_openvino_serves_many_threads_what_it_serves_one():
+    session = backends.find_model("lrpose-s", backend="openvino").open(1)
+    rng = np.random.default_rng(0)
+    size = backends.find_model("lrpose-s").manifest.input.size
+    shape = (1, 3, size.height, size.width)
+    batches = [rng.normal(size=shape).astype(np.float32) for _ in range(6)]
+    serial = [session.run(batch)["heatmaps"] for batch in batches]
+
+    def run(i: int) -> bool:
+        return np.array_equal(session.run(batches[i % 6])["heatmaps"], serial[i % 6])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(run, range(96)))
+
+
+@pytest.mark.openvino
+def test_openvino_compiles_a_network_once(cache):
+    from litepose_edge.backends import _openvino
+
+    model = files.read(bundled.find("lrpose-s", "int8"))
+    batch = noise(backends.find_model("lrpose-s"))
+    outputs = []
+    for loaded in (False, True):
+        session = _openvino.OpenVinoSession(model, 1)
+        assert session._compiled.get_property("LOADED_FROM_CACHE") == loaded
+        outputs.append(session.run(batch)["heatmaps"])
+        assert len(list(cache.glob("*.blob"))) == 1
+    np.testing.assert_array_equal(*outputs)
+
+
+@pytest.mark.openvino
+def test_networks_that_differ_in_weights_alone_are_not_mixed_up_in_the_cache(tmp_path):
+    answers = []
+    for factor in (2.0, 3.0, 2.0):
+        path = tiny(tmp_path / f"{factor}.onnx", [1, 3, 24, 32], factor=factor)
+        found = backends.find_model(path, backend="openvino", contract=describing(BOTTOM_UP))
+        answers.append(found.open(1).run(np.ones((1, 3, 24, 32), np.float32))["fine"].mean())
+    assert answers == [2.0, 3.0, 2.0]
+
+
+@pytest.mark.openvino
+@pytest.mark.parametrize("trouble", ["damaged", "a file in the way", "switched off", "full"])
+def test_openvino_does_without_its_cache(cache, monkeypatch, trouble):
+    from litepose_edge.backends import _openvino_cache
+
+    found = backends.find_model("lrpose-s", backend="openvino")
+    expected = found.open(1).run(noise(found))["heatmaps"]
+    match trouble:
+        case "damaged":
+            for blob in cache.glob("*.blob"):
+                blob.chmod(0o600)
+                blob.write_bytes(b"damaged")
+        case "a file in the way":
+            monkeypatch.setenv("LITEPOSE_EDGE_CACHE", __file__)
+            assert _openvino_cache.folder() is None
+        case "switched off":
+            monkeypatch.setenv("LITEPOSE_EDGE_CACHE", "")
+            assert _openvino_cache.folder() is None
+        case "full":
+            monkeypatch.setattr(_openvino_cache, "MAX_FILES", 0)
+            _openvino_cache.folder()
+            assert not list(cache.glob("*.blob"))
+    again = backends.find_model("lrpose-s", backend="openvino")
+    np.testing.assert_array_equal(again.open(1).run(noise(again))["heatmaps"], expected)

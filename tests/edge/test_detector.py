@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from litepose_edge import COCO_17, backends
-from litepose_edge.detector import PersonDetector, decode_levels
+from litepose_edge import COCO_17, backends, detector
+from litepose_edge.boxes import decode_levels
+from litepose_edge.detector import PersonDetector
 from litepose_edge.errors import ManifestError
 from litepose_edge.manifest import DetectorSpec, InputSpec, Manifest
+from litepose_edge.styles import (
+    DecodedStyle,
+    FastestdetStyle,
+    GflStyle,
+    RtmdetStyle,
+    YoloxStyle,
+)
 from litepose_edge.testing import FakeSession
 
 INPUT = InputSpec(width=64, height=64, colour="rgb", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -85,3 +95,157 @@ def test_a_pose_network_is_no_detector():
     assert len(COCO_17) == 17
     with pytest.raises(ManifestError, match="is no detector"):
         PersonDetector(FakeSession({}), pose)
+
+
+def contract(style, outputs=("o",), **fields) -> Manifest:
+    model = DetectorSpec(style=style, outputs=outputs, fill=(9, 9, 9), max_iou=0.6, **fields)
+    return Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=model)
+
+
+def one_box(style_name: str, box: np.ndarray, score: float) -> tuple[Manifest, FakeSession]:
+    """A network of each style that reports one box, edges counted from the input's corner."""
+    x1, y1, x2, y2 = box
+    middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+    column, row = (middle // 16).astype(int)
+    cell = row * 4 + column
+    logit = float(np.log(score / (1 - score)))
+    match style_name:
+        case "yolox":
+            table = np.zeros((1, 16, 6), np.float32)
+            table[0, cell] = [*(middle / 16 - [column, row]), *np.log(size / 16), score, 1]
+            return contract(YoloxStyle(), strides=(16,)), FakeSession({"o": table})
+        case "rtmdet":
+            scores = np.full((1, 1, 4, 4), -20, np.float32)
+            sides = np.zeros((1, 4, 4, 4), np.float32)
+            x, y = column * 16, row * 16
+            scores[0, 0, row, column] = logit
+            sides[0, :, row, column] = [x - x1, y - y1, x2 - x, y2 - y]
+            spec = contract(RtmdetStyle(), ("s", "d"), strides=(16,))
+            return spec, FakeSession({"s": scores, "d": sides})
+        case "gfl":
+            table = np.zeros((1, 16, 1 + 4 * 6), np.float32)
+            x, y = column * 16 + 8, row * 16 + 8
+            steps = np.array([x - x1, y - y1, x2 - x, y2 - y]) / 16
+            table[0, cell, 0] = score
+            # All weight on the two steps beside the distance.
+            weights = np.maximum(1 - np.abs(np.arange(6) - steps[:, None]), 1e-12)
+            table[0, cell, 1:] = np.log(weights).ravel()
+            return contract(GflStyle(bins=6), strides=(16,)), FakeSession({"o": table})
+        case "fastestdet":
+            maps = np.zeros((1, 6, 4, 4), np.float32)
+            share = size / 64
+            offsets = np.arctanh(middle / 16 - [column, row])
+            maps[0, :, row, column] = [
+                score ** (1 / 0.6),
+                *offsets,
+                *np.log(share / (1 - share)),
+                1,
+            ]
+            return contract(FastestdetStyle(), strides=(16,)), FakeSession({"o": maps})
+        case _:
+            table = np.array([[[*box, score]]], np.float32)
+            style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+            return contract(style), FakeSession({"o": table})
+
+
+@given(
+    st.sampled_from(["yolox", "rtmdet", "gfl", "fastestdet", "decoded"]),
+    st.floats(8, 40),
+    st.floats(8, 40),
+    st.floats(17, 22),
+    st.floats(17, 22),
+    st.floats(0.4, 0.99),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_same_box_is_found_whatever_style_reports_it(name, x, y, width, height, score):
+    box = np.array([x, y, x + width, y + height])
+    spec, session = one_box(name, box, score)
+    boxes, scores = PersonDetector(session, spec)(np.zeros((64, 64, 3), np.uint8), 0.3)
+    np.testing.assert_allclose(boxes, [box - 0.5], atol=0.01)
+    np.testing.assert_allclose(scores, [score], rtol=1e-3)
+
+
+@given(
+    st.sampled_from(["centre", "corner", "stretch"]),
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4, unique=True),
+)
+@settings(max_examples=60, deadline=None)
+def test_wherever_the_image_is_placed_its_boxes_come_back(placement, width, height, parts):
+    x1, x2 = sorted(parts[:2])
+    y1, y2 = sorted(parts[2:])
+    truth = np.array([x1 * width, y1 * height, x2 * width, y2 * height])
+    scale = np.array([64 / width, 64 / height])
+    if placement != "stretch":
+        scale[:] = scale.min()
+    shift = (64 - scale * [width, height]) / 2 if placement == "centre" else np.zeros(2)
+    box = truth * np.tile(scale, 2) + np.tile(shift, 2)
+    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+    session = FakeSession({"o": np.array([[[*box, 0.9]]], np.float32)})
+    image = np.zeros((height, width, 3), np.uint8)
+    boxes, _ = PersonDetector(session, contract(style, placement=placement))(image, 0.3)
+    if len(boxes):
+        np.testing.assert_allclose(boxes[0], truth - 0.5, atol=0.01)
+    else:  # thinner than float32 can tell
+        assert min(x2 - x1, y2 - y1) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("placement", "filled"), [("corner", (63, 0)), ("centre", (0, 0)), ("stretch", None)]
+)
+def test_the_place_beside_the_image_is_filled(placement, filled):
+    session = FakeSession({"o": np.zeros((1, 0, 5), np.float32)})
+    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+    find = PersonDetector(session, contract(style, placement=placement))
+    find(np.full((32, 64, 3), 200, np.uint8), 0.3)
+    seen = session.batches[0][0, 0]
+    if filled is None:
+        assert seen.min() > 100
+    else:
+        assert seen[filled] == 9
+        assert (seen == 200).sum() >= 30 * 64
+
+
+def test_other_classes_are_nobody():
+    table = np.array([[[1, 1, 9, 9, 0.9, 0], [20, 20, 40, 40, 0.8, 14]]], np.float32)
+    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score", "label"))
+    find = PersonDetector(FakeSession({"o": table}), contract(style, person=14))
+    boxes, _ = find(np.zeros((64, 64, 3), np.uint8), 0.3)
+    np.testing.assert_allclose(boxes, [[19.5, 19.5, 39.5, 39.5]], atol=1e-4)
+
+
+def test_scores_beyond_1_are_a_wrong_manifest():
+    table = np.array([[[1, 1, 9, 9, 4.2]]], np.float32)
+    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+    with pytest.raises(ManifestError, match=r"4\.2, beyond 1"):
+        PersonDetector(FakeSession({"o": table}), contract(style))(
+            np.zeros((64, 64, 3), np.uint8), 0.3
+        )
+
+
+def test_boxes_that_are_not_finite_are_nobody():
+    table = np.array([[[np.nan, 1, 9, 9, 0.9], [1, 1, np.inf, 9, 0.9], [1, 1, 9, 9, np.nan]]])
+    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+    find = PersonDetector(FakeSession({"o": table.astype(np.float32)}), contract(style))
+    assert len(find(np.zeros((64, 64, 3), np.uint8), 0.0)[0]) == 0
+
+
+def test_a_threshold_of_0_keeps_the_most_promising_cells_only():
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 60, (4000, 2))
+    scores = rng.permutation(np.linspace(0.001, 0.999, 4000))
+    table = np.column_stack([corners, corners + 0.5, scores])[None].astype(np.float32)
+    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+    find = PersonDetector(FakeSession({"o": table}), contract(style))
+    _, found = find(np.zeros((64, 64, 3), np.uint8), 0.0)
+    assert len(found) <= detector.MAX_CANDIDATES
+    assert found[0] == pytest.approx(0.999)
+    assert found[-1] > 0.7
+
+
+def test_a_missing_output_is_a_wrong_manifest():
+    with pytest.raises(ManifestError, match="no output 'o'"):
+        PersonDetector(FakeSession({"other": np.zeros((1, 1, 5))}), contract(DecodedStyle()))(
+            np.zeros((64, 64, 3), np.uint8), 0.3
+        )

@@ -9,7 +9,24 @@ import pytest
 
 from litepose_edge import COCO_17, backends, manifest
 from litepose_edge.errors import LitePoseError, ManifestError
-from litepose_edge.manifest import HeatmapSpec, InputSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import (
+    BottomUpSpec,
+    DetectorSpec,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    RegressionSpec,
+    SimccSpec,
+    TopDownSpec,
+)
+from litepose_edge.styles import (
+    DecodedStyle,
+    FastestdetStyle,
+    GflStyle,
+    RtmdetStyle,
+    YoloxStyle,
+    style_name,
+)
 
 
 def a_manifest() -> Manifest:
@@ -91,3 +108,106 @@ def test_the_bundled_files_carry_their_contract(name, precision):
     assert contract.precision == precision
     assert contract.training.data
     assert contract.training.licence
+
+
+def detecting(style, outputs=("o",), strides=(8, 16, 32)) -> DetectorSpec:
+    return DetectorSpec(style=style, outputs=outputs, fill=(0, 0, 0), max_iou=0.5, strides=strides)
+
+
+SIX = ("a", "b", "c", "d", "e", "f")
+MODELS = [
+    detecting("persondet", ("a", "b", "c")),
+    detecting(YoloxStyle(activation="sigmoid")),
+    detecting(GflStyle(bins=17, cell_offset=0.0)),
+    detecting(GflStyle(), SIX),
+    detecting(RtmdetStyle(distances="strides"), SIX),
+    detecting(FastestdetStyle(), strides=(16,)),
+    detecting(DecodedStyle(columns=("cx", "cy", "w", "h"), unit="image"), strides=()),
+    TopDownSpec(padding=1.2, skeleton=COCO_17, simcc=SimccSpec(x="x", y="y", window=7)),
+    TopDownSpec(padding=1.2, skeleton=COCO_17, regression=RegressionSpec(output="o")),
+    BottomUpSpec(coarse="c", fine="f", skeleton=COCO_17),
+]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_kind_of_model_is_read_back(model):
+    contract = msgspec.structs.replace(a_manifest(), model=model)
+    assert manifest.parse(manifest.encode(contract)) == contract
+    assert manifest.output_names(contract)
+
+
+def test_a_detector_of_ours_is_written_as_it_always_was():
+    contract = msgspec.structs.replace(a_manifest(), model=MODELS[0])
+    model = json.loads(manifest.encode(contract))["model"]
+    assert model == {
+        "task": "detector",
+        "style": "persondet",
+        "outputs": ["a", "b", "c"],
+        "strides": [8, 16, 32],
+        "fill": [0, 0, 0],
+        "max_iou": 0.5,
+    }
+
+
+def test_styles_have_names():
+    styles = ("persondet", YoloxStyle(), GflStyle(), RtmdetStyle(), FastestdetStyle())
+    names = [style_name(style) for style in (*styles, DecodedStyle())]
+    assert names == ["persondet", "yolox", "gfl", "rtmdet", "fastestdet", "decoded"]
+
+
+def described(model: dict) -> str:
+    document = json.loads(manifest.encode(a_manifest()))
+    skeleton = document["model"]["skeleton"]
+    if model.get("task") == "topdown":
+        model = {"padding": 1.25, "skeleton": skeleton, **model}
+    else:
+        model = {"task": "detector", "fill": [0, 0, 0], "max_iou": 0.5, "outputs": ["o"], **model}
+    document["model"] = model
+    return json.dumps(document)
+
+
+REGRESSION = {"output": "o"}
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ({"task": "topdown"}, "exactly one"),
+        ({"task": "topdown", "regression": REGRESSION, "simcc": {"x": "x", "y": "y"}}, "exactly"),
+        ({"task": "topdown", "regression": {"output": "o", "order": ["x", "x", "y"]}}, "once each"),
+        ({"task": "topdown", "simcc": {"x": "x", "y": "y", "window": 4}}, "odd"),
+        ({"style": {"kind": "yolov3"}}, "yolov3"),
+        ({"style": {"kind": "gfl", "bins": 1}, "strides": [8]}, "bins"),
+        ({"style": {"kind": "yolox"}}, "do not fit the style 'yolox'"),
+        ({"style": {"kind": "rtmdet"}, "strides": [8, 16]}, "do not fit the style 'rtmdet'"),
+        ({"style": "persondet", "strides": [8, 16]}, "do not fit the style 'persondet'"),
+        ({"style": {"kind": "decoded", "columns": ["x1", "y1", "x2"]}}, "must hold"),
+        ({"style": {"kind": "decoded", "columns": ["score"]}}, "must hold"),
+        (
+            {"style": {"kind": "decoded", "columns": [*("x1", "y1", "x2", "y2"), "x1"]}},
+            "names one twice",
+        ),
+        (
+            {
+                "style": {
+                    "kind": "decoded",
+                    "columns": [*("x1", "y1", "x2", "y2"), *("cx", "cy", "w", "h")],
+                }
+            },
+            "not both",
+        ),
+    ],
+)
+def test_a_model_that_contradicts_itself_is_refused(model, says):
+    with pytest.raises(ManifestError, match=says):
+        manifest.parse(described(model))
+
+
+def test_pixels_go_in_as_the_input_says():
+    common = {"width": 4, "height": 3, "colour": "rgb", "mean": (0, 0, 0), "std": (1, 1, 1)}
+    assert InputSpec(**common).shape == (3, 3, 4)
+    assert InputSpec(**common, layout="nhwc").shape == (3, 4, 3)
+    ours = InputSpec(**common, dtype="uint8")
+    assert ours.shape == (3, 4, 3)
+    assert ours.in_graph
+    assert not InputSpec(**common, dtype="uint8", layout="nhwc").in_graph

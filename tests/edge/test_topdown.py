@@ -14,6 +14,8 @@ from litepose_edge.manifest import (
     HeatmapSpec,
     InputSpec,
     Manifest,
+    RegressionSpec,
+    SimccSpec,
     TopDownSpec,
 )
 from litepose_edge.testing import FakeSession, gaussian_heatmaps, logits
@@ -115,3 +117,104 @@ def test_a_detector_is_no_pose_network():
     )
     with pytest.raises(ManifestError, match="no top-down"):
         TopDown(lambda threads: FakeSession({}), detector, threads=1)
+
+
+BOX = np.array([[100, 50, 250, 290]], np.float32)
+
+
+def truth_and_map(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints in a box of the image, and the same in the network's input."""
+    truth = np.random.default_rng(0).uniform(box[0, :2] + 5, box[0, 2:] - 5, (17, 2))
+    to_input = geometry.crop_affine(box[0], INPUT.size, SPEC.padding)
+    return truth, geometry.transform(to_input, truth)
+
+
+def with_head(**head) -> Manifest:
+    model = TopDownSpec(padding=SPEC.padding, skeleton=COCO_17, **head)
+    return Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=model)
+
+
+def simcc_network(points: np.ndarray) -> FakeSession:
+    """Parabolas over two bins a pixel, as the logarithms of Gaussians."""
+    bins_x, bins_y = np.arange(384), np.arange(512)
+    x = 0.9 - 0.01 * (bins_x - 2 * points[:, 0, None]) ** 2
+    y = 0.9 - 0.01 * (bins_y - 2 * points[:, 1, None]) ** 2
+    return FakeSession({"x": x[None].astype(np.float32), "y": y[None].astype(np.float32)})
+
+
+def regression_network(points: np.ndarray) -> FakeSession:
+    table = np.column_stack([points[:, 1] / 256, points[:, 0] / 192, np.full(17, 0.7)])
+    return FakeSession({"table": table[None, None].astype(np.float32)})
+
+
+HEADS = [
+    ({"simcc": SimccSpec(x="x", y="y")}, simcc_network),
+    ({"regression": RegressionSpec(output="table")}, regression_network),
+]
+
+
+@pytest.mark.parametrize(("head", "network"), HEADS)
+def test_a_network_without_heatmaps_finds_the_points_too(head, network):
+    truth, in_input = truth_and_map(BOX)
+    topdown = TopDown(lambda threads: network(in_input), with_head(**head), threads=1)
+    keypoints, scores = topdown(FRAME, np.repeat(BOX, 2, axis=0))
+    assert keypoints.shape == (2, 17, 2)
+    assert keypoints.dtype == scores.dtype == np.float32
+    np.testing.assert_allclose(keypoints[1], truth, atol=0.05)
+    assert scores.min() > 0.5
+
+
+@pytest.mark.parametrize(("head", "network"), HEADS)
+def test_the_mirrored_crop_of_a_network_without_heatmaps_agrees(head, network):
+    truth, in_input = truth_and_map(BOX)
+    mirrored = in_input[list(COCO_17.flip_permutation)].copy()
+    mirrored[:, 0] = INPUT.width - 1 - mirrored[:, 0]
+    answers = [network(in_input).run(np.zeros(0)), network(mirrored).run(np.zeros(0))]
+    calls = iter(answers)
+    session = FakeSession(lambda batch: next(calls))
+    topdown = TopDown(lambda threads: session, with_head(**head), threads=1, flip_test=True)
+    keypoints, _ = topdown(FRAME, BOX)
+    np.testing.assert_allclose(keypoints[0], truth, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("head", "outputs", "says"),
+    [
+        ({"simcc": SimccSpec(x="x", y="y")}, {"x": np.zeros((1, 17, 384))}, "no output 'y'"),
+        (
+            {"simcc": SimccSpec(x="x", y="y")},
+            {"x": np.zeros((1, 14, 384)), "y": np.zeros((1, 14, 512))},
+            "names 17 keypoints",
+        ),
+        ({"heatmaps": SPEC.heatmaps}, {"heatmaps": np.zeros((1, 16, 64, 48))}, "17 keypoints"),
+        ({"heatmaps": SPEC.heatmaps}, {"heatmaps": np.zeros((1, 17, 384))}, "17 keypoints"),
+        ({"regression": RegressionSpec(output="t")}, {"t": np.zeros((1, 39, 5))}, "17, 3"),
+    ],
+)
+def test_outputs_that_the_manifest_does_not_describe_are_refused(head, outputs, says):
+    topdown = TopDown(lambda threads: FakeSession(outputs), with_head(**head), threads=1)
+    with pytest.raises(ManifestError, match=says):
+        topdown(FRAME, BOX)
+
+
+def test_a_network_that_wants_rgb_pixels_gets_them():
+    spec = InputSpec(
+        width=24, height=32, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1), dtype="uint8",
+        layout="nhwc",
+    )  # fmt: skip
+    contract = Manifest(
+        schema=1, name="fake", precision="fp32", input=spec,
+        model=TopDownSpec(
+            padding=1.0, skeleton=COCO_17, regression=RegressionSpec(output="table")
+        ),
+    )  # fmt: skip
+    session = regression_network(np.zeros((17, 2)))
+    frame = np.zeros((32, 24, 3), np.uint8)
+    frame[..., 2] = 255  # red
+    TopDown(lambda threads: session, contract, threads=1)(
+        frame, np.array([[0, 0, 24, 32]], np.float32)
+    )
+    (batch,) = session.batches
+    assert batch.shape == (1, 32, 24, 3)
+    assert batch.dtype == np.uint8
+    assert batch[0, 10, 10].tolist() == [255, 0, 0]

@@ -1,0 +1,78 @@
+"""The file beside a model that we did not write: its manifest, and which bytes it describes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from litepose_edge import manifest
+from litepose_edge.backends.files import ModelFiles
+from litepose_edge.errors import ManifestError, ModelIntegrityError
+from litepose_edge.manifest import Manifest
+from litepose_edge.styles import Part
+
+
+class Sidecar(Part, frozen=True, omit_defaults=True):
+    """What lies beside a model.
+
+    Attributes:
+        sha256: Of the model file, in hexadecimal.
+        manifest: Its contract.
+        weights_sha256: Of the weights, where they are in a second file (OpenVINO IR).
+    """
+
+    sha256: str
+    manifest: msgspec.Raw
+    weights_sha256: str | None = None
+
+
+def path_of(model: Path) -> Path:
+    """Where a model's sidecar lies."""
+    return model.with_name(model.name + ".json")
+
+
+def read(model: ModelFiles) -> Manifest:
+    """The manifest beside a model, if it was written for these very bytes.
+
+    Raises:
+        ManifestError: It cannot be read or is invalid.
+        ModelIntegrityError: It describes other bytes.
+    """
+    path = path_of(model.path)
+    try:
+        text = path.read_bytes()
+    except OSError as exc:
+        raise ManifestError(f"cannot read {path}: {exc.strerror}") from exc
+    try:
+        sidecar = msgspec.json.decode(text, type=Sidecar)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ManifestError(f"{path} does not describe a model: {exc}") from exc
+    _check(path, model.path, sidecar.sha256, model.content)
+    if model.weights is not None:
+        _check(path, model.path.with_suffix(".bin"), sidecar.weights_sha256, model.weights)
+    return manifest.parse(bytes(sidecar.manifest))
+
+
+def encode(contract: Manifest, model: ModelFiles) -> bytes:
+    """The text of a model's sidecar, the same bytes for the same model and contract."""
+    sidecar = Sidecar(
+        sha256=_digest(model.content),
+        manifest=msgspec.Raw(manifest.encode(contract).encode()),
+        weights_sha256=None if model.weights is None else _digest(model.weights),
+    )
+    return msgspec.json.format(msgspec.json.encode(sidecar), indent=2) + b"\n"
+
+
+def _check(path: Path, file: Path, expected: str | None, content: bytes) -> None:
+    found = _digest(content)
+    if found != expected:
+        raise ModelIntegrityError(
+            f"{file} has SHA-256 {found}, but {path.name} describes {expected}: get the file it "
+            "was written for, or describe this one with litepose-edge adopt"
+        )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,155 @@
+"""`litepose-edge adopt`: writes the manifest that a file from elsewhere lacks beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from litepose_edge import backends, manifest
+from litepose_edge.backends import Backend, Model, files, sidecar
+from litepose_edge.backends.files import ModelFiles
+from litepose_edge.cli import options
+from litepose_edge.cli.console import results, write_file
+from litepose_edge.cli.options import PrecisionName
+from litepose_edge.cli.presets import Graph, StyleName, preset
+from litepose_edge.detector import PersonDetector
+from litepose_edge.errors import ManifestError, UnsupportedModelError
+from litepose_edge.geometry import Size
+from litepose_edge.manifest import DetectorSpec, Manifest, TopDownSpec
+from litepose_edge.skeletons import skeleton_of
+from litepose_edge.topdown import TopDown
+
+FLOAT_TYPES, UINT8_TYPES = ("tensor(float)", "f32"), ("tensor(uint8)", "u8")
+
+
+def adopt(
+    model: Annotated[Path, typer.Argument(help="ONNX, OpenVINO IR (.xml) or .tflite file.")],
+    style: Annotated[StyleName, typer.Option(help="The family whose conventions it follows.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; its file's name.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Input as WIDTHxHEIGHT, where the graph leaves it open.")
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(help="An output to read, in the style's order; the graph's own unless given."),
+    ] = None,
+    keypoints: Annotated[
+        int, typer.Option(help="Pose networks: 17 (COCO), 16 (MPII) or 14 (CrowdPose).")
+    ] = 17,
+    precision: options.Precision = PrecisionName.FP32,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another value, such as input.colour=bgr or model.person=14."),
+    ] = None,
+) -> None:
+    """Describe a network that was made elsewhere, so that it can be used by its path.
+
+    Writes FILE.json beside FILE: the manifest of the style with your changes, and FILE's
+    checksum. The network is run once to see whether its outputs are what the manifest says.
+    """
+    source = files.read(model)
+    backend: Backend = "onnxruntime" if source.is_onnx else "openvino"
+    contract = _described(source, backend, style, name, size, output, keypoints)
+    contract = _changed(contract, precision, changes or [])
+    found = backends.find_model(model, backend=backend, contract=contract)
+    _check_outputs(found)
+    target = sidecar.path_of(model)
+    write_file(target, sidecar.encode(contract, source))
+    results.print(f"wrote {target}", markup=False)
+
+
+def _described(
+    source: ModelFiles,
+    backend: Backend,
+    style: StyleName,
+    name: str | None,
+    size: str | None,
+    outputs: list[str] | None,
+    keypoints: int,
+) -> Manifest:
+    """The style's manifest for this graph."""
+    opened = backends.open_files(source, backend, threads=1)
+    tensor = opened.session.input
+    opened.session.close()
+    if manifest.METADATA_KEY in opened.metadata:
+        raise typer.BadParameter(f"{source.path} carries a manifest already: use it as it is")
+    if len(tensor.shape) != 4 or tensor.dtype not in (*FLOAT_TYPES, *UINT8_TYPES):
+        raise UnsupportedModelError(
+            f"{source.path} takes {tensor.shape} {tensor.dtype}; supported are images as "
+            "(N, 3, H, W) or (N, H, W, 3), float32 or uint8"
+        )
+    nhwc = tensor.shape[3] == 3 and tensor.shape[1] != 3
+    height, width = tensor.shape[1:3] if nhwc else tensor.shape[2:]
+    try:
+        return preset(
+            style,
+            Graph(
+                name=name or source.path.stem,
+                size=_size(size, width, height),
+                uint8=tensor.dtype in UINT8_TYPES,
+                nhwc=nhwc,
+                outputs=tuple(outputs) if outputs else opened.outputs,
+                skeleton=skeleton_of(keypoints),
+            ),
+        )
+    except ValueError as exc:
+        raise typer.BadParameter(f"style '{style}' does not fit: {exc}") from exc
+
+
+def _size(given: str | None, width: int | str, height: int | str) -> Size:
+    if given is not None:
+        try:
+            return Size(*(int(number) for number in given.lower().split("x")))
+        except (ValueError, TypeError) as exc:
+            raise typer.BadParameter(f"--size must be WIDTHxHEIGHT, got '{given}'") from exc
+    if isinstance(width, str) or isinstance(height, str):
+        raise typer.BadParameter("the graph takes any size: choose one with --size WIDTHxHEIGHT")
+    return Size(width, height)
+
+
+def _changed(contract: Manifest, precision: PrecisionName | None, changes: list[str]) -> Manifest:
+    """The manifest with `--set` values put in; the result is checked as any file's is."""
+    document = manifest.to_builtins(contract)
+    if precision is PrecisionName.INT8:
+        document["precision"] = "int8"
+        document["quantization"] = {
+            "scheme": "other", "method": "not stated", "calibration_images": 0
+        }  # fmt: skip
+    for change in changes:
+        path, assigned, text = change.partition("=")
+        if not assigned:
+            raise typer.BadParameter(f"--set takes KEY=VALUE, got '{change}'")
+        *parents, last = path.split(".")
+        place: Any = document
+        for parent in parents:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise typer.BadParameter(f"--set {path}: the manifest has no such place")
+        try:
+            place[last] = json.loads(text)
+        except ValueError:
+            place[last] = text
+    try:
+        return manifest.parse(json.dumps(document))
+    except ManifestError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+
+
+def _check_outputs(found: Model) -> None:
+    """Run the network on a black image; decoding complains about what it does not expect."""
+    contract = found.manifest
+    black = np.zeros((contract.input.height, contract.input.width, 3), np.uint8)
+    match contract.model:
+        case DetectorSpec():
+            PersonDetector(found.open(1), contract)(black, 0.0)
+        case TopDownSpec():
+            box = np.array([[0, 0, contract.input.width, contract.input.height]], np.float32)
+            topdown = TopDown(found.open, contract, threads=1)
+            keypoints, scores = topdown(black, box)
+            topdown.close()
+            if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):
+                raise ManifestError(f"{found.path} gives keypoints that are not finite")
