@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike
 
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Model
+from litepose_edge.bottomup import BottomUp
 from litepose_edge.detector import BoxSource, PersonDetector
 from litepose_edge.geometry import Float32, Size
+from litepose_edge.manifest import BottomUpSpec
 from litepose_edge.preprocess import Image, check_boxes
 from litepose_edge.topdown import TopDown
 
@@ -26,7 +28,7 @@ class EngineOptions:
     """What an engine runs.
 
     Attributes:
-        model: The top-down pose network.
+        model: The pose network, top-down or bottom-up.
         detector: As the estimator was given it.
         backend: What runs both.
         precision: Of the default detector.
@@ -41,7 +43,7 @@ class EngineOptions:
 
 
 class Engine:
-    """Detector and pose network; safe to call from several threads.
+    """Detector and pose network, or a bottom-up network; safe to call from several threads.
 
     Args:
         options: What to run.
@@ -50,10 +52,22 @@ class Engine:
 
     def __init__(self, options: EngineOptions, threads: int) -> None:
         self._options, self._threads = options, threads
+        self._topdown: TopDown | None = None
+        self.everybody: BottomUp | None = None
         model = options.model
-        self.pose = TopDown(model.open, model.manifest, threads, flip_test=options.flip_test)
+        recipe = BottomUp if isinstance(model.manifest.model, BottomUpSpec) else TopDown
+        opened = recipe(model.open, model.manifest, threads, flip_test=options.flip_test)
+        if isinstance(opened, BottomUp):
+            self.everybody = opened
+        else:
+            self._topdown = opened
         self._detector: BoxSource | None = None
         self._lock = threading.Lock()
+
+    def pose(self, image: Image, boxes_xyxy: Float32) -> tuple[Float32, Float32]:
+        """Keypoints `(P, K, 2)` and scores `(P, K)` of the person in each box; top-down only."""
+        assert self._topdown is not None
+        return self._topdown(image, boxes_xyxy)
 
     def find(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
         """Boxes `(P, 4)` and scores `(P,)`; a caller with boxes never opens the detector.
@@ -68,7 +82,9 @@ class Engine:
 
     def close(self) -> None:
         """Free the networks; closing twice is fine."""
-        self.pose.close()
+        for network in (self._topdown, self.everybody):
+            if network is not None:
+                network.close()
         self._detector = None
 
     def _open_detector(self) -> BoxSource:

@@ -18,7 +18,7 @@ from litepose_edge.backends import Backend
 from litepose_edge.engine import Detector, Engine, EngineOptions
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import TopDownSpec
+from litepose_edge.manifest import BottomUpSpec, DetectorSpec
 from litepose_edge.preprocess import Image, check_boxes, check_image
 from litepose_edge.results import Poses, belief, person_scores
 from litepose_edge.sources import open_source
@@ -99,8 +99,9 @@ class Estimator:
         )
         self._engine = Engine(self._options, self._threads)
         self._shared: Engine | None = None
-        assert isinstance(found.manifest.model, TopDownSpec)
-        self._skeleton = found.manifest.model.skeleton
+        spec = found.manifest.model
+        assert not isinstance(spec, DetectorSpec)  # the engine has refused detectors
+        self._bottomup, self._skeleton = isinstance(spec, BottomUpSpec), spec.skeleton
         self._lock = threading.Lock()
 
     def predict(self, frame: NDArray[np.uint8], *, boxes_xyxy: ArrayLike | None = None) -> Poses:
@@ -114,7 +115,8 @@ class Estimator:
         Raises:
             InvalidImageError: The frame is not such an array, or larger than `max_pixels`.
             InvalidBoxError: A box is not finite, inverted, or wholly outside the frame.
-            ValueError: No boxes, and the estimator was made with `detector=None`.
+            ValueError: No boxes, and the estimator was made with `detector=None`; or boxes for a
+                bottom-up network, which finds everybody itself.
         """
         self._check_usable()
         return self._predict(self._engine, frame, boxes_xyxy)
@@ -198,6 +200,8 @@ class Estimator:
             raise ValueError(f"detect_every must be at least 1, got {detect_every}")
         if max_missing_s < 0:
             raise ValueError(f"max_missing_s must not be negative, got {max_missing_s}")
+        if self._bottomup:
+            raise ValueError("people are followed by a top-down network; this one is bottom-up")
         if self._options.detector is None:
             raise ValueError("a tracker needs a detector: make the Estimator one")
         options = TrackerOptions(
@@ -241,6 +245,11 @@ class Estimator:
                 f"the {size.width}x{size.height} frame has more than {self._max_pixels} pixels "
                 "(max_pixels)"
             )
+        if engine.everybody is not None:
+            if boxes_xyxy is not None:
+                raise ValueError("a bottom-up network finds everybody itself: give no boxes_xyxy")
+            poses = engine.everybody(image)
+            return poses[poses.person_scores >= self._min_score][: self._max_people]
         if boxes_xyxy is not None:
             boxes = check_boxes(boxes_xyxy, size)
             return self._pose(engine, image, boxes, np.ones(len(boxes), np.float32))

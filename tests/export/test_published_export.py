@@ -86,10 +86,17 @@ def test_a_checkpoint_becomes_a_verified_file(
     contract = backends.find_model(out).manifest
     assert [o.name for o in graph.output] == list(contracts.output_names(contract))
     assert len(contract.model.skeleton) == keypoints
-    if not name.startswith("litepose"):
-        with Estimator(out, detector=None) as estimator:
+    with Estimator(out, detector=None, min_score=0) as estimator:
+        if name.startswith("litepose"):
+            poses = estimator.predict(FRAME)
+            assert poses.keypoints.shape == (len(poses), keypoints, 2)
+            with pytest.raises(ValueError, match="bottom-up"):
+                estimator.predict(FRAME, boxes_xyxy=BOX)
+            with pytest.raises(ValueError, match="bottom-up"):
+                estimator.tracker()
+        else:
             poses = estimator.predict(FRAME, boxes_xyxy=BOX)
-        assert poses.keypoints.shape == (1, keypoints, 2)
+            assert poses.keypoints.shape == (1, keypoints, 2)
         assert np.isfinite(poses.keypoints).all()
 
 
