@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from litepose_edge.cli import adopt, demo, doctor, evaluate, info, predict
+from litepose_edge.cli import adopt, bench, demo, doctor, evaluate, info, predict
 from litepose_edge.cli.console import complain, run_command
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("predict")(predict.predict)
+app.command("bench")(bench.bench)
 app.command("eval")(evaluate.evaluate)
 app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)

@@ -1,0 +1,287 @@
+"""`litepose-edge bench`: speed, CPU time, memory and energy on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import product
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from litepose_edge import backends
+from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results, write_file
+from litepose_edge.estimator import available_threads
+from litepose_edge.measure.bench import tables
+from litepose_edge.measure.bench.configuration import (
+    SYNTHETIC,
+    Configuration,
+    Engine,
+    Plan,
+    Precision,
+)
+from litepose_edge.measure.bench.machine import describe_machine, observe_state
+from litepose_edge.measure.bench.page import to_html
+from litepose_edge.measure.bench.report import (
+    Report,
+    json_schema,
+    make_report,
+    read_report,
+    to_json,
+)
+from litepose_edge.measure.bench.runner import count_runs, run_all
+from litepose_edge.measure.bench.worker import choose_meter
+from litepose_edge.sources import open_source
+
+DEFAULT_MODEL = "lrpose-s"
+ENGINES = ("onnxruntime", "openvino", "onnxruntime-spinning")
+SPINNING: Engine = "onnxruntime-spinning"
+PRECISIONS = ("int8", "fp32")
+FOUND = "found"
+ENERGY_REPEATS = 5
+
+
+class ModeName(StrEnum):
+    """How frames follow one another."""
+
+    THROUGHPUT = "throughput"
+    PACED = "paced"
+
+
+def bench(
+    model: Annotated[
+        str, typer.Argument(help="'default', a bundled pose network, or the path of an ONNX file.")
+    ] = "default",
+    source: Annotated[
+        str, typer.Option(help="'synthetic' for a drawn scene, or an image or video file.")
+    ] = SYNTHETIC,
+    mode: Annotated[ModeName, typer.Option(help="Back to back, or at --fps.")] = (
+        ModeName.THROUGHPUT
+    ),
+    fps: Annotated[float, typer.Option(min=0.1, help="Frames a second when paced.")] = 15.0,
+    threads: Annotated[
+        str | None, typer.Option(help="Such as 1,2; one and all that may be used unless given.")
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help=f"One or more of {','.join(ENGINES)}.")
+    ] = "onnxruntime",
+    precision: Annotated[str, typer.Option(help="int8, fp32, or both as int8,fp32.")] = "int8",
+    people: Annotated[
+        str | None,
+        typer.Option(help="Boxes given a frame, such as 1,5,20; 'found' runs the detector."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 3.0,
+    repeats: Annotated[int, typer.Option(min=2, help="Processes a configuration.")] = 5,
+    spinning: Annotated[
+        bool, typer.Option(help="When paced, add ONNX Runtime with its own default of spinning.")
+    ] = True,
+    energy: Annotated[bool, typer.Option(help="Measure energy as well; paced only.")] = False,
+    energy_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Length of an energy window; five are measured.")
+    ] = 10.0,
+    idle_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Length of the idle windows around them.")
+    ] = 5.0,
+    meter: Annotated[
+        str | None, typer.Option(help="Name of the energy meter; see --list-meters.")
+    ] = None,
+    meter_log: Annotated[
+        Path | None, typer.Option(help="An external meter's log file, being written.")
+    ] = None,
+    meter_log_start: Annotated[
+        float | None, typer.Option(help="When its times begin, in seconds since 1970.")
+    ] = None,
+    watts_per_core: Annotated[
+        float | None, typer.Option(min=0, help="Ask for modelled joules: CPU seconds times this.")
+    ] = None,
+    list_meters: Annotated[
+        bool, typer.Option("--list-meters", help="Print this machine's energy meters and stop.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for bench.json, .md, .csv and .html.")
+    ] = None,
+    read: Annotated[
+        Path | None, typer.Option(help="Measure nothing; show an earlier bench.json.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON document.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON document's schema and stop.")
+    ] = False,
+) -> None:
+    """Measure configurations in processes of their own, in turn, with the noise floor."""
+    if schema:
+        results.file.write(json.dumps(json_schema(), indent=2) + "\n")
+        return
+    if list_meters:
+        _print_meters()
+        return
+    if read is not None:
+        _give(read_report(read), out, as_json=as_json)
+        return
+    if energy and mode is not ModeName.PACED:
+        raise typer.BadParameter("energy is measured at a pace: add --mode paced")
+    if not energy and (meter, meter_log, watts_per_core) != (None, None, None):
+        raise typer.BadParameter("options of the energy meter need --energy")
+    configurations = _configurations(
+        DEFAULT_MODEL if model == "default" else model,
+        source,
+        mode,
+        fps,
+        engines=cast(list[Engine], _among(backend, ENGINES, "--backend")),
+        precisions=cast(list[Precision], _among(precision, PRECISIONS, "--precision")),
+        threads=_counts(threads, "--threads") or sorted({1, available_threads()}),
+        people=_people(people, source),
+        spinning=spinning,
+    )
+    plan = Plan(
+        repeats=repeats,
+        seconds=seconds,
+        energy_repeats=ENERGY_REPEATS if energy else 0,
+        energy_s=energy_seconds,
+        idle_s=idle_seconds,
+        meter=meter,
+        meter_log=str(meter_log) if meter_log else None,
+        meter_log_began_s=meter_log_start,
+        watts_per_core=watts_per_core,
+    )
+    _check(configurations, plan)
+    report = _measure(configurations, plan)
+    _give(report, out, as_json=as_json)
+    failed = [result for result in report.results if result.error is not None]
+    for result in failed:
+        complain(f"{result.label}: {result.error}")
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _configurations(
+    model: str,
+    source: str,
+    mode: ModeName,
+    fps: float,
+    *,
+    engines: list[Engine],
+    precisions: list[Precision],
+    threads: list[int],
+    people: list[int | None],
+    spinning: bool,
+) -> list[Configuration]:
+    """Every combination; the last number of threads first: the baseline is the default."""
+    wanted = list(engines)
+    if spinning and mode is ModeName.PACED and "onnxruntime" in engines and SPINNING not in wanted:
+        wanted.append(SPINNING)
+    order = sorted(threads, reverse=True)
+    combinations = product(people, precisions, order, wanted)
+    # A path says its precision itself; asking for the other one would be an error.
+    of_file = model.endswith(".onnx")
+    return [
+        Configuration(
+            model=model,
+            engine=engine,
+            precision=None if of_file else weights,
+            threads=count,
+            people=number,
+            mode=mode.value,
+            fps=fps,
+            source=source,
+        )
+        for number, weights, count, engine in combinations
+        # One thread has nobody to wait for, and who finds people must judge them as well.
+        if not (engine == SPINNING and SPINNING not in engines and (count == 1 or number is None))
+        and not (of_file and weights != precisions[0])
+    ]
+
+
+def _check(configurations: list[Configuration], plan: Plan) -> None:
+    """Open models, source and meter once: a mistake is told before minutes have passed."""
+    if plan.energy_repeats:
+        chosen = choose_meter(plan)
+        if isinstance(chosen, str) and plan.meter is not None:
+            raise typer.BadParameter(f"--meter: {chosen}")
+    for key in dict.fromkeys((c.model, c.precision, c.backend) for c in configurations):
+        backends.find_model(key[0], precision=key[1], backend=key[2])
+    source = configurations[0].source
+    if source != SYNTHETIC:
+        with closing(open_source(source)) as opened:
+            next(iter(opened.frames))
+
+
+def _measure(configurations: list[Configuration], plan: Plan) -> Report:
+    began = datetime.now(UTC)
+    machine, before = describe_machine(), observe_state()
+    with progress_bar() as bar:
+        task = bar.add_task("bench", total=count_runs(configurations, plan))
+        started = 0
+
+        def tell(label: str) -> None:
+            nonlocal started
+            bar.update(task, completed=started, description=label)
+            started += 1
+
+        runs = run_all(configurations, plan, tell)
+    return make_report(
+        runs,
+        plan,
+        machine,
+        (before, observe_state()),
+        began=began,
+        command=" ".join(["litepose-edge", *sys.argv[1:]]),
+    )
+
+
+def _give(report: Report, out: Path | None, *, as_json: bool) -> None:
+    """Write the files, print the table or the document."""
+    if out is not None:
+        write_file(out / "bench.json", to_json(report))
+        write_file(out / "bench.md", tables.to_markdown(report).encode())
+        write_file(out / "bench.csv", tables.to_csv(report).encode())
+        write_file(out / "bench.html", to_html(report).encode())
+    if as_json:
+        results.file.write(to_json(report).decode())
+        return
+    results.file.write(tables.to_text(report))
+    if out is not None:
+        results.print(f"report: {out / 'bench.html'}", markup=False)
+
+
+def _print_meters() -> None:
+    from litepose_edge.measure.energy import find_meters
+
+    found = find_meters()
+    for meter in found.meters:
+        about = meter.about
+        results.print(f"{about.name}: {about.domain}", markup=False)
+        results.print(f"  resolution: {about.resolution}", markup=False)
+        results.print(f"  uncertainty: {about.uncertainty}", markup=False)
+    for missing in found.missing:
+        results.print(f"{missing.kind}: not usable: {missing.reason}", markup=False)
+
+
+def _among(text: str, allowed: tuple[str, ...], option: str) -> list[str]:
+    chosen = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    for name in chosen:
+        if name not in allowed:
+            raise typer.BadParameter(f"{option}: '{name}' is none of {', '.join(allowed)}")
+    return chosen
+
+
+def _counts(text: str | None, option: str) -> list[int]:
+    if text is None:
+        return []
+    counts = [int(part) if part.strip().isdigit() else 0 for part in text.split(",")]
+    if min(counts) < 1:
+        raise typer.BadParameter(f"{option}: expected numbers from 1 on such as 1,2, got '{text}'")
+    return list(dict.fromkeys(counts))
+
+
+def _people(text: str | None, source: str) -> list[int | None]:
+    """How many boxes are given; None for those the detector finds."""
+    if text is None:
+        return [1] if source == SYNTHETIC else [None]
+    return [
+        None if part.strip() == FOUND else _counts(part, "--people")[0] for part in text.split(",")
+    ]

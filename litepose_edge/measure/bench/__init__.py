@@ -1,0 +1,1 @@
+"""Speed, CPU time, memory and energy of models on this machine, one process a configuration."""

@@ -1,0 +1,98 @@
+"""What is to be measured: one configuration, and how long and how often each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from litepose_edge.backends import Backend
+
+Mode = Literal["throughput", "paced"]
+Engine = Literal["onnxruntime", "openvino", "onnxruntime-spinning"]
+Precision = Literal["int8", "fp32"]
+
+SYNTHETIC = "synthetic"
+FOUND = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """One thing to measure; a process of its own runs it.
+
+    Attributes:
+        model: Bundled pose network, or the path of an exported one.
+        engine: `"onnxruntime-spinning"` is ONNX Runtime with its own default of waiting busily.
+        precision: What the weights are; None for whatever a file is.
+        threads: CPU threads.
+        people: Boxes that are given a frame; None lets the detector find the people.
+        mode: `"throughput"` back to back, `"paced"` at `fps` frames a second.
+        fps: Frames a second when paced.
+        source: `"synthetic"`, or the path of an image or video.
+    """
+
+    model: str
+    engine: Engine
+    precision: Precision | None
+    threads: int
+    people: int | None
+    mode: Mode
+    fps: float
+    source: str
+
+    @property
+    def backend(self) -> Backend:
+        """What opens the model."""
+        return "openvino" if self.engine == "openvino" else "onnxruntime"
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        people = "found" if self.people is None else f"{self.people} given"
+        return f"{self.precision or 'file'} {self.engine} {threads}, {people}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long and how often.
+
+    Attributes:
+        repeats: Processes a configuration.
+        seconds: Length of the measurement in each.
+        warmup_s: Frames that are not counted before it.
+        energy_repeats: Work windows of the energy measurement; 0 for none.
+        energy_s: Length of each.
+        idle_s: Length of the idle windows between them.
+        meter: Name of the meter; None takes the one that covers most of the machine.
+        meter_log: An external meter's log file, instead of the machine's own meters.
+        meter_log_began_s: When that recording began, in seconds since 1970.
+        watts_per_core: Asks for a modelled figure instead of a measured one.
+    """
+
+    repeats: int = 5
+    seconds: float = 3.0
+    warmup_s: float = 0.5
+    energy_repeats: int = 0
+    energy_s: float = 10.0
+    idle_s: float = 5.0
+    meter: str | None = None
+    meter_log: str | None = None
+    meter_log_began_s: float | None = None
+    watts_per_core: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one worker process is told.
+
+    Attributes:
+        configuration: What to run.
+        plan: How long.
+        spawned_ns: Wall clock when the process was started.
+        task: Time it, or measure its energy.
+    """
+
+    configuration: Configuration
+    plan: Plan
+    spawned_ns: int
+    task: Literal["time", "energy"] = "time"

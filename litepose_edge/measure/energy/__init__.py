@@ -1,0 +1,20 @@
+"""Energy of a stretch of work, by whatever meters a machine has."""
+
+from litepose_edge.measure.energy.experiment import EnergyFigures, joules_per_frame
+from litepose_edge.measure.energy.find import find_meters
+from litepose_edge.measure.energy.log import LogMeter
+from litepose_edge.measure.energy.meter import Energy, EnergyMeter, Found, MeterInfo, Missing
+from litepose_edge.measure.energy.modelled import ModelledMeter
+
+__all__ = [
+    "Energy",
+    "EnergyFigures",
+    "EnergyMeter",
+    "Found",
+    "LogMeter",
+    "MeterInfo",
+    "Missing",
+    "ModelledMeter",
+    "find_meters",
+    "joules_per_frame",
+]

@@ -1,0 +1,97 @@
+"""Net energy of paced work: idle, work, idle again, repeated, with a confidence interval."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from litepose_edge.measure.energy.interval import Interval, mean_interval
+from litepose_edge.measure.energy.meter import Energy, EnergyMeter, MeterInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyFigures:
+    """What an energy measurement gave; every figure is None where nothing could be measured.
+
+    Attributes:
+        meter: What measured, or modelled.
+        net_j_per_frame: Joules a frame above idle, mean of the repeats with its 95 % interval.
+        gross_j_per_frame: The same with what the idle machine takes.
+        idle_w: Mean of all idle windows.
+        idle_drift_w: Last idle window minus the first: what the machine did meanwhile.
+        repeats: Work windows.
+        frames: Frames in all of them.
+        seconds: Length of all of them.
+        reason: Why there are no figures; None where there are.
+    """
+
+    meter: MeterInfo | None
+    net_j_per_frame: Interval | None = None
+    gross_j_per_frame: Interval | None = None
+    idle_w: float | None = None
+    idle_drift_w: float | None = None
+    repeats: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    reason: str | None = None
+
+
+def joules_per_frame(
+    meter: EnergyMeter,
+    work: Callable[[], int],
+    *,
+    idle_s: float = 5.0,
+    repeats: int = 5,
+    sleep: Callable[[float], None] = time.sleep,
+) -> EnergyFigures:
+    """Measure work between idle windows; each repeat's baseline is the mean of its two.
+
+    Args:
+        meter: What measures.
+        work: Does one window's frames, at the pace that is to be judged; returns their number.
+        idle_s: Length of an idle window.
+        repeats: Work windows; two at least, for an interval.
+        sleep: Idles.
+    """
+    assert repeats >= 2, repeats
+
+    def idle() -> Energy:
+        meter.start()
+        sleep(idle_s)
+        return meter.stop()
+
+    baselines, windows, frames = [idle()], [], []
+    for _ in range(repeats):
+        meter.start()
+        frames.append(work())
+        windows.append(meter.stop())
+        baselines.append(idle())
+    lost = next((w.reason for w in (*baselines, *windows) if w.joules is None), None)
+    if lost is not None:
+        return EnergyFigures(meter=meter.about, reason=lost)
+    idle_w = [_watts(window) for window in baselines]
+    gross = [_joules(window) for window in windows]
+    net = [
+        joules - window.seconds * (before + after) / 2
+        for joules, window, before, after in zip(gross, windows, idle_w, idle_w[1:], strict=False)
+    ]
+    return EnergyFigures(
+        meter=meter.about,
+        net_j_per_frame=mean_interval([j / n for j, n in zip(net, frames, strict=True)]),
+        gross_j_per_frame=mean_interval([j / n for j, n in zip(gross, frames, strict=True)]),
+        idle_w=sum(idle_w) / len(idle_w),
+        idle_drift_w=idle_w[-1] - idle_w[0],
+        repeats=repeats,
+        frames=sum(frames),
+        seconds=sum(window.seconds for window in windows),
+    )
+
+
+def _joules(window: Energy) -> float:
+    assert window.joules is not None
+    return window.joules
+
+
+def _watts(window: Energy) -> float:
+    return _joules(window) / window.seconds
