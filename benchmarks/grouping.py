@@ -1,13 +1,14 @@
 """Cost of decoding bottom-up maps: the plain published procedure against ours, in one run.
 
-    python benchmarks/grouping.py [--people 1 5 20] [--repeats 15] [--json FILE]
+    python benchmarks/grouping.py [--people 1 5 20] [--repeats 15] [--peaks torch] [--json FILE]
 
 The plain procedure is written from the description of LitePose's decoding (peaks by a 5x5
 maximum, the 30 highest, matching by tags, quarter offsets, refinement by a search of the whole
-map for every person); NumPy, with scipy's assignment solver. Both get the same drawn maps, 17
-joints at 224x224; ours reads the tags at 112x112, as the network gives them, the plain one
-resized. Groups must be identical; people late to appear are left out, since there the plain
-procedure's groups depend on its solver. One thread. Compare ratios, not times.
+map for every person); with scipy's assignment solver, and for the peaks PyTorch's max_pool2d and
+topk, as the published code has them, or with `--peaks numpy` NumPy, which is faster. Both get the
+same drawn maps, 17 joints at 224x224; ours reads the tags at 112x112, as the network gives them,
+the plain one resized. Groups must be identical; people late to appear are left out, since there
+the plain procedure's groups depend on its solver. One thread. Compare ratios, not times.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from litepose_edge import COCO_17, grouping
+from litepose_edge import COCO_17, grouping, peaks
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec
 
@@ -32,13 +33,20 @@ SIDE, JOINTS, MOST = 224, 17, 30
 ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 SPEC = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
 Array = NDArray[Any]
+PeakFinder = Callable[[Array, Array], tuple[Array, Array, Array, Array]]
 
 
 def main() -> None:
     """Check that the groups agree, then time both in alternation."""
     options = arguments()
     cv2.setNumThreads(1)
-    rows = [measure(people, options.repeats) for people in options.people]
+    by_torch = options.peaks == "torch"
+    if by_torch:
+        import torch
+
+        torch.set_num_threads(1)
+    rows = [measure(people, options.repeats, torch_peaks if by_torch else numpy_peaks)
+            for people in options.people]  # fmt: skip
     print(f"{'people':>6}{'plain':>10}{'ours':>9}{'ratio':>8}   with refinement"
           f"{'plain':>10}{'ours':>9}{'ratio':>8}   ms, medians")  # fmt: skip
     for row in rows:
@@ -57,20 +65,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--people", type=int, nargs="+", default=[1, 5, 20])
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--peaks", choices=["torch", "numpy"], default="torch")
     parser.add_argument("--json", type=Path, help="write the report here as well")
     return parser.parse_args()
 
 
-def measure(people: int, repeats: int) -> dict[str, Any]:
+def measure(people: int, repeats: int, find: PeakFinder) -> dict[str, Any]:
     """Medians in milliseconds, without and with refinement."""
     scenes = [draw(np.random.default_rng(seed), people) for seed in range(repeats)]
     for heat, tags in scenes:
-        check_same(heat, tags)
+        check_same(heat, tags, find)
     samples: dict[str, list[list[float]]] = {"plain_ms": [[], []], "ours_ms": [[], []]}
     for heat, tags in scenes:
-        resized = grouping.resize_maps(tags[0], Size(SIDE, SIDE))
+        resized = peaks.resize_maps(tags[0], Size(SIDE, SIDE))
         for refine in (False, True):
-            plain = best_of_3(lambda: plain_people(heat, resized, refine=refine))  # noqa: B023
+            plain = best_of_3(lambda: plain_people(heat, resized, find, refine=refine))  # noqa: B023
             ours = best_of_3(lambda: grouping.find_people(heat, tags, SPEC, refine=refine))  # noqa: B023
             samples["plain_ms"][refine].append(plain)
             samples["ours_ms"][refine].append(ours)
@@ -88,12 +97,12 @@ def best_of_3(work: Callable[[], object]) -> float:
     return min(times) * 1e3
 
 
-def check_same(heat: Array, tags: Array) -> None:
+def check_same(heat: Array, tags: Array, find: PeakFinder) -> None:
     """The same people by both, as sets of cells."""
-    resized = grouping.resize_maps(tags[0], Size(SIDE, SIDE))
+    resized = peaks.resize_maps(tags[0], Size(SIDE, SIDE))
     plain = {
         tuple((j, *person[j][:2]) for j in sorted(person))
-        for person in plain_groups(*plain_peaks(heat, resized))
+        for person in plain_groups(*find(heat, resized))
     }
     found = grouping.find_people(heat, tags, SPEC, adjust=False, refine=False)
     ours = {
@@ -104,9 +113,11 @@ def check_same(heat: Array, tags: Array) -> None:
         raise SystemExit(f"groups differ: {len(plain)} people by the plain procedure, {len(ours)}")
 
 
-def plain_people(heat: Array, tags: Array, *, refine: bool) -> list[dict[int, tuple[Any, ...]]]:
+def plain_people(
+    heat: Array, tags: Array, find: PeakFinder, *, refine: bool
+) -> list[dict[int, tuple[Any, ...]]]:
     """Heat and tags, both `(K, H, W)`, to people: joint -> (x, y, value, tag)."""
-    people = plain_groups(*plain_peaks(heat, tags))
+    people = plain_groups(*find(heat, tags))
     for person in people:
         for joint, (x, y, value, tag) in person.items():
             person[joint] = (*quarter(heat[joint], x, y), value, tag)
@@ -116,8 +127,21 @@ def plain_people(heat: Array, tags: Array, *, refine: bool) -> list[dict[int, tu
     return people
 
 
-def plain_peaks(heat: Array, tags: Array) -> tuple[Array, Array, Array, Array]:
+def torch_peaks(heat: Array, tags: Array) -> tuple[Array, Array, Array, Array]:
     """The 30 highest cells of each joint that a 5x5 maximum leaves: x, y, values, tags."""
+    import torch
+
+    maps = torch.from_numpy(heat)
+    highest = torch.nn.functional.max_pool2d(maps[None], 5, 1, 2)[0]
+    kept = (maps * (maps == highest).float()).flatten(1)
+    values, top = kept.topk(MOST, dim=1)
+    embedded = torch.from_numpy(tags).flatten(1).gather(1, top)
+    width = heat.shape[2]
+    return (top % width).numpy(), (top // width).numpy(), values.numpy(), embedded.numpy()
+
+
+def numpy_peaks(heat: Array, tags: Array) -> tuple[Array, Array, Array, Array]:
+    """The same without PyTorch."""
     joints, height, width = heat.shape
     padded = np.pad(heat, ((0, 0), (2, 2), (2, 2)), constant_values=-np.inf)
     highest = padded[:, :height, :width].copy()

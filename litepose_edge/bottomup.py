@@ -12,7 +12,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from litepose_edge import geometry, grouping
+from litepose_edge import geometry, grouping, peaks
 from litepose_edge.backends.session import Session, TensorSpec
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Float32, Float64, Size
@@ -125,7 +125,7 @@ class BottomUp:
                 heat += _moved(other, view, _stride(view, other), heat, views[0], stride)
             heat /= len(views)
         if self._nms_at == "input":
-            heat = grouping.resize_maps(heat, views[0].size)
+            heat = peaks.resize_maps(heat, views[0].size)
         people = grouping.find_people(
             heat, tags, self._spec, adjust=self._adjust, refine=self._refine
         )
@@ -155,12 +155,12 @@ class BottomUp:
         crop = warp(image, view.to_input, view.size, out=normalizer.crop)
         coarse, fine = self._run(normalizer, crop)
         joints = len(self._spec.skeleton)
-        heat, tags = grouping.average_heatmaps(coarse[:joints], fine), coarse[None, joints:]
+        heat, tags = peaks.average_heatmaps(coarse[:joints], fine), coarse[None, joints:]
         if not self._flip_test:
             return heat, tags
         coarse, fine = self._run(normalizer, np.ascontiguousarray(crop[:, ::-1]))
         twins = list(self._spec.skeleton.flip_permutation)
-        mirrored = grouping.average_heatmaps(coarse[:joints], fine)
+        mirrored = peaks.average_heatmaps(coarse[:joints], fine)
         heat += mirrored[twins, :, ::-1]
         heat *= 0.5
         return heat, np.concatenate([tags, coarse[None, joints:][:, twins, :, ::-1]])

@@ -1,7 +1,6 @@
 """Heatmaps and tags of everybody in an image to people, by associative embedding.
 
-Newell et al., arXiv 1611.05424, as LitePose (arXiv 2205.01271) decodes it. Cells lie on the
-heatmaps; tag maps may be coarser and are read between their cells.
+Newell et al., arXiv 1611.05424, as LitePose (arXiv 2205.01271) decodes it.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.assignment import assign
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec
-
-Indices = NDArray[np.intp]
+from litepose_edge.peaks import Indices, Peaks, find_peaks, hot_cells, quarter_offsets, tag_cells
 
 # Head and trunk first: they are seen best, so that a person's mean tag is good from the start.
 _PUBLISHED_ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
@@ -30,23 +27,6 @@ _TAG_WEIGHT = 100.0
 # Between people of like tags the nearer one, distances being parts of the map's diagonal. Less
 # than one step of the tag distance, so that it decides nothing that the tags decide.
 _PLACE_WEIGHT = 50.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Peaks:
-    """Candidates for keypoints, joint after joint, in each joint the highest first.
-
-    Attributes:
-        joints: `(N,)` which keypoint, ascending.
-        cells: `(N, 2)` `(x, y)` in heatmap cells.
-        values: `(N,)` float32 heat.
-        tags: `(N, L)` float32 embedding.
-    """
-
-    joints: Indices
-    cells: Indices
-    values: Float32
-    tags: Float32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +57,8 @@ def find_people(
         refine: Look again for missing keypoints where the tag fits the person.
     """
     limit = _CANDIDATES_A_PERSON * spec.max_people
-    peaks = find_peaks(heat, tags, spec.nms_kernel, spec.min_peak, limit)
+    hot = hot_cells(heat, spec.min_peak)
+    peaks = find_peaks(heat, tags, hot, spec.nms_kernel, limit)
     members = group_by_tag(peaks, len(heat), spec.max_tag_distance, Size.of(heat[0]))
     present = members >= 0
     values = np.where(present, _padded(peaks.values)[members], 0).astype(np.float32)
@@ -87,86 +68,8 @@ def find_people(
     cells = _padded(peaks.cells)[members]
     if refine and len(best):
         mean_tags = _mean_tags(peaks, members)
-        cells, values = refine_absent(heat, tags, cells, values, mean_tags, spec.min_peak)
+        cells, values = refine_absent(heat, tags, hot, cells, values, mean_tags)
     return _placed(heat, cells, values, scores, adjust=adjust)
-
-
-def average_heatmaps(coarse: Float32, fine: Float32) -> Float32:
-    """Mean of two `(K, ...)` sets of heatmaps at the size of the finer one."""
-    averaged = resize_maps(coarse, Size.of(fine[0]))
-    averaged += fine
-    averaged *= 0.5
-    return averaged
-
-
-def resize_maps(maps: Float32, size: Size) -> Float32:
-    """`(K, h, w)` maps to another size, bilinear between cell centres."""
-    resized = np.empty((len(maps), size.height, size.width), np.float32)
-    for source, target in zip(maps, resized, strict=True):
-        cv2.resize(source, (size.width, size.height), dst=target, interpolation=cv2.INTER_LINEAR)
-    return resized
-
-
-def find_peaks(heat: Float32, tags: Float32, nms_kernel: int, min_peak: float, limit: int) -> Peaks:
-    """Cells that are the highest within a window around them.
-
-    Of equally high cells in one window the first is taken.
-
-    Args:
-        heat: `(K, H, W)` float32.
-        tags: `(L, K, h, w)` float32.
-        nms_kernel: Odd width of the window in cells.
-        min_peak: Heat that a peak must exceed.
-        limit: Most peaks a keypoint, the highest ones.
-    """
-    found = [_local_maxima(values, nms_kernel, min_peak) for values in heat]
-    counts = [len(flat) for flat in found]
-    joints = np.repeat(np.arange(len(heat)), counts)
-    y, x = np.divmod(np.concatenate(found), heat.shape[2])
-    values = heat[joints, y, x]
-    order = np.lexsort((-values, joints))
-    # Ranks within each joint: places in the sorted list less the place of its joint's first.
-    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    order = order[rank < limit]
-    joints, x, y, values = joints[order], x[order], y[order], values[order]
-    embedded = sample_tags(tags, joints, x, y, Size.of(heat[0]))
-    sound = np.isfinite(values) & np.isfinite(embedded).all(axis=1)
-    sound &= _is_first_of_equals(joints, x, y, values, nms_kernel // 2)
-    cells = np.stack([x, y], axis=1)
-    return Peaks(joints[sound], cells[sound], values[sound], embedded[sound])
-
-
-def _local_maxima(values: Float32, nms_kernel: int, min_peak: float) -> Indices:
-    """Flat indices of the cells of one map that nothing in their window exceeds, ascending."""
-    flat = values.reshape(-1)
-    hot = np.flatnonzero(flat > min_peak)
-    if not len(hot):
-        return hot
-    # Only the rows from the first hot cell to the last, with the window's reach.
-    height, width = values.shape
-    first = max(int(hot[0]) // width - nms_kernel // 2, 0)
-    last = min(int(hot[-1]) // width + nms_kernel // 2, height - 1)
-    highest = cv2.dilate(values[first : last + 1], np.ones((nms_kernel, nms_kernel), np.uint8))
-    maxima: Indices = hot[flat[hot] >= highest.reshape(-1)[hot - first * width]]
-    return maxima
-
-
-def sample_tags(tags: Float32, joints: Indices, x: Indices, y: Indices, heat_size: Size) -> Float32:
-    """`(N, L)` tags at heatmap cells, bilinear where the tag maps are coarser."""
-    height, width = tags.shape[2:]
-    if (width, height) == (heat_size.width, heat_size.height):
-        return tags[:, joints, y, x].T
-    across = ((x + 0.5) * (width / heat_size.width) - 0.5).clip(0, width - 1)
-    down = ((y + 0.5) * (height / heat_size.height) - 0.5).clip(0, height - 1)
-    left, top = across.astype(np.intp), down.astype(np.intp)
-    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    to_right, to_bottom = (across - left).astype(np.float32), (down - top).astype(np.float32)
-    above = tags[:, joints, top, left] * (1 - to_right) + tags[:, joints, top, right] * to_right
-    below = (
-        tags[:, joints, bottom, left] * (1 - to_right) + tags[:, joints, bottom, right] * to_right
-    )
-    sampled: Float32 = (above * (1 - to_bottom) + below * to_bottom).T
-    return sampled
 
 
 def group_by_tag(peaks: Peaks, keypoints: int, max_tag_distance: float, heat_size: Size) -> Indices:
@@ -275,72 +178,51 @@ def _places_apart(peaks: Peaks, candidates: Indices, members: Indices) -> Float3
 def refine_absent(
     heat: Float32,
     tags: Float32,
+    hot: Indices,
     cells: Indices,
     values: Float32,
     mean_tags: Float32,
-    min_peak: float,
 ) -> tuple[Indices, Float32]:
     """Look for each missing keypoint where the heat is high and the tag is the person's.
 
-    As published, the highest `heat - round(tag distance)`; unlike there, only above `min_peak`
-    and only where nobody who has that keypoint has as near a tag: what is not there stays away.
+    As published, the highest `heat - round(tag distance)`; unlike there, only above the
+    threshold and only where nobody who has that keypoint has as near a tag: what is not there
+    stays away.
 
     Args:
         heat: `(K, H, W)` float32.
         tags: `(L, K, h, w)` float32.
+        hot: Cells above the threshold, as `hot_cells` gives them.
         cells: `(P, K, 2)` where `values` is not 0.
         values: `(P, K)` float32, 0 for what is missing.
         mean_tags: `(P, L)` float32.
-        min_peak: Heat that a keypoint must exceed.
 
     Returns:
         `cells` and `values` with what was found; the arguments stay as they are.
     """
     cells, values = cells.copy(), values.copy()
-    height, width = heat.shape[1:]
+    _, height, width = heat.shape
+    tag_cell = tag_cells(Size(width, height), Size(tags.shape[3], tags.shape[2]))
+    starts = np.searchsorted(hot, np.arange(len(heat) + 1) * (height * width))
     for joint in np.flatnonzero((values == 0).any(axis=0)):
-        hot = np.flatnonzero(heat[joint] > min_peak)
-        y = hot // width
-        x = hot - y * width
-        # Whole tag cells: halfway between two people's tags may lie a third one's.
-        there = tags[:, joint, y * tags.shape[2] // height, x * tags.shape[3] // width].T
+        flat = heat[joint].reshape(-1)
+        here = hot[starts[joint] : starts[joint + 1]] - joint * len(flat)
+        there = tags[:, joint].reshape(len(tags), -1)[:, tag_cell[here]].T
         missing = np.flatnonzero(values[:, joint] == 0)
         fits = _rounds_to_0(mean_tags[missing], there)
         somebodys = fits.any(axis=0)
         owners = mean_tags[values[:, joint] > 0]
         free = ~_rounds_to_0(owners, there[somebodys]).any(axis=0)
-        fits, candidates = fits[:, somebodys], hot[somebodys]
+        fits, candidates = fits[:, somebodys], here[somebodys]
         for person, fit in zip(missing, fits, strict=True):
             own = candidates[fit & free]
             if len(own):
-                best = own[heat[joint].reshape(-1)[own].argmax()]
+                best = own[flat[own].argmax()]
                 cells[person, joint] = best % width, best // width
-                values[person, joint] = heat[joint].reshape(-1)[best]
+                values[person, joint] = flat[best]
                 # Whoever else is missing here has the same tag: it is one keypoint.
                 free &= ~fit
     return cells, values
-
-
-def quarter_offsets(heat: Float32, cells: Indices) -> Float32:
-    """`(P, K, 2)` quarter cells towards the higher neighbour; 0 between equals and on borders.
-
-    Args:
-        heat: `(K, H, W)` float32.
-        cells: `(P, K, 2)`.
-    """
-    height, width = heat.shape[1:]
-    flat = heat.reshape(-1)
-    x, y = cells[..., 0], cells[..., 1]
-    here = (np.arange(len(heat)) * height + y) * width + x
-    across = ((x > 0) & (x < width - 1)).astype(np.intp)
-    along = ((y > 0) & (y < height - 1)) * width
-    ahead, behind = flat.take(here + across), flat.take(here - across)
-    below, above = flat.take(here + along), flat.take(here - along)
-    # Compared, not subtracted: a neighbour that is not a number moves nothing.
-    right = (ahead > behind).astype(np.float32) - (ahead < behind)
-    down = (below > above).astype(np.float32) - (below < above)
-    offsets: Float32 = np.float32(0.25) * np.stack([right, down], axis=-1)
-    return offsets
 
 
 def _placed(
@@ -367,19 +249,3 @@ def _mean_tags(peaks: Peaks, members: Indices) -> Float32:
 def _padded(values: NDArray[Any]) -> NDArray[Any]:
     """One more row of zeros, which index -1 finds."""
     return np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)])
-
-
-def _is_first_of_equals(
-    joints: Indices, x: Indices, y: Indices, values: Float32, reach: int
-) -> NDArray[np.bool_]:
-    """`(N,)` bool: no earlier peak of the same joint and value is within reach."""
-    first = np.ones(len(values), np.bool_)
-    like_previous = (values[1:] == values[:-1]) & (joints[1:] == joints[:-1])
-    for i in np.flatnonzero(like_previous) + 1:
-        start = i - 1
-        while start > 0 and like_previous[start - 1]:
-            start -= 1
-        earlier = slice(start, i)
-        close = (np.abs(x[earlier] - x[i]) <= reach) & (np.abs(y[earlier] - y[i]) <= reach)
-        first[i] = not (close & first[earlier]).any()
-    return first

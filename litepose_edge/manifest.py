@@ -176,7 +176,7 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
         nms_kernel: Odd width of the window in which a peak must be the largest, in cells.
         min_peak: Peaks below are no keypoints.
         max_tag_distance: A keypoint joins a person whose mean tag is nearer than this.
-        max_people: At most so many people, and candidates for each keypoint.
+        max_people: At most so many people; twice as many candidates for each keypoint.
         long_side_multiple: The published input policy: the short side becomes the network's, the
             long side follows, rounded up to this many pixels.
     """

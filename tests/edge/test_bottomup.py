@@ -23,6 +23,9 @@ INPUT = InputSpec(
 )
 SPEC = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
 CONTRACT = Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=SPEC)
+LARGE = msgspec.structs.replace(
+    CONTRACT, input=msgspec.structs.replace(INPUT, width=448, height=448)
+)
 FREE, FIXED = ("N", 3, "H", "W"), (1, 3, 256, 256)
 FIGURE = np.array(
     [
@@ -234,11 +237,8 @@ def test_a_crowd_is_told_apart_on_a_large_frame(count):
     size, rng = Size(1920, 1440), np.random.default_rng(count)
     places = rng.permutation(np.mgrid[:7, :6].reshape(2, -1).T)[:count] * [260, 220] + [180, 170]
     people = FIGURE[None] * rng.uniform(4, 7, (count, 1, 1)) + places[:, None]
-    contract = msgspec.structs.replace(
-        CONTRACT, input=msgspec.structs.replace(INPUT, width=448, height=448)
-    )
     session = network_that_sees(people, published(size))
-    poses = BottomUp(lambda threads: session, contract, 1)(frame(size))
+    poses = BottomUp(lambda threads: session, LARGE, 1)(frame(size))
     assert len(poses) == count
     assert recovered(poses, people, 1.8 * 1440 / 448) >= 0.99 * count
     assert (np.diff(poses.person_scores) <= 0).all()
@@ -248,11 +248,7 @@ def test_more_people_than_the_cap_are_cut_to_it():
     size = Size(1920, 1440)
     places = np.mgrid[:8, :5].reshape(2, -1).T * [220, 250] + [180, 200]
     session = network_that_sees(FIGURE[None] * 7 + places[:, None], published(size))
-    contract = msgspec.structs.replace(
-        CONTRACT,
-        input=msgspec.structs.replace(INPUT, width=448, height=448),
-        model=msgspec.structs.replace(SPEC, max_people=12),
-    )
+    contract = msgspec.structs.replace(LARGE, model=msgspec.structs.replace(SPEC, max_people=12))
     assert len(BottomUp(lambda threads: session, contract, 1)(frame(size))) == 12
 
 
@@ -397,13 +393,7 @@ def test_outputs_the_manifest_does_not_describe_are_refused(outputs, message):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [
-        ("resize", "stretch"),
-        ("nms_at", "stride4"),
-        ("scales", ()),
-        ("scales", (0.0,)),
-        ("scales", (float("nan"),)),
-    ],
+    [("resize", "stretch"), ("nms_at", "stride4"), ("scales", ()), ("scales", (0.0,))],
 )
 def test_unknown_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from litepose_edge import COCO_17, grouping
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec
+from litepose_edge.peaks import Peaks, find_peaks, hot_cells
 
 SPEC = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
 SIDE = 224
@@ -93,6 +93,12 @@ def tags_of(rng: np.random.Generator, people: int, gap: float) -> np.ndarray:
     return np.repeat(rng.permutation(steps)[:, None], 17, axis=1)
 
 
+def peaks_of(heat, tags, kernel: int, min_peak: float, limit: int) -> Peaks:
+    """All peaks above a threshold."""
+    hot = hot_cells(heat, min_peak)
+    return find_peaks(heat, tags, hot, kernel, limit)
+
+
 def recovered(scene: Scene, found: grouping.People) -> np.ndarray:
     """`(P,)` bool: somebody has exactly this person's visible joints, each in its cell."""
     hit = np.abs(found.cells[None] - scene.cells[:, None]).max(axis=3) <= 1
@@ -102,7 +108,7 @@ def recovered(scene: Scene, found: grouping.People) -> np.ndarray:
     return (right & complete).all(axis=2).any(axis=1)
 
 
-def by_the_book(peaks: grouping.Peaks, joints: int) -> tuple[set[tuple[int, ...]], bool]:
+def by_the_book(peaks: Peaks, joints: int) -> tuple[set[tuple[int, ...]], bool]:
     """The published grouping as loops, people numbered.
 
     Returns the groups, each as its peaks by joint, and whether at some joint the procedure left
@@ -155,7 +161,7 @@ def test_groups_are_those_of_the_published_procedure(people, gap, noise, hidden,
     seen = rng.uniform(size=(people, 17)) >= hidden
     order = rng.permutation(people)
     joints, owners = np.nonzero(seen[order].T)
-    peaks = grouping.Peaks(
+    peaks = Peaks(
         joints=joints,
         cells=rng.integers(0, SIDE, (len(joints), 2)),
         values=np.sort(rng.uniform(0.1, 1, len(joints)))[::-1].astype(np.float32),
@@ -174,7 +180,7 @@ def test_maps_group_as_the_published_procedure_groups_them(people, seed):
     seen = rng.uniform(size=(people, 17)) >= 0.2
     seen[:, 0] = True
     scene = draw(rng, place(rng, people), tags_of(rng, people, 2.0), seen)
-    peaks = grouping.find_peaks(scene.heat, scene.tags, 5, 0.1, 30)
+    peaks = peaks_of(scene.heat, scene.tags, 5, 0.1, 30)
     expected, ambiguous = by_the_book(peaks, 17)
     assume(not ambiguous)
     members = grouping.group_by_tag(peaks, 17, 1.0, Size(SIDE, SIDE))
@@ -230,7 +236,7 @@ def test_two_people_with_one_tag_at_different_places_are_never_merged(seed):
 def test_somebody_who_appears_late_takes_no_joint_from_others():
     """The published costs would pay for the stranger by breaking up a person: 2 + 2 < 0 + 5."""
     tags = np.array([[0.0], [2.4], [2.4], [4.8]], np.float32)
-    peaks = grouping.Peaks(
+    peaks = Peaks(
         joints=np.array([0, 0, 1, 1]),
         cells=np.array([[10, 10], [50, 10], [50, 14], [90, 14]]),
         values=np.array([0.9, 0.8, 0.9, 0.8], np.float32),
@@ -297,53 +303,6 @@ def test_a_lone_keypoint_is_somebody_whose_other_keypoints_are_where_it_is():
     assert found.scores[0] == pytest.approx(0.8 / 17)
 
 
-@given(st.integers(0), st.sampled_from([1, 3, 5]), st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
-def test_peaks_are_those_of_a_loop_over_windows(seed, kernel, limit):
-    rng = np.random.default_rng(seed)
-    heat = rng.uniform(0, 1, (3, 13, 11)).astype(np.float32)
-    tags = rng.normal(size=(2, 3, 13, 11)).astype(np.float32)
-    peaks = grouping.find_peaks(heat, tags, kernel, 0.3, limit)
-    expected = []
-    half = kernel // 2
-    for joint in range(3):
-        found = []
-        for y in range(13):
-            for x in range(11):
-                window = heat[
-                    joint, max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1
-                ]
-                if heat[joint, y, x] == window.max() > 0.3:
-                    found.append((float(heat[joint, y, x]), joint, x, y))
-        expected += sorted(found, reverse=True)[:limit]
-    assert [int(j) for j in peaks.joints] == [joint for _, joint, _, _ in expected]
-    assert peaks.cells.tolist() == [[x, y] for _, _, x, y in expected]
-    np.testing.assert_array_equal(
-        peaks.tags, [tags[:, joint, y, x] for _, joint, x, y in expected] or np.zeros((0, 2))
-    )
-
-
-def test_of_equal_neighbours_one_is_a_peak():
-    heat = np.zeros((1, 20, 20), np.float32)
-    heat[0, 5, 5:9] = 0.5
-    heat[0, 15, 3] = heat[0, 15, 12] = 0.5
-    peaks = grouping.find_peaks(heat, np.zeros((1, 1, 10, 10), np.float32), 5, 0.1, 30)
-    assert peaks.cells.tolist() == [[5, 5], [8, 5], [3, 15], [12, 15]]
-
-
-@given(st.integers(0), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
-def test_tags_between_cells_are_those_of_a_resized_map(seed, factor):
-    rng = np.random.default_rng(seed)
-    tags = rng.normal(size=(2, 3, 9, 7)).astype(np.float32)
-    size = Size(7 * factor, 9 * factor)
-    joints = rng.integers(0, 3, 50)
-    x, y = rng.integers(0, size.width, 50), rng.integers(0, size.height, 50)
-    resized = np.array([[cv2.resize(m, (size.width, size.height)) for m in maps] for maps in tags])
-    found = grouping.sample_tags(tags, joints, x, y, size)
-    np.testing.assert_allclose(found, resized[:, joints, y, x].T, atol=1e-5)
-
-
 @given(st.integers(1, 10), st.integers(0))
 @settings(max_examples=20, deadline=None)
 def test_what_is_out_of_sight_stays_absent_and_refining_changes_nobody_else(people, seed):
@@ -357,6 +316,45 @@ def test_what_is_out_of_sight_stays_absent_and_refining_changes_nobody_else(peop
     np.testing.assert_array_equal(refined.values[had], plain.values[had])
     np.testing.assert_array_equal(refined.cells[had], plain.cells[had])
     assert recovered(scene, refined).sum() == recovered(scene, plain).sum()
+
+
+def refined_by_the_book(scene, values, mean_tags, min_peak: float) -> dict:
+    """The highest fitting cell for each missing keypoint, cell by cell; (person, joint) -> x, y."""
+    found = {}
+    for joint in range(values.shape[1]):
+        settled = [mean_tags[p] for p in range(len(values)) if values[p, joint] > 0]
+        for person in range(len(values)):
+            if values[person, joint] > 0:
+                continue
+            best, place = min_peak, None
+            for y, x in np.argwhere(scene.heat[joint] > min_peak):
+                tag = scene.tags[:, joint, y // 2, x // 2]
+                score = scene.heat[joint, y, x] - np.round(np.linalg.norm(tag - mean_tags[person]))
+                taken = any(np.round(np.linalg.norm(tag - other)) == 0 for other in settled)
+                if score > best and not taken:
+                    best, place = score, (int(x), int(y))
+            if place is not None:
+                found[person, joint] = place
+                settled.append(mean_tags[person])
+    return found
+
+
+@given(st.integers(1, 6), st.integers(0))
+@settings(max_examples=15, deadline=None)
+def test_refining_is_a_search_of_every_cell(people, seed):
+    """People who have lost half their keypoints, though the maps show them."""
+    rng = np.random.default_rng(seed)
+    tags = tags_of(rng, people, 0.8)
+    scene = draw(rng, place(rng, people), tags, np.ones((people, 17), bool))
+    values = np.where(rng.uniform(size=(people, 17)) < 0.5, 0.5, 0).astype(np.float32)
+    means = tags[:, :1].astype(np.float32)
+    hot = hot_cells(scene.heat, 0.1)
+    cells, refined = grouping.refine_absent(scene.heat, scene.tags, hot, scene.cells, values, means)
+    expected = refined_by_the_book(scene, values, means, 0.1)
+    gained = np.argwhere((values == 0) & (refined > 0)).tolist()
+    assert {(p, j): tuple(cells[p, j].tolist()) for p, j in gained} == expected
+    assert all(refined[p, j] == scene.heat[j, y, x] for (p, j), (x, y) in expected.items())
+    np.testing.assert_array_equal(refined[values > 0], values[values > 0])
 
 
 def test_refining_finds_a_keypoint_on_the_shoulder_of_another():
@@ -375,24 +373,6 @@ def test_refining_finds_a_keypoint_on_the_shoulder_of_another():
     assert sorted((before.values[:, 9] > 0).tolist()) == [False, True]
     assert (after.values[:, 9] > SPEC.min_peak).all()
     assert np.abs(np.sort(after.cells[:, 9, 0]) - [100, 104]).max() <= 2
-
-
-def test_a_quarter_cell_leans_to_the_higher_side_and_nowhere_between_equals():
-    heat = np.zeros((1, 7, 9), np.float32)
-    heat[0, 3, 3:6] = [0.2, 0.9, 0.4]
-    heat[0, 6, 8] = 0.8
-    heat[0, 0, 1] = 0.7
-    cells = np.array([[[4, 3]], [[8, 6]], [[1, 0]]])
-    offsets = grouping.quarter_offsets(heat, cells)
-    assert offsets[:, 0].tolist() == [[0.25, 0], [0, 0], [0, 0]]
-
-
-def test_the_average_of_both_scales_lies_between_their_cells():
-    coarse = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
-    fine = np.zeros((1, 6, 8), np.float32)
-    averaged = grouping.average_heatmaps(coarse, fine)
-    np.testing.assert_allclose(averaged[0], cv2.resize(coarse[0], (8, 6)) / 2)
-    assert (fine == 0).all()
 
 
 @pytest.mark.parametrize("keypoints", [14, 16, 17, 21])

@@ -1,0 +1,125 @@
+"""LitePose files of free height and width: exported, checked, run at any size."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.export
+
+import onnx  # noqa: E402
+
+from litepose_edge import manifest  # noqa: E402
+from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
+from litepose_edge.bottomup import BottomUp  # noqa: E402
+from litepose_edge.geometry import Size  # noqa: E402
+from litepose_edge.manifest import InputSpec  # noqa: E402
+from litepose_export import cli, networks  # noqa: E402
+from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
+from litepose_export.to_onnx import GraphOptions, export_graph  # noqa: E402
+from litepose_export.training.pose import MEAN, STD  # noqa: E402
+
+RNG = np.random.default_rng(5)
+SPEC = InputSpec(width=64, height=64, colour="rgb", mean=MEAN, std=STD)
+SMALL = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
+
+
+@pytest.fixture(scope="module")
+def network(filled):
+    small = LitePose(SMALL, 17)
+    small.load_state_dict(filled(small))
+    return small.eval()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, filled):
+    path = tmp_path_factory.mktemp("free") / "checkpoint.pth"
+    torch.save(filled(networks.find("litepose-xs").build(17, Size(64, 64))), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint):
+    """A file that the command line made."""
+    out = checkpoint.parent / "m.onnx"
+    assert export("litepose-xs", checkpoint, out, "--height", "64", "--width", "64") == 0
+    return out
+
+
+def export(name, checkpoint, out, *options):
+    arguments = ["export", name, "--checkpoint", str(checkpoint), "--out", str(out)]
+    return cli.run([*arguments, "--dynamic-size", *options])
+
+
+def input_axes(graph):
+    return [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim]
+
+
+@pytest.mark.parametrize(
+    ("options", "axes"),
+    [
+        (GraphOptions(dynamic_size=True), [1, 3, "H", "W"]),
+        (
+            GraphOptions(dynamic_size=True, dynamic_batch=True, rewrite_deconvolutions=True),
+            ["N", 3, "H", "W"],
+        ),
+        (GraphOptions(dynamic_size=True, uint8=True), [1, "H", "W", 3]),
+    ],
+)
+def test_one_graph_computes_what_pytorch_does_at_every_size(options, axes, network):
+    graph = export_graph(network, SPEC, ("coarse", "fine"), options, multiple=16)
+    assert input_axes(graph.graph) == axes
+    session = OnnxRuntimeSession(graph.SerializeToString(), threads=1)
+    assert session.outputs == ("coarse", "fine")
+    for height, width in ((32, 48), (64, 64), (128, 80), (64, 192)):
+        if options.uint8:
+            batch = RNG.integers(0, 256, (1, height, width, 3), np.uint8)
+            planes = ((batch[..., ::-1] - np.array(MEAN)) / STD).transpose(0, 3, 1, 2)
+        else:
+            batch = planes = RNG.standard_normal((1, 3, height, width)).astype(np.float32)
+        found = session.run(batch)
+        with torch.no_grad():
+            expected = network(torch.tensor(planes.astype(np.float32)))
+        for name, stride, want in zip(("coarse", "fine"), (4, 2), expected, strict=True):
+            assert found[name].shape[2:] == (height // stride, width // stride)
+            largest = float(want.abs().max())
+            np.testing.assert_allclose(found[name], want.numpy(), atol=1e-4 * largest)
+    session.close()
+
+
+def test_the_same_network_gives_the_same_bytes(network):
+    options = GraphOptions(dynamic_size=True)
+    first, second = (
+        export_graph(network, SPEC, ("coarse", "fine"), options, multiple=16) for _ in range(2)
+    )
+    assert first.SerializeToString() == second.SerializeToString()
+
+
+def test_the_command_line_makes_and_verifies_such_a_file(exported, checkpoint, capsys):
+    assert input_axes(onnx.load(exported).graph) == [1, 3, "H", "W"]
+    arguments = ["verify", str(exported), "--checkpoint", str(checkpoint), "--json"]
+    assert cli.run(arguments) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["tensor"] <= 1e-4
+
+
+def test_the_runtime_takes_the_published_input_from_such_a_file(exported):
+    session = OnnxRuntimeSession(exported.read_bytes(), threads=1)
+    contract = manifest.from_metadata(session.metadata, exported)
+    network = BottomUp(lambda threads: session, contract, 1, scales=(1.0, 2.0), flip_test=True)
+    for height, width in ((90, 120), (300, 40), (1, 1)):
+        poses = network(RNG.integers(0, 256, (height, width, 3), np.uint8))
+        assert len(poses) <= contract.model.max_people
+        assert np.isfinite(poses.keypoints).all()
+        assert ((poses.scores >= 0) & (poses.scores <= 1)).all()
+
+
+def test_top_down_networks_have_one_size(tmp_path, capsys):
+    path, out = tmp_path / "c.pth", tmp_path / "m.onnx"
+    torch.save(networks.find("lrpose-n").build(17, Size(144, 192)).state_dict(), path)
+    assert export("lrpose-n", path, out) == 3
+    assert "no bottom-up" in capsys.readouterr().err
+    assert not out.exists()
