@@ -6,18 +6,21 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Model
-from litepose_edge.bottomup import BottomUp
-from litepose_edge.detector import BoxSource, PersonDetector
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec
 from litepose_edge.preprocess import Image, check_boxes
 from litepose_edge.topdown import TopDown
+
+if TYPE_CHECKING:
+    from litepose_edge.bottomup import BottomUp
+    from litepose_edge.detector import BoxSource
 
 DEFAULT_DETECTOR = "persondet"
 Detector = str | PathLike[str] | Callable[[Image], ArrayLike] | None
@@ -54,13 +57,13 @@ class Engine:
         self._options, self._threads = options, threads
         self._topdown: TopDown | None = None
         self.everybody: BottomUp | None = None
-        model = options.model
-        recipe = BottomUp if isinstance(model.manifest.model, BottomUpSpec) else TopDown
-        opened = recipe(model.open, model.manifest, threads, flip_test=options.flip_test)
-        if isinstance(opened, BottomUp):
-            self.everybody = opened
+        network, flip = options.model, options.flip_test
+        if isinstance(network.manifest.model, BottomUpSpec):
+            from litepose_edge.bottomup import BottomUp  # 30 ms that others need not wait for
+
+            self.everybody = BottomUp(network.open, network.manifest, threads, flip_test=flip)
         else:
-            self._topdown = opened
+            self._topdown = TopDown(network.open, network.manifest, threads, flip_test=flip)
         self._detector: BoxSource | None = None
         self._lock = threading.Lock()
 
@@ -100,6 +103,8 @@ class Engine:
         found = backends.find_model(
             detector, precision=precision, backend=self._options.backend, threads=self._threads
         )
+        from litepose_edge.detector import PersonDetector  # 9 ms that own boxes need not wait for
+
         return PersonDetector(found.open(self._threads), found.manifest)
 
 

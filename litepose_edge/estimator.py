@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,9 @@ from litepose_edge.results import Poses, belief, person_scores
 from litepose_edge.sources import open_source
 from litepose_edge.sources.frames import Source
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
-from litepose_edge.tracker import Tracker, TrackerOptions
+
+if TYPE_CHECKING:
+    from litepose_edge.tracker import Tracker
 
 # The pose network has a say in who is there. People whose belief (`results.belief`) is below this
 # part of `min_score` are false alarms: of scikit-image's ten photographs without people and 100
@@ -196,6 +198,8 @@ class Estimator:
         Raises:
             ValueError: An option is out of range, or there is no detector.
         """
+        from litepose_edge.tracker import Tracker, TrackerOptions  # 10 ms, for videos only
+
         self._check_usable()
         if detect_every < 1:
             raise ValueError(f"detect_every must be at least 1, got {detect_every}")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import imagesize
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,6 +91,8 @@ def iterate_images(
 
 
 def _claimed_size(content: bytes) -> tuple[int, int]:
+    import imagesize  # 24 ms that a caller with frames in memory need not wait for
+
     try:
         width, height = imagesize.get(io.BytesIO(content))
     except Exception:  # noqa: BLE001 - whatever a damaged header raises, it is no image
