@@ -66,9 +66,9 @@ def in_parallel(
                 waiting.append((frame, pool.submit(predict, frame)))
                 # One frame in reserve keeps every worker busy while the consumer works.
                 if len(waiting) > workers:
-                    yield _result(*waiting.popleft())
+                    yield _oldest(waiting)
             while waiting:
-                yield _result(*waiting.popleft())
+                yield _oldest(waiting)
             if failed is not None:
                 raise failed
     finally:
@@ -90,13 +90,17 @@ def one_by_one(source: FrameSource, update: Callable[[Frame], Poses]) -> Iterato
         with quick_switching:
             for frame in reader:
                 poses = update(frame)
-                yield StreamResult(frame.image, poses, frame.index, frame.timestamp_s, frame.name)
+                yield _result(frame, poses)
     finally:
         reader.close()
 
 
-def _result(frame: Frame, future: Future[Poses]) -> StreamResult:
-    poses = future.result()
+def _oldest(waiting: deque[tuple[Frame, Future[Poses]]]) -> StreamResult:
+    frame, future = waiting.popleft()
+    return _result(frame, future.result())
+
+
+def _result(frame: Frame, poses: Poses) -> StreamResult:
     return StreamResult(frame.image, poses, frame.index, frame.timestamp_s, frame.name)
 
 

@@ -96,6 +96,8 @@ def test_a_video_that_breaks_off_says_so_after_its_last_good_frame(clip, tmp_pat
     seen = []
     with pytest.raises(SourceError, match=r"broken\.avi"):
         seen.extend(f.index for f in open_source(broken).frames)
+    assert seen == list(range(len(seen)))
+    assert 5 < len(seen) < 40
 
 
 def test_frames_before_a_break_are_given_and_then_the_error():
@@ -281,6 +283,7 @@ def test_a_broken_video_keeps_the_lines_of_its_good_frames(clip, tmp_path, capsy
     broken.write_bytes(content[: len(content) * 3 // 4])
     assert run(["predict", str(broken), "--json", str(lines)]) == 1
     assert "broken.avi" in capsys.readouterr().err
+    assert 5 < len(lines.read_text().splitlines()) < 40
     assert not list(tmp_path.glob("*.part"))
 
 
