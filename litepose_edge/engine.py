@@ -59,7 +59,7 @@ class Engine:
         self.everybody: BottomUp | None = None
         network, flip = options.model, options.flip_test
         if isinstance(network.manifest.model, BottomUpSpec):
-            from litepose_edge.bottomup import BottomUp  # 30 ms that others need not wait for
+            from litepose_edge.bottomup import BottomUp  # others need not load it
 
             self.everybody = BottomUp(network.open, network.manifest, threads, flip_test=flip)
         else:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from litepose_edge import backends, geometry
 from litepose_edge.backends import Backend
+from litepose_edge.backends.session import available_threads
 from litepose_edge.engine import Detector, Engine, EngineOptions
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size
@@ -294,10 +295,3 @@ class Estimator:
             raise RuntimeError("the Estimator is closed")
         if os.getpid() != self._process:
             raise RuntimeError("an Estimator does not survive a fork: make one in each process")
-
-
-def available_threads() -> int:
-    """CPUs this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1

@@ -135,9 +135,29 @@ def keypoint_similarity(
         sigmas: `(K,)` spread of each keypoint.
     """
     area = box_area(boxes_xyxy).astype(np.float64)
-    scale = np.minimum(area[:, None], area[None]).clip(min=1e-6)
-    distance = ((keypoints[:, None] - keypoints[None]) ** 2).sum(axis=-1)
-    near = np.exp(-distance / (2 * scale[..., None] * (2 * np.asarray(sigmas)) ** 2))
-    weight = scores[:, None] * scores[None]
-    similarity: NDArray[Any] = (near * weight).sum(axis=-1) / weight.sum(axis=-1).clip(min=1e-6)
+    scale = np.minimum(area[:, None], area[None])
+    return weighted_similarity(keypoints, keypoints, scale, scores[:, None] * scores[None], sigmas)
+
+
+def weighted_similarity(
+    keypoints: Float32,
+    others: Float32,
+    areas: NDArray[Any],
+    weights: NDArray[Any],
+    sigmas: NDArray[Any],
+) -> NDArray[Any]:
+    """Object keypoint similarity of each pose with each other, `(N, M)`.
+
+    Args:
+        keypoints: `(N, K, 2)` float32.
+        others: `(M, K, 2)` float32.
+        areas: What gives a pair its scale, broadcast to `(N, M)`.
+        weights: What each keypoint of a pair counts, broadcast to `(N, M, K)`.
+        sigmas: `(K,)` spread of each keypoint.
+    """
+    distance = ((keypoints[:, None] - others[None]) ** 2).sum(axis=-1)
+    spread = 2 * np.maximum(areas, 1e-6)[..., None] * (2 * np.asarray(sigmas)) ** 2
+    near = np.exp(-distance / spread)
+    total = np.broadcast_to(weights, near.shape).sum(axis=-1)
+    similarity: NDArray[Any] = (near * weights).sum(axis=-1) / total.clip(min=1e-6)
     return similarity

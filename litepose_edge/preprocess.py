@@ -116,7 +116,7 @@ def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Im
         return image, to_input
     part = image[y1 : y1 + rows * block, x1 : x1 + columns * block]
     small = part
-    # Halving twice takes a third of the time that OpenCV needs for blocks of 4 (75 to 238 us).
+    # Halving twice: a whole crop's warp takes 142 us, with blocks of 4 at once 295.
     while small.shape[0] > rows:
         half = (small.shape[1] // 2, small.shape[0] // 2)
         small = cv2.resize(small, half, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -152,12 +152,8 @@ def pose_similarity(
         sizes: `(M,)` float32 areas of their boxes.
         sigmas: `(K,)` spread of each joint.
     """
-    distance = ((keypoints[:, None] - others[None]) ** 2).sum(axis=-1)
-    spread = 2 * sizes[None, :, None] * (2 * np.asarray(sigmas)) ** 2
-    near = np.exp(-distance / np.maximum(spread, 1e-6))
-    weight = np.where(scores >= SEEN_JOINT, scores, 0)[None]
-    similarity: NDArray[Any] = (near * weight).sum(axis=-1) / weight.sum(axis=-1).clip(min=1e-6)
-    return similarity
+    weights = np.where(scores >= SEEN_JOINT, scores, 0)[None]
+    return geometry.weighted_similarity(keypoints, others, sizes[None], weights, sigmas)
 
 
 def areas(boxes_xyxy: Float32) -> Float32:

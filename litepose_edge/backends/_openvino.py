@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import threading
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from litepose_edge.backends import _openvino_cache
 from litepose_edge.backends.files import ModelFiles
-from litepose_edge.backends.session import TensorSpec
+from litepose_edge.backends.session import TensorSpec, available_threads
 from litepose_edge.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ class OpenVinoSession:
     """
 
     def __init__(self, model: ModelFiles, threads: int) -> None:
-        streams = max(1, min(_cpus() // threads, MAX_STREAMS))
+        streams = max(1, min(available_threads() // threads, MAX_STREAMS))
         config: dict[str, Any] = {
             # Left alone, OpenVINO computes in bfloat16 where the CPU has it.
             "INFERENCE_PRECISION_HINT": "f32",
@@ -121,12 +120,6 @@ def _compile(core: Any, network: Any, config: dict[str, Any]) -> Any:
 
 def _names(port: Any, fallback: str) -> list[str]:
     return sorted(port.get_names()) or [fallback]
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
 
 
 def _metadata(network: Any) -> dict[str, str]:

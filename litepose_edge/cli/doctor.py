@@ -9,8 +9,9 @@ import numpy as np
 
 from litepose_edge import backends
 from litepose_edge.backends import bundled
+from litepose_edge.backends.session import available_threads
 from litepose_edge.cli.console import results
-from litepose_edge.estimator import Estimator, available_threads
+from litepose_edge.estimator import Estimator
 
 PACKAGES = ("litepose-edge", "numpy", "opencv-python-headless", "onnxruntime", "openvino", "torch")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from litepose_export.errors import CheckpointError
-from litepose_export.models.layers import rewrite_deconv_sequence
+from litepose_export.models.layers import deconv_layers, rewrite_deconv_sequence
 
 STEM_WIDTH = 32
 STRIDES = (2, 2, 2, 1)
@@ -143,21 +143,12 @@ class EfficientPose(nn.Module):
             nn.BatchNorm2d(arch.stem),
         )
         self.blocks = Blocks(arch)
-        layers: list[nn.Module] = []
-        inputs = arch.channels[-1]
-        for width in HEAD:
-            layers += [
-                nn.ConvTranspose2d(inputs, width, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(inplace=True),
-            ]
-            inputs = width
-        self.deconv_layers = nn.Sequential(*layers)
+        self.deconv_layers = deconv_layers(arch.channels[-1], HEAD)
         # Spatial information correction: a depthwise 3x3 before the prediction.
         self.final = nn.Sequential(
-            nn.Conv2d(inputs, inputs, 3, 1, 1, groups=inputs, bias=False),
+            nn.Conv2d(HEAD[-1], HEAD[-1], 3, 1, 1, groups=HEAD[-1], bias=False),
             nn.ReLU(inplace=True),
-            nn.Conv2d(inputs, keypoints, 1),
+            nn.Conv2d(HEAD[-1], keypoints, 1),
         )
 
     def forward(self, x: Tensor) -> Tensor:

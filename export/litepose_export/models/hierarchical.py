@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from litepose_export.models.layers import rewrite_deconv_sequence
+from litepose_export.models.layers import deconv_layers, rewrite_deconv_sequence
 from litepose_export.models.resnet import EXPANSION, WIDTHS, ResNet
 from litepose_export.models.rmpg import RMPG
 
@@ -75,8 +75,4 @@ class HierarchicalRMPG(ResNet):
 
 
 def _up(inputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.ConvTranspose2d(inputs, WIDTH, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(WIDTH),
-        nn.ReLU(inplace=True),
-    )
+    return deconv_layers(inputs, (WIDTH,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
@@ -79,8 +81,8 @@ class DepthToSpaceDeconv(nn.Module):
 
     Every output pixel of such a deconvolution sees 2x2 inputs; which ones depends on whether
     its row and column are even. So one 2x2 convolution on the padded input gives the four
-    kinds of pixels side by side. Unlike a deconvolution it runs in INT8 (0.57 of the time,
-    ONNX Runtime on VNNI). The ReLU comes before the crops, where a convolution absorbs it.
+    kinds of pixels side by side. Unlike a deconvolution it runs in INT8. The ReLU comes before
+    the crops, where a convolution absorbs it.
 
     Args:
         weight: `(inputs, outputs, 4, 4)`, of a deconvolution with stride 2 and padding 1.
@@ -118,6 +120,19 @@ class DepthToSpaceDeconv(nn.Module):
             for column in (0, 1)
         ]
         return F.pixel_shuffle(torch.stack(cropped, dim=2).flatten(1, 2), 2)
+
+
+def deconv_layers(inputs: int, widths: Sequence[int]) -> nn.Sequential:
+    """SimpleBaseline's upsampling: 4x4 stride-2 deconvolutions, each normalised, with a ReLU."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers += [
+            nn.ConvTranspose2d(inputs, width, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        ]
+        inputs = width
+    return nn.Sequential(*layers)
 
 
 def rewrite_deconv_sequence(layers: nn.Sequential) -> nn.Sequential:

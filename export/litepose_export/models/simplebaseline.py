@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from litepose_export.models.layers import rewrite_deconv_sequence
+from litepose_export.models.layers import deconv_layers, rewrite_deconv_sequence
 from litepose_export.models.resnet import EXPANSION, WIDTHS, ResNet
 from litepose_export.models.rmpg import RMPG
 
@@ -27,17 +27,8 @@ class SimpleBaseline(ResNet):
 
     def __init__(self, depth: int, keypoints: int = 17, *, rmpg: bool = False) -> None:
         super().__init__(depth)
-        layers: list[nn.Module] = []
-        inputs = WIDTHS[-1] * EXPANSION
-        for width in HEAD:
-            layers += [
-                nn.ConvTranspose2d(inputs, width, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(inplace=True),
-            ]
-            inputs = width
-        self.deconv_layers = nn.Sequential(*layers)
-        self.final_layer = nn.Conv2d(inputs, keypoints, 1)
+        self.deconv_layers = deconv_layers(WIDTHS[-1] * EXPANSION, HEAD)
+        self.final_layer = nn.Conv2d(HEAD[-1], keypoints, 1)
         for module in [*self.deconv_layers, self.final_layer]:
             if isinstance(module, nn.ConvTranspose2d | nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.001)

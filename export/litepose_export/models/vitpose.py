@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
-from litepose_export.models.layers import rewrite_deconv_sequence
+from litepose_export.models.layers import deconv_layers, rewrite_deconv_sequence
 from litepose_export.models.rmpg import RMPG
 
 PATCH = 16
@@ -128,17 +128,8 @@ class Head(nn.Module):
 
     def __init__(self, width: int, keypoints: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        inputs = width
-        for outputs in HEAD:
-            layers += [
-                nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            ]
-            inputs = outputs
-        self.deconv_layers = nn.Sequential(*layers)
-        self.final_layer = nn.Conv2d(inputs, keypoints, 1)
+        self.deconv_layers = deconv_layers(width, HEAD)
+        self.final_layer = nn.Conv2d(HEAD[-1], keypoints, 1)
         for module in [*self.deconv_layers, self.final_layer]:
             if isinstance(module, nn.ConvTranspose2d | nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.001)
