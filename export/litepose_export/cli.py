@@ -66,7 +66,9 @@ def train(
         list[Path] | None,
         typer.Option(help="Pose: give two (teacher, second opinion). Detector: one."),
     ] = None,
-    init: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Checkpoint or released float .onnx to start from.")
+    ] = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,

@@ -110,6 +110,12 @@ class Trainer:
             raise CheckpointError(f"cannot resume from {self.checkpoint_path}: {exc}") from exc
         return True
 
+    def look(self, network: nn.Module) -> None:
+        """Run a network like this one on a batch of the run's last stretch, for its statistics."""
+        shares = self.schedule.shares(1.0, self._sources)
+        batch = next(self._batches(self.schedule.phases[-1].input_size, shares))
+        self._loss(network, batch)
+
     def save(self) -> None:
         """Write the checkpoint; a reader sees the old one or the new one, never half."""
         state = {

@@ -19,7 +19,6 @@ from torch import nn
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.coco import CocoDataset, read_coco
 from litepose_export import contracts
-from litepose_export.checkpoints import read_checkpoint
 from litepose_export.detection import teacher as detection_teacher
 from litepose_export.detection.negatives import Tile, mine
 from litepose_export.detection.scenes import Labels, SceneOptions, SceneSampler, label, occupied
@@ -35,6 +34,7 @@ from litepose_export.training.pose import PoseLoss
 from litepose_export.training.sampler import CropSampler, Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
 from litepose_export.training.validate import Validator
+from litepose_export.training.warm import read_average, start_from
 
 POSE_SCHEDULE = Schedule()
 # A second run that starts from the first one's weights: gentler augmentation, then mostly COCO.
@@ -88,7 +88,8 @@ class RunOptions:
         seed: Of weights and samples.
         device: `"cpu"` or `"cuda"`.
         threads: CPU threads of PyTorch, or None for its default.
-        init: Checkpoint whose fitting tensors the network starts from, or None.
+        init: Checkpoint or released float model (`.onnx`) whose fitting tensors the network
+            starts from, or None.
         refine: A second run from `init`, under the `..._REFINE_...` settings above; the
             detector's also looks for places that fool it, and learns from those.
     """
@@ -188,22 +189,6 @@ def train_detector(options: RunOptions, teacher: Path | None, display: Display) 
     return _run(trainer, prefetcher, options, [dataset], evaluate, display)
 
 
-def start_from(network: nn.Module, checkpoint: Path) -> int:
-    """Copy a checkpoint's averaged tensors where name and shape fit; how many did.
-
-    Raises:
-        CheckpointError: It cannot be read, or nothing fits.
-    """
-    state = read_checkpoint(checkpoint)
-    weights = state.get("average", {}) if isinstance(state, dict) else {}
-    own = network.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
-    if not fitting:
-        raise CheckpointError(f"nothing in {checkpoint} fits the network")
-    network.load_state_dict({**own, **fitting})
-    return len(fitting)
-
-
 def _prepare(options: RunOptions) -> None:
     cv2.setNumThreads(1)  # the sampler has a thread of its own; more would fight the optimiser
     torch.manual_seed(options.seed)
@@ -221,7 +206,7 @@ def _run(
     display: Display,
 ) -> Path:
     if not trainer.resume() and options.init is not None:
-        start_from(trainer.network, options.init)
+        start_from(trainer.network, options.init, trainer.look)
         trainer.average.load_state_dict(trainer.network.state_dict())
 
     commit = _commit()  # before the run: afterwards the tree may have moved on
@@ -282,12 +267,12 @@ def _hard_negatives(
     """What fools the network that the run starts from."""
     if options.init is None:
         raise CheckpointError("a refining run starts from a checkpoint: give --init")
-    start_from(network, options.init)
+    fooled = read_average(network, options.init)
     people = [occupied(found) for found in labels]
     tries = 4000
     tick = display.started("look for what fools the detector", tries // 16)
     rng = np.random.default_rng(options.seed)
-    return mine(network, photographs, people, rng, tick, tries=tries)
+    return mine(fooled, photographs, people, rng, tick, tries=tries)
 
 
 def _teaching(
