@@ -111,12 +111,12 @@ def build(
     normalizer = Normalizer(contract.input)
 
     def crop() -> NDArray[np.float32]:
-        to_input = geometry.crop_affine(box, size, padding)
+        to_input = geometry.crop_view(box, size, padding)
         return normalizer(warp(image, to_input, size, out=normalizer.crop))
 
     batch = crop().copy()
     maps = session.run(batch)[output]
-    to_image = geometry.invert(geometry.crop_affine(box, size, padding))
+    to_image = geometry.invert(geometry.crop_view(box, size, padding))
 
     def to_keypoints() -> NDArray[np.float64]:
         cells, _ = decode.decode_heatmaps(maps)

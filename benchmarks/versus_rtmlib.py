@@ -154,7 +154,7 @@ def measure_python(repeats: int) -> dict[str, Any]:
                 rival.postprocess([maps[i : i + 1]], centre, scale)
 
         def mine(image=image, boxes=boxes, maps=maps) -> None:
-            to_input = geometry.crop_affine(boxes, size, padding)
+            to_input = geometry.crop_view(boxes, size, padding)
             for affine in to_input:
                 normalizer(warp(image, affine, size, out=normalizer.crop))
             cells, _ = decode.decode_heatmaps(maps)

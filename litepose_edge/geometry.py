@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Views narrower than this are not moved to whole pixels.
+MIN_ALIGNED = 64
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -53,6 +57,45 @@ def letterbox_affine(image_size: Size, input_size: Size) -> Float64:
     image = np.array([image_size.width, image_size.height], np.float64)
     size = np.array([input_size.width, input_size.height], np.float64)
     return _scale_about(np.asarray(np.min(size / image)), (image - 1) / 2, (size - 1) / 2)
+
+
+def crop_view(box_xyxy: NDArray[Any], input_size: Size, padding: float) -> Float64:
+    """`crop_affine` with its view's edges moved onto edges of the image's pixels.
+
+    Such a view is a rectangle of the image, which `preprocess.warp` cuts out and resizes in a
+    third of the time of an arbitrary view. An edge moves by no more image pixels than one input
+    pixel covers. Views under 64 pixels, where that would be much, stay as they are.
+    """
+    free = crop_affine(box_xyxy, input_size, padding)
+    # Plain floats: on a few boxes NumPy takes three times as long.
+    aligned = [_aligned(affine, input_size) for affine in free.reshape(-1, 2, 3).tolist()]
+    return np.array(aligned, np.float64).reshape(free.shape)
+
+
+def _aligned(to_input: list[list[float]], input_size: Size) -> list[list[float]]:
+    scale = to_input[0][0]
+    if min(input_size.width, input_size.height) < MIN_ALIGNED * scale:
+        return to_input
+    # Whole blocks, so that a strong reduction can average them.
+    block = reduction(scale)
+    factors, shifts = [], []
+    for pixels, offset in ((input_size.width, to_input[0][2]), (input_size.height, to_input[1][2])):
+        extent = pixels / scale
+        rounded = round(extent / block) * block
+        start = (-0.5 - offset) / scale + 0.5
+        start = round((start + (extent - rounded) / 2) / block) * block
+        factors.append(pixels / rounded)
+        shifts.append(-0.5 - pixels / rounded * (start - 0.5))
+    return [[factors[0], 0.0, shifts[0]], [0.0, factors[1], shifts[1]]]
+
+
+def reduction(scale: float) -> int:
+    """Side of the blocks of pixels to average before an image is scaled: 1, 2, 4, ...
+
+    Bilinear sampling alone would skip most pixels of a strong reduction and alias. Powers of
+    two, since OpenCV averages blocks of 2 far faster than any other.
+    """
+    return 2 ** int(-math.log2(max(scale, 1e-6))) if scale <= 0.5 else 1
 
 
 def _scale_about(scale: NDArray[Any], source: Float64, target: Float64) -> Float64:

@@ -69,7 +69,7 @@ class TopDown:
         count, joints = len(boxes_xyxy), len(self._spec.skeleton)
         if count == 0:
             return np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32)
-        to_input = geometry.crop_affine(boxes_xyxy, self._input.size, self._spec.padding)
+        to_input = geometry.crop_view(boxes_xyxy, self._input.size, self._spec.padding)
         lone = count == 1 or self._threads == 1
         session = self._session(self._threads if lone else 1)
 

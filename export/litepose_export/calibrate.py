@@ -38,7 +38,7 @@ def calibration_batches(dataset: CocoDataset, contract: Manifest, count: int) ->
         match contract.model:
             case TopDownSpec(padding=padding) if len(labelled):
                 box = image.boxes_xyxy[rng.choice(labelled)]
-                crop = warp(pixels, geometry.crop_affine(box, size, padding), size)
+                crop = warp(pixels, geometry.crop_view(box, size, padding), size)
             case DetectorSpec(fill=fill):
                 to_input = geometry.letterbox_affine(Size.of(pixels), size)
                 crop = warp(pixels, to_input, size, fill=fill)

@@ -39,7 +39,7 @@ def batches_for(manifest, photographs):
         affines = [geometry.letterbox_affine(Size.of(image), manifest.input.size)]
         if isinstance(manifest.model, TopDownSpec):
             affines = [
-                geometry.crop_affine(np.array(b), manifest.input.size, manifest.model.padding)
+                geometry.crop_view(np.array(b), manifest.input.size, manifest.model.padding)
                 for b in boxes
             ]
         for affine in affines:

@@ -50,6 +50,31 @@ def test_many_boxes_give_the_maps_that_single_boxes_give():
         np.testing.assert_array_equal(affine, geometry.crop_affine(box, Size(192, 256), 1.25))
 
 
+@given(st.floats(-500, 2000), st.floats(-500, 2000), st.floats(1, 3000), st.floats(0.2, 5), sizes)
+def test_a_view_ends_on_pixel_edges_less_than_an_input_pixel_away(x, y, width, aspect, size):
+    box = np.array([x, y, x + width, y + width * aspect])
+    free = geometry.crop_affine(box, size, 1.25)
+    view = geometry.crop_view(box, size, 1.25)
+    corners = np.array([[-0.5, -0.5], [size.width - 0.5, size.height - 0.5]])
+    edges = geometry.transform(geometry.invert(view), corners)
+    wanted = geometry.transform(geometry.invert(free), corners)
+    if (wanted[1] - wanted[0]).min() < geometry.MIN_ALIGNED:
+        np.testing.assert_array_equal(view, free)
+        return
+    block = geometry.reduction(free[0, 0])
+    np.testing.assert_allclose((edges + 0.5) / block, np.round((edges + 0.5) / block), atol=1e-6)
+    assert np.abs(edges - wanted).max() <= max(1 / free[0, 0], 1) + 1e-6
+
+
+def test_many_boxes_give_the_views_that_single_boxes_give():
+    rng = np.random.default_rng(2)
+    low = rng.uniform(0, 200, (20, 2))
+    many = np.concatenate([low, low + rng.uniform(1, 1500, (20, 2))], axis=1)
+    views = geometry.crop_view(many, Size(144, 192), 1.25)
+    for box, view in zip(many, views, strict=True):
+        np.testing.assert_array_equal(view, geometry.crop_view(box, Size(144, 192), 1.25))
+
+
 @given(sizes, sizes)
 def test_a_letterbox_keeps_the_whole_image_inside_and_touches_two_edges(image, target):
     to_input = geometry.letterbox_affine(image, target)

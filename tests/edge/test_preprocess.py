@@ -122,6 +122,38 @@ def test_shrinking_in_blocks_first_moves_nothing(width, height, scale):
     assert np.abs(got - want).mean() < 2.5
 
 
+@given(
+    st.integers(-200, 500),
+    st.integers(-200, 400),
+    st.integers(70, 900),
+    st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(0, 255)),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_view_of_whole_pixels_is_cut_as_an_affine_warp_would(x, y, width, fill):
+    image = smooth_picture(640, 480)
+    size = Size(48, 64)
+    view = geometry.crop_view(np.array([x, y, x + width, y + width * 1.3]), size, 1.25)
+    crop = preprocess.warp(image, view, size, fill=fill)
+    # A hair of shear: the same view, but no rectangle, and so the general way.
+    sheared = view + np.array([[0, 1e-9, 0], [0, 0, 0]])
+    general = preprocess.warp(image, sheared, size, fill=fill)
+    difference = np.abs(crop.astype(int) - general.astype(int)).max(axis=2)
+    # Around the border the two mix image and fill a little differently.
+    seen = geometry.transform(
+        geometry.invert(view), np.stack(np.meshgrid(range(48), range(64)), axis=-1).reshape(-1, 2)
+    )
+    margin = 3 / view[0, 0]
+    outside = ((seen < -margin) | (seen > np.array([640, 480]) + margin)).any(axis=1)
+    inside = ((seen > margin) & (seen < np.array([640, 480]) - margin)).all(axis=1)
+    assert (difference.ravel()[inside | outside] <= 3).all()
+
+
+def test_a_view_beside_the_image_is_all_fill():
+    view = geometry.crop_view(np.array([900.0, 900, 1100, 1200]), Size(48, 64), 1.25)
+    crop = preprocess.warp(smooth_picture(640, 480), view, Size(48, 64), fill=(7, 8, 9))
+    assert (crop == (7, 8, 9)).all()
+
+
 def test_a_strong_reduction_does_not_alias():
     checkers = np.indices((1024, 1024)).sum(axis=0) % 2 * 255
     image = np.repeat(checkers.astype(np.uint8)[..., None], 3, axis=2)

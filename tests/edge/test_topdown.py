@@ -47,7 +47,7 @@ def test_a_point_of_the_image_comes_back_to_itself(x, y, width, height):
     box = np.array([[x, y, x + width, y + height]], np.float32)
     rng = np.random.default_rng(0)
     truth = rng.uniform(box[0, :2], box[0, 2:], (17, 2))
-    to_input = geometry.crop_affine(box[0], INPUT.size, SPEC.padding)
+    to_input = geometry.crop_view(box[0], INPUT.size, SPEC.padding)
     session = network_that_sees(geometry.transform(to_input, truth))
     topdown = TopDown(lambda threads: session, CONTRACT, threads=1)
     keypoints, scores = topdown(FRAME, box)
@@ -125,7 +125,7 @@ BOX = np.array([[100, 50, 250, 290]], np.float32)
 def truth_and_map(box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keypoints in a box of the image, and the same in the network's input."""
     truth = np.random.default_rng(0).uniform(box[0, :2] + 5, box[0, 2:] - 5, (17, 2))
-    to_input = geometry.crop_affine(box[0], INPUT.size, SPEC.padding)
+    to_input = geometry.crop_view(box[0], INPUT.size, SPEC.padding)
     return truth, geometry.transform(to_input, truth)
 
 

@@ -79,7 +79,7 @@ def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[Crop]
         for box, keypoints in zip(image.boxes_xyxy, image.keypoints, strict=True):
             if not (keypoints[:, 2] > 0).any():
                 continue
-            to_input = geometry.crop_affine(box, input_size, padding)
+            to_input = geometry.crop_view(box, input_size, padding)
             crop = cv2.cvtColor(warp(pixels, to_input, input_size), cv2.COLOR_BGR2RGB)
             crops.append(
                 Crop(image.image_id, geometry.invert(to_input), crop.astype(np.uint8, copy=False))
