@@ -69,6 +69,9 @@ def train(
     init: Annotated[
         Path | None, typer.Option(help="Checkpoint or released float .onnx to start from.")
     ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.0, help="Part of the usual learning rates, for --init.")
+    ] = 1.0,
     refine: Annotated[
         bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,
@@ -97,6 +100,7 @@ def train(
         device=chosen,
         threads=threads,
         init=init,
+        rate=rate,
         refine=refine,
     )
     with _progress() as bar:

@@ -6,7 +6,7 @@ import csv
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,8 @@ class RunOptions:
         threads: CPU threads of PyTorch, or None for its default.
         init: Checkpoint or released float model (`.onnx`) whose fitting tensors the network
             starts from, or None.
+        rate: Part of the schedule's learning rates to use: a network that has learned much
+            forgets it at the rates that a fresh one wants.
         refine: A second run from `init`, under the `..._REFINE_...` settings above; the
             detector's also looks for places that fool it, and learns from those.
     """
@@ -102,7 +104,17 @@ class RunOptions:
     device: str = "cpu"
     threads: int | None = None
     init: Path | None = None
+    rate: float = 1.0
     refine: bool = False
+
+    def paced(self, schedule: Schedule) -> Schedule:
+        """The schedule at this run's rates."""
+        muon = schedule.muon_rate
+        return replace(
+            schedule,
+            learning_rate=schedule.learning_rate * self.rate,
+            muon_rate=muon * self.rate if muon is not None else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +148,7 @@ def train_pose(
     if options.dev is not None:
         evaluate = Validator(read_coco(options.dev), contracts.POSE_INPUT)
     network = LRPose(size)
-    schedule = REFINE_SCHEDULE if options.refine else POSE_SCHEDULE
+    schedule = options.paced(REFINE_SCHEDULE if options.refine else POSE_SCHEDULE)
     augmentation = REFINE_AUGMENTATION if options.refine else Augmentation()
     sampler = CropSampler(people, teaching, augmentation, options.seed)
     prefetcher = Prefetcher(sampler)
@@ -176,6 +188,7 @@ def train_detector(options: RunOptions, teacher: Path | None, display: Display) 
     if options.refine:
         schedule, scenes = DETECTOR_REFINE_SCHEDULE, DETECTOR_REFINE_SCENES
         hard = _hard_negatives(network, photographs, labels, options, display)
+    schedule = options.paced(schedule)
     prefetcher = Prefetcher(SceneSampler(photographs, labels, scenes, options.seed, hard))
     trainer = Trainer(
         network,
