@@ -133,19 +133,18 @@ class Poses:
             import supervision
         except ImportError as exc:
             raise BackendUnavailableError(
-                "supervision is not installed. Run: pip install --no-deps supervision "
-                "(its dependencies would bring a second OpenCV)"
+                "supervision is not installed. Run: pip install 'supervision>=0.31' "
+                "(older ones bring a second OpenCV)"
             ) from exc
         extra: dict[str, Any] = {"person_score": self.person_scores.copy()}
         if self.track_ids is not None:
             extra["track_id"] = self.track_ids.copy()
         if not len(self):
             return supervision.KeyPoints.empty()
+        # By place: the third argument is called `confidence` before supervision 0.29 and
+        # `keypoint_confidence` since.
         return supervision.KeyPoints(
-            xy=self.keypoints.copy(),
-            confidence=self.scores.copy(),
-            class_id=np.zeros(len(self), np.int64),
-            data=extra,
+            self.keypoints.copy(), np.zeros(len(self), np.int64), self.scores.copy(), data=extra
         )
 
     def to_dict(self) -> dict[str, Any]:

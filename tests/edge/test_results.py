@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -94,3 +96,23 @@ def test_a_person_scores_the_box_times_the_mean_of_believable_joints():
     scores[2, :] = 1
     result = person_scores(np.array([0.5, 1, 1], np.float32), scores)
     np.testing.assert_allclose(result, [0.35, 0, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("people", [0, 1, 3])
+def test_supervision_gets_the_same_people(people):
+    supervision = pytest.importorskip("supervision", reason="supervision is not installed")
+    poses = dataclasses.replace(some_poses(people), track_ids=np.arange(people) + 7)
+    there = poses.to_supervision()
+    assert isinstance(there, supervision.KeyPoints)
+    assert len(there) == people
+    if people:
+        np.testing.assert_array_equal(there.xy, poses.keypoints)
+        np.testing.assert_array_equal(there.keypoint_confidence, poses.scores)
+        np.testing.assert_array_equal(there.data["track_id"], poses.track_ids)
+        np.testing.assert_array_equal(there.data["person_score"], poses.person_scores)
+
+
+def test_without_supervision_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(ImportError, match="pip install"):
+        some_poses(1).to_supervision()
