@@ -120,7 +120,15 @@ class Tracker:
     ) -> _Sights:
         """Poses where the tracks should be, and where the detector finds somebody besides."""
         boxes, box_scores = self._where_to_look(image, foretold, detect=detect)
-        keypoints, scores = self._pose(image, boxes)
+        # Whoever is missing is looked for when the detector looks as well: searching an empty
+        # place on every frame for a second costs as much as following somebody.
+        there = [detect or track.seen_s == self._before_s for track in self._tracks]
+        if all(there):
+            keypoints, scores = self._pose(image, boxes)
+        else:
+            keypoints = np.array([points for _, points in foretold], np.float32)
+            scores = np.zeros(keypoints.shape[:2], np.float32)
+            keypoints[there], scores[there] = self._pose(image, boxes[there])
         return _Sights(boxes, box_scores, keypoints, scores, belief(box_scores, scores))
 
     def _advance(self, timestamp_s: float | None) -> float:
