@@ -10,7 +10,7 @@ CONSTRAINTS := constraints-dev.txt
 DATA ?= ../shared/data
 QEMU ?= qemu-x86_64-static
 
-.PHONY: demo test test-lowest test-avx2 test-slow lint build bench budget eval clean
+.PHONY: demo test test-lowest test-avx2 test-slow test-browser lint build bench bench-micro budget eval clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -32,6 +32,10 @@ test-slow: $(DEV)/ready
 test-avx2: $(DEV)/ready
 	$(BIN)/python -m pytest tests/edge/test_avx2.py -m slow --qemu "$(QEMU)"
 
+## The benchmark report in a real browser; skips where there is none.
+test-browser: $(DEV)/ready
+	$(BIN)/python -m pytest tests/edge/test_bench_page.py -m slow
+
 lint: $(DEV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,14 +48,17 @@ build: $(DEV)/ready
 	$(BIN)/python -m build --wheel --outdir dist
 	$(BIN)/python tests/check_wheel.py dist
 
-## Latency of the released models on this machine.
-bench: $(DEV)/ready
-	$(BIN)/python benchmarks/latency.py
+## Ours against rtmlib, OpenCV, OpenVINO and other networks: remakes docs/versus.*
+bench: $(DEV)/rtmlib
+	$(BIN)/python benchmarks/versus.py --out docs
 
-## The budget's rows that need nothing but this machine: start-up, memory, stages.
-budget: $(DEV)/ready
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/latency.py --threads 1
+## Crop, normalise, DARK, grouping, NMS and tracking, each beside the plain loop.
+bench-micro: $(DEV)/ready
+	$(BIN)/python -m pytest benchmarks/micro --benchmark-only --benchmark-columns=min,median,rounds
+
+## Every row of the performance budget beside its bar; BUDGET=--strict fails where one is missed.
+budget: $(DEV)/rtmlib
+	$(BIN)/python benchmarks/budget.py $(BUDGET)
 
 ## Average precision of the released models.
 eval: $(DEV)/ready
@@ -65,7 +72,12 @@ $(VENV)/demo: pyproject.toml
 $(DEV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(DEV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,openvino]" --group test --group lint --group build
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,openvino]" --group test --group lint --group build --group bench
+	touch $@
+
+# Without its dependencies: they would bring a second OpenCV.
+$(DEV)/rtmlib: $(DEV)/ready
+	$(BIN)/python -m pip install --quiet --no-deps rtmlib==0.0.16 tqdm
 	touch $@
 
 $(LOWEST)/ready: pyproject.toml constraints-lowest.txt

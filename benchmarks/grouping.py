@@ -14,7 +14,6 @@ the plain procedure's groups depend on its solver. One thread. Compare ratios, n
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from bars import Bar, finish
 from litepose_edge import COCO_17, grouping, peaks
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec
 
 SIDE, JOINTS, MOST = 224, 17, 30
+LIMIT = 20.0
 ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 SPEC = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
 Array = NDArray[Any]
@@ -56,8 +57,17 @@ def main() -> None:
             f"{'':18}{plain[1]:10.2f}{ours[1]:9.3f}{plain[1] / ours[1]:7.1f}x"
         )
     print(f"groups identical in {rows[0]['scenes']} scenes of each")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    bars = [
+        Bar(
+            name=f"AE grouping, plain procedure / ours, {row['people']} people{with_refinement}",
+            figure=row["plain_ms"][refine] / row["ours_ms"][refine],
+            limit=LIMIT,
+            at_least=True,
+        )
+        for row in rows
+        for refine, with_refinement in enumerate(("", ", refined"))
+    ]
+    finish({"rows": rows}, bars, options.json)
 
 
 def arguments() -> argparse.Namespace:

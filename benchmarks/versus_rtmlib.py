@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -26,6 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bars import Bar, finish, without
 from litepose_edge import Estimator, decode, geometry
 from litepose_edge.backends import bundled, find_model
 from litepose_edge.geometry import Size
@@ -44,6 +46,9 @@ def main() -> None:
     if options.worker:
         print(json.dumps(WORKERS[options.worker](options.repeats)))
         return
+    if reason := missing():
+        finish({}, without(bars(None), reason), options.json)
+        return
     report: dict[str, Any] = {}
     report["one_cpu"] = worker("pose", 1, options.repeats)
     report["two_cpus"] = worker("pose", 2, options.repeats)
@@ -53,9 +58,22 @@ def main() -> None:
     }
     report["interleaved"] = worker("interleaved", 2, options.repeats)
     report["scaling"] = {n: worker("throughput", n, options.repeats) for n in (1, 2)}
-    print_report(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    for cpus in ("one_cpu", "two_cpus"):
+        for people, times in report[cpus].items():
+            print(f"FP32 / rtmlib FP32, {cpus}, {people} people: {times['fp32']:.3f}")
+    finish(report, bars(report), options.json)
+
+
+def missing() -> str | None:
+    """Why nothing can be measured here; None where it can."""
+    absent = [name for name in ("rtmlib", "torch") if importlib.util.find_spec(name) is None]
+    if absent:
+        return f"{' and '.join(absent)} not installed"
+    if not hasattr(os, "sched_setaffinity"):
+        return "this system cannot bind a process to a CPU"
+    if len(os.sched_getaffinity(0)) < 2:
+        return "two CPUs are needed"
+    return None
 
 
 def arguments() -> argparse.Namespace:
@@ -248,29 +266,64 @@ WORKERS: dict[str, Callable[[int], Any]] = {
 }
 
 
-def print_report(report: dict[str, Any]) -> None:
-    """Each figure beside its bar."""
-    print(f"{'':58}{'measured':>9}{'bar':>7}")
+def bars(report: dict[str, Any] | None) -> list[Bar]:
+    """The budget's rows.
 
-    def row(what: str, value: float, bar: float, *, least: bool = False) -> None:
-        reached = value >= bar if least else value <= bar
-        print(f"{what:58}{value:9.3f}{bar:7.2f}  {'reached' if reached else 'NOT reached'}")
+    Args:
+        report: All workers' figures as JSON has them; None for rows without any.
+    """
+    rows: list[tuple[str, float, Callable[[Any], float]]] = [
+        (
+            f"crop to keypoints, INT8 / rtmlib FP32, 1 CPU, {people} people",
+            0.40,
+            lambda r, p=people: r["one_cpu"][str(p)]["int8"],
+        )
+        for people in PEOPLE
+    ]
+    rows.append(
+        (
+            "crop to keypoints, INT8 / rtmlib FP32, 2 CPUs, 20 people",
+            0.36,
+            lambda r: r["two_cpus"]["20"]["int8"],
+        )
+    )
+    rows += [
+        (
+            f"Python parts a person, ours / rtmlib, {people} people",
+            0.28,
+            lambda r, p=people: r["python_parts"][str(p)]["ratio"],
+        )
+        for people in PEOPLE
+    ]
+    rows += [
+        (
+            "CPU time a frame at 30 fps, ours / rtmlib",
+            0.12,
+            lambda r: r["paced"]["ours"]["cpu_ms"] / r["paced"]["rtmlib"]["cpu_ms"],
+        ),
+        (
+            "pose latency beside the detector / alone",
+            1.05,
+            lambda r: r["interleaved"]["ratio"],
+        ),
+        ("gain of 2 CPUs / gain of int8 products", 0.93, relative_scaling),
+    ]
+    return [
+        Bar(
+            name=name,
+            limit=limit,
+            at_least=figure is relative_scaling,
+            figure=None if report is None else figure(report),
+            reason="not measured" if report is None else None,
+        )
+        for name, limit, figure in rows
+    ]
 
-    for people, times in report["one_cpu"].items():
-        row(f"crop to keypoints, INT8 / rtmlib FP32, 1 CPU, {people} people", times["int8"], 0.40)
-        print(f"{'  FP32 / rtmlib FP32':58}{times['fp32']:9.3f}")
-    times = report["two_cpus"]["20"]
-    row("crop to keypoints, INT8 / rtmlib FP32, 2 CPUs, 20 people", times["int8"], 0.36)
-    print(f"{'  FP32 / rtmlib FP32':58}{times['fp32']:9.3f}")
-    for people, parts in report["python_parts"].items():
-        row(f"Python parts a person, ours / rtmlib, {people} people", parts["ratio"], 0.28)
-    paced = report["paced"]
-    ratio = paced["ours"]["cpu_ms"] / paced["rtmlib"]["cpu_ms"]
-    row("CPU time a frame at 30 fps, ours / rtmlib", ratio, 0.12)
-    row("pose latency beside the detector / alone", report["interleaved"]["ratio"], 1.05)
+
+def relative_scaling(report: dict[str, Any]) -> float:
+    """What a second CPU gains us, relative to what it gains matrix products."""
     one, two = report["scaling"][1], report["scaling"][2]
-    gain, limit = two["frames"] / one["frames"], two["products"] / one["products"]
-    row("gain of 2 CPUs / gain of int8 products", gain / limit, 0.93, least=True)
+    return float((two["frames"] / one["frames"]) / (two["products"] / one["products"]))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import json
 import time
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from bars import Bar, finish, without
 from litepose_edge import Estimator, Poses, tracking
 from litepose_edge.backends import bundled, find_model
 from litepose_edge.sources import Frame, open_source
@@ -31,11 +33,18 @@ BLAZEPOSE = {5: 11, 6: 12, 7: 13, 8: 14, 9: 15, 10: 16, 11: 23, 12: 24, 13: 25, 
              16: 28}  # fmt: skip
 PCK_PART = 0.2
 STRETCH = 30
+MOST_TO_PARTS, MOST_TO_RTMLIB = 1.10, 1 / 6
 
 
 def main() -> None:
     """Measure every clip and report."""
     options = arguments()
+    absent = [str(clip) for clip in options.clips if not clip.exists()]
+    if absent:
+        reason = f"{', '.join(absent)} not here"
+        unmeasured = [bar for clip in options.clips for bar in bars(clip.name, {})]
+        finish({}, without(unmeasured, reason), options.json)
+        return
     report: dict[str, Any] = {"clips": {}}
     for number, clip in enumerate(options.clips):
         frames = list(open_source(clip).frames)
@@ -48,8 +57,25 @@ def main() -> None:
             for name, smooth in (("as found", False), ("smoothed", True))
         }
     print_report(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    judged = [bar for name, clip in report["clips"].items() for bar in bars(name, clip)]
+    finish(report, judged, options.json)
+
+
+def bars(name: str, clip: dict[str, Any]) -> list[Bar]:
+    """The budget's rows of one clip."""
+    rows = (
+        ("tracker / (pose + detector / N)", "tracker_to_parts", MOST_TO_PARTS),
+        ("tracker / rtmlib on every frame", "tracker_to_rtmlib", MOST_TO_RTMLIB),
+    )
+    return [
+        Bar(
+            name=f"{what}, {name}",
+            limit=limit,
+            figure=clip.get(key),
+            reason=None if key in clip else "rtmlib or its detector's file is not here",
+        )
+        for what, key, limit in rows
+    ]
 
 
 def arguments() -> argparse.Namespace:
@@ -71,7 +97,7 @@ def measure(frames: list[Frame], options: argparse.Namespace, *, first: bool) ->
     every = options.detect_every
     tracker = estimator.tracker(detect_every=every, smooth=False)
     always = estimator.tracker(detect_every=1, smooth=False)
-    rival = _rtmlib(options.yolox) if options.yolox else None
+    rival = _rtmlib(options.yolox) if _has_rtmlib(options.yolox) else None
     times: dict[str, list[float]] = {
         name: [] for name in ("tracker", "always", "detect", "pose", "rtmlib")
     }
@@ -174,6 +200,10 @@ def _ids(tracked: list[Poses]) -> dict[int, list[int]]:
         for track_id in poses.track_ids.tolist():
             seen.setdefault(track_id, []).append(number)
     return {i: [numbers[0], numbers[-1], len(numbers)] for i, numbers in seen.items()}
+
+
+def _has_rtmlib(yolox: Path | None) -> bool:
+    return yolox is not None and yolox.exists() and importlib.util.find_spec("rtmlib") is not None
 
 
 def _rtmlib(yolox: Path) -> Any:

@@ -1,0 +1,88 @@
+"""Grouping, suppression, tracking: ours and the plain loop, side by side in one group."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import plain
+from grouping import SIDE, SPEC, check_same, draw, numpy_peaks, plain_people
+from litepose_edge import COCO_17, geometry, grouping, peaks, tracking
+from litepose_edge.geometry import Size
+
+MAX_IOU = 0.5
+LEAST = 0.3
+SIGMAS = np.array(COCO_17.oks_sigmas)
+
+
+@pytest.fixture(params=[1, 5, 20], ids=["1 person", "5 people", "20 people"])
+def people(request):
+    return request.param
+
+
+@pytest.mark.benchmark
+def test_grouping_ours(benchmark, people):
+    benchmark.group = f"grouping, {people} people"
+    heat, tags = draw(np.random.default_rng(0), people)
+    check_same(heat, tags, numpy_peaks)
+    assert len(benchmark(grouping.find_people, heat, tags, SPEC, refine=False).values) == people
+
+
+@pytest.mark.benchmark
+def test_grouping_plain(benchmark, people):
+    benchmark.group = f"grouping, {people} people"
+    heat, tags = draw(np.random.default_rng(0), people)
+    resized = peaks.resize_maps(tags[0], Size(SIDE, SIDE))
+    assert len(benchmark(plain_people, heat, resized, numpy_peaks, refine=False)) == people
+
+
+@pytest.fixture
+def boxes():
+    """A detector's 200 boxes around 20 people, and their scores."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 400, (20, 2)).repeat(10, axis=0) + rng.normal(0, 6, (200, 2))
+    sizes = np.array([60, 130]) * rng.uniform(0.9, 1.1, (200, 2))
+    return np.concatenate([corners, corners + sizes], 1).astype(np.float32), rng.random(
+        200, np.float32
+    )
+
+
+@pytest.mark.benchmark(group="NMS, 200 boxes")
+def test_nms_ours(benchmark, boxes):
+    assert benchmark(geometry.nms, *boxes, MAX_IOU).tolist() == plain.nms(*boxes, MAX_IOU)
+
+
+@pytest.mark.benchmark(group="NMS, 200 boxes")
+def test_nms_plain(benchmark, boxes):
+    assert 10 <= len(benchmark(plain.nms, *boxes, MAX_IOU)) <= 100
+
+
+@pytest.fixture
+def sights():
+    """Keypoints of 20 tracks, of the same people a moment later in another order, and so on."""
+    rng = np.random.default_rng(0)
+    before = rng.uniform(0, 120, (20, 17, 2)) + rng.uniform(0, 900, (20, 1, 2))
+    after = (before + rng.normal(0, 3, before.shape))[rng.permutation(20)]
+    scores = rng.uniform(0.4, 1, (20, 17))
+    areas = rng.uniform(9000, 15000, 20)
+    return tuple(a.astype(np.float32) for a in (before, after, scores, areas))
+
+
+def associate(sights):
+    return tracking.match(tracking.pose_similarity(*sights, SIGMAS), LEAST)
+
+
+def associate_plainly(sights):
+    return plain.match(plain.similarity(*sights, SIGMAS), LEAST)
+
+
+@pytest.mark.benchmark(group="tracking, 20 people")
+def test_tracking_ours(benchmark, sights):
+    found = benchmark(associate, sights)
+    assert len(found) == 20
+    assert sorted(found) == sorted(associate_plainly(sights))
+
+
+@pytest.mark.benchmark(group="tracking, 20 people")
+def test_tracking_plain(benchmark, sights):
+    assert len(benchmark(associate_plainly, sights)) == 20

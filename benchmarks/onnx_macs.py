@@ -1,0 +1,53 @@
+"""Counts the multiply-accumulates of an ONNX graph, as it will be run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import onnx
+
+
+def count(path: Path) -> int:
+    """Multiply-accumulates of the convolutions and matrix products for one image.
+
+    A transposed convolution costs its kernel once for every input position, any other one once
+    for every output position.
+
+    Raises:
+        ValueError: A shape that is needed stays unknown even for one image.
+    """
+    model = onnx.load(str(path))
+    for given in model.graph.input:
+        given.type.tensor_type.shape.dim[0].dim_value = 1
+    # Symbolic batch sizes written for the float graph would contradict the fixed one.
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        shapes[value.name] = [d.dim_value for d in value.type.tensor_type.shape.dim]
+    return sum(_cost(node, shapes) for node in graph.node)
+
+
+def _cost(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> int:
+    match node.op_type:
+        case "Conv":
+            at, weight = node.output[0], node.input[1]
+        case "ConvTranspose":
+            at, weight = node.input[0], node.input[1]
+        case "MatMul" | "Gemm":
+            rows = _known(node.output[0], shapes, node)
+            return math.prod(rows) * _known(node.input[0], shapes, node)[-1]
+        case _:
+            return 0
+    positions = math.prod(_known(at, shapes, node)[2:])
+    return positions * math.prod(_known(weight, shapes, node))
+
+
+def _known(name: str, shapes: dict[str, list[int]], node: onnx.NodeProto) -> list[int]:
+    shape = shapes.get(name, [])
+    if not shape or 0 in shape:
+        raise ValueError(f"the shape of '{name}' at {node.op_type} '{node.name}' is not known")
+    return shape
