@@ -166,6 +166,11 @@ def browse(path, folder, *options):
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
         "--hide-scrollbars",
         f"--user-data-dir={folder / 'profile'}",
         # No name resolves: whatever the page would fetch is missing.
