@@ -82,7 +82,8 @@ def main() -> None:
     if options.only:
         known = {command.name for command in chosen}
         if unknown := set(options.only) - known:
-            parser.error(f"no command {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+            there = ", ".join(sorted(known))
+            parser.error(f"no command {', '.join(sorted(unknown))}; there are {there}")
         chosen = [command for command in chosen if command.name in options.only]
     outcomes = [run(command) for command in chosen]
     print_table(outcomes)
