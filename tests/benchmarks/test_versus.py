@@ -86,7 +86,7 @@ def test_the_table_has_every_rival_and_as_many_cells_as_titles():
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 500), st.floats(0, 1)), min_size=1, max_size=8))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_points_lie_where_their_figures_are(points):
     rivals = [rival(f"n{i}", ms, ap) for i, (ms, ap) in enumerate(points)]
     circles = list(ElementTree.fromstring(versus_page.to_svg(report(rivals))).iter(f"{SVG}circle"))
