@@ -16,6 +16,7 @@ import importlib.util
 import io
 import json
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,21 +110,21 @@ def measure(frames: list[Frame], options: argparse.Namespace, *, first: bool) ->
         stretch = [frame.image for frame in frames[start : start + STRETCH]]
         stamps = [frame.timestamp_s for frame in frames[start : start + STRETCH]]
         found = [
-            _timed(times["tracker"], partial(_update, tracker, *f))
-            for f in zip(stretch, stamps, strict=True)
+            _timed(times["tracker"], partial(_update, tracker, timestamp_s=t), image)
+            for image, t in zip(stretch, stamps, strict=True)
         ]
         other = [
-            _timed(times["always"], partial(_update, always, *f))
-            for f in zip(stretch, stamps, strict=True)
+            _timed(times["always"], partial(_update, always, timestamp_s=t), image)
+            for image, t in zip(stretch, stamps, strict=True)
         ]
         for image in stretch:
-            _timed(times["detect"], partial(engine.find, image, 0.3))
+            _timed(times["detect"], partial(engine.find, min_score=0.3), image)
         for image, poses in zip(stretch, found, strict=True):
             if len(poses):
-                _timed(times["pose"], partial(engine.pose, image, poses.boxes_xyxy))
+                _timed(times["pose"], partial(engine.pose, boxes_xyxy=poses.boxes_xyxy), image)
         if rival is not None:
             for image in stretch:
-                _timed(times["rtmlib"], partial(rival, image))
+                _timed(times["rtmlib"], rival, image)
         tracked += found
         for poses, others in zip(found, other, strict=True):
             similar += _agreement(poses, others)
@@ -175,9 +176,11 @@ def _update(tracker: Any, image: np.ndarray, timestamp_s: float) -> Poses:
     return poses
 
 
-def _timed(samples: list[float], job: Any) -> Any:
+def _timed(samples: list[float], job: Callable[[np.ndarray], Any], image: np.ndarray) -> Any:
+    """Run a job on a frame as a decoder leaves it, just written, whoever's turn comes first."""
+    fresh = image.copy()
     started = time.perf_counter_ns()
-    result = job()
+    result = job(fresh)
     samples.append((time.perf_counter_ns() - started) / 1e6)
     return result
 
