@@ -200,7 +200,8 @@ def belief(box_scores: Float32, scores: Float32) -> Float32:
     The box score times the square of the best keypoints' mean score: a detector alone takes
     gravel and rockets for people, the pose network is not so easily misled by the same places.
     """
-    best_joints = np.sort(scores, axis=1)[:, -COUNTED_JOINTS:].mean(axis=1)
+    best = np.sort(scores, axis=1)[:, -COUNTED_JOINTS:]
+    best_joints = best.sum(axis=1) / best.shape[1]
     product: Float32 = (box_scores * best_joints**2).astype(np.float32)
     return product
 
