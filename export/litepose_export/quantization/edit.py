@@ -36,21 +36,13 @@ class QdqEditor:
         nodes = (n for n in self.model.graph.node if n.op_type == "QuantizeLinear")
         return tuple(dict.fromkeys(node.input[1] for node in nodes))
 
-    def quantized_convolutions(self) -> list[onnx.NodeProto]:
-        """Convolutions whose weights are codes, in the graph's order."""
-        return [
-            node
-            for node in self.model.graph.node
-            if node.op_type == "Conv" and node.input[1] in self._makers
-        ]
+    def is_quantized(self, node: onnx.NodeProto) -> bool:
+        """Whether a convolution's weights are codes."""
+        return node.input[1] in self._makers
 
     def weight_scale(self, node: onnx.NodeProto) -> NDArray[Any]:
         """`(C,)` scales of a quantized convolution's weights."""
         return self.value(self._makers[node.input[1]].input[1])
-
-    def weight_shape(self, node: onnx.NodeProto) -> tuple[int, ...]:
-        """Of a quantized convolution's kernel."""
-        return tuple(self._stored[self._makers[node.input[1]].input[0]].dims)
 
     def set_weights(self, node: onnx.NodeProto, codes: NDArray[Any], scale: NDArray[Any]) -> None:
         """Replace a quantized convolution's weights; its bias keeps its values."""

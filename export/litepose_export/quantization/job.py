@@ -36,6 +36,8 @@ from litepose_export.storage import restore_storage, store
 
 # Inputs that searches measure on: enough keypoints for a mean, few enough to ask often.
 SEARCH_INPUTS, SEARCH_PEOPLE = 48, 120
+# People that the figures of each step are measured on; the gate has its own number.
+STAGE_PEOPLE = 300
 # Inputs that fine-tuning draws from: with fewer it learns them by heart.
 FOLLOW_INPUTS = 3000
 HELD_OUT = 0.25
@@ -65,7 +67,6 @@ class _Work:
     ranges: graph.Ranges = field(default_factory=dict)
     quantized: onnx.ModelProto = field(default_factory=onnx.ModelProto)
     stages: list[Stage] = field(default_factory=list)
-    figures: Figures | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -80,14 +81,17 @@ class _Work:
         return Yardstick(self.exact, self.contract, self.calibration[:SEARCH_INPUTS])
 
     def judged(self, name: str) -> None:
-        """Measure what there is on the held-out photographs, and note it as a stage."""
+        """Note what there is as a stage, with its figures on some of the held-out photographs."""
+        f = self.compared(self.quantized, f"judge: {name}", STAGE_PEOPLE)
+        seconds = round(time.monotonic() - self.began, 1)
+        self.stages.append(Stage(name, f.shift_px, f.p95_px, f.ap_int8, seconds))
+
+    def compared(self, model: onnx.ModelProto, what: str, most: int | None = None) -> Figures:
+        """Figures of a graph on the held-out photographs."""
         people = self.options.gate_people
-        tick = self.started(f"judge after: {name}", people)
-        self.figures = compare(
-            self.exact, self.quantized, self.contract, self.held_out, people, tick
-        )
-        f, seconds = self.figures, time.monotonic() - self.began
-        self.stages.append(Stage(name, f.shift_px, f.p95_px, f.ap_int8, round(seconds, 1)))
+        people = people if most is None else min(people, most)
+        tick = self.started(what, people)
+        return compare(self.exact, model, self.contract, self.held_out, people, tick)
 
 
 def quantize(
@@ -119,25 +123,24 @@ def quantize(
         ExportError: The source is quantized already, or an option does not fit it.
     """
     work = _begin(source, calibration, held_out, options, started, batches)
-    spec = work.contract.model
     ranked = _write(work)
     searched: tuple[str, ...] = ()
     if options.search:
         searched = _search(work, ranked)
     _improve(work)
-    assert work.figures is not None
-    joints = not isinstance(spec, DetectorSpec)
-    complaints = judge(work.figures, options.bounds, joints_expected=joints)
-    files = [(target, work.quantized, options.scheme, work.figures)]
+    files = [(target, work.quantized, options.scheme, work.compared(work.quantized, "judge"))]
     if options.twin is not None:
         twin = signed_twin(work.quantized)
-        tick = started("judge the twin for ARM", options.gate_people)
-        figures = compare(work.exact, twin, work.contract, work.held_out, options.gate_people, tick)
-        complaints += judge(figures, options.bounds, joints_expected=joints)
-        files.append((options.twin, twin, "s8s8", figures))
+        files.append((options.twin, twin, "s8s8", work.compared(twin, "judge the twin for ARM")))
+    joints = not isinstance(work.contract.model, DetectorSpec)
+    complaints = [
+        f"{path.name}: {complaint}"
+        for path, _, _, figures in files
+        for complaint in judge(figures, options.bounds, joints_expected=joints)
+    ]
     if complaints and not options.force:
         raise AccuracyGateError(
-            f"{target} is refused and was not written: {'; '.join(complaints)}", work.figures
+            f"refused, nothing was written: {'; '.join(complaints)}", files[0][3]
         )
     for path, model, scheme, figures in files:
         store(model, _describe(work, scheme, figures, forced=bool(complaints)), path)
@@ -150,7 +153,7 @@ def quantize(
         calibration_inputs=len(work.calibration),
         float_layers=work.float_nodes,
         stages=tuple(work.stages),
-        gate=work.figures,
+        gate=files[0][3],
         verdict="forced" if complaints else "passed",
         complaints=tuple(complaints),
         race=race(work.exact, work.quantized, work.inputs[0], options.race_s),
