@@ -29,13 +29,14 @@ from litepose_export.quantization.gate import Figures, judge
 from litepose_export.quantization.inputs import Inputs, calibration_inputs, shuffled, split
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions, Stage
 from litepose_export.quantization.race import race
-from litepose_export.quantization.ranges import search_ranges
+from litepose_export.quantization.ranges import BLENDS, least_error_ranges, search_ranges
 from litepose_export.quantization.rounding import round_weights
 from litepose_export.quantization.simulate import LARGEST_CODE, QdqNetwork
 from litepose_export.storage import restore_storage, store
 
 # Inputs that searches measure on: enough keypoints for a mean, few enough to ask often.
 SEARCH_INPUTS, SEARCH_PEOPLE = 48, 120
+RANGE_INPUTS, ROUNDING_INPUTS = 16, 64
 # People that the figures of each step are measured on; the gate has its own number.
 STAGE_PEOPLE = 300
 # Inputs that fine-tuning draws from: with fewer it learns them by heart.
@@ -232,8 +233,8 @@ def _search(work: _Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ..
     found = sensitivity.smallest_set(ranked, passes)
     if found is None:
         raise AccuracyGateError("no set of float nodes meets the bounds: even without INT8 fails")
-    _encode(work, found)
     work.float_nodes = tuple(sorted({*work.float_nodes, *found}))
+    _encode(work)
     work.judged(f"{len(found)} more nodes float")
     return found
 
@@ -242,12 +243,21 @@ def _improve(work: _Work) -> None:
     """The steps after plain quantization that were asked for, each with its figures."""
     options = work.options
     if options.range_search:
-        tick = work.started("search ranges", len(work.ranges))
-        work.quantized, _ = search_ranges(work.quantized, work.yardstick(), tick)
+        tick = work.started("search ranges", len(BLENDS))
+        narrow = least_error_ranges(work.prepared, work.ranges, work.calibration[:RANGE_INPUTS])
+        left, scheme = work.float_nodes, options.scheme
+        work.ranges, _ = search_ranges(
+            work.ranges,
+            narrow,
+            lambda ranges: graph.write_qdq(work.prepared, ranges, scheme, left),
+            work.yardstick(),
+            tick,
+        )
+        _encode(work)
         work.judged("range search")
     if options.adaptive_rounding:
-        samples = work.calibration[:SEARCH_INPUTS]
-        tick = work.started("round adaptively", len(samples) + len(work.quantized.graph.node) // 4)
+        samples = work.calibration[:ROUNDING_INPUTS]
+        tick = work.started("round adaptively", len(work.prepared.graph.node) // 2)
         largest = LARGEST_CODE[options.scheme]
         work.quantized = round_weights(work.prepared, work.quantized, samples, largest, tick)
         work.judged("adaptive rounding")
@@ -255,6 +265,8 @@ def _improve(work: _Work) -> None:
         tick = work.started("follow the float file", options.follow_steps)
         settings = FollowOptions(steps=options.follow_steps)
         start = {i.name: numpy_helper.to_array(i) for i in work.prepared.graph.initializer}
+        if options.adaptive_rounding:
+            start = {}  # what it rounded up should not fall back
         network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
         if work.batches is not None:
             batches = work.batches(settings.batch, work.contract.input.size)

@@ -2,10 +2,10 @@
 
 After Frantar et al., arXiv 2210.17323 (GPTQ): a kernel's numbers are rounded one after the
 other, and what each rounding did wrong is taken up by those not yet rounded, as far as their
-inputs move together. Layers are done from the input on. Each first gets the weights that come
-nearest to the float layer's outputs from the inputs it will really get, whose errors the layers
-before it made (asymmetric calibration, Li et al., arXiv 2504.02692). Means are the biases' to
-take up.
+inputs move together. Inputs are centred first: the mean error is the bias's to take up.
+
+Fitting each layer to the float layer's outputs first, so that it also makes up for the layers
+before it, was tried and moved keypoints further (.186 against .178 px on LRPose-s).
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ from litepose_export.quantization.edit import QdqEditor
 # Places of an image whose inputs are looked at, for each layer: more change nothing.
 PLACES = 200
 DAMPING = 0.01
-# Making up for earlier errors is a regression on few inputs: damped more, it does not learn them.
-CORRECTION_DAMPING = 0.1
 # Narrower scales are tried: a lost extreme may cost less than coarser steps for all others.
 NARROWER = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 SEED = 3
@@ -37,19 +35,30 @@ SEED = 3
 
 @dataclass(slots=True)
 class _Moments:
-    """What one layer reads in the INT8 graph and in the float graph, centred.
+    """Sums over the inputs of one layer, `D` numbers each."""
 
-    Attributes:
-        real: `(D,)` mean in the INT8 graph.
-        exact: `(D,)` mean in the float graph.
-        covariance: `(D, D)` of the INT8 graph's inputs, slightly damped.
-        between: `(D, D)` covariance of the float graph's with the INT8 graph's, damped as much.
-    """
+    products: Float64
+    total: Float64
+    count: int = 0
 
-    real: Float64
-    exact: Float64
-    covariance: Float64
-    between: Float64
+    def add(self, columns: Float64) -> None:
+        """`(n, D)` inputs."""
+        self.products += columns.T @ columns
+        self.total += columns.sum(axis=0)
+        self.count += len(columns)
+
+    @property
+    def mean(self) -> Float64:
+        """`(D,)`."""
+        mean: Float64 = self.total / self.count
+        return mean
+
+    def covariance(self) -> Float64:
+        """`(D, D)`, with a little of the mean variance added to each."""
+        centred = self.products / self.count - np.outer(self.mean, self.mean)
+        some = DAMPING * np.trace(centred) / len(centred) + 1e-12
+        damped: Float64 = centred + some * np.eye(len(centred))
+        return damped
 
 
 def round_weights(
@@ -59,9 +68,7 @@ def round_weights(
     largest_code: int,
     tick: Callable[[], None] = lambda: None,
 ) -> onnx.ModelProto:
-    """Choose the weights of every dense convolution anew, from those of the float graph.
-
-    Layers left in float are not rounded, but they too make up for errors before them.
+    """Round the weights of every dense convolution anew, from those of the float graph.
 
     Args:
         prepared: The float graph that was quantized; its initialisers hold the weights.
@@ -74,42 +81,24 @@ def round_weights(
     better.CopyFrom(quantized)
     editor = QdqEditor(better)
     stored = {i.name: numpy_helper.to_array(i) for i in prepared.graph.initializer}
-    originals = {n.name: n for n in prepared.graph.node if n.op_type == "Conv"}
-    image = prepared.graph.input[0].name
-    names = {n.input[0] for n in originals.values()} - {image}
-    # Held in half precision: all inner tensors of a hundred crops are half a gigabyte in single.
-    exact_values = [
-        {name: values[name].astype(np.float16) for name in names}
-        for values in inner_values(prepared, sorted(names), batches)
-    ]
-    for node in [n for n in better.graph.node if n.op_type == "Conv"]:
-        tick()
-        original = originals[node.name]
-        # A float layer that sees the image has nothing to make up for.
-        if _group(node) != 1 or node.input[0] == image or len(node.input) < 3:
-            continue
-        kernel = stored[original.input[1]]
-        given = [values[original.input[0]] for values in exact_values]
-        seen = _moments(given, better, node, batches, kernel.shape)
+    kernels = {
+        n.name: stored[n.input[1]]
+        for n in prepared.graph.node
+        if n.op_type == "Conv" and n.input[1] in stored
+    }
+    layers = [n for n in better.graph.node if n.name in kernels and editor.is_quantized(n)]
+    layers = [n for n in layers if _group(n) == 1]
+    moments = _moments(quantized, layers, kernels, batches)
+    for node in layers:
+        kernel, seen = kernels[node.name], moments[node.name]
         exact = kernel.reshape(len(kernel), -1).astype(np.float64)
-        wanted = exact + exact @ _made_up_for(seen)
-        if editor.is_quantized(node):
-            scale = editor.weight_scale(node).astype(np.float64)
-            codes, scale = round_rows(wanted, scale, seen.covariance, largest_code)
-            editor.set_weights(node, codes.reshape(kernel.shape), scale)
-            wanted = codes * scale[:, None]
-        else:
-            editor.put(node.input[1], wanted.reshape(kernel.shape))
-        editor.add_to_bias(node, exact @ seen.exact - wanted @ seen.real)
+        scale = editor.weight_scale(node).astype(np.float64)
+        codes, scale = round_rows(exact, scale, seen.covariance(), largest_code)
+        editor.set_weights(node, codes.reshape(kernel.shape), scale)
+        if len(node.input) > 2:
+            editor.add_to_bias(node, (exact - codes * scale[:, None]) @ seen.mean)
+        tick()
     return better
-
-
-def _made_up_for(seen: _Moments) -> Float64:
-    """`(D, D)`, what to add to the identity so that real inputs predict the exact ones."""
-    variance = np.trace(seen.covariance) / len(seen.covariance)
-    damped = seen.covariance + CORRECTION_DAMPING * variance * np.eye(len(seen.covariance))
-    change: Float64 = (seen.between - seen.covariance) @ np.linalg.inv(damped)
-    return change
 
 
 def round_rows(
@@ -157,34 +146,21 @@ def _best_scale(weights: Float64, scale: Float64, spread: Float64, largest_code:
 
 
 def _moments(
-    exact_values: Sequence[NDArray[Any]],
     quantized: onnx.ModelProto,
-    node: onnx.NodeProto,
+    layers: Sequence[onnx.NodeProto],
+    kernels: dict[str, NDArray[Any]],
     batches: Sequence[NDArray[Any]],
-    shape: tuple[int, ...],
-) -> _Moments:
-    """What one layer reads in both graphs, at the same places of the same images."""
+) -> dict[str, _Moments]:
+    """What each layer reads in the quantized graph."""
     rng = np.random.default_rng(SEED)
-    length = int(np.prod(shape[1:]))
-    exact_sum, real_sum = np.zeros(length), np.zeros(length)
-    products, between = np.zeros((length, length)), np.zeros((length, length))
-    count = 0
-    name = node.input[0]
-    for values, known in zip(inner_values(quantized, [name], batches), exact_values, strict=True):
-        exact = _columns(known.astype(np.float32), node, shape)
-        real = _columns(values[name], node, shape)
-        chosen = rng.permutation(len(real))[:PLACES]
-        exact, real = exact[chosen], real[chosen]
-        exact_sum += exact.sum(axis=0)
-        real_sum += real.sum(axis=0)
-        products += real.T @ real
-        between += exact.T @ real
-        count += len(real)
-    exact_mean, real_mean = exact_sum / count, real_sum / count
-    covariance = products / count - np.outer(real_mean, real_mean)
-    some = (DAMPING * np.trace(covariance) / length + 1e-12) * np.eye(length)
-    crossed = between / count - np.outer(exact_mean, real_mean)
-    return _Moments(real_mean, exact_mean, covariance + some, crossed + some)
+    lengths = {node.name: int(np.prod(kernels[node.name].shape[1:])) for node in layers}
+    found = {name: _Moments(np.zeros((n, n)), np.zeros(n)) for name, n in lengths.items()}
+    for values in inner_values(quantized, [node.input[0] for node in layers], batches):
+        for node in layers:
+            columns = _columns(values[node.input[0]], node, kernels[node.name].shape)
+            chosen = rng.permutation(len(columns))[:PLACES]
+            found[node.name].add(columns[chosen])
+    return found
 
 
 def _columns(x: NDArray[Any], node: onnx.NodeProto, shape: tuple[int, ...]) -> NDArray[Any]:
