@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -262,24 +263,34 @@ def _improve(work: _Work) -> None:
         work.quantized = round_weights(work.prepared, work.quantized, samples, largest, tick)
         work.judged("adaptive rounding")
     if options.follow_steps:
-        tick = work.started("follow the float file", options.follow_steps)
-        settings = FollowOptions(steps=options.follow_steps)
-        start = {i.name: numpy_helper.to_array(i) for i in work.prepared.graph.initializer}
-        if options.adaptive_rounding:
-            start = {}  # what it rounded up should not fall back
-        network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
-        if work.batches is not None:
-            batches = work.batches(settings.batch, work.contract.input.size)
-        else:
-            batches = mirrored_batches(work.inputs, settings.batch)
-        follow(network, work.exact, work.contract, batches, settings, lambda loss: tick())
-        work.quantized = network.to_model()
+        _follow(work)
         work.judged("following the float file")
     if options.bias_correction:
         tick = work.started("correct biases", len(work.quantized.graph.node))
         samples = work.calibration[:SEARCH_INPUTS]
         work.quantized = correct_biases(work.prepared, work.quantized, samples, tick)
         work.judged("bias correction")
+
+
+def _follow(work: _Work) -> None:
+    options = work.options
+    tick = work.started("follow the float file", options.follow_steps)
+    settings = FollowOptions(steps=options.follow_steps)
+    start = {i.name: numpy_helper.to_array(i) for i in work.prepared.graph.initializer}
+    if options.adaptive_rounding:
+        start = {}  # what it rounded up should not fall back
+    network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
+    threads = torch.get_num_threads()
+    if work.batches is not None:
+        batches = work.batches(settings.batch, work.contract.input.size)
+    else:
+        batches = mirrored_batches(work.inputs, settings.batch)
+        torch.set_num_threads(1)  # sums in another order would be other bytes
+    try:
+        follow(network, work.exact, work.contract, batches, settings, lambda loss: tick())
+    finally:
+        torch.set_num_threads(threads)
+    work.quantized = network.to_model()
 
 
 def _describe(work: _Work, scheme: Any, figures: Figures, *, forced: bool) -> Manifest:
