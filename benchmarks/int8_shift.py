@@ -1,10 +1,11 @@
-"""How far INT8 moves the keypoints of the released pose network, on labelled people.
+"""How far INT8 moves the keypoints of a pose network, on labelled people.
 
-    python benchmarks/int8_shift.py dev.json [--backend openvino] [--json FILE]
+    python benchmarks/int8_shift.py dev.json [--json FILE]
+    python benchmarks/int8_shift.py dev.json --float a.fp32.onnx --int8 a.int8-x86.onnx ...
 
 Over labelled joints that FP32 scores above 0.3, in pixels of a crop 256 high whatever the
-network's input is: distance x 256 / padded box height. And what it costs in average precision,
-with the labelled boxes (extra eval).
+network's input is; AP with the people's own boxes (extra eval); time of INT8 by FP32's, in turns
+on one thread. Without files, the released pose network's, for x86 and for ARM.
 """
 
 from __future__ import annotations
@@ -14,15 +15,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bars import Bar, finish, without
-from litepose_edge import Estimator
-from litepose_edge.measure.coco import read_coco
-from litepose_edge.measure.evaluate import coco_metrics
-from litepose_edge.sources import read_image
+from litepose_edge.backends import bundled
 
-INPUT_HEIGHT, INPUT_WIDTH, PADDING, MIN_SCORE = 256, 192, 1.25, 0.3
+EVERYBODY = 10**9
 ROWS = (
     Bar(name="INT8 shift, median", limit=0.15, unit=" px", reason="-"),
     Bar(name="INT8 shift, p95", limit=0.5, unit=" px", reason="-"),
@@ -32,82 +28,87 @@ ROWS = (
 
 
 def main() -> None:
-    """Measure, print, and judge."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Compare each INT8 file with the float one on every labelled person, and judge."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="COCO keypoint JSON")
-    parser.add_argument("--backend", default="onnxruntime")
+    parser.add_argument("--float", type=Path, default=bundled.FOLDER / "lrpose-s.fp32.onnx")
+    default = [bundled.FOLDER / f"lrpose-s.int8-{target}.onnx" for target in ("x86", "arm")]
+    parser.add_argument("--int8", type=Path, nargs="+", default=default)
+    parser.add_argument("--people", type=int, default=EVERYBODY)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of timing a file")
     parser.add_argument("--json", type=Path, help="write the report here as well")
     options = parser.parse_args()
-    reason = None
-    if not options.data.exists():
-        reason = f"{options.data} is not here"
-    elif importlib.util.find_spec("pycocotools") is None:
-        reason = "pycocotools is not installed (extra eval)"
-    if reason is not None:
-        finish({}, without(ROWS, reason), options.json)
+    missing = [n for n in ("onnx", "pycocotools") if importlib.util.find_spec(n) is None]
+    if not options.data.exists() or missing:
+        gone = f"{options.data} is not here" if not missing else f"{missing[0]} is not installed"
+        rows = [row for path in options.int8 for row in _named(ROWS, path)]
+        finish({}, without(rows, gone), options.json)
         return
-    report = measure(options.data, options.backend)
-    print(
-        f"{report['counted']} of {report['labelled']} labelled joints: median "
-        f"{report['median_px']:.3f} px, p95 {report['p95_px']:.3f} px; "
-        f"AP {report['ap_fp32']:.4f} in FP32, {report['ap_int8']:.4f} in INT8"
-    )
-    figures = (
-        report["median_px"],
-        report["p95_px"],
-        report["counted"] / report["labelled"],
-        100 * (report["ap_fp32"] - report["ap_int8"]),
-    )
-    found = [
-        Bar(name=row.name, limit=row.limit, at_least=row.at_least, unit=row.unit, figure=figure)
-        for row, figure in zip(ROWS, figures, strict=True)
-    ]
+    report = measure(options)
+    found = []
+    for path in options.int8:
+        f = report[path.name]
+        figures = (f["median_px"], f["p95_px"], f["part"], 100 * (f["ap_fp32"] - f["ap_int8"]))
+        found += [
+            Bar(name=row.name, limit=row.limit, at_least=row.at_least, unit=row.unit, figure=figure)
+            for row, figure in zip(_named(ROWS, path), figures, strict=True)
+        ]
     finish(report, found, options.json)
 
 
-def measure(data: Path, backend: Any) -> dict[str, Any]:
-    """Compare both precisions on every labelled person."""
-    shifts: list[np.ndarray] = []
-    joints = 0
-    results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
-    images: list[int] = []
-    with (
-        Estimator(precision="fp32", backend=backend) as exact,
-        Estimator(precision="int8", backend=backend) as fast,
-    ):
-        for image in read_coco(data):
-            labelled = image.keypoints[..., 2] > 0
-            people = labelled.any(axis=1)
-            if not people.any():
-                continue
-            pixels = read_image(image.path, upright=False)
-            boxes = image.boxes_xyxy[people]
-            a, b = (e.predict(pixels, boxes_xyxy=boxes) for e in (exact, fast))
-            images.append(image.image_id)
-            for into, poses in zip(results, (a, b), strict=True):
-                # With a box in the entry, the box's area would be taken for the person's.
-                into += [
-                    {key: value for key, value in entry.items() if key != "bbox"}
-                    for entry in poses.to_coco(image.image_id)
-                ]
-            extent = boxes[:, 2:] - boxes[:, :2]
-            aspect = INPUT_HEIGHT / INPUT_WIDTH
-            height = PADDING * np.maximum(extent[:, 1], extent[:, 0] * aspect)
-            shift = np.linalg.norm(a.keypoints - b.keypoints, axis=2)
-            counted = labelled[people] & (a.scores > MIN_SCORE)
-            joints += int(labelled.sum())
-            shifts.append((shift * INPUT_HEIGHT / height[:, None])[counted])
-    shift = np.concatenate(shifts)
-    exact_ap, fast_ap = (coco_metrics(data, part, "keypoints", images).ap for part in results)
-    return {
-        "backend": backend,
-        "counted": len(shift),
-        "labelled": joints,
-        "median_px": float(np.median(shift)),
-        "p95_px": float(np.percentile(shift, 95)),
-        "ap_fp32": exact_ap,
-        "ap_int8": fast_ap,
-    }
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of every INT8 file."""
+    import onnx
+
+    from litepose_edge.manifest import from_metadata
+    from litepose_edge.measure.coco import read_coco
+    from litepose_export.quantization.compare import compare
+    from litepose_export.quantization.inputs import calibration_inputs
+    from litepose_export.quantization.race import race
+    from litepose_export.storage import restore_storage
+
+    model = onnx.load(options.float)
+    contract = from_metadata({e.key: e.value for e in model.metadata_props}, "the float file")
+    exact = restore_storage(model)
+    dataset = read_coco(options.data)
+    batch = calibration_inputs(dataset, contract, 1)[0]
+    report: dict[str, Any] = {}
+    for path in options.int8:
+        quantized = onnx.load(path)
+        f = compare(exact, quantized, contract, dataset, options.people)
+        timing = race(exact, quantized, batch, options.seconds)
+        if f.shift_px is None or f.ap_float is None or f.ap_int8 is None:
+            raise SystemExit(f"{path}: no labelled keypoint to compare")
+        print(
+            f"{path.name}: {f.joints} joints ({f.joints_part:.0%} of the labelled), median "
+            f"{f.shift_px:.3f} px, p95 {f.p95_px:.3f} px, OKS {f.oks:.4f}, AP {f.ap_float:.4f} -> "
+            f"{f.ap_int8:.4f}, time {timing.ratio:.3f} of FP32's"
+        )
+        report[path.name] = {
+            "joints": f.joints,
+            "part": f.joints_part,
+            "median_px": f.shift_px,
+            "p95_px": f.p95_px,
+            "oks": f.oks,
+            "ap_fp32": f.ap_float,
+            "ap_int8": f.ap_int8,
+            "time_to_fp32": timing.ratio,
+        }
+    return report
+
+
+def _named(rows: tuple[Bar, ...], path: Path) -> list[Bar]:
+    scheme = path.stem.rpartition(".")[2]
+    return [
+        Bar(
+            name=f"{row.name}, {scheme}",
+            limit=row.limit,
+            at_least=row.at_least,
+            unit=row.unit,
+            reason="-",
+        )
+        for row in rows
+    ]
 
 
 if __name__ == "__main__":
