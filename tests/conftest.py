@@ -20,6 +20,7 @@ NEEDS = {"export": ("torch", "onnx", "onnxsim"), "openvino": ("openvino",)}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--qemu", default="qemu-x86_64-static", help="user-mode x86-64 emulator")
+    parser.addoption("--arm", default=None, help="folder that arm_machine.py prepared")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
