@@ -228,6 +228,18 @@ def quantize(
 
 
 @app.command()
+def ort(
+    model: Annotated[Path, typer.Argument(help="ONNX file with a manifest, float or INT8.")],
+    out: Annotated[Path, typer.Option(help="The .ort file to write.")],
+    as_json: JsonReport = False,
+) -> None:
+    """Convert to ONNX Runtime's own format, which its reduced builds for devices read."""
+    _print_report(
+        _need("litepose_export.ort_format").convert(model, out).to_dict(), as_json=as_json
+    )
+
+
+@app.command()
 def publish(
     folder: Annotated[Path, typer.Argument(help="Folder of the files to ship.")],
 ) -> None:
