@@ -238,12 +238,20 @@ class QuantizationSpec(Part, frozen=True):
     """How a file was made INT8, so that a runtime can tell where it is exact.
 
     Files of others say `scheme="other"` and 0 calibration images: not known.
+
+    Attributes:
+        scheme: Number formats of activations and weights.
+        method: What was done, in words.
+        calibration_images: How many.
+        float_layers: Nodes left in float.
+        gate: Whether the exporter's accuracy gate let the file pass, or somebody overruled it.
     """
 
     scheme: Literal["u8s8", "u8s8-reduced", "s8s8", "other"]
     method: str
     calibration_images: Annotated[int, Meta(ge=0)]
     float_layers: tuple[str, ...] = ()
+    gate: Literal["passed", "forced", "not run"] = "not run"
 
 
 class Training(Part, frozen=True):

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from litepose_edge.cli.console import complain, messages, results, run_command
-from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.measure.coco import read_coco
+from litepose_export.console import need, print_report, progress
 from litepose_export.errors import ExportError
+from litepose_export.quantization.command import quantize, train_quantized
 
 app = typer.Typer(
     name="litepose-export",
@@ -33,14 +34,6 @@ class ColourName(StrEnum):
 
     RGB = "rgb"
     BGR = "bgr"
-
-
-class TargetName(StrEnum):
-    """The CPU an INT8 file is for."""
-
-    X86 = "x86"
-    X86_VNNI = "x86-vnni"
-    ARM = "arm"
 
 
 JsonReport = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
@@ -72,6 +65,9 @@ def train(
     refine: Annotated[
         bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="Fine-tune the INT8 form of --init FILE.onnx instead.")
+    ] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Training time in all; steps repeat, minutes do not.")
@@ -85,8 +81,8 @@ def train(
     """Train one of our networks on COCO-format photographs."""
     if (steps is None) == (minutes is None):
         raise typer.BadParameter("give either --steps or --minutes")
-    session = _need("litepose_export.training.session")
-    torch = _need("torch")
+    session = need("litepose_export.training.session")
+    torch = need("torch")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     options = session.RunOptions(
         data=tuple(data),
@@ -99,7 +95,10 @@ def train(
         init=init,
         refine=refine,
     )
-    with _progress() as bar:
+    if qat:
+        train_quantized(network, options)
+        return
+    with progress() as bar:
         display = _display(session, bar)
         if network == "persondet":
             checkpoint = session.train_detector(options, teacher[0] if teacher else None, display)
@@ -116,7 +115,7 @@ def train(
 @app.command(name="list")
 def list_networks(as_json: JsonReport = False) -> None:
     """The networks that can be built: size, cost, published accuracy, what is reconstructed."""
-    catalogue = _need("litepose_export.catalogue")
+    catalogue = need("litepose_export.catalogue")
     rows = catalogue.describe()
     if as_json:
         results.file.write(json.dumps([row.to_dict() for row in rows]) + "\n")
@@ -165,7 +164,7 @@ def export(
     as_json: JsonReport = False,
 ) -> None:
     """Export a checkpoint to a float ONNX file that provably computes the same."""
-    pipeline = _need("litepose_export.pipeline")
+    pipeline = need("litepose_export.pipeline")
     names = [known.name for known in pipeline.networks.CATALOGUE]
     if network not in names:
         raise typer.BadParameter(f"no network '{network}'; there are: {', '.join(names)}")
@@ -191,7 +190,7 @@ def export(
             samples=read_coco(samples) if samples else None,
             step=step,
         )
-    _print_report(report.to_dict(), as_json=as_json)
+    print_report(report.to_dict(), as_json=as_json)
 
 
 @app.command()
@@ -201,30 +200,13 @@ def verify(
     as_json: JsonReport = False,
 ) -> None:
     """Compare a float ONNX file with the checkpoint it came from, once more."""
-    pipeline = _need("litepose_export.pipeline")
+    pipeline = need("litepose_export.pipeline")
     with _steps() as step:
         report = pipeline.verify(model, checkpoint, step=step)
-    _print_report(report, as_json=as_json)
+    print_report(report, as_json=as_json)
 
 
-@app.command()
-def quantize(
-    model: Annotated[Path, typer.Argument(help="Float ONNX file with a manifest.")],
-    calibration: Annotated[Path, typer.Option(help="COCO JSON; its people are the inputs.")],
-    out: Annotated[Path, typer.Option(help="The INT8 file to write.")],
-    target: Annotated[
-        TargetName,
-        typer.Option(help="x86 is exact everywhere; x86-vnni needs VNNI; arm is S8S8."),
-    ] = TargetName.X86,
-    count: Annotated[int, typer.Option(min=1, help="Calibration inputs.")] = 300,
-    as_json: JsonReport = False,
-) -> None:
-    """Quantize a float ONNX file to INT8."""
-    pipeline = _need("litepose_export.pipeline")
-    report = pipeline.quantize(
-        model, out, calibration=read_coco(calibration), count=count, kind=target.value
-    )
-    _print_report(report.to_dict(), as_json=as_json)
+app.command()(quantize)
 
 
 @app.command()
@@ -244,32 +226,9 @@ def publish(
     folder: Annotated[Path, typer.Argument(help="Folder of the files to ship.")],
 ) -> None:
     """Write the saturation probe and SHA256SUMS beside the models of a folder."""
-    module = _need("litepose_export.publish")
+    module = need("litepose_export.publish")
     module.write_probe(folder)
     module.write_checksums(folder)
-
-
-def _need(module: str) -> Any:
-    """Import a module of the exporter, or say how to install what it needs."""
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as exc:
-        raise BackendUnavailableError(
-            f"{exc.name} is not installed. Run: pip install 'litepose-edge[export]'"
-        ) from exc
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:5.1f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=messages,
-    )
 
 
 @contextmanager
@@ -295,11 +254,3 @@ def _display(session: Any, bar: Progress) -> Any:
         messages.print(f"dev: {figures}")
 
     return session.Display(started, stepped, scored)
-
-
-def _print_report(report: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        results.file.write(json.dumps(report) + "\n")
-        return
-    for name, value in report.items():
-        results.print(f"{name:<20} {value}", markup=False)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from litepose_edge.errors import LitePoseError
+
+if TYPE_CHECKING:
+    from litepose_export.quantization.gate import Figures
 
 
 class ExportError(LitePoseError):
@@ -22,4 +27,12 @@ class ParityError(ExportError):
 
 
 class AccuracyGateError(ExportError):
-    """Quantization moved the keypoints further than allowed; nothing was written."""
+    """Quantization moved the keypoints further than allowed; nothing was written.
+
+    Attributes:
+        figures: What the gate measured (`quantization.gate.Figures`), where it got so far.
+    """
+
+    def __init__(self, message: str, figures: Figures | None = None) -> None:
+        super().__init__(message)
+        self.figures = figures

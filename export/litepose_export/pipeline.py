@@ -1,4 +1,4 @@
-"""The export steps: checkpoint to float ONNX, float ONNX to INT8; each can run alone."""
+"""The export: checkpoint to float ONNX file, and the proof that both compute the same."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ import torch
 from torch import nn
 
 from litepose_edge import manifest
-from litepose_edge.manifest import BottomUpSpec, Manifest, QuantizationSpec
+from litepose_edge.manifest import BottomUpSpec, Manifest
 from litepose_edge.measure.coco import CocoDataset
 from litepose_export import contracts, networks
-from litepose_export.calibrate import calibration_batches
 from litepose_export.checkpoints import fit, read_state
 from litepose_export.counting import count
 from litepose_export.errors import ExportError
 from litepose_export.models.persondet import PersonDet
-from litepose_export.quantize import SCHEMES, Target, quantize_graph
+from litepose_export.quantization.inputs import calibration_inputs
 from litepose_export.storage import halve_storage, store
 from litepose_export.to_onnx import GraphOptions, export_graph
 from litepose_export.verify import Parity, check_parity, random_inputs
@@ -96,22 +95,6 @@ class ExportOptions:
     graph: GraphOptions = field(default_factory=GraphOptions)
     half_storage: bool = False
     threshold: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QuantizationReport:
-    """What a quantization did."""
-
-    source: str
-    path: str
-    size_bytes: int
-    scheme: str
-    calibration_images: int
-    float_layers: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Figures by name."""
-        return asdict(self)
 
 
 def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[nn.Module, Manifest]:
@@ -230,7 +213,7 @@ def verify_graph(
         batches = random_inputs(spec, PARITY_INPUTS)
         network = Uint8Input(network, spec) if options.uint8 else network
     else:
-        batches = list(calibration_batches(samples, contract, PARITY_INPUTS))
+        batches = list(calibration_inputs(samples, contract, PARITY_INPUTS))
     if options.dynamic_batch:
         batches.append(np.concatenate(batches[:2]))
     if options.dynamic_size:
@@ -242,34 +225,6 @@ def verify_graph(
     parity = check_parity(network, graph, batches, contract)
     figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
     return parity, msgspec.structs.replace(contract, parity=figures)
-
-
-def quantize(
-    source: Path, target: Path, *, calibration: CocoDataset, count: int, kind: Target
-) -> QuantizationReport:
-    """Float ONNX file to INT8 ONNX file."""
-    model = onnx.load(source)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    contract = manifest.from_metadata(metadata, source)
-    batches = calibration_batches(calibration, contract, count)
-    scheme = SCHEMES[kind]
-    quantized, left = quantize_graph(model, batches, scheme)
-    spec = QuantizationSpec(
-        scheme=scheme,
-        method="static per-channel QDQ, MinMax ranges",
-        calibration_images=len(batches),
-        float_layers=left,
-    )
-    described = msgspec.structs.replace(contract, precision="int8", quantization=spec)
-    store(quantized, described, target)
-    return QuantizationReport(
-        source=str(source),
-        path=str(target),
-        size_bytes=target.stat().st_size,
-        scheme=scheme,
-        calibration_images=len(batches),
-        float_layers=left,
-    )
 
 
 def _describe_input(graph: onnx.ModelProto) -> str:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.export
 import onnx  # noqa: E402
 import torch  # noqa: E402
 
-from litepose_edge import Estimator, backends  # noqa: E402
+from litepose_edge import backends  # noqa: E402
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession, is_exact  # noqa: E402
 from litepose_edge.errors import OutputError  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
@@ -33,7 +33,6 @@ from litepose_export.errors import CheckpointError, ExportError, ParityError  # 
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.models.persondet import PersonDet  # noqa: E402
 from litepose_export.pipeline import ExportOptions  # noqa: E402
-from litepose_export.quantize import output_layers, quantize_graph  # noqa: E402
 from litepose_export.to_onnx import GraphOptions, export_graph  # noqa: E402
 
 SHIPPED = ExportOptions(graph=GraphOptions(dynamic_batch=True), half_storage=True)
@@ -72,62 +71,6 @@ def test_the_same_checkpoint_gives_the_same_file(exported, checkpoint, photo_dat
     again = tmp_path / "again.onnx"
     pipeline.export("lrpose-n", checkpoint, again, SHIPPED, samples=read_coco(photo_dataset))
     assert again.read_bytes() == exported[0].read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("kind", "scheme"), [("x86", "u8s8-reduced"), ("x86-vnni", "u8s8"), ("arm", "s8s8")]
-)
-def test_int8_files_say_how_they_were_made_and_run(exported, photo_dataset, tmp_path, kind, scheme):
-    target = tmp_path / "n.int8.onnx"
-    report = pipeline.quantize(
-        exported[0], target, calibration=read_coco(photo_dataset), count=4, kind=kind
-    )
-    assert report.scheme == scheme
-    assert report.calibration_images == 4
-    contract = backends.find_model(target).manifest
-    assert contract.precision == "int8"
-    assert contract.quantization.scheme == scheme
-    assert contract.quantization.float_layers
-    with Estimator(target, detector=None) as estimator:
-        poses = estimator.predict(np.zeros((90, 90, 3), np.uint8), boxes_xyxy=[[5, 5, 60, 80]])
-    assert poses.keypoints.shape == (1, 17, 2)
-
-
-def test_quantizing_twice_gives_the_same_bytes(exported, photo_dataset, tmp_path):
-    files = []
-    for name in ("a.onnx", "b.onnx"):
-        pipeline.quantize(
-            exported[0],
-            tmp_path / name,
-            calibration=read_coco(photo_dataset),
-            count=3,
-            kind="x86",
-        )
-        files.append((tmp_path / name).read_bytes())
-    assert files[0] == files[1]
-
-
-def test_reduced_weights_stay_within_seven_bits(exported, photo_dataset):
-    contract = backends.find_model(exported[0]).manifest
-    from litepose_export.calibrate import calibration_batches
-
-    batches = calibration_batches(read_coco(photo_dataset), contract, 2)
-    quantized, _ = quantize_graph(onnx.load(exported[0]), batches, "u8s8-reduced")
-    weights = [
-        onnx.numpy_helper.to_array(i)
-        for i in quantized.graph.initializer
-        if i.data_type == onnx.TensorProto.INT8 and len(i.dims) == 4
-    ]
-    assert len(weights) > 20
-    assert max(np.abs(w.astype(int)).max() for w in weights) <= 64
-
-
-def test_the_layers_that_write_the_outputs_stay_float(exported):
-    model = onnx.load(exported[0])
-    (name,) = output_layers(model)
-    (node,) = [n for n in model.graph.node if n.name == name]
-    assert node.op_type == "Conv"
-    assert node.output[0] == model.graph.output[0].name
 
 
 def test_float16_storage_changes_little_and_can_be_undone():
@@ -241,18 +184,11 @@ def test_the_probe_is_the_one_that_is_shipped_and_tells_exact_from_wrong():
     assert not is_exact(probe.SerializeToString())
 
 
-def test_the_command_line_exports_and_quantizes(checkpoint, photo_dataset, tmp_path, capsys):
-    float_file, int8_file = tmp_path / "n.onnx", tmp_path / "n.int8.onnx"
+def test_the_command_line_exports(checkpoint, photo_dataset, tmp_path, capsys):
     arguments = [
-        "export", "lrpose-n", "--checkpoint", str(checkpoint), "--out", str(float_file),
+        "export", "lrpose-n", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "n.onnx"),
         "--samples", str(photo_dataset), "--json",
     ]  # fmt: skip
     assert cli.run(arguments) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["parameters"] > 400_000
-    arguments = [
-        "quantize", str(float_file), "--calibration", str(photo_dataset), "--out", str(int8_file),
-        "--count", "2", "--target", "arm",
-    ]  # fmt: skip
-    assert cli.run(arguments) == 0
-    assert "s8s8" in capsys.readouterr().out
-    assert cli.run(["export", "nothing", *arguments[1:3]]) == 2
+    assert cli.run(["export", "nothing", *arguments[2:4], "--out", "x.onnx"]) == 2

@@ -1,0 +1,1 @@
+"""INT8 files that provably keep the keypoints: quantize, improve, search, judge."""

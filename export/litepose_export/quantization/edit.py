@@ -1,0 +1,110 @@
+"""Changes single numbers inside a QDQ graph and keeps the others consistent with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+
+
+class QdqEditor:
+    """A QDQ graph to change in place.
+
+    Args:
+        model: The graph.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        self._stored = {i.name: i for i in model.graph.initializer}
+        self._makers = {out: node for node in model.graph.node for out in node.output}
+
+    def value(self, name: str) -> NDArray[Any]:
+        """An initialiser's values."""
+        return numpy_helper.to_array(self._stored[name])
+
+    def put(self, name: str, values: NDArray[Any], kind: Any = None) -> None:
+        """Replace an initialiser's values; its type stays unless a `kind` is given."""
+        stored = values.astype(kind or self.value(name).dtype)
+        self._stored[name].CopyFrom(numpy_helper.from_array(stored, name))
+
+    def activation_scales(self) -> tuple[str, ...]:
+        """Initialisers of the activations' scales, in the graph's order, each once."""
+        nodes = (n for n in self.model.graph.node if n.op_type == "QuantizeLinear")
+        return tuple(dict.fromkeys(node.input[1] for node in nodes))
+
+    def quantized_convolutions(self) -> list[onnx.NodeProto]:
+        """Convolutions whose weights are codes, in the graph's order."""
+        return [
+            node
+            for node in self.model.graph.node
+            if node.op_type == "Conv" and node.input[1] in self._makers
+        ]
+
+    def weight_scale(self, node: onnx.NodeProto) -> NDArray[Any]:
+        """`(C,)` scales of a quantized convolution's weights."""
+        return self.value(self._makers[node.input[1]].input[1])
+
+    def weight_shape(self, node: onnx.NodeProto) -> tuple[int, ...]:
+        """Of a quantized convolution's kernel."""
+        return tuple(self._stored[self._makers[node.input[1]].input[0]].dims)
+
+    def set_weights(self, node: onnx.NodeProto, codes: NDArray[Any], scale: NDArray[Any]) -> None:
+        """Replace a quantized convolution's weights; its bias keeps its values."""
+        of_codes, of_scale = self._makers[node.input[1]].input[:2]
+        factor = scale / self.value(of_scale)
+        self.put(of_codes, codes)
+        self.put(of_scale, scale)
+        if len(node.input) > 2 and node.input[2] not in self._stored:
+            bias, of_bias = self._makers[node.input[2]].input[:2]
+            self.put(bias, np.round(self.value(bias) / factor))
+            self.put(of_bias, self.value(of_bias) * factor)
+
+    def add_to_bias(self, node: onnx.NodeProto, change: NDArray[Any]) -> None:
+        """Add `(C,)` to a convolution's bias, which is codes or floats."""
+        name = node.input[2]
+        if name in self._stored:
+            self.put(name, self.value(name) + change)
+            return
+        codes, scale = self._makers[name].input[:2]
+        self.put(codes, np.round(self.value(codes) + change / self.value(scale)))
+
+    def rescale(self, name: str, factor: float) -> None:
+        """Multiply an activation's scale; biases whose unit it is keep their values."""
+        self.put(name, self.value(name) * np.float32(factor))
+        for node in self.model.graph.node:
+            if node.op_type != "Conv" or len(node.input) < 3 or node.input[2] in self._stored:
+                continue
+            reader, bias = self._makers.get(node.input[0]), self._makers[node.input[2]]
+            if reader is None or list(reader.input[1:2]) != [name]:
+                continue
+            codes, scale = bias.input[:2]
+            self.put(codes, np.round(self.value(codes) / factor))
+            self.put(scale, self.value(scale) * np.float32(factor))
+
+
+def signed_twin(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with signed activations, for ARM: every code and zero point moved by 128.
+
+    Both compute the same numbers, since only differences of codes and zero points count.
+    """
+    twin = onnx.ModelProto()
+    twin.CopyFrom(model)
+    editor = QdqEditor(twin)
+    zeros = {
+        node.input[2]
+        for node in twin.graph.node
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) > 2
+    }
+    for name in sorted(zeros):
+        zero = editor.value(name)
+        if zero.dtype == np.uint8:
+            editor.put(name, zero.astype(np.int16) - 128, np.int8)
+    for node in twin.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "output_dtype" and attribute.i == TensorProto.UINT8:
+                attribute.i = TensorProto.INT8
+    return twin

@@ -1,0 +1,287 @@
+"""One quantization from end to end: calibrate, improve, judge, time; the file is written last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from litepose_edge import manifest
+from litepose_edge.geometry import Size
+from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
+from litepose_edge.measure.coco import CocoDataset
+from litepose_export.errors import AccuracyGateError, ExportError
+from litepose_export.quantization import graph, selection, sensitivity
+from litepose_export.quantization.bias import correct_biases
+from litepose_export.quantization.compare import compare
+from litepose_export.quantization.drift import Yardstick
+from litepose_export.quantization.edit import signed_twin
+from litepose_export.quantization.equalize import equalize
+from litepose_export.quantization.follow import FollowOptions, follow, mirrored_batches
+from litepose_export.quantization.gate import Figures, judge
+from litepose_export.quantization.inputs import Inputs, calibration_inputs, shuffled, split
+from litepose_export.quantization.options import QuantizationReport, QuantizeOptions, Stage
+from litepose_export.quantization.race import race
+from litepose_export.quantization.ranges import search_ranges
+from litepose_export.quantization.rounding import round_weights
+from litepose_export.quantization.simulate import LARGEST_CODE, QdqNetwork
+from litepose_export.storage import restore_storage, store
+
+# Inputs that searches measure on: enough keypoints for a mean, few enough to ask often.
+SEARCH_INPUTS, SEARCH_PEOPLE = 48, 120
+# Inputs that fine-tuning draws from: with fewer it learns them by heart.
+FOLLOW_INPUTS = 3000
+HELD_OUT = 0.25
+DEFAULTS = QuantizeOptions()
+Started = Callable[[str, int], Callable[[], None]]
+Batches = Callable[[int, Size], Iterator[NDArray[Any]]]
+
+
+def _silent(what: str, total: int) -> Callable[[], None]:
+    return lambda: None
+
+
+@dataclass(slots=True)
+class _Work:
+    """A quantization under way."""
+
+    exact: onnx.ModelProto
+    prepared: onnx.ModelProto
+    contract: Manifest
+    inputs: Inputs
+    seen: CocoDataset
+    held_out: CocoDataset
+    options: QuantizeOptions
+    started: Started
+    batches: Batches | None = None
+    float_nodes: tuple[str, ...] = ()
+    ranges: graph.Ranges = field(default_factory=dict)
+    quantized: onnx.ModelProto = field(default_factory=onnx.ModelProto)
+    stages: list[Stage] = field(default_factory=list)
+    figures: Figures | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def calibration(self) -> Inputs:
+        """Inputs that ranges and means are taken from."""
+        chosen = self.inputs[: self.options.count]
+        assert isinstance(chosen, Inputs)
+        return chosen
+
+    def yardstick(self) -> Yardstick:
+        """Measures graphs on a few calibration inputs."""
+        return Yardstick(self.exact, self.contract, self.calibration[:SEARCH_INPUTS])
+
+    def judged(self, name: str) -> None:
+        """Measure what there is on the held-out photographs, and note it as a stage."""
+        people = self.options.gate_people
+        tick = self.started(f"judge after: {name}", people)
+        self.figures = compare(
+            self.exact, self.quantized, self.contract, self.held_out, people, tick
+        )
+        f, seconds = self.figures, time.monotonic() - self.began
+        self.stages.append(Stage(name, f.shift_px, f.p95_px, f.ap_int8, round(seconds, 1)))
+
+
+def quantize(
+    source: Path,
+    target: Path,
+    calibration: CocoDataset,
+    options: QuantizeOptions = DEFAULTS,
+    *,
+    held_out: CocoDataset | None = None,
+    started: Started = _silent,
+    batches: Batches | None = None,
+) -> QuantizationReport:
+    """Float ONNX file to INT8 ONNX file that has passed the gate.
+
+    Args:
+        source: Float file with a manifest.
+        target: The file to write.
+        calibration: Photographs to calibrate on.
+        options: How.
+        held_out: Photographs to judge on; a quarter of the others, then not calibrated on,
+            unless given.
+        started: Told what begins and in how many ticks.
+        batches: Gives inputs of a count and size without end for the fine-tuning; calibration
+            inputs and their mirror images unless given.
+
+    Raises:
+        AccuracyGateError: It moved the keypoints further than allowed; nothing is written.
+        ManifestError: The source has none.
+        ExportError: The source is quantized already, or an option does not fit it.
+    """
+    work = _begin(source, calibration, held_out, options, started, batches)
+    spec = work.contract.model
+    ranked = _write(work)
+    searched: tuple[str, ...] = ()
+    if options.search:
+        searched = _search(work, ranked)
+    _improve(work)
+    assert work.figures is not None
+    joints = not isinstance(spec, DetectorSpec)
+    complaints = judge(work.figures, options.bounds, joints_expected=joints)
+    files = [(target, work.quantized, options.scheme, work.figures)]
+    if options.twin is not None:
+        twin = signed_twin(work.quantized)
+        tick = started("judge the twin for ARM", options.gate_people)
+        figures = compare(work.exact, twin, work.contract, work.held_out, options.gate_people, tick)
+        complaints += judge(figures, options.bounds, joints_expected=joints)
+        files.append((options.twin, twin, "s8s8", figures))
+    if complaints and not options.force:
+        raise AccuracyGateError(
+            f"{target} is refused and was not written: {'; '.join(complaints)}", work.figures
+        )
+    for path, model, scheme, figures in files:
+        store(model, _describe(work, scheme, figures, forced=bool(complaints)), path)
+    started("time both files", 1)
+    return QuantizationReport(
+        source=str(source),
+        path=str(target),
+        size_bytes=target.stat().st_size,
+        scheme=options.scheme,
+        calibration_inputs=len(work.calibration),
+        float_layers=work.float_nodes,
+        stages=tuple(work.stages),
+        gate=work.figures,
+        verdict="forced" if complaints else "passed",
+        complaints=tuple(complaints),
+        race=race(work.exact, work.quantized, work.inputs[0], options.race_s),
+        sensitivity=tuple(ranked),
+        searched=searched,
+    )
+
+
+def _begin(
+    source: Path,
+    calibration: CocoDataset,
+    held_out: CocoDataset | None,
+    options: QuantizeOptions,
+    started: Started,
+    batches: Batches | None,
+) -> _Work:
+    model = onnx.load(source)
+    contract = manifest.from_metadata({e.key: e.value for e in model.metadata_props}, source)
+    if contract.precision != "fp32":
+        raise ExportError(f"{source} is quantized already; give the float file")
+    if options.twin is not None and options.scheme == "s8s8":
+        raise ExportError("an ARM file has no ARM twin: leave --twin out, or choose --target x86")
+    if held_out is None:
+        calibration, held_out = split(calibration, HELD_OUT)
+    started("read calibration photographs", 1)
+    count = (
+        max(options.count, FOLLOW_INPUTS) if options.follow_steps and not batches else options.count
+    )
+    inputs = calibration_inputs(calibration, contract, count)
+    prepared = graph.prepare(model)
+    exact = restore_storage(model)
+    work = _Work(exact, prepared, contract, inputs, calibration, held_out, options, started)
+    work.float_nodes = selection.select(prepared, options.float_patterns)
+    return work
+
+
+def _write(work: _Work) -> list[sensitivity.Sensitivity]:
+    """The plain INT8 graph; the ranking of its nodes, if somebody wants it."""
+    options = work.options
+    if options.equalize:
+        work.prepared, _ = equalize(work.prepared, work.calibration)
+    tick = work.started("calibrate", len(work.calibration))
+    work.ranges = graph.find_ranges(
+        work.prepared, work.calibration, options.method, options.percentile, tick
+    )
+    _encode(work)
+    work.judged("plain, equalised" if options.equalize else "plain")
+    if not (options.sensitivity or options.search):
+        return []
+    nodes = len(selection.quantizable(work.prepared)) - len(work.float_nodes)
+    tick = work.started("rank the nodes", nodes)
+    return sensitivity.rank(
+        work.prepared, work.ranges, options.scheme, work.float_nodes, work.yardstick(), tick
+    )
+
+
+def _encode(work: _Work, further: tuple[str, ...] = ()) -> None:
+    left = (*work.float_nodes, *further)
+    work.quantized = graph.write_qdq(work.prepared, work.ranges, work.options.scheme, left)
+
+
+def _search(work: _Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ...]:
+    """Leave in float what it takes to meet the bounds on calibration photographs."""
+    options = work.options
+    joints = not isinstance(work.contract.model, DetectorSpec)
+    tick = work.started("search for float nodes", len(ranked).bit_length() + 2)
+    # Not the gate's photographs: it would judge what was chosen for it.
+    known = CocoDataset(work.seen.path, work.seen.keypoint_names, tuple(shuffled(work.seen)))
+
+    def passes(further: tuple[str, ...]) -> bool:
+        tick()
+        _encode(work, further)
+        figures = compare(work.exact, work.quantized, work.contract, known, SEARCH_PEOPLE)
+        return not judge(figures, options.bounds, joints_expected=joints)
+
+    found = sensitivity.smallest_set(ranked, passes)
+    if found is None:
+        raise AccuracyGateError("no set of float nodes meets the bounds: even without INT8 fails")
+    _encode(work, found)
+    work.float_nodes = tuple(sorted({*work.float_nodes, *found}))
+    work.judged(f"{len(found)} more nodes float")
+    return found
+
+
+def _improve(work: _Work) -> None:
+    """The steps after plain quantization that were asked for, each with its figures."""
+    options = work.options
+    if options.range_search:
+        tick = work.started("search ranges", len(work.ranges))
+        work.quantized, _ = search_ranges(work.quantized, work.yardstick(), tick)
+        work.judged("range search")
+    if options.adaptive_rounding:
+        samples = work.calibration[:SEARCH_INPUTS]
+        tick = work.started("round adaptively", len(samples) + len(work.quantized.graph.node) // 4)
+        largest = LARGEST_CODE[options.scheme]
+        work.quantized = round_weights(work.prepared, work.quantized, samples, largest, tick)
+        work.judged("adaptive rounding")
+    if options.follow_steps:
+        tick = work.started("follow the float file", options.follow_steps)
+        settings = FollowOptions(steps=options.follow_steps)
+        start = {i.name: numpy_helper.to_array(i) for i in work.prepared.graph.initializer}
+        network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
+        if work.batches is not None:
+            batches = work.batches(settings.batch, work.contract.input.size)
+        else:
+            batches = mirrored_batches(work.inputs, settings.batch)
+        follow(network, work.exact, work.contract, batches, settings, lambda loss: tick())
+        work.quantized = network.to_model()
+        work.judged("following the float file")
+    if options.bias_correction:
+        tick = work.started("correct biases", len(work.quantized.graph.node))
+        samples = work.calibration[:SEARCH_INPUTS]
+        work.quantized = correct_biases(work.prepared, work.quantized, samples, tick)
+        work.judged("bias correction")
+
+
+def _describe(work: _Work, scheme: Any, figures: Figures, *, forced: bool) -> Manifest:
+    options = work.options
+    named = {"minmax": "MinMax", "entropy": "entropy", "percentile": "percentile"}[options.method]
+    steps = [f"static per-channel QDQ, {named} ranges"]
+    steps += [stage.name for stage in work.stages[1:]]
+    if options.equalize:
+        steps.insert(1, "equalised")
+    spec = QuantizationSpec(
+        scheme=scheme,
+        method=", ".join(steps),
+        calibration_images=len(work.calibration),
+        float_layers=work.float_nodes,
+        gate="forced" if forced else "passed",
+    )
+    parity = {**work.contract.parity, **figures.parity()}
+    return msgspec.structs.replace(
+        work.contract, precision="int8", quantization=spec, parity=parity
+    )

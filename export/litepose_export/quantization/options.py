@@ -1,0 +1,124 @@
+"""What a quantization is asked for, and what it reports."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from litepose_edge.backends import u8s8_is_exact
+from litepose_export.quantization.gate import Bounds, Figures
+from litepose_export.quantization.graph import Method, Scheme
+from litepose_export.quantization.race import Race
+from litepose_export.quantization.sensitivity import Sensitivity
+
+Target = Literal["auto", "x86", "x86-vnni", "arm"]
+SCHEMES: dict[str, Scheme] = {"x86": "u8s8-reduced", "x86-vnni": "u8s8", "arm": "s8s8"}
+DEFAULT_FLOAT = ("stem", "head")
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeOptions:
+    """How an INT8 file is made.
+
+    Attributes:
+        target: The CPU it is for; `"auto"` asks this machine.
+        count: Calibration inputs.
+        method: How ranges are found.
+        percentile: What `"percentile"` keeps, in percent.
+        float_patterns: What stays float; see `selection.select`.
+        equalize: Give hidden channels liker ranges first.
+        bias_correction: Take the mean error out of each layer.
+        adaptive_rounding: Round weights so that errors cancel on real inputs.
+        range_search: Narrow ranges where the keypoints like it.
+        follow_steps: Steps of fine-tuning towards the float file; 0 for none.
+        search: Look for the smallest set of further float nodes that meets the bounds.
+        sensitivity: Rank the nodes even if nobody searches.
+        bounds: What the gate allows.
+        gate_people: Crops (photographs, for networks that find people) that it judges by.
+        force: Write the file even if it is refused, and stamp it.
+        twin: Where the same codes are also written with signed activations, for ARM.
+        race_s: How long both files are timed for.
+    """
+
+    target: Target = "x86"
+    count: int = 300
+    method: Method = "minmax"
+    percentile: float = 99.99
+    float_patterns: tuple[str, ...] = DEFAULT_FLOAT
+    equalize: bool = False
+    bias_correction: bool = False
+    adaptive_rounding: bool = False
+    range_search: bool = False
+    follow_steps: int = 0
+    search: bool = False
+    sensitivity: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
+    gate_people: int = 300
+    force: bool = False
+    twin: Path | None = None
+    race_s: float = 2.0
+
+    @property
+    def scheme(self) -> Scheme:
+        """Number formats for the target."""
+        return SCHEMES[this_machine() if self.target == "auto" else self.target]
+
+
+def this_machine() -> Literal["x86", "x86-vnni", "arm"]:
+    """The target that suits this CPU; on x86 a one-node probe tells whether sums saturate."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return "arm"
+    return "x86-vnni" if u8s8_is_exact() else "x86"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How good the file was after one step."""
+
+    name: str
+    shift_px: float | None
+    p95_px: float | None
+    ap: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationReport:
+    """What a quantization did.
+
+    Attributes:
+        source: The float file.
+        path: The INT8 file.
+        size_bytes: Of the INT8 file.
+        scheme: Number formats.
+        calibration_inputs: How many.
+        float_layers: Nodes left in float.
+        stages: Figures after each step, on the held-out photographs.
+        gate: Figures of the file itself.
+        verdict: `"passed"`, or `"forced"` with what the gate complained about.
+        complaints: What it complained about.
+        race: Both files' times on this machine; of the moment, and not in the file.
+        sensitivity: Ranking of the nodes, if one was asked for.
+        searched: Nodes that the search left in float, beyond those named by patterns.
+    """
+
+    source: str
+    path: str
+    size_bytes: int
+    scheme: str
+    calibration_inputs: int
+    float_layers: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    gate: Figures
+    verdict: Literal["passed", "forced"]
+    complaints: tuple[str, ...]
+    race: Race
+    sensitivity: tuple[Sensitivity, ...] = ()
+    searched: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures by name."""
+        plain: dict[str, Any] = asdict(self)
+        return {**plain, "gate": self.gate.to_dict()}
