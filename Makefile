@@ -8,9 +8,10 @@ LOWEST := .venv-lowest
 # Pins torch for development; users may take any in the range.
 CONSTRAINTS := constraints-dev.txt
 DATA ?= ../shared/data
-QEMU ?= qemu-x86_64-static
+ARM := .venv-arm
+QEMU ?= $(or $(wildcard $(ARM)/qemu-x86_64-static),qemu-x86_64-static)
 
-.PHONY: demo test test-lowest test-avx2 test-slow test-browser lint build bench bench-micro budget eval clean
+.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint build bench bench-micro budget eval clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -18,15 +19,15 @@ demo: $(VENV)/demo
 
 ## Everything but the slow proofs.
 test: $(DEV)/ready
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not arm"
 
 ## The runtime's tests on the oldest dependencies it allows.
 test-lowest: $(LOWEST)/ready
-	$(LOWEST)/bin/python -m pytest tests/edge -m "not slow"
+	$(LOWEST)/bin/python -m pytest tests/edge -m "not slow and not arm"
 
 ## Released models on dev photographs, under AVX2 emulation, and other long proofs.
 test-slow: $(DEV)/ready
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not arm"
 
 ## The released INT8 models give the same keypoints on a CPU with AVX2 and without VNNI.
 test-avx2: $(DEV)/ready
@@ -35,6 +36,11 @@ test-avx2: $(DEV)/ready
 ## The benchmark report in a real browser; skips where there is none.
 test-browser: $(DEV)/ready
 	$(BIN)/python -m pytest tests/edge/test_bench_page.py -m slow
+
+## The released INT8 models give the same keypoints on ARM. Emulated: right or wrong, not how fast.
+test-arm: $(DEV)/ready
+	$(BIN)/python tests/edge/arm_machine.py $(ARM)
+	$(BIN)/python -m pytest tests/edge/test_arm.py -m arm -s --arm $(ARM)
 
 lint: $(DEV)/ready
 	$(BIN)/ruff format --check .
@@ -72,7 +78,7 @@ $(VENV)/demo: pyproject.toml
 $(DEV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(DEV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,openvino]" --group test --group lint --group build --group bench
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino]" --group test --group lint --group build --group bench
 	touch $@
 
 # Without its dependencies: they would bring a second OpenCV.

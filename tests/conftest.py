@@ -15,11 +15,12 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 # OpenVINO would otherwise leave compiled models in the home folder of whoever runs the tests.
 os.environ.setdefault("LITEPOSE_EDGE_CACHE", tempfile.mkdtemp(prefix="litepose-tests-"))
-NEEDS = {"export": ("torch", "onnx", "onnxsim"), "openvino": ("openvino",)}
+NEEDS = {"export": ("torch", "onnx", "onnxsim"), "nncf": ("nncf",), "openvino": ("openvino",)}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--qemu", default="qemu-x86_64-static", help="user-mode x86-64 emulator")
+    parser.addoption("--arm", default=None, help="folder that arm_machine.py prepared")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

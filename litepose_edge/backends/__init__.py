@@ -67,8 +67,8 @@ def find_model(
     """Find, check and load a model.
 
     Args:
-        model: A bundled name such as `"lrpose-s"`, or the path of a file: ONNX, and with
-            OpenVINO also IR (`.xml`) and `.tflite`.
+        model: A bundled name such as `"lrpose-s"`, or the path of a file: ONNX, with ONNX Runtime
+            also its own `.ort`, with OpenVINO also IR (`.xml`) and `.tflite`.
         precision: `"int8"` or `"fp32"`: which bundled file, or what a file must be. None takes
             INT8 for a name and whatever a file is.
         backend: `"onnxruntime"` or `"openvino"`.
@@ -129,13 +129,15 @@ def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
     """
     match backend:
         case "onnxruntime":
-            if not model.is_onnx:
+            if model.needs_openvino:
                 raise ModelError(f'ONNX Runtime does not read {model.path}: use backend="openvino"')
             from litepose_edge.backends import _onnxruntime
 
             session = _onnxruntime.OnnxRuntimeSession(model.content, threads)
             return Opened(session, session.outputs, session.metadata)
         case "openvino":
+            if model.needs_onnxruntime:
+                raise ModelError(f"OpenVINO does not read {model.path}, ONNX Runtime's own format")
             try:
                 from litepose_edge.backends import _openvino
             except ImportError as exc:

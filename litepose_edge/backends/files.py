@@ -23,9 +23,14 @@ class ModelFiles:
     weights: bytes | None = None
 
     @property
-    def is_onnx(self) -> bool:
-        """Whether every backend reads it, not OpenVINO alone."""
-        return self.path.suffix not in (".xml", ".tflite")
+    def needs_openvino(self) -> bool:
+        """Whether OpenVINO alone reads it."""
+        return self.path.suffix in (".xml", ".tflite")
+
+    @property
+    def needs_onnxruntime(self) -> bool:
+        """Whether ONNX Runtime alone reads it."""
+        return self.path.suffix == ".ort"
 
 
 def read(path: Path) -> ModelFiles:

@@ -52,7 +52,7 @@ def adopt(
     checksum. The network is run once to see whether its outputs are what the manifest says.
     """
     source = files.read(model)
-    backend: Backend = "onnxruntime" if source.is_onnx else "openvino"
+    backend: Backend = "openvino" if source.needs_openvino else "onnxruntime"
     contract = _described(source, backend, style, name, size, output, keypoints)
     contract = _changed(contract, precision, changes or [])
     found = backends.find_model(model, backend=backend, contract=contract)

@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from litepose_edge import COCO_17, backends
@@ -335,3 +336,35 @@ def test_openvino_does_without_its_cache(cache, monkeypatch, trouble):
             assert not list(cache.glob("*.blob"))
     again = backends.find_model("lrpose-s", backend="openvino")
     np.testing.assert_array_equal(again.open(1).run(noise(again))["heatmaps"], expected)
+
+
+@pytest.fixture
+def ort_file(tmp_path):
+    """A bundled model saved by ONNX Runtime in its own format."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / "lrpose-s.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    source = bundled.find("lrpose-s", "int8")
+    onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return tmp_path / "lrpose-s.ort"
+
+
+def test_onnxruntimes_own_format_opens_and_keeps_its_contract(ort_file):
+    found, source = backends.find_model(ort_file), backends.find_model("lrpose-s")
+    assert found.manifest == source.manifest
+    outputs = [model.open(1).run(noise(source))["heatmaps"] for model in (found, source)]
+    np.testing.assert_allclose(*outputs, atol=1e-4)
+
+
+@pytest.mark.openvino
+def test_openvino_says_that_it_does_not_read_onnxruntimes_own_format(ort_file):
+    with pytest.raises(ModelError, match=r"OpenVINO does not read .*\.ort"):
+        backends.find_model(ort_file, backend="openvino")
+
+
+def test_a_damaged_file_in_onnxruntimes_own_format_is_refused(ort_file):
+    content = ort_file.read_bytes()
+    ort_file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError):
+        backends.find_model(ort_file)

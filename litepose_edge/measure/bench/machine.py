@@ -10,6 +10,8 @@ import subprocess
 from dataclasses import dataclass
 
 from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.limits import affinity
+from litepose_edge.measure.processor import describe_processor
 
 PACKAGES = ("litepose-edge", "numpy", "opencv-python-headless", "onnxruntime", "openvino")
 CPU = "sys/devices/system/cpu"
@@ -77,11 +79,11 @@ def describe_machine(sysfs: Sysfs | None = None) -> Machine:
         for path in files.matching(f"{CPU}/cpu*/cpufreq/scaling_governor")
     }
     return Machine(
-        cpu=cpuinfo.get("model name") or platform.processor() or platform.machine(),
+        cpu=describe_processor(files).name,
         board=files.optional("proc/device-tree/model"),
         system=platform.platform(),
         cpus=os.cpu_count() or 1,
-        affinity=_affinity(),
+        affinity=affinity(),
         virtual="hypervisor" in flags if "flags" in cpuinfo else None,
         isa=tuple(flag for flag in ISA_FLAGS if flag in flags),
         governor=tuple(sorted(governors - {""})),
@@ -128,12 +130,6 @@ def _cpuinfo(files: Sysfs) -> dict[str, str]:
         if mark:
             entries.setdefault(key.strip(), value.strip())
     return entries
-
-
-def _affinity() -> tuple[int, ...] | None:
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return None
 
 
 def _version(package: str) -> str | None:

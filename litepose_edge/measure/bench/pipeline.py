@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from litepose_edge import backends
@@ -44,6 +43,9 @@ class SpinningSession:
     """ONNX Runtime as it is without options: idle threads wait busily for the next run."""
 
     def __init__(self, model: bytes, threads: int) -> None:
+        # Not at the top: `doctor` must start where ONNX Runtime cannot be imported.
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3

@@ -1,0 +1,140 @@
+"""Converts a file of ours to ONNX Runtime's own format, for its reduced builds on devices."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.tools import convert_onnx_models_to_ort as converter
+
+from litepose_edge import backends
+from litepose_edge.cli.console import write_file
+from litepose_edge.manifest import InputSpec
+from litepose_export.errors import ExportError, ParityError
+
+MAX_DIFFERENCE = 1e-4
+TRIALS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class OrtReport:
+    """What a conversion did.
+
+    Attributes:
+        source: The ONNX file.
+        path: The `.ort` file.
+        size_bytes: Its size.
+        operators: The list of operators that a reduced build of ONNX Runtime must have.
+        difference: Largest difference to the source's outputs, part of an output's largest value.
+    """
+
+    source: str
+    path: str
+    size_bytes: int
+    operators: str
+    difference: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures by name."""
+        return asdict(self)
+
+
+def convert(source: Path, target: Path) -> OrtReport:
+    """Write a model as `.ort`, and beside it the operators that it needs.
+
+    All of ONNX Runtime's graph optimisations are done now and baked in (its "fixed" style) but
+    the one that lays data out for the processor at hand: the file runs on every processor. The
+    "runtime" style leaves INT8 layers to be fused when the file is loaded, for which a session
+    must be told to trust it; untold, LRPose-s takes 5.8 times as long. ONNX Runtime writes the
+    same graph in another order of bytes each time.
+
+    Args:
+        source: ONNX file with a manifest, float or INT8.
+        target: The file to write, ending in `.ort`; `.operators.config` is written beside it.
+
+    Raises:
+        ModelError: The source is no model of ours.
+        ParityError: The converted file computes something else; nothing is written.
+        OutputError: The place cannot be written.
+    """
+    if target.suffix != ".ort":
+        raise ExportError(f"an ONNX Runtime file must end in .ort, got {target}")
+    quantized = backends.find_model(source).manifest.quantization
+    signed = quantized is not None and quantized.scheme == "s8s8"
+    with tempfile.TemporaryDirectory() as folder:
+        # The converter writes beside its source, which may be a folder for reading only.
+        copy = shutil.copy(source, Path(folder) / "model.onnx")
+        _run_converter(Path(copy), "arm" if signed else None)
+        converted = Path(folder) / "model.ort"
+        described = backends.find_model(converted).manifest
+        difference = _difference(source, converted, described.input, signed=signed)
+        content = converted.read_bytes()
+        operators = (Path(folder) / "model.required_operators.config").read_bytes()
+    if difference > MAX_DIFFERENCE:
+        raise ParityError(
+            f"the converted file differs from {source} by {difference:.1e} of its outputs' "
+            f"largest value, allowed is {MAX_DIFFERENCE:.0e}"
+        )
+    listing = target.with_suffix(".operators.config")
+    write_file(listing, _without_path(operators))
+    write_file(target, content)
+    return OrtReport(str(source), str(target), len(content), str(listing), difference)
+
+
+def _run_converter(source: Path, platform: str | None) -> None:
+    """ONNX Runtime's own converter, without what it prints."""
+    logging.getLogger("ort_format_model.utils").setLevel(logging.WARNING)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), warnings.catch_warnings():
+            # It leaves the file that it reads the operators from to be closed by chance.
+            warnings.simplefilter("ignore", ResourceWarning)
+            converter.convert_onnx_models_to_ort(
+                source,
+                optimization_styles=[converter.OptimizationStyle.Fixed],
+                # "arm" keeps signed activations, which ONNX Runtime would rewrite for x86.
+                target_platform=platform,
+            )
+    except RuntimeError as exc:
+        raise ExportError(f"ONNX Runtime cannot convert {source}: {exc}") from exc
+
+
+def _without_path(operators: bytes) -> bytes:
+    """The list without comments: they hold the place of a temporary file."""
+    lines = operators.decode("utf-8").splitlines()
+    return "".join(f"{line}\n" for line in lines if not line.startswith("#")).encode()
+
+
+def _difference(source: Path, converted: Path, spec: InputSpec, *, signed: bool) -> float:
+    """Largest difference of the outputs on noise, part of an output's largest value."""
+    rng = np.random.default_rng(0)
+    first, second = _open(source, signed=signed), _open(converted, signed=signed)
+    worst = 0.0
+    for _ in range(TRIALS):
+        if spec.dtype == "uint8":
+            batch: Any = rng.integers(0, 256, (1, *spec.shape), np.uint8)
+        else:
+            batch = rng.normal(size=(1, *spec.shape)).astype(np.float32)
+        feed = {first.get_inputs()[0].name: batch}
+        for expected, found in zip(first.run(None, feed), second.run(None, feed), strict=True):
+            gap = float(np.abs(found - expected).max())
+            worst = max(worst, gap / max(float(np.abs(expected).max()), 1e-12))
+    return worst
+
+
+def _open(path: Path, *, signed: bool) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # As an ARM processor would: on x86 signed activations are otherwise made unsigned, which
+    # rounds ties to the other side in one value of some thousands.
+    options.add_session_config_entry("session.qdqisint8allowed", str(int(signed)))
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
