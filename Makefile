@@ -71,7 +71,7 @@ $(VENV)/demo: pyproject.toml
 $(DEV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(DEV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,openvino]" --group test --group lint --group build
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino]" --group test --group lint --group build
 	touch $@
 
 $(LOWEST)/ready: pyproject.toml constraints-lowest.txt

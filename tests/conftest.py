@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 # OpenVINO would otherwise leave compiled models in the home folder of whoever runs the tests.
 os.environ.setdefault("LITEPOSE_EDGE_CACHE", tempfile.mkdtemp(prefix="litepose-tests-"))
-NEEDS = {"export": ("torch", "onnx", "onnxsim"), "openvino": ("openvino",)}
+NEEDS = {"export": ("torch", "onnx", "onnxsim"), "nncf": ("nncf",), "openvino": ("openvino",)}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

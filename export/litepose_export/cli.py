@@ -19,6 +19,7 @@ from litepose_edge.measure.coco import read_coco
 from litepose_export.console import need, print_report, progress
 from litepose_export.errors import ExportError
 from litepose_export.quantization.command import quantize, train_quantized
+from litepose_export.quantization.openvino_command import quantize_openvino
 
 app = typer.Typer(
     name="litepose-export",
@@ -207,6 +208,7 @@ def verify(
 
 
 app.command()(quantize)
+app.command()(quantize_openvino)
 
 
 @app.command()
@@ -216,9 +218,7 @@ def ort(
     as_json: JsonReport = False,
 ) -> None:
     """Convert to ONNX Runtime's own format, which its reduced builds for devices read."""
-    _print_report(
-        _need("litepose_export.ort_format").convert(model, out).to_dict(), as_json=as_json
-    )
+    print_report(need("litepose_export.ort_format").convert(model, out).to_dict(), as_json=as_json)
 
 
 @app.command()

@@ -13,8 +13,12 @@ from litepose_edge.cli.console import messages, results
 from litepose_edge.errors import BackendUnavailableError
 
 
-def need(module: str) -> Any:
+def need(module: str, extra: str = "export") -> Any:
     """Import a module of the exporter.
+
+    Args:
+        module: Which.
+        extra: The extra that brings what it needs.
 
     Raises:
         BackendUnavailableError: What it needs is not installed; says how to install it.
@@ -23,7 +27,7 @@ def need(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as exc:
         raise BackendUnavailableError(
-            f"{exc.name} is not installed. Run: pip install 'litepose-edge[export]'"
+            f"{exc.name} is not installed. Run: pip install 'litepose-edge[{extra}]'"
         ) from exc
 
 

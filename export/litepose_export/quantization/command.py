@@ -121,16 +121,16 @@ def quantize(
         force=force,
         twin=twin,
     )
-    photographs = _read(calibration, model)
+    photographs = read_photographs(calibration, model)
     held_out = read_coco(gate) if gate else None
-    with _judged() as started:
+    with judged() as started:
         done = job.quantize(model, out, photographs, options, held_out=held_out, started=started)
     if report is not None:
         write_file(report, (json.dumps(done.to_dict(), indent=2) + "\n").encode())
     if as_json:
         results.file.write(json.dumps(done.to_dict()) + "\n")
         return
-    _print(done)
+    print_quantization(done)
 
 
 def train_quantized(network: str, options: Any) -> None:
@@ -142,13 +142,13 @@ def train_quantized(network: str, options: Any) -> None:
     if not network.startswith("lrpose-"):
         raise typer.BadParameter(f"--qat trains the lrpose networks, not '{network}'")
     qat = need("litepose_export.training.qat")
-    with _judged() as started:
+    with judged() as started:
         done = qat.train_quantized(options, started)
-    _print(done)
+    print_quantization(done)
 
 
 @contextmanager
-def _judged() -> Iterator[Callable[[str, int], Callable[[], None]]]:
+def judged() -> Iterator[Callable[[str, int], Callable[[], None]]]:
     """Progress bars; the gate's table after them where it refuses."""
     with progress() as bar:
         try:
@@ -160,7 +160,7 @@ def _judged() -> Iterator[Callable[[str, int], Callable[[], None]]]:
             raise
 
 
-def _read(calibration: Path, model: Path) -> CocoDataset:
+def read_photographs(calibration: Path, model: Path) -> CocoDataset:
     """A COCO file, or a folder whose people the bundled detector finds."""
     if not calibration.is_dir():
         return read_coco(calibration)
@@ -190,7 +190,8 @@ def figures_table(figures: Any) -> Table:
     return table
 
 
-def _print(done: Any) -> None:
+def print_quantization(done: Any) -> None:
+    """A quantization's report as tables on stdout."""
     steps = Table("step", "median px", "p95 px", "AP", "seconds", box=None)
     for stage in done.stages:
         figures = (stage.shift_px, stage.p95_px, stage.ap)

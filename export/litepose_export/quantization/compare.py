@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from litepose_edge import geometry
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.backends.session import Session
 from litepose_edge.bottomup import BottomUp
 from litepose_edge.detector import PersonDetector
 from litepose_edge.geometry import Float32, Float64, Size
@@ -52,19 +53,30 @@ def compare(
         people: So many crops, or photographs for networks that find people, are compared.
         tick: Called once a photograph.
     """
-    sessions = tuple(
+    first, second = (
         OnnxRuntimeSession(model.SerializeToString(), threads=1) for model in (exact, quantized)
     )
+    figures = compare_sessions((first, second), contract, dataset, people, tick)
+    first.close()
+    second.close()
+    return figures
+
+
+def compare_sessions(
+    sessions: tuple[Session, Session],
+    contract: Manifest,
+    dataset: CocoDataset,
+    people: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Figures:
+    """The same with files that are open already, in whichever engine: float first."""
     match contract.model:
         case TopDownSpec():
-            figures = _compare_crops(sessions, contract, dataset, people, tick)
+            return _compare_crops(sessions, contract, dataset, people, tick)
         case BottomUpSpec():
-            figures = _compare_everybody(sessions, contract, dataset, people, tick)
+            return _compare_everybody(sessions, contract, dataset, people, tick)
         case DetectorSpec():
-            figures = _compare_boxes(sessions, contract, dataset, people, tick)
-    for session in sessions:
-        session.close()
-    return figures
+            return _compare_boxes(sessions, contract, dataset, people, tick)
 
 
 @dataclass(slots=True)
@@ -109,7 +121,7 @@ def _quantiles(values: Float64) -> tuple[float, float]:
 
 
 def _compare_crops(
-    sessions: tuple[OnnxRuntimeSession, ...],
+    sessions: tuple[Session, Session],
     contract: Manifest,
     dataset: CocoDataset,
     people: int,
@@ -152,7 +164,7 @@ def padded_heights(boxes_xyxy: Float32, input_size: Size, padding: float) -> Flo
 
 
 def _compare_everybody(
-    sessions: tuple[OnnxRuntimeSession, ...],
+    sessions: tuple[Session, Session],
     contract: Manifest,
     dataset: CocoDataset,
     photographs: int,
@@ -191,7 +203,7 @@ def _compare_everybody(
 
 
 def _compare_boxes(
-    sessions: tuple[OnnxRuntimeSession, ...],
+    sessions: tuple[Session, Session],
     contract: Manifest,
     dataset: CocoDataset,
     photographs: int,

@@ -1,0 +1,209 @@
+"""NNCF as another quantizer: float file to INT8 OpenVINO IR, through the same gate."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nncf
+import openvino
+from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+
+from litepose_edge import backends, manifest
+from litepose_edge.backends import files, sidecar
+from litepose_edge.cli.console import write_file
+from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
+from litepose_edge.measure.coco import CocoDataset
+from litepose_export.errors import AccuracyGateError, ExportError
+from litepose_export.quantization.compare import compare_sessions
+from litepose_export.quantization.gate import Bounds, Figures, judge
+from litepose_export.quantization.inputs import Inputs, calibration_inputs, split
+from litepose_export.quantization.options import QuantizationReport, Stage
+from litepose_export.quantization.race import race_sessions
+
+HELD_OUT = 0.25
+Started = Callable[[str, int], Callable[[], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class IrOptions:
+    """How an IR is made.
+
+    Attributes:
+        count: Calibration inputs.
+        accurate_bias: Correct biases layer by layer on the data instead of all at once.
+        bounds: What the gate allows.
+        gate_people: Crops (photographs, for networks that find people) that it judges by.
+        force: Write the file even if it is refused, and stamp it.
+        race_s: How long both files are timed for.
+    """
+
+    count: int = 300
+    accurate_bias: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
+    gate_people: int = 300
+    force: bool = False
+    race_s: float = 2.0
+
+
+def quantize_ir(
+    source: Path,
+    target: Path,
+    calibration: CocoDataset,
+    options: IrOptions,
+    *,
+    held_out: CocoDataset | None = None,
+    started: Started = lambda what, total: lambda: None,
+) -> QuantizationReport:
+    """Float ONNX file to an INT8 `.xml` with its `.bin`, and a sidecar with both checksums.
+
+    The contract lies in the `.xml`; both files of the comparison run in OpenVINO.
+
+    Args:
+        source: Float file with a manifest.
+        target: The `.xml` to write.
+        calibration: Photographs to calibrate on.
+        options: How.
+        held_out: Photographs to judge on; a quarter of the others, then not calibrated on,
+            unless given.
+        started: Told what begins and in how many ticks.
+
+    Raises:
+        AccuracyGateError: It moved the keypoints further than allowed; nothing is written.
+        ExportError: The source is quantized already, or the target is no `.xml`.
+        OutputError: The place cannot be written.
+    """
+    if target.suffix != ".xml":
+        raise ExportError(f"an OpenVINO IR must end in .xml, got {target}")
+    exact = backends.find_model(source, backend="openvino")
+    contract = exact.manifest
+    if contract.precision != "fp32":
+        raise ExportError(f"{source} is quantized already; give the float file")
+    if held_out is None:
+        calibration, held_out = split(calibration, HELD_OUT)
+    began = time.monotonic()
+    started("read calibration photographs", 1)
+    inputs = calibration_inputs(calibration, contract, options.count)
+    network = openvino.Core().read_model(io.BytesIO(source.read_bytes()))
+    left = output_layers(network)
+    quantized = _quantize(network, inputs, left, options, started)
+    with tempfile.TemporaryDirectory() as folder:
+        _save(quantized, Path(folder) / "model.xml", contract)
+        # What it will be in use: read from its files.
+        found = backends.find_model(Path(folder) / "model.xml", backend="openvino")
+        sessions = exact.open(1), found.open(1)
+        tick = started("judge", options.gate_people)
+        figures = compare_sessions(sessions, contract, held_out, options.gate_people, tick)
+        joints = not isinstance(contract.model, DetectorSpec)
+        complaints = judge(figures, options.bounds, joints_expected=joints)
+        if complaints and not options.force:
+            raise AccuracyGateError(
+                f"{target} is refused and was not written: {'; '.join(complaints)}", figures
+            )
+        started("time both files", 1)
+        timed = race_sessions(sessions, inputs[0], options.race_s)
+        described = _describe(
+            contract, figures, left, len(inputs), options, forced=bool(complaints)
+        )
+        # Under its own name: the IR says how it is called.
+        written = Path(folder) / target.name
+        _save(quantized, written, described)
+        size = _publish(written, target, described)
+    seconds = round(time.monotonic() - began, 1)
+    return QuantizationReport(
+        source=str(source),
+        path=str(target),
+        size_bytes=size,
+        scheme="u8s8-reduced",
+        calibration_inputs=len(inputs),
+        float_layers=left,
+        stages=(Stage("NNCF", figures.shift_px, figures.p95_px, figures.ap_int8, seconds),),
+        gate=figures,
+        verdict="forced" if complaints else "passed",
+        complaints=tuple(complaints),
+        race=timed,
+    )
+
+
+def output_layers(network: Any) -> tuple[str, ...]:
+    """Names of the convolutions that write the outputs: eight bits starve the peak of a map."""
+    names, seen = set(), set()
+    waiting = [result.input_value(0).get_node() for result in network.get_results()]
+    while waiting:
+        node = waiting.pop()
+        name = node.get_friendly_name()
+        if name in seen:
+            continue
+        seen.add(name)
+        if "Convolution" in node.get_type_name():
+            names.add(name)
+        else:
+            waiting += [value.get_node() for value in node.input_values()]
+    return tuple(sorted(names))
+
+
+def _quantize(
+    network: Any, inputs: Inputs, left: tuple[str, ...], options: IrOptions, started: Started
+) -> Any:
+    tick = started("calibrate", len(inputs))
+
+    def counted(batch: Any) -> Any:
+        tick()
+        return batch
+
+    logging.getLogger("nncf").setLevel(logging.WARNING)
+    # Its own progress bars would go to stdout, which is for results.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return nncf.quantize(
+            network,
+            nncf.Dataset(inputs, counted),
+            subset_size=len(inputs),
+            fast_bias_correction=not options.accurate_bias,
+            ignored_scope=nncf.IgnoredScope(names=list(left)),
+            # 7-bit weights everywhere: sums are exact on every x86, as in our ONNX files.
+            advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
+        )
+
+
+def _save(network: Any, path: Path, contract: Manifest) -> None:
+    network.set_rt_info(manifest.encode(contract), ["framework", manifest.METADATA_KEY])
+    openvino.save_model(network, path, compress_to_fp16=False)
+
+
+def _describe(
+    contract: Manifest,
+    figures: Figures,
+    left: tuple[str, ...],
+    count: int,
+    options: IrOptions,
+    *,
+    forced: bool,
+) -> Manifest:
+    bias = "accurate" if options.accurate_bias else "fast"
+    spec = QuantizationSpec(
+        scheme="u8s8-reduced",
+        method=f"NNCF {nncf.__version__}, performance preset, {bias} bias correction",
+        calibration_images=count,
+        float_layers=left,
+        gate="forced" if forced else "passed",
+    )
+    parity = {**contract.parity, **figures.parity()}
+    return msgspec.structs.replace(contract, precision="int8", quantization=spec, parity=parity)
+
+
+def _publish(written: Path, target: Path, contract: Manifest) -> int:
+    """Write the weights, the sidecar and last the `.xml` that makes them a model."""
+    model = files.read(written)
+    assert model.weights is not None
+    write_file(target.with_suffix(".bin"), model.weights)
+    write_file(sidecar.path_of(target), sidecar.encode(contract, model))
+    write_file(target, model.content)
+    return len(model.content) + len(model.weights)

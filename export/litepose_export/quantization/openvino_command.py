@@ -1,0 +1,59 @@
+"""The `quantize-openvino` command; imports NNCF only when it runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from litepose_edge.cli.console import results
+from litepose_edge.measure.coco import read_coco
+from litepose_export.console import need
+from litepose_export.quantization.command import judged, print_quantization, read_photographs
+
+
+def quantize_openvino(
+    model: Annotated[Path, typer.Argument(help="Float ONNX file with a manifest.")],
+    calibration: Annotated[
+        Path, typer.Option(help="COCO JSON, or a folder of photographs to find people in.")
+    ],
+    out: Annotated[Path, typer.Option(help="The .xml to write; .bin and .xml.json beside it.")],
+    count: Annotated[int, typer.Option(min=1, help="Calibration inputs.")] = 300,
+    accurate_bias: Annotated[
+        bool, typer.Option("--accurate-bias", help="Slower, layer by layer bias correction.")
+    ] = False,
+    gate: Annotated[
+        Path | None, typer.Option(help="COCO JSON to judge on; else a quarter is held out.")
+    ] = None,
+    gate_people: Annotated[int, typer.Option(min=1, help="Crops to judge on.")] = 300,
+    max_shift_px: Annotated[float, typer.Option(help="Median, at 256 pixels of height.")] = 0.5,
+    max_p95_px: Annotated[float, typer.Option(help="95th percentile of the same.")] = 3.0,
+    max_ap_drop: Annotated[float, typer.Option(help="Of 1.")] = 0.01,
+    min_recall: Annotated[float, typer.Option(help="Of people found; not for crops.")] = 0.9,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write a refused file all the same, and stamp it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Quantize a float ONNX file to INT8 OpenVINO IR with NNCF, through the same gate."""
+    ir = need("litepose_export.quantization.nncf_ir", "nncf")
+    bounds = need("litepose_export.quantization.gate").Bounds(
+        max_shift_px, max_p95_px, max_ap_drop, min_recall
+    )
+    options = ir.IrOptions(
+        count=count,
+        accurate_bias=accurate_bias,
+        bounds=bounds,
+        gate_people=gate_people,
+        force=force,
+    )
+    photographs = read_photographs(calibration, model)
+    held_out = read_coco(gate) if gate else None
+    with judged() as started:
+        done = ir.quantize_ir(model, out, photographs, options, held_out=held_out, started=started)
+    if as_json:
+        results.file.write(json.dumps(done.to_dict()) + "\n")
+        return
+    print_quantization(done)
