@@ -14,6 +14,7 @@ from rich.table import Table
 
 from litepose_edge.cli.console import messages, results, write_file
 from litepose_edge.engine import DEFAULT_DETECTOR
+from litepose_edge.manifest import TopDownSpec
 from litepose_edge.measure.coco import CocoDataset, read_coco
 from litepose_export.console import need, progress, step_by_step
 from litepose_export.errors import AccuracyGateError
@@ -167,7 +168,7 @@ def read_photographs(calibration: Path, model: Path) -> CocoDataset:
     inputs = need("litepose_export.quantization.inputs")
     backends = need("litepose_edge.backends")
     contract = backends.find_model(model).manifest
-    if contract.model.__struct_config__.tag != "topdown":
+    if not isinstance(contract.model, TopDownSpec):
         return inputs.read_folder(calibration, None)  # type: ignore[no-any-return]
     found = backends.find_model(DEFAULT_DETECTOR, precision="fp32")
     detector = need("litepose_edge.detector").PersonDetector(found.open(1), found.manifest)

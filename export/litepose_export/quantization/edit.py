@@ -31,26 +31,13 @@ class QdqEditor:
         stored = values.astype(kind or self.value(name).dtype)
         self._stored[name].CopyFrom(numpy_helper.from_array(stored, name))
 
-    def activation_scales(self) -> tuple[str, ...]:
-        """Initialisers of the activations' scales, in the graph's order, each once."""
-        nodes = (n for n in self.model.graph.node if n.op_type == "QuantizeLinear")
-        return tuple(dict.fromkeys(node.input[1] for node in nodes))
-
-    def quantized_convolutions(self) -> list[onnx.NodeProto]:
-        """Convolutions whose weights are codes, in the graph's order."""
-        return [
-            node
-            for node in self.model.graph.node
-            if node.op_type == "Conv" and node.input[1] in self._makers
-        ]
+    def is_quantized(self, node: onnx.NodeProto) -> bool:
+        """Whether a convolution's weights are codes."""
+        return node.input[1] in self._makers
 
     def weight_scale(self, node: onnx.NodeProto) -> NDArray[Any]:
         """`(C,)` scales of a quantized convolution's weights."""
         return self.value(self._makers[node.input[1]].input[1])
-
-    def weight_shape(self, node: onnx.NodeProto) -> tuple[int, ...]:
-        """Of a quantized convolution's kernel."""
-        return tuple(self._stored[self._makers[node.input[1]].input[0]].dims)
 
     def set_weights(self, node: onnx.NodeProto, codes: NDArray[Any], scale: NDArray[Any]) -> None:
         """Replace a quantized convolution's weights; its bias keeps its values."""
@@ -71,19 +58,6 @@ class QdqEditor:
             return
         codes, scale = self._makers[name].input[:2]
         self.put(codes, np.round(self.value(codes) + change / self.value(scale)))
-
-    def rescale(self, name: str, factor: float) -> None:
-        """Multiply an activation's scale; biases whose unit it is keep their values."""
-        self.put(name, self.value(name) * np.float32(factor))
-        for node in self.model.graph.node:
-            if node.op_type != "Conv" or len(node.input) < 3 or node.input[2] in self._stored:
-                continue
-            reader, bias = self._makers.get(node.input[0]), self._makers[node.input[2]]
-            if reader is None or list(reader.input[1:2]) != [name]:
-                continue
-            codes, scale = bias.input[:2]
-            self.put(codes, np.round(self.value(codes) / factor))
-            self.put(scale, self.value(scale) * np.float32(factor))
 
 
 def signed_twin(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -43,9 +43,9 @@ class FollowOptions:
 
     steps: int = 300
     batch: int = 16
-    codes: float = 0.05
+    codes: float = 0.02
     scales: float = 1e-3
-    biases: float = 2e-3
+    biases: float = 2e-4
     warmup: int = 10
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -29,13 +30,16 @@ from litepose_export.quantization.gate import Figures, judge
 from litepose_export.quantization.inputs import Inputs, calibration_inputs, shuffled, split
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions, Stage
 from litepose_export.quantization.race import race
-from litepose_export.quantization.ranges import search_ranges
+from litepose_export.quantization.ranges import BLENDS, least_error_ranges, search_ranges
 from litepose_export.quantization.rounding import round_weights
 from litepose_export.quantization.simulate import LARGEST_CODE, QdqNetwork
 from litepose_export.storage import restore_storage, store
 
 # Inputs that searches measure on: enough keypoints for a mean, few enough to ask often.
 SEARCH_INPUTS, SEARCH_PEOPLE = 48, 120
+RANGE_INPUTS, ROUNDING_INPUTS = 16, 64
+# People that the figures of each step are measured on; the gate has its own number.
+STAGE_PEOPLE = 300
 # Inputs that fine-tuning draws from: with fewer it learns them by heart.
 FOLLOW_INPUTS = 3000
 HELD_OUT = 0.25
@@ -65,7 +69,6 @@ class _Work:
     ranges: graph.Ranges = field(default_factory=dict)
     quantized: onnx.ModelProto = field(default_factory=onnx.ModelProto)
     stages: list[Stage] = field(default_factory=list)
-    figures: Figures | None = None
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -80,14 +83,17 @@ class _Work:
         return Yardstick(self.exact, self.contract, self.calibration[:SEARCH_INPUTS])
 
     def judged(self, name: str) -> None:
-        """Measure what there is on the held-out photographs, and note it as a stage."""
+        """Note what there is as a stage, with its figures on some of the held-out photographs."""
+        f = self.compared(self.quantized, f"judge: {name}", STAGE_PEOPLE)
+        seconds = round(time.monotonic() - self.began, 1)
+        self.stages.append(Stage(name, f.shift_px, f.p95_px, f.ap_int8, seconds))
+
+    def compared(self, model: onnx.ModelProto, what: str, most: int | None = None) -> Figures:
+        """Figures of a graph on the held-out photographs."""
         people = self.options.gate_people
-        tick = self.started(f"judge after: {name}", people)
-        self.figures = compare(
-            self.exact, self.quantized, self.contract, self.held_out, people, tick
-        )
-        f, seconds = self.figures, time.monotonic() - self.began
-        self.stages.append(Stage(name, f.shift_px, f.p95_px, f.ap_int8, round(seconds, 1)))
+        people = people if most is None else min(people, most)
+        tick = self.started(what, people)
+        return compare(self.exact, model, self.contract, self.held_out, people, tick)
 
 
 def quantize(
@@ -119,25 +125,24 @@ def quantize(
         ExportError: The source is quantized already, or an option does not fit it.
     """
     work = _begin(source, calibration, held_out, options, started, batches)
-    spec = work.contract.model
     ranked = _write(work)
     searched: tuple[str, ...] = ()
     if options.search:
         searched = _search(work, ranked)
     _improve(work)
-    assert work.figures is not None
-    joints = not isinstance(spec, DetectorSpec)
-    complaints = judge(work.figures, options.bounds, joints_expected=joints)
-    files = [(target, work.quantized, options.scheme, work.figures)]
+    files = [(target, work.quantized, options.scheme, work.compared(work.quantized, "judge"))]
     if options.twin is not None:
         twin = signed_twin(work.quantized)
-        tick = started("judge the twin for ARM", options.gate_people)
-        figures = compare(work.exact, twin, work.contract, work.held_out, options.gate_people, tick)
-        complaints += judge(figures, options.bounds, joints_expected=joints)
-        files.append((options.twin, twin, "s8s8", figures))
+        files.append((options.twin, twin, "s8s8", work.compared(twin, "judge the twin for ARM")))
+    joints = not isinstance(work.contract.model, DetectorSpec)
+    complaints = [
+        f"{path.name}: {complaint}"
+        for path, _, _, figures in files
+        for complaint in judge(figures, options.bounds, joints_expected=joints)
+    ]
     if complaints and not options.force:
         raise AccuracyGateError(
-            f"{target} is refused and was not written: {'; '.join(complaints)}", work.figures
+            f"refused, nothing was written: {'; '.join(complaints)}", files[0][3]
         )
     for path, model, scheme, figures in files:
         store(model, _describe(work, scheme, figures, forced=bool(complaints)), path)
@@ -150,7 +155,7 @@ def quantize(
         calibration_inputs=len(work.calibration),
         float_layers=work.float_nodes,
         stages=tuple(work.stages),
-        gate=work.figures,
+        gate=files[0][3],
         verdict="forced" if complaints else "passed",
         complaints=tuple(complaints),
         race=race(work.exact, work.quantized, work.inputs[0], options.race_s),
@@ -229,8 +234,8 @@ def _search(work: _Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ..
     found = sensitivity.smallest_set(ranked, passes)
     if found is None:
         raise AccuracyGateError("no set of float nodes meets the bounds: even without INT8 fails")
-    _encode(work, found)
     work.float_nodes = tuple(sorted({*work.float_nodes, *found}))
+    _encode(work)
     work.judged(f"{len(found)} more nodes float")
     return found
 
@@ -239,32 +244,53 @@ def _improve(work: _Work) -> None:
     """The steps after plain quantization that were asked for, each with its figures."""
     options = work.options
     if options.range_search:
-        tick = work.started("search ranges", len(work.ranges))
-        work.quantized, _ = search_ranges(work.quantized, work.yardstick(), tick)
+        tick = work.started("search ranges", len(BLENDS))
+        narrow = least_error_ranges(work.prepared, work.ranges, work.calibration[:RANGE_INPUTS])
+        left, scheme = work.float_nodes, options.scheme
+        work.ranges, _ = search_ranges(
+            work.ranges,
+            narrow,
+            lambda ranges: graph.write_qdq(work.prepared, ranges, scheme, left),
+            work.yardstick(),
+            tick,
+        )
+        _encode(work)
         work.judged("range search")
     if options.adaptive_rounding:
-        samples = work.calibration[:SEARCH_INPUTS]
-        tick = work.started("round adaptively", len(samples) + len(work.quantized.graph.node) // 4)
+        samples = work.calibration[:ROUNDING_INPUTS]
+        tick = work.started("round adaptively", len(work.prepared.graph.node) // 2)
         largest = LARGEST_CODE[options.scheme]
         work.quantized = round_weights(work.prepared, work.quantized, samples, largest, tick)
         work.judged("adaptive rounding")
     if options.follow_steps:
-        tick = work.started("follow the float file", options.follow_steps)
-        settings = FollowOptions(steps=options.follow_steps)
-        start = {i.name: numpy_helper.to_array(i) for i in work.prepared.graph.initializer}
-        network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
-        if work.batches is not None:
-            batches = work.batches(settings.batch, work.contract.input.size)
-        else:
-            batches = mirrored_batches(work.inputs, settings.batch)
-        follow(network, work.exact, work.contract, batches, settings, lambda loss: tick())
-        work.quantized = network.to_model()
+        _follow(work)
         work.judged("following the float file")
     if options.bias_correction:
         tick = work.started("correct biases", len(work.quantized.graph.node))
         samples = work.calibration[:SEARCH_INPUTS]
         work.quantized = correct_biases(work.prepared, work.quantized, samples, tick)
         work.judged("bias correction")
+
+
+def _follow(work: _Work) -> None:
+    options = work.options
+    tick = work.started("follow the float file", options.follow_steps)
+    settings = FollowOptions(steps=options.follow_steps)
+    start = {i.name: numpy_helper.to_array(i) for i in work.prepared.graph.initializer}
+    if options.adaptive_rounding:
+        start = {}  # what it rounded up should not fall back
+    network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
+    threads = torch.get_num_threads()
+    if work.batches is not None:
+        batches = work.batches(settings.batch, work.contract.input.size)
+    else:
+        batches = mirrored_batches(work.inputs, settings.batch)
+        torch.set_num_threads(1)  # sums in another order would be other bytes
+    try:
+        follow(network, work.exact, work.contract, batches, settings, lambda loss: tick())
+    finally:
+        torch.set_num_threads(threads)
+    work.quantized = network.to_model()
 
 
 def _describe(work: _Work, scheme: Any, figures: Figures, *, forced: bool) -> Manifest:
