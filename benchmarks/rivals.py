@@ -21,6 +21,7 @@ import plain
 from litepose_edge import Estimator
 from litepose_edge.backends import bundled, find_model
 from litepose_edge.manifest import HeatmapSpec, TopDownSpec
+from onnx_threads import within_affinity
 
 MODEL = "lrpose-s"
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -129,7 +130,8 @@ def _rtmlib() -> Run:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         file = Path(folder) / "heat.onnx"
         onnx.save(model, str(file))
-        network = ViTPose(str(file), model_input_size=(size.width, size.height))
+        with within_affinity():
+            network = ViTPose(str(file), model_input_size=(size.width, size.height))
 
     def run(image: Array, box: Array) -> tuple[Array, Array]:
         keypoints, scores = network(image, [box.tolist()])
@@ -203,7 +205,8 @@ def _ultralight(path: Path) -> Run:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # initialisers among the inputs: an old file's habit
-    session = onnxruntime.InferenceSession(str(_there(path)), options)
+    with within_affinity():
+        session = onnxruntime.InferenceSession(str(_there(path)), options)
     return _heatmaps(lambda batch: np.asarray(session.run(None, {"data": batch})[0])[0], 192, 256)
 
 

@@ -5,8 +5,8 @@
 
 rtmlib's ViTPose class runs our float file with rtmlib's own session, preprocessing and decoding;
 ours runs the INT8 file, and the float file for comparison. Each number of CPUs has a process of
-its own, bound to so many, since rtmlib has no setting for threads. `torch` is needed for the row
-on scaling only.
+its own, bound to so many, and rtmlib's session gets as many threads: it has no setting for them.
+`torch` is needed for the row on scaling only.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from litepose_edge.backends import bundled, find_model
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import TopDownSpec
 from litepose_edge.preprocess import Normalizer, warp
+from onnx_threads import within_affinity
 
 PEOPLE = (1, 5, 20)
 MODEL = "lrpose-s"
@@ -114,7 +115,7 @@ def rtmlib_network() -> Any:
 
     file = bundled.find(MODEL, "fp32")
     size = find_model(MODEL, precision="fp32").manifest.input.size
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), within_affinity():
         return ViTPose(str(file), model_input_size=(size.width, size.height))
 
 
