@@ -187,11 +187,12 @@ class Poses:
 
 def person_scores(box_scores: Float32, scores: Float32) -> Float32:
     """`(P,)` box score times the mean of the keypoint scores above 0.2; 0 where none is."""
-    counted = scores > COUNTED_SCORE
-    total = np.where(counted, scores, 0).sum(axis=1)
-    mean = total / np.maximum(counted.sum(axis=1), 1)
-    product: Float32 = (box_scores * mean).astype(np.float32)
-    return product
+    # Plain floats, here and in `belief`: for the few people of a picture NumPy takes twice as long.
+    product = []
+    for box_score, row in zip(box_scores.tolist(), scores.tolist(), strict=True):
+        counted = [score for score in row if score > COUNTED_SCORE]
+        product.append(box_score * sum(counted) / len(counted) if counted else 0.0)
+    return np.array(product, np.float32)
 
 
 def belief(box_scores: Float32, scores: Float32) -> Float32:
@@ -200,10 +201,10 @@ def belief(box_scores: Float32, scores: Float32) -> Float32:
     The box score times the square of the best keypoints' mean score: a detector alone takes
     gravel and rockets for people, the pose network is not so easily misled by the same places.
     """
-    best = np.sort(scores, axis=1)[:, -COUNTED_JOINTS:]
-    best_joints = best.sum(axis=1) / best.shape[1]
-    product: Float32 = (box_scores * best_joints**2).astype(np.float32)
-    return product
+    best = [sorted(row)[-COUNTED_JOINTS:] for row in scores.tolist()]
+    means = [sum(joints) / len(joints) for joints in best]
+    believed = [b * m * m for b, m in zip(box_scores.tolist(), means, strict=True)]
+    return np.array(believed, np.float32)
 
 
 def _person_dict(person: Person) -> dict[str, Any]:

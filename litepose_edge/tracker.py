@@ -26,9 +26,9 @@ SAME_BOX, SAME_PERSON, FOUND_AGAIN = 0.3, 0.7, 0.3
 # A track goes on at less than what starts one.
 KEEP_PART, SURE_PART = 0.5, 1.5
 CONFIRMING_SIGHTS = 2
-# Mean difference of a 32-pixel-wide thumbnail, out of 255, that no motion makes.
+# Mean difference of a 16-pixel-wide thumbnail, out of 255, that no motion makes.
 SCENE_CUT = 30.0
-THUMBNAIL = 32
+THUMBNAIL = 16
 
 
 @dataclass(frozen=True, slots=True)

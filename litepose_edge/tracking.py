@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,15 +54,15 @@ def foretell(track: Track, timestamp_s: float) -> tuple[Float32, Float32]:
     Motion goes on for at most half the person's size: whoever is out of sight longer than that
     takes is looked for there.
     """
-    moved = track.velocity * (timestamp_s - track.seen_s)
-    reach = MAX_STRIDE * float((track.box[2:] - track.box[:2]).max())
-    length = float(np.hypot(*moved))
+    # Plain floats, and float32 from the start: half the time on so few numbers.
+    elapsed = timestamp_s - track.seen_s
+    right, down = (speed * elapsed for speed in track.velocity.tolist())
+    x1, y1, x2, y2 = track.box.tolist()
+    reach, length = MAX_STRIDE * max(x2 - x1, y2 - y1), math.hypot(right, down)
     if length > reach:
-        moved *= reach / length
-    return (
-        (track.box + np.concatenate([moved, moved])).astype(np.float32),
-        (track.keypoints + moved).astype(np.float32),
-    )
+        right, down = right * reach / length, down * reach / length
+    box = np.array([x1 + right, y1 + down, x2 + right, y2 + down], np.float32)
+    return box, track.keypoints + np.array([right, down], np.float32)
 
 
 def box_of(keypoints: Float32, scores: Float32, otherwise: Float32) -> Float32:
