@@ -30,6 +30,7 @@ from litepose_export import (  # noqa: E402
     verify,
 )
 from litepose_export.errors import CheckpointError, ExportError, ParityError  # noqa: E402
+from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.models.persondet import PersonDet  # noqa: E402
 from litepose_export.pipeline import ExportOptions  # noqa: E402
@@ -128,6 +129,24 @@ def test_the_layers_that_write_the_outputs_stay_float(exported):
     (node,) = [n for n in model.graph.node if n.name == name]
     assert node.op_type == "Conv"
     assert node.output[0] == model.graph.output[0].name
+
+
+def test_depthwise_layers_in_front_of_the_last_stay_float():
+    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4))
+    model = export_graph(network, SMALL, ["coarse", "fine"])
+    left = [node for node in model.graph.node if node.name in output_layers(model)]
+    kernels = [
+        (attribute.ints[0], groups.i > 1)
+        for node in left
+        if node.op_type == "Conv"
+        for attribute in node.attribute
+        if attribute.name == "kernel_shape"
+        for groups in node.attribute
+        if groups.name == "group"
+    ]
+    assert sorted(kernels) == [(1, False)] * 4 + [(5, True)] * 4
+    assert sum(node.op_type == "Relu" for node in left) == 4
+    assert sum(node.op_type == "Conv" for node in model.graph.node) > 8
 
 
 def test_float16_storage_changes_little_and_can_be_undone():
