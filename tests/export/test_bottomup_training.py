@@ -88,7 +88,7 @@ def test_a_few_steps_make_the_loss_smaller_and_gradients_reach_the_tags(photo_da
     scenes = load_scenes([read_coco(photo_dataset)])
     batch = ViewSampler(scenes, STILL, seed=0).draw(8, Size(64, 64), (1.0,))
     network = LitePose(TINY)
-    loss = BottomUpLoss(LossWeights(positive=8, tags=0.01))
+    loss = BottomUpLoss(LossWeights(positive=8, tags=0.01), depthwise_every=1)
     optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
     losses = []
     for _ in range(15):
@@ -100,6 +100,21 @@ def test_a_few_steps_make_the_loss_smaller_and_gradients_reach_the_tags(photo_da
     assert losses[-1] < 0.7 * losses[0]
     for layer in (network.final_refined[0].conv[3], network.final_raw[0].conv[3]):
         assert layer.weight.grad[17:].abs().max() > 0
+
+
+def test_depthwise_kernels_get_a_gradient_once_in_a_few_steps_and_others_always(photo_dataset):
+    scenes = load_scenes([read_coco(photo_dataset)])
+    batch = ViewSampler(scenes, STILL, seed=0).draw(2, Size(64, 64), (1.0,))
+    network = LitePose(TINY)
+    loss = BottomUpLoss(depthwise_every=3)
+    depthwise, dense = network.stage[0][0].depth_conv[0], network.stage[0][0].inv[0]
+    moved = []
+    for _ in range(6):
+        network.zero_grad(set_to_none=True)
+        loss(network, batch).backward()
+        assert dense.weight.grad is not None
+        moved.append(depthwise.weight.grad is not None)
+    assert moved == [False, False, True] * 2
 
 
 def test_a_run_from_the_command_line_is_scored_recorded_and_continued(photo_dataset, tmp_path):

@@ -31,6 +31,7 @@ from litepose_export.training.augment import Augmentation
 from litepose_export.training.bottomup import (
     BOTTOM_UP_REFINE_SCHEDULE,
     BOTTOM_UP_SCHEDULE,
+    FIRST_SIZE,
     MIN_PEAK,
     SCORED_PHOTOGRAPHS,
     BottomUpLoss,
@@ -179,13 +180,19 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
         raise ExportError(f"{name} is no bottom-up network")
     datasets = [read_coco(path) for path in options.data]
     keypoints = len(datasets[0].keypoint_names)
-    contract = contracts.contract(found, keypoints)
+    schedule, part = BOTTOM_UP_SCHEDULE, FIRST_SIZE
+    if options.refine:
+        schedule, part = BOTTOM_UP_REFINE_SCHEDULE, 1.0
+    side = round(part * min(found.input_size.width, found.input_size.height))
     evaluate: Evaluate | None = None
     if options.dev is not None:
-        dev = read_coco(options.dev)
-        evaluate = BottomUpValidator(dev, contract, min_peak=MIN_PEAK, most=SCORED_PHOTOGRAPHS)
-    schedule = BOTTOM_UP_REFINE_SCHEDULE if options.refine else BOTTOM_UP_SCHEDULE
-    views = ViewOptions(short_side=min(found.input_size.width, found.input_size.height))
+        evaluate = BottomUpValidator(
+            read_coco(options.dev),
+            contracts.contract(found, keypoints, Size(side, side)),
+            min_peak=MIN_PEAK,
+            most=SCORED_PHOTOGRAPHS,
+        )
+    views = ViewOptions(short_side=side)
     prefetcher = Prefetcher(ViewSampler(load_scenes(datasets), views, options.seed))
     trainer = Trainer(
         found.build(keypoints, found.input_size),
