@@ -16,7 +16,8 @@ from litepose_edge.geometry import Float32, Size
 from litepose_edge.skeletons import Skeleton
 
 JSON_SCHEMA = 1
-COUNTED_SCORE = 0.2
+# As float32, which the scores are: one of exactly 0.2 does not count.
+COUNTED_SCORE = float(np.float32(0.2))
 COUNTED_JOINTS = 8
 
 

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 @app.command()
 def train(
-    network: Annotated[str, typer.Argument(help="lrpose-n, lrpose-s, lrpose-m or persondet.")],
+    network: Annotated[str, typer.Argument(help="lrpose-n/s/m, litepose-..., persondet.")],
     data: Annotated[list[Path], typer.Option(help="COCO keypoint JSON; may be given twice.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; a checkpoint in it is continued.")],
     dev: Annotated[Path | None, typer.Option(help="COCO JSON to score on.")] = None,
@@ -112,6 +112,10 @@ def train(
                 raise typer.BadParameter("a pose network takes two --teacher files, or none")
             teachers = (teacher[0], teacher[1]) if teacher else None
             checkpoint = session.train_pose(network[-1], options, teachers, display)
+        elif network.startswith("litepose-"):
+            if teacher:
+                raise typer.BadParameter("bottom-up networks take no --teacher")
+            checkpoint = session.train_bottom_up(network, options, display)
         else:
             raise typer.BadParameter(f"no network '{network}' to train")
     results.print(str(checkpoint), markup=False)
@@ -164,7 +168,9 @@ def export(
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0.01, max=0.99, help="Detector score that shall become 0.3."),
+        typer.Option(
+            min=0.01, max=0.99, help="Detector: score that shall become 0.3; LitePose: least peak."
+        ),
     ] = None,
     as_json: JsonReport = False,
 ) -> None:

@@ -16,6 +16,7 @@ from litepose_export.models.fasterpose import FasterPose
 from litepose_export.models.hierarchical import HierarchicalRMPG
 from litepose_export.models.hourglass import Hourglass
 from litepose_export.models.litepose import LitePose
+from litepose_export.models.litepose_dense import DenseLitePose
 from litepose_export.models.lrpose import LRPose
 from litepose_export.models.persondet import PersonDet
 from litepose_export.models.simplebaseline import SimpleBaseline
@@ -53,7 +54,9 @@ class Network:
 
 
 def _litepose(name: str, accuracy: str) -> Network:
-    side, arch = litepose.PUBLISHED[name]
+    side, arch = litepose.ARCHS[name]
+    published = name in litepose.PUBLISHED
+    source = "arXiv 2205.01271, mit-han-lab/litepose" if accuracy else "mit-han-lab/litepose"
     return Network(
         name=name,
         family="litepose",
@@ -62,7 +65,7 @@ def _litepose(name: str, accuracy: str) -> Network:
         build=lambda keypoints, _: LitePose(arch, keypoints),
         count_key="final_refined.1.conv.3.weight",
         accuracy=accuracy,
-        source="arXiv 2205.01271, mit-han-lab/litepose" if accuracy else "mit-han-lab/litepose",
+        source=source if published else "ours, after arXiv 2205.01271",
     )
 
 
@@ -127,6 +130,7 @@ def _lrpose(size: str) -> Network:
     )
 
 
+DENSE = "litepose-xs-dense"
 RMPG_OPEN = "node operator, placement"
 RMPG_SOURCE = "arXiv 2501.11069, lushbng/RMPG"
 LITEPOSE_ACCURACY = {
@@ -147,7 +151,16 @@ CATALOGUE: tuple[Network, ...] = (
         count_key="",
         source="ours",
     ),
-    *(_litepose(name, LITEPOSE_ACCURACY.get(name, "")) for name in litepose.PUBLISHED),
+    *(_litepose(name, LITEPOSE_ACCURACY.get(name, "")) for name in litepose.ARCHS),
+    Network(
+        name=DENSE,
+        family="litepose",
+        input_size=SQUARE,
+        multiple=16,
+        build=lambda keypoints, _: DenseLitePose("s", keypoints),
+        count_key="final_refined.1.conv.3.weight",
+        source="ours, after arXiv 2205.01271",
+    ),
     _efficientpose("efficientpose-a", "COCO val 66.5, MPII 88.1 PCKh"),
     _efficientpose("efficientpose-b", "COCO val 71.1, MPII 89.3 PCKh"),
     _efficientpose("efficientpose-c", "COCO val 71.3, MPII 89.5 PCKh"),
@@ -238,9 +251,9 @@ def check_arch(network: Network, state: State) -> None:
     """
     known: dict[str, object]
     found: object
-    if network.family == "litepose":
+    if network.name in litepose.ARCHS:
         found, _ = litepose.recover_arch(state)
-        known = {name: arch for name, (_, arch) in litepose.PUBLISHED.items()}
+        known = {name: arch for name, (_, arch) in litepose.ARCHS.items()}
     elif network.family == "efficientpose":
         found, _ = efficientpose.recover_arch(state)
         known = dict(efficientpose.PUBLISHED)

@@ -86,7 +86,8 @@ class ExportOptions:
         half_storage: Keep the weights as float16 in the file: half the size, and a rounding that
             moved AP by less than 0.1 points in our own networks.
         threshold: For detectors: the score that shall become 0.3, the runtime's default
-            `min_score`, by a constant added to the logits.
+            `min_score`, by a constant added to the logits. For bottom-up networks: the heat
+            below which a peak is no keypoint.
     """
 
     width: int | None = None
@@ -113,7 +114,11 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
     if options.threshold is not None:
-        _shift_scores(module, options.threshold)
+        if isinstance(contract.model, BottomUpSpec):
+            spec = msgspec.structs.replace(contract.model, min_peak=options.threshold)
+            contract = msgspec.structs.replace(contract, model=spec)
+        else:
+            _shift_scores(module, options.threshold)
     return module, contract
 
 
@@ -237,7 +242,7 @@ def _describe_input(graph: onnx.ModelProto) -> str:
 @torch.no_grad()
 def _shift_scores(network: nn.Module, threshold: float) -> None:
     if not isinstance(network, PersonDet):
-        raise ExportError("a threshold is for detectors only")
+        raise ExportError("a threshold is for detectors and bottom-up networks only")
     shift = _logit(SHOWN_SCORE) - _logit(threshold)
     for layer in network.scores:
         assert isinstance(layer, nn.Conv2d)

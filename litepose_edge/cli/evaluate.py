@@ -12,10 +12,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from litepose_edge import backends
 from litepose_edge.cli import options
 from litepose_edge.cli.console import progress_bar, results
 from litepose_edge.cli.options import BackendName
 from litepose_edge.estimator import Estimator
+from litepose_edge.manifest import BottomUpSpec
 from litepose_edge.measure.coco import read_coco
 from litepose_edge.measure.crowdpose import CrowdMetrics
 from litepose_edge.measure.evaluate import Metrics
@@ -57,7 +59,7 @@ def evaluate(
 ) -> None:
     """Average precision with ground-truth boxes and with the detector's boxes.
 
-    Needs the extra `eval`.
+    Bottom-up networks find everybody themselves, without boxes. Needs the extra `eval`.
     """
     dataset = read_coco(data, images)
 
@@ -74,20 +76,26 @@ def evaluate(
     everybody = make(min_score=LEAST_SCORE, max_people=MOST_PEOPLE)
     rows: dict[str, Metrics | CrowdMetrics | PckhMetrics] = {}
     point: OperatingPoint | None = None
-    passes = 1 if metric is MetricName.PCKH else 3
+    finds_people = _finds_people(model, precision, backend)
+    if finds_people and metric is MetricName.PCKH:
+        raise typer.BadParameter(f"pckh is for given boxes, and {model} finds people itself")
+    passes = 1 if metric is MetricName.PCKH else 3 - finds_people
     with everybody as estimator, make() as default, progress_bar() as bar:
         task = bar.add_task("evaluate", total=passes * len(dataset))
 
         def tick() -> None:
             bar.advance(task)
 
-        given = evaluate_on_given_boxes(estimator, dataset, tick, metric.value)
-        rows["keypoints, ground-truth boxes"] = given
+        if not finds_people:
+            given = evaluate_on_given_boxes(estimator, dataset, tick, metric.value)
+            rows["keypoints, ground-truth boxes"] = given
         if metric is not MetricName.PCKH:  # which is defined for given people only
             keypoints, boxes = evaluate_end_to_end(
                 estimator, dataset, tick, "coco" if metric is MetricName.COCO else "crowdpose"
             )
-            rows |= {"keypoints, detector boxes": keypoints, "detector boxes": boxes}
+            whose = "no boxes" if finds_people else "detector boxes"
+            rows |= {f"keypoints, {whose}": keypoints}
+            rows |= {"boxes of keypoints" if finds_people else "detector boxes": boxes}
             point = operating_point(default, dataset, tick)
     if as_json:
         document = {name: _known(metrics.to_dict()) for name, metrics in rows.items()}
@@ -102,6 +110,16 @@ def evaluate(
             f"at the default threshold: recall {point.recall:.3f} of people taller than "
             f"{TALL_PX:.0f} px, {point.unmatched:.2f} unmatched boxes an image"
         )
+
+
+def _finds_people(
+    model: str, precision: options.PrecisionName | None, backend: BackendName
+) -> bool:
+    """Whether the model is bottom-up."""
+    found = backends.find_model(
+        model, precision=precision.value if precision else None, backend=backend.value, threads=1
+    )
+    return isinstance(found.manifest.model, BottomUpSpec)
 
 
 def _known(figures: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from litepose_edge import COCO_17, grouping, peaks  # noqa: E402
 from litepose_edge.manifest import BottomUpSpec  # noqa: E402
 from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
 from litepose_export.training.associative import (  # noqa: E402
+    LossWeights,
     associative_loss,
     heat_loss,
     scene_heatmaps,
@@ -132,6 +133,33 @@ def test_the_total_weighs_the_parts_as_published():
     push, pull = tag_loss(coarse[:, 17:], points, labelled, (64, 64))
     expected = float(heat) + 1e-3 * float(push) + 1e-3 * float(pull)
     assert float(loss.total) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("positive", [0.0, 8.0, 20.0])
+@pytest.mark.parametrize("probability", [0.05, 0.1, 0.5, 0.9])
+def test_a_doubtful_joint_costs_least_at_the_heat_that_the_threshold_is_set_by(
+    positive, probability
+):
+    """A joint that is there in one scene of so many, and a network that cannot tell."""
+    scenes = 200
+    labelled = torch.zeros((scenes, 1, 1), dtype=torch.bool)
+    labelled[: round(probability * scenes)] = True
+    points = torch.full((scenes, 1, 1, 2), 2.0)
+    counted = torch.ones((scenes, 4, 4))
+    bell = scene_heatmaps(torch.tensor([[[[0, 0]]]]), torch.tensor([[[True]]]), 1, 1)
+
+    def cost(heat):
+        maps = bell.expand(scenes, 1, 1, 1) * heat
+        return float(heat_loss(maps, points, labelled, counted, positive))
+
+    heats = np.linspace(0, 1, 501)
+    best = heats[np.argmin([cost(heat) for heat in heats])]
+    assert LossWeights(positive=positive).heat_of(probability) == pytest.approx(best, abs=3e-3)
+
+
+def test_the_default_weights_are_the_published_ones():
+    assert LossWeights() == LossWeights(positive=0.0, tags=1e-3)
+    assert LossWeights().heat_of(0.1) == pytest.approx(0.1)
 
 
 def test_what_is_not_counted_costs_nothing():

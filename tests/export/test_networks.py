@@ -89,6 +89,8 @@ def test_official_names_shapes_and_outputs_are_reproduced(file, name, keypoints,
 
 SMALL_INPUTS = {
     "litepose-xs": 64,
+    "litepose-xs-k5": 64,
+    "litepose-xs-dense": 64,
     "efficientpose-a": 64,
     "efficientpose-b": 64,
     "simplebaseline-r50-rmpg": 64,

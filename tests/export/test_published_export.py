@@ -54,6 +54,7 @@ def export(name, checkpoint, out, *options):
     [
         ("litepose-xs", 14, []),
         ("litepose-xs", 17, ["--dynamic-batch", "--rewrite-deconv"]),
+        ("litepose-xs-dense", 17, ["--rewrite-deconv", "--uint8-input"]),
         ("efficientpose-a", 17, ["--rewrite-deconv", "--uint8-input"]),
         ("efficientpose-b", 16, []),
         ("simplebaseline-r50", 16, ["--rewrite-deconv"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export import contracts, networks  # noqa: E402
 from litepose_export.errors import ExportError, UnsupportedOpError  # noqa: E402
+from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
 from litepose_export.quantization import graph, selection, sensitivity  # noqa: E402
 from litepose_export.quantization.activations import channel_maxima, channel_means  # noqa: E402
 from litepose_export.quantization.bias import correct_biases  # noqa: E402
@@ -331,3 +333,20 @@ def test_a_race_says_which_file_is_faster(prepared, batches):
     assert found.rounds >= 30
     assert 0.3 < found.ratio < 3
     assert str(found).startswith("INT8 is")
+
+
+def test_depthwise_layers_in_front_of_the_last_stay_float():
+    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4))
+    model = export_graph(
+        network, msgspec.structs.replace(SIZE, width=48, height=64), ["coarse", "fine"]
+    )
+    chosen = selection.output_layers(model)
+    left = [node for node in model.graph.node if node.name in chosen]
+    kernels = []
+    for node in left:
+        values = {a.name: a for a in node.attribute}
+        if node.op_type == "Conv":
+            kernels.append((values["kernel_shape"].ints[0], values["group"].i > 1))
+    assert sorted(kernels) == [(1, False)] * 4 + [(5, True)] * 4
+    assert sum(node.op_type == "Relu" for node in left) == 4
+    assert sum(node.op_type == "Conv" for node in model.graph.node) > 8

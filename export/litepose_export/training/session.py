@@ -18,22 +18,32 @@ from torch import nn
 
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.coco import CocoDataset, read_coco
-from litepose_export import contracts
+from litepose_export import contracts, networks
 from litepose_export.detection import teacher as detection_teacher
 from litepose_export.detection.negatives import Tile, mine
 from litepose_export.detection.scenes import Labels, SceneOptions, SceneSampler, label, occupied
 from litepose_export.detection.train import DetectionLoss, DetectionValidator
-from litepose_export.errors import CheckpointError
+from litepose_export.errors import CheckpointError, ExportError
 from litepose_export.models.lrpose import LRPose
 from litepose_export.models.persondet import PersonDet
 from litepose_export.training import distill
 from litepose_export.training.augment import Augmentation
+from litepose_export.training.bottomup import (
+    BOTTOM_UP_REFINE_SCHEDULE,
+    BOTTOM_UP_SCHEDULE,
+    FIRST_SIZE,
+    MIN_PEAK,
+    SCORED_PHOTOGRAPHS,
+    BottomUpLoss,
+    BottomUpValidator,
+)
 from litepose_export.training.data import People, data_hash, load_people, read_photographs
 from litepose_export.training.loop import Budget, Evaluate, Progress, Trainer
 from litepose_export.training.pose import PoseLoss
 from litepose_export.training.sampler import CropSampler, Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
 from litepose_export.training.validate import Validator
+from litepose_export.training.views import ViewOptions, ViewSampler, load_scenes
 from litepose_export.training.warm import read_average, start_from
 
 POSE_SCHEDULE = Schedule()
@@ -156,6 +166,52 @@ def train_pose(
         network,
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
         loss=PoseLoss(device=options.device),
+        schedule=schedule,
+        budget=options.budget,
+        folder=options.folder,
+        sources=len(datasets),
+        device=options.device,
+    )
+    return _run(trainer, prefetcher, options, datasets, evaluate, display)
+
+
+def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
+    """Train a LitePose or a variant of it; returns the checkpoint.
+
+    Args:
+        name: What the catalogue calls it.
+        options: The run.
+        display: Where progress goes.
+
+    Raises:
+        ExportError: The catalogue has no bottom-up network of that name.
+    """
+    _prepare(options)
+    found = networks.find(name)
+    if found.family != "litepose":
+        raise ExportError(f"{name} is no bottom-up network")
+    datasets = [read_coco(path) for path in options.data]
+    keypoints = len(datasets[0].keypoint_names)
+    schedule, part = BOTTOM_UP_SCHEDULE, FIRST_SIZE
+    if options.refine:
+        schedule, part = BOTTOM_UP_REFINE_SCHEDULE, 1.0
+    side = round(part * min(found.input_size.width, found.input_size.height))
+    evaluate: Evaluate | None = None
+    if options.dev is not None:
+        evaluate = BottomUpValidator(
+            read_coco(options.dev),
+            contracts.contract(found, keypoints, Size(side, side)),
+            min_peak=MIN_PEAK,
+            most=SCORED_PHOTOGRAPHS,
+        )
+    views = ViewOptions(short_side=side)
+    prefetcher = Prefetcher(ViewSampler(load_scenes(datasets), views, options.seed))
+    trainer = Trainer(
+        found.build(keypoints, found.input_size),
+        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
+        loss=BottomUpLoss(
+            device=options.device, half=options.device == "cuda" or name == networks.DENSE
+        ),
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,

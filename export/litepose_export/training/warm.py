@@ -78,7 +78,7 @@ def _start_from_model(network: nn.Module, path: Path, run: Callable[[nn.Module],
     folded, fitting = _read_folded(network, path)
     outputs = _outputs_of(folded, run)
     layers, folded_layers = dict(network.named_modules()), dict(folded.named_modules())
-    for name, follower in _normalised(network).items():
+    for name, follower in normalised_layers(network).items():
         if f"{name}.weight" not in fitting:
             continue
         convolution, source = layers[name], folded_layers[name]
@@ -88,12 +88,12 @@ def _start_from_model(network: nn.Module, path: Path, run: Callable[[nn.Module],
     # Layers that never had a normalisation: the predictions.
     own = network.state_dict()
     plain = {k: v for k, v in folded.state_dict().items() if k in fitting and k in own}
-    normalised = {f"{name}.weight" for name in _normalised(network)}
+    normalised = {f"{name}.weight" for name in normalised_layers(network)}
     network.load_state_dict({**own, **{k: v for k, v in plain.items() if k not in normalised}})
     return len(fitting)
 
 
-def _normalised(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
+def normalised_layers(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
     """Names of convolutions that a normalisation follows, and that normalisation."""
     found = {}
     for name, module in network.named_modules():

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Trains a bottom-up network and makes its files. NETWORK is litepose-xs, litepose-xs-k5 or
+# litepose-xs-dense (any litepose-* of `litepose-export list` works); DATA names the folder of the
+# photographs. INIT may name a model to start from: for litepose-xs-dense the released LRPose-s,
+# litepose_edge/models/lrpose-s.fp32.onnx. Run it again to continue from the last checkpoint.
+set -euo pipefail
+: "${DATA:?folder with coco/}"
+export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
+network="${NETWORK:-litepose-xs}"
+out="${OUT:-runs/$network}"
+train() {
+  litepose-export train "$network" \
+    --data "$DATA/coco/train.json" \
+    --dev "$DATA/coco/dev.json" \
+    --threads "${THREADS:-1}" \
+    --seed "${SEED:-0}" "$@"
+}
+# Small views first, then a second, gentler run nearer to the size the network runs at.
+train --steps "${STEPS:-6000}" --out "$out/first" ${INIT:+--init "$INIT"}
+train --steps "${REFINE_STEPS:-3000}" --out "$out" --init "$out/first/last.pt" --refine
+# The threshold goes with the loss: LossWeights.heat_of(0.1).
+litepose-export export "$network" --checkpoint "$out/last.pt" --dynamic-size --rewrite-deconv \
+  --threshold "${THRESHOLD:-0.5}" --samples "$DATA/coco/train.json" --out "$out/$network.fp32.onnx"
+litepose-export quantize "$out/$network.fp32.onnx" --calibration "$DATA/coco/train.json" \
+  --target "${TARGET:-x86}" --out "$out/$network.int8.onnx"
+for file in fp32 int8; do
+  litepose-edge eval --model "$out/$network.$file.onnx" --data "$DATA/coco/dev.json"
+done

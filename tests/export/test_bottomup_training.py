@@ -1,0 +1,144 @@
+"""Training of bottom-up networks: the loss on views, scoring without boxes, whole runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.export
+
+from litepose_edge.geometry import Size  # noqa: E402
+from litepose_edge.measure.coco import read_coco  # noqa: E402
+from litepose_edge.testing import gaussian_heatmaps  # noqa: E402
+from litepose_export import cli, contracts, networks  # noqa: E402
+from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
+from litepose_export.training.associative import LossWeights  # noqa: E402
+from litepose_export.training.bottomup import (  # noqa: E402
+    BottomUpLoss,
+    BottomUpValidator,
+    TorchSession,
+)
+from litepose_export.training.views import STILL, ViewSampler, load_scenes  # noqa: E402
+
+TINY = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
+CONTRACT = contracts.contract(networks.find("litepose-xs"), 17, Size(240, 240))
+
+
+class Knowing(torch.nn.Module):
+    """Answers with the maps that the labels of an eight-figure file ask for, as if learned."""
+
+    def __init__(self, dataset) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        # 180x240 pictures lie in the middle of a 240x240 input.
+        self._points = [image.keypoints[0, :, :2] + [30, 0] for image in dataset]
+        self._asked = 0
+
+    def forward(self, image):
+        points = self._points[self._asked % len(self._points)]
+        self._asked += 1
+        height, width = image.shape[2:]
+        fine, coarse = (
+            gaussian_heatmaps((points + 0.5) / stride - 0.5, height // stride, width // stride)
+            for stride in (2, 4)
+        )
+        tags = np.zeros_like(coarse)
+        both = np.concatenate([coarse, tags])
+        return torch.tensor(both)[None], torch.tensor(fine)[None]
+
+
+def test_a_network_that_knows_every_joint_scores_full_marks_without_boxes(photo_dataset):
+    dataset = read_coco(photo_dataset)
+    score = BottomUpValidator(dataset, CONTRACT, resize="letterbox")
+    network = Knowing(dataset).train()
+    metrics = score(network)
+    assert metrics["ap"] > 0.9
+    assert network.training
+
+
+def test_only_so_many_photographs_are_scored(photo_dataset):
+    dataset = read_coco(photo_dataset)
+    score = BottomUpValidator(dataset, CONTRACT, resize="letterbox", most=3)
+    network = Knowing(dataset)
+    score(network)
+    assert network._asked == 3
+
+
+def test_a_threshold_above_every_peak_finds_nobody(photo_dataset):
+    dataset = read_coco(photo_dataset)
+    score = BottomUpValidator(dataset, CONTRACT, resize="letterbox", min_peak=0.99)
+    assert score(Knowing(dataset))["ap"] == 0
+
+
+def test_a_pytorch_network_stands_behind_the_runtimes_seam():
+    session = TorchSession(LitePose(TINY).eval(), CONTRACT)
+    outputs = session.run(np.zeros((1, 3, 64, 96), np.float32))
+    assert {name: maps.shape for name, maps in outputs.items()} == {
+        "coarse": (1, 34, 16, 24),
+        "fine": (1, 17, 32, 48),
+    }
+
+
+def test_a_few_steps_make_the_loss_smaller_and_gradients_reach_the_tags(photo_dataset):
+    torch.manual_seed(0)
+    scenes = load_scenes([read_coco(photo_dataset)])
+    batch = ViewSampler(scenes, STILL, seed=0).draw(8, Size(64, 64), (1.0,))
+    network = LitePose(TINY)
+    loss = BottomUpLoss(LossWeights(positive=8, tags=0.01), depthwise_every=1)
+    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
+    losses = []
+    for _ in range(15):
+        optimiser.zero_grad()
+        value = loss(network, batch)
+        value.backward()
+        optimiser.step()
+        losses.append(value.item())
+    assert losses[-1] < 0.7 * losses[0]
+    for layer in (network.final_refined[0].conv[3], network.final_raw[0].conv[3]):
+        assert layer.weight.grad[17:].abs().max() > 0
+
+
+def test_depthwise_kernels_get_a_gradient_once_in_a_few_steps_and_others_always(photo_dataset):
+    scenes = load_scenes([read_coco(photo_dataset)])
+    batch = ViewSampler(scenes, STILL, seed=0).draw(2, Size(64, 64), (1.0,))
+    network = LitePose(TINY)
+    loss = BottomUpLoss(depthwise_every=3)
+    depthwise, dense = network.stage[0][0].depth_conv[0], network.stage[0][0].inv[0]
+    moved = []
+    for _ in range(6):
+        network.zero_grad(set_to_none=True)
+        loss(network, batch).backward()
+        assert dense.weight.grad is not None
+        moved.append(depthwise.weight.grad is not None)
+    assert moved == [False, False, True] * 2
+
+
+def test_a_run_from_the_command_line_is_scored_recorded_and_continued(photo_dataset, tmp_path):
+    out = tmp_path / "run"
+    arguments = [
+        "train", "litepose-xs-dense", "--data", str(photo_dataset), "--dev", str(photo_dataset),
+        "--out", str(out), "--threads", "1",
+    ]  # fmt: skip
+    assert cli.run([*arguments, "--steps", "1"]) == 0
+    assert cli.run([*arguments, "--steps", "2"]) == 0
+    record = json.loads((out / "run.json").read_text())
+    assert record["steps"] == 2
+    assert record["schedule"]["batch"] == 8
+    with (out / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["1", "2"]
+    assert all(0 <= float(row["ap"]) <= 1 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("network", "extra"), [("litepose-xl", []), ("litepose-xs", ["--teacher", "teacher.onnx"])]
+)
+def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_path, capsys):
+    arguments = ["train", network, "--data", str(photo_dataset), "--out", str(tmp_path / "run")]
+    assert cli.run([*arguments, "--steps", "1", *extra]) != 0
+    assert network in capsys.readouterr().err or extra
+    assert not (tmp_path / "run" / "last.pt").exists()
