@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 
 pytest.importorskip("torch")
@@ -15,15 +13,11 @@ pytestmark = pytest.mark.export
 
 import torch  # noqa: E402
 
-import litepose_edge  # noqa: E402
 from litepose_edge import COCO_17, decode, geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
-from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
-from litepose_export.models.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
-from litepose_export.models.persondet import PersonDet  # noqa: E402
 from litepose_export.training import (  # noqa: E402
     augment,
     distill,
@@ -31,7 +25,6 @@ from litepose_export.training import (  # noqa: E402
     muon,
     session,
     targets,
-    warm,
 )
 from litepose_export.training.augment import Augmentation  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
@@ -43,7 +36,6 @@ from litepose_export.training.sampler import CropSampler, Prefetcher  # noqa: E4
 from litepose_export.training.schedule import Phase, Schedule  # noqa: E402
 from litepose_export.training.validate import Validator  # noqa: E402
 
-LRPOSE = Path(litepose_edge.__file__).parent / "models/lrpose-s.fp32.onnx"
 STILL = Augmentation(rotate=0, scale=(1, 1), shift=0, box_jitter=0, half_body=0, cutout=0, blur=0)
 
 
@@ -276,72 +268,6 @@ def test_a_damaged_checkpoint_is_not_resumed(people, tmp_path):
     torch.save({"network": {}}, run.checkpoint_path)
     with pytest.raises(CheckpointError, match="cannot resume"):
         run.resume()
-
-
-def test_a_run_starts_from_what_fits_of_another(tmp_path):
-    network = LRPose("s")
-    torch.save({"average": network.state_dict()}, tmp_path / "s.pt")
-    detector = PersonDet()
-    assert warm.start_from(detector, tmp_path / "s.pt", lambda _: None) > 40
-    torch.testing.assert_close(detector.trunk.stem[0].weight, network.trunk.stem[0].weight)
-    with pytest.raises(FileNotFoundError):
-        warm.start_from(detector, tmp_path / "none.pt", lambda _: None)
-    torch.save({"average": {"x": torch.zeros(1)}}, tmp_path / "other.pt")
-    with pytest.raises(CheckpointError, match="nothing"):
-        warm.start_from(detector, tmp_path / "other.pt", lambda _: None)
-
-
-def test_a_released_model_starts_a_run_that_computes_the_same():
-    torch.manual_seed(5)
-    network = LRPose("s")
-    images = torch.rand(8, 3, 192, 144)
-    assert warm.start_from(network, LRPOSE, lambda n: n(images)) == 56
-    released = ort.InferenceSession(LRPOSE, providers=["CPUExecutionProvider"])
-    (expected,) = released.run(None, {"image": images.numpy()})
-    # Rows as long as fresh ones, which is what the optimiser's steps are sized for.
-    fresh, taken = (n.trunk.stem[0].weight.detach() for n in (LRPose("s"), network))
-    assert 0.7 < float(taken.norm() / fresh.norm()) < 1.4
-    with torch.no_grad():
-        assert np.abs(network.eval()(images).numpy() - expected).max() < 1e-3
-        # And nearly so in training, where the batch's own statistics count.
-        assert np.abs(network.train()(images).numpy() - expected).max() < 0.05
-
-
-def test_a_detector_takes_the_trunk_of_a_released_pose_network(tmp_path):
-    detector = PersonDet()
-    images = torch.rand(4, 3, 64, 64)
-    before = detector.scores[0].weight.clone()
-    warm.start_from(detector, LRPOSE, lambda n: n(images))
-    assert torch.equal(detector.scores[0].weight, before)
-    network = LRPose("s")
-    warm.start_from(network, LRPOSE, lambda n: n(images))
-    with torch.no_grad():
-        ours, theirs = detector.eval().trunk(images)[0], network.eval().trunk(images)[0]
-    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
-    (tmp_path / "text.onnx").write_text("no model")
-    with pytest.raises(CheckpointError, match=r"text\.onnx"):
-        warm.start_from(detector, tmp_path / "text.onnx", lambda _: None)
-
-
-def test_a_dense_bottom_up_network_takes_the_trunk_of_a_released_pose_network():
-    network, released = DenseLitePose("s"), LRPose("s")
-    images = torch.rand(4, 3, 64, 64)
-    assert warm.start_from(network, LRPOSE, lambda n: n(images)) > 40
-    warm.start_from(released, LRPOSE, lambda n: n(images))
-    with torch.no_grad():
-        ours, theirs = network.eval().trunk(images), released.eval().trunk(images)
-    torch.testing.assert_close(ours[1], theirs[1], rtol=1e-3, atol=1e-3)
-
-
-def test_muon_leaves_a_prediction_without_a_bias_to_adamw():
-    """LitePose's last layers have no bias either, and no normalisation behind them."""
-    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4))
-    _, by_muon = loop._optimizers(network, Schedule())
-    hidden = {id(p) for group in by_muon.param_groups for p in group["params"]}
-    names = {name for name, p in network.named_parameters() if id(p) in hidden}
-    assert "stage.0.0.inv.0.weight" in names
-    assert not any(name.startswith("final") for name in names)
-    assert not any("depth_conv" in name for name in names)
 
 
 def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
