@@ -13,6 +13,7 @@ import torch  # noqa: E402
 
 from litepose_edge.backends import bundled  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
+from litepose_export.models.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.models.persondet import PersonDet  # noqa: E402
 from litepose_export.training import warm  # noqa: E402
@@ -73,14 +74,3 @@ def test_a_dense_bottom_up_network_takes_the_trunk_of_a_released_pose_network():
     with torch.no_grad():
         ours, theirs = network.eval().trunk(images), released.eval().trunk(images)
     torch.testing.assert_close(ours[1], theirs[1], rtol=1e-3, atol=1e-3)
-
-
-def test_muon_leaves_a_prediction_without_a_bias_to_adamw():
-    """LitePose's last layers have no bias either, and no normalisation behind them."""
-    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4))
-    _, by_muon = loop._optimizers(network, Schedule())
-    hidden = {id(p) for group in by_muon.param_groups for p in group["params"]}
-    names = {name for name, p in network.named_parameters() if id(p) in hidden}
-    assert "stage.0.0.inv.0.weight" in names
-    assert not any(name.startswith("final") for name in names)
-    assert not any("depth_conv" in name for name in names)
