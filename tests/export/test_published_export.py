@@ -119,11 +119,11 @@ def test_a_flip_test_sees_both_sides_of_a_crop(make_checkpoint, tmp_path, capsys
     out = tmp_path / "m.onnx"
     assert export("fasterpose-r50", checkpoint, out, "--height", "64", "--width", "64") == 0
     frame = FRAME[:, :91]
+    # Padded, 111 pixels in the middle of 91: a view of whole pixels, and its own mirror image.
+    box = [[15, 0, 75, 88.8]]
     with Estimator(out, detector=None, flip_test=True) as estimator:
-        poses = estimator.predict(frame, boxes_xyxy=[[15, 0, 75, 90]])
-        other = estimator.predict(
-            np.ascontiguousarray(frame[:, ::-1]), boxes_xyxy=[[15, 0, 75, 90]]
-        )
+        poses = estimator.predict(frame, boxes_xyxy=box)
+        other = estimator.predict(np.ascontiguousarray(frame[:, ::-1]), boxes_xyxy=box)
         twin = list(poses.skeleton.flip_permutation)
     mirrored = other.keypoints[0, twin] * [-1, 1] + [90, 0]
     np.testing.assert_allclose(poses.scores[0], other.scores[0, twin], atol=1e-4)
