@@ -16,6 +16,7 @@ train() {
     --seed "${SEED:-0}" "$@"
 }
 # Small views first, then a second, gentler run nearer to the size the network runs at.
+# A model worth using takes STEPS in the hundred thousands: days of a CPU, hours of a GPU.
 train --steps "${STEPS:-6000}" --out "$out/first" ${INIT:+--init "$INIT"}
 train --steps "${REFINE_STEPS:-3000}" --out "$out" --init "$out/first/last.pt" --refine
 # The threshold goes with the loss: LossWeights.heat_of(0.1).

@@ -26,7 +26,7 @@ from litepose_export.training.views import STILL, ViewSampler, load_scenes  # no
 
 TRAIN = Path(__file__).parents[3] / "shared" / "data" / "coco" / "train.json"
 LRPOSE = Path(litepose_edge.__file__).parent / "models/lrpose-s.fp32.onnx"
-NETWORK, SIZE, STEPS = "litepose-xs-dense", Size(192, 192), 1200
+NETWORK, SIZE, STEPS = "litepose-xs-dense", Size(192, 192), 1800
 TALL_PX, LABELLED = 200, 12
 SCHEDULE = Schedule(
     phases=(Phase(1.0, SIZE),), batch=4, learning_rate=4e-3, warmup_steps=20, ema_decay=0.99
