@@ -20,8 +20,6 @@ from litepose_edge import COCO_17, decode, geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
-from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
-from litepose_export.models.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.models.persondet import PersonDet  # noqa: E402
 from litepose_export.training import (  # noqa: E402
@@ -321,27 +319,6 @@ def test_a_detector_takes_the_trunk_of_a_released_pose_network(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(CheckpointError, match=r"text\.onnx"):
         warm.start_from(detector, tmp_path / "text.onnx", lambda _: None)
-
-
-def test_a_dense_bottom_up_network_takes_the_trunk_of_a_released_pose_network():
-    network, released = DenseLitePose("s"), LRPose("s")
-    images = torch.rand(4, 3, 64, 64)
-    assert warm.start_from(network, LRPOSE, lambda n: n(images)) > 40
-    warm.start_from(released, LRPOSE, lambda n: n(images))
-    with torch.no_grad():
-        ours, theirs = network.eval().trunk(images), released.eval().trunk(images)
-    torch.testing.assert_close(ours[1], theirs[1], rtol=1e-3, atol=1e-3)
-
-
-def test_muon_leaves_a_prediction_without_a_bias_to_adamw():
-    """LitePose's last layers have no bias either, and no normalisation behind them."""
-    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4))
-    _, by_muon = loop._optimizers(network, Schedule())
-    hidden = {id(p) for group in by_muon.param_groups for p in group["params"]}
-    names = {name for name, p in network.named_parameters() if id(p) in hidden}
-    assert "stage.0.0.inv.0.weight" in names
-    assert not any(name.startswith("final") for name in names)
-    assert not any("depth_conv" in name for name in names)
 
 
 def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
