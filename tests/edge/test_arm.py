@@ -151,14 +151,22 @@ def test_full_range_sums_are_exact_on_arm(on_arm):
 
 
 def test_the_detector_finds_the_same_people_on_arm(machine, pictures, tmp_path):
-    images = [(path, None) for path, _ in pictures]
+    contract = backends.find_model(DETECTOR).manifest
+    size, fill = contract.input.size, contract.model.fill
+    images = []
+    for path, _ in pictures:  # at the input's size already: see `crops`
+        image = cv2.imread(path)
+        view = geometry.letterbox_affine(geometry.Size.of(image), size)
+        target = tmp_path / Path(path).name
+        cv2.imwrite(str(target), preprocess.warp(image, view, size, fill=fill))
+        images.append((str(target), None))
     there = run_on_arm(machine, "cortex-a76", images, tmp_path, detector="default")
     here = run_here(images, tmp_path, model=arm_file(POSE), detector=arm_file(DETECTOR))
     np.testing.assert_array_equal(here["people"], there["people"])
     assert here["people"].sum() >= 4  # one in each photograph and its mirror image
     overlap = np.diag(geometry.box_iou(here["boxes"], there["boxes"]))
     print(f"\n{len(overlap)} boxes, smallest overlap {overlap.min():.4f}")
-    assert overlap.min() > 0.95
+    assert overlap.min() > 0.98
 
 
 @pytest.mark.slow
@@ -173,8 +181,7 @@ def test_average_precision_on_arm_is_that_on_x86(machine, dev_json, tmp_path):
     tell(f"{len(same['boxes'])} dev people, same file", shift)
     tell("against the x86 file", shifts_px(bundled_here, there))
     assert len(same["boxes"]) >= DEV_PEOPLE
-    # Resizing differs a little as well: see `crops`.
-    assert np.median(shift) <= 0.5
+    assert np.median(shift) <= 0.25
     assert abs(precisions[0] - precisions[1]) <= 0.003
 
 

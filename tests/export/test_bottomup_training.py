@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,19 +12,25 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
+import litepose_edge  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_edge.testing import gaussian_heatmaps  # noqa: E402
 from litepose_export import cli, contracts, networks  # noqa: E402
 from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
+from litepose_export.models.litepose_dense import DenseLitePose  # noqa: E402
+from litepose_export.models.lrpose import LRPose  # noqa: E402
+from litepose_export.training import loop, warm  # noqa: E402
 from litepose_export.training.associative import LossWeights  # noqa: E402
 from litepose_export.training.bottomup import (  # noqa: E402
     BottomUpLoss,
     BottomUpValidator,
     TorchSession,
 )
+from litepose_export.training.schedule import Schedule  # noqa: E402
 from litepose_export.training.views import STILL, ViewSampler, load_scenes  # noqa: E402
 
+LRPOSE = Path(litepose_edge.__file__).parent / "models/lrpose-s.fp32.onnx"
 TINY = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
 CONTRACT = contracts.contract(networks.find("litepose-xs"), 17, Size(240, 240))
 
@@ -142,3 +149,24 @@ def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_pa
     assert cli.run([*arguments, "--steps", "1", *extra]) != 0
     assert network in capsys.readouterr().err or extra
     assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_a_dense_bottom_up_network_takes_the_trunk_of_a_released_pose_network():
+    network, released = DenseLitePose("s"), LRPose("s")
+    images = torch.rand(4, 3, 64, 64)
+    assert warm.start_from(network, LRPOSE, lambda n: n(images)) > 40
+    warm.start_from(released, LRPOSE, lambda n: n(images))
+    with torch.no_grad():
+        ours, theirs = network.eval().trunk(images), released.eval().trunk(images)
+    torch.testing.assert_close(ours[1], theirs[1], rtol=1e-3, atol=1e-3)
+
+
+def test_muon_leaves_a_prediction_without_a_bias_to_adamw():
+    """LitePose's last layers have no bias either, and no normalisation behind them."""
+    network = LitePose(TINY)
+    _, by_muon = loop._optimizers(network, Schedule())
+    hidden = {id(p) for group in by_muon.param_groups for p in group["params"]}
+    names = {name for name, p in network.named_parameters() if id(p) in hidden}
+    assert "stage.0.0.inv.0.weight" in names
+    assert not any(name.startswith("final") for name in names)
+    assert not any("depth_conv" in name for name in names)

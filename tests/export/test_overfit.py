@@ -78,7 +78,7 @@ def test_twenty_photographs_learned_by_heart_come_back_through_export_and_decodi
         budget=Budget(steps=STEPS),
         folder=tmp_path,
     )
-    # The trunk of a released network spares half the steps; head and tags start from nothing.
+    # Of a released network comes the trunk; head and tags start from nothing.
     warm.start_from(trainer.network, LRPOSE, trainer.look)
     trainer.average.load_state_dict(trainer.network.state_dict())
     trainer.run(on_step=lambda progress: None)

@@ -61,7 +61,7 @@ class BottomUpLoss:
         half: Compute the network in bfloat16: quicker for dense convolutions, slower for 7x7
             depthwise ones.
         depthwise_every: The gradient of depthwise kernels is computed once in so many steps.
-            It takes 40 % of a step of LitePose-XS, for a fifth of its weights: at 96x96 a
+            It takes 40 % of a step of LitePose-XS, for a quarter of its weights: at 96x96 a
             thread sees 55 views a second without it, 29 with it.
     """
 
