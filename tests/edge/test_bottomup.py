@@ -393,7 +393,7 @@ def test_outputs_the_manifest_does_not_describe_are_refused(outputs, message):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("resize", "stretch"), ("nms_at", "stride4"), ("scales", ()), ("scales", (0.0,))],
+    [("resize", "stretch"), ("nms_at", "s4"), *(("scales", s) for s in ((), (0.0,), (np.nan,)))],
 )
 def test_unknown_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):

@@ -180,10 +180,7 @@ def test_fp32_and_int8_see_the_same_person(astronaut):
         a, b = (e.predict(astronaut, boxes_xyxy=box) for e in (exact, fast))
     seen = a.scores[0] > 0.5
     assert seen.sum() >= 5
-    # Where a map has two peaks alike, the other one may win: one joint at most.
-    moved = np.linalg.norm(a.keypoints - b.keypoints, axis=2)[0, seen]
-    assert np.median(moved) < 2
-    assert (moved > 10).sum() <= 1
+    assert np.linalg.norm(a.keypoints - b.keypoints, axis=2)[0, seen].max() < 10
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ class World:
         self.people: dict[str, tuple[float, float]] = {}
         self.size = size
         self.detections = 0
+        self.crops = 0
         self.box_score = 0.7
         self.phantoms: list[tuple[float, float]] = []
         self.picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -42,6 +43,7 @@ class World:
         return found, np.full(len(found), self.box_score, np.float32)
 
     def pose(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.crops += len(boxes)
         keypoints = np.zeros((len(boxes), 17, 2), np.float32)
         scores = np.full((len(boxes), 17), 0.02, np.float32)
         names = list(self.people)
@@ -146,6 +148,21 @@ def test_somebody_lost_for_good_costs_one_extra_detection():
     for _ in range(100):
         tracker.update(world.picture)
     assert world.detections == 2
+
+
+def test_the_missing_are_looked_for_on_detection_frames_alone():
+    world = World()
+    tracker = world.tracker(detect_every=10)
+    world.people = {"a": (300, 240), "b": (100, 240)}
+    for _ in range(10):
+        tracker.update(world.picture)
+    del world.people["b"]
+    before, detections = world.crops, world.detections
+    for _ in range(20):
+        assert len(tracker.update(world.picture)) == 1
+    # One crop a frame for who is there; for who is not, one when they go missing and one a
+    # detection.
+    assert world.crops - before - 20 <= 1 + world.detections - detections
 
 
 def test_a_cut_to_another_scene_is_noticed():

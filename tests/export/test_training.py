@@ -17,7 +17,6 @@ from litepose_edge import COCO_17, decode, geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
-from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.training import (  # noqa: E402
     augment,
@@ -269,17 +268,6 @@ def test_a_damaged_checkpoint_is_not_resumed(people, tmp_path):
     torch.save({"network": {}}, run.checkpoint_path)
     with pytest.raises(CheckpointError, match="cannot resume"):
         run.resume()
-
-
-def test_muon_leaves_a_prediction_without_a_bias_to_adamw():
-    """LitePose's last layers have no bias either, and no normalisation behind them."""
-    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4))
-    _, by_muon = loop._optimizers(network, Schedule())
-    hidden = {id(p) for group in by_muon.param_groups for p in group["params"]}
-    names = {name for name, p in network.named_parameters() if id(p) in hidden}
-    assert "stage.0.0.inv.0.weight" in names
-    assert not any(name.startswith("final") for name in names)
-    assert not any("depth_conv" in name for name in names)
 
 
 def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):

@@ -13,7 +13,6 @@ import torch  # noqa: E402
 
 from litepose_edge.backends import bundled  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
-from litepose_export.models.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.models.persondet import PersonDet  # noqa: E402
 from litepose_export.training import warm  # noqa: E402
@@ -64,13 +63,3 @@ def test_a_detector_takes_the_trunk_of_a_released_pose_network(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(CheckpointError, match=r"text\.onnx"):
         warm.start_from(detector, tmp_path / "text.onnx", lambda _: None)
-
-
-def test_a_dense_bottom_up_network_takes_the_trunk_of_a_released_pose_network():
-    network, released = DenseLitePose("s"), LRPose("s")
-    images = torch.rand(4, 3, 64, 64)
-    assert warm.start_from(network, LRPOSE, lambda n: n(images)) > 40
-    warm.start_from(released, LRPOSE, lambda n: n(images))
-    with torch.no_grad():
-        ours, theirs = network.eval().trunk(images), released.eval().trunk(images)
-    torch.testing.assert_close(ours[1], theirs[1], rtol=1e-3, atol=1e-3)
