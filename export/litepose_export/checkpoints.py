@@ -73,6 +73,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
+def read_notes(path: Path) -> Mapping[str, str]:
+    """What a training run noted beside its weights; nothing in checkpoints of others."""
+    content = read_checkpoint(path)
+    notes = content.get("notes") if isinstance(content, Mapping) else None
+    return notes if isinstance(notes, Mapping) else {}
+
+
 def fit(network: nn.Module, state: State, path: Path) -> None:
     """Load weights into a network; every key must be there once and have the right shape.
 

@@ -37,6 +37,15 @@ class ColourName(StrEnum):
     BGR = "bgr"
 
 
+class LossName(StrEnum):
+    """Losses on heatmaps; see `litepose_export.training.losses`."""
+
+    RCE = "rce"
+    RCE_RESIDUAL = "rce-residual"
+    RCE_PLACE = "rce-place"
+    MSE = "mse"
+
+
 JsonReport = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
@@ -66,6 +75,13 @@ def train(
     rate: Annotated[
         float, typer.Option(min=0.0, help="Part of the usual learning rates, for --init.")
     ] = 1.0,
+    loss: Annotated[
+        LossName, typer.Option(help="Of LRPose: heat, residual form, heat and place, or MSE.")
+    ] = LossName.RCE,
+    hold: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.99, help="Part of the run at the peak rates before they fall."),
+    ] = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,
@@ -99,6 +115,8 @@ def train(
         init=init,
         rate=rate,
         refine=refine,
+        loss=loss.value,
+        hold=hold,
     )
     if qat:
         train_quantized(network, options)

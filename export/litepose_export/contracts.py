@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import (
     SCHEMA,
@@ -100,6 +102,16 @@ def contract(
         model=model,
         training=training,
     )
+
+
+def linear(manifest: Manifest) -> Manifest:
+    """The same contract for maps that are heat themselves and not logits."""
+    model = manifest.model
+    if not isinstance(model, TopDownSpec) or not isinstance(model.heatmaps, HeatmapSpec):
+        raise ExportError(f"{manifest.name} has no heatmaps")
+    heatmaps = msgspec.structs.replace(model.heatmaps, activation="linear")
+    changed = msgspec.structs.replace(model, heatmaps=heatmaps)
+    return msgspec.structs.replace(manifest, model=changed)
 
 
 def output_names(manifest: Manifest) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from litepose_edge import manifest
 from litepose_edge.manifest import BottomUpSpec, Manifest
 from litepose_edge.measure.coco import CocoDataset
 from litepose_export import contracts, networks
-from litepose_export.checkpoints import fit, read_state
+from litepose_export.checkpoints import fit, read_notes, read_state
 from litepose_export.counting import count
 from litepose_export.errors import ExportError
 from litepose_export.models.persondet import PersonDet
@@ -111,6 +111,8 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     networks.check_arch(network, state)
     size = networks.input_size_of(network, keypoints, options.width, options.height)
     contract = contracts.contract(network, keypoints, size, options.colour)
+    if network.family == "lrpose" and read_notes(checkpoint).get("activation") == "linear":
+        contract = contracts.linear(contract)
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
     if options.threshold is not None:

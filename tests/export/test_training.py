@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,7 +31,6 @@ from litepose_export.training.augment import Augmentation  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
 from litepose_export.training.distill import Teaching  # noqa: E402
 from litepose_export.training.loop import Budget, Trainer  # noqa: E402
-from litepose_export.training.losses import regressive_cross_entropy  # noqa: E402
 from litepose_export.training.pose import PoseLoss, TargetOptions, make_targets  # noqa: E402
 from litepose_export.training.sampler import CropSampler, Prefetcher  # noqa: E402
 from litepose_export.training.schedule import Phase, Schedule  # noqa: E402
@@ -74,32 +74,6 @@ def test_widened_maps_are_wider_and_as_high():
     widened = targets.widen_maps(targets.gaussian_maps(cells, 32, 24, 1.0), 1.0, 2.0)
     expected = targets.gaussian_maps(cells, 32, 24, 2.0)
     torch.testing.assert_close(widened, expected, atol=0.03, rtol=0)
-
-
-def test_the_loss_is_least_where_the_heat_equals_the_target():
-    target = torch.tensor([0.3]).view(1, 1, 1, 1)
-    weights = torch.ones(1, 1)
-    logits = torch.linspace(-6, 6, 241).view(-1, 1, 1, 1)
-    losses = [regressive_cross_entropy(z[None], target, weights) for z in logits]
-    best = logits[int(torch.stack(losses).argmin())]
-    torch.testing.assert_close(best.sigmoid().flatten(), torch.tensor([0.3]), atol=0.01, rtol=0)
-
-
-def test_the_gradient_is_heat_minus_target_even_far_off():
-    z = torch.tensor([[[[-12.0]]]], requires_grad=True)
-    regressive_cross_entropy(
-        z, torch.full((1, 1, 1, 1), 0.5), torch.ones(1, 1), positive=0
-    ).backward()
-    torch.testing.assert_close(z.grad.flatten(), torch.tensor([-0.5]), atol=1e-4, rtol=0)
-
-
-def test_ignored_joints_cost_nothing():
-    z = torch.randn(1, 2, 4, 4)
-    weights = torch.tensor([[1.0, 0.0]])
-    target = torch.zeros(1, 2, 4, 4)
-    before = regressive_cross_entropy(z, target, weights)
-    z[:, 1] += 100
-    assert regressive_cross_entropy(z, target, weights) == before
 
 
 def test_a_still_crop_puts_the_labels_where_the_runtime_would(people):
@@ -212,6 +186,22 @@ def test_a_schedule_warms_up_decays_grows_and_changes_its_data():
     assert schedule.shares(0.9, 2) == (1.0, 0.0)
     assert schedule.decay(0) < 0.2
     assert schedule.decay(10**6) == schedule.ema_decay
+
+
+def test_a_held_schedule_stays_at_its_peak_and_falls_at_the_end():
+    schedule = Schedule(hold=0.5)
+    assert schedule.factor(1000, 0.49) == schedule.factor(1000, 0.5) == pytest.approx(1)
+    assert schedule.factor(1000, 0.75) == pytest.approx(0.505)
+    assert schedule.factor(1000, 1) == pytest.approx(0.01)
+
+
+def test_a_pause_in_a_step_is_no_training_time(people, tmp_path, monkeypatch):
+    clock = iter(range(0, 10**9, 3600))  # an hour between any two looks
+    prefetcher, run = trainer(people, tmp_path, steps=2)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    run.run(on_step=lambda p: None, checkpoint_minutes=1e9)
+    prefetcher.close()
+    assert run.seconds <= 2 * loop.LONGEST_STEP_S + 5
 
 
 FAST = Schedule(phases=(Phase(1.0, Size(96, 128)),), batch=8, warmup_steps=5, ema_decay=0.9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from litepose_export.training.muon import Muon
 from litepose_export.training.schedule import Schedule
 from litepose_export.training.warm import normalised_layers
 
+LONGEST_STEP_S = 60.0  # whatever is longer was a pause: the machine slept
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
 
@@ -63,6 +64,7 @@ class Trainer:
         budget: How long.
         folder: Checkpoint (`last.pt`) and log (`log.csv`) live here.
         device: `"cpu"` or `"cuda"`.
+        notes: What an exporter must know of the network; goes into the checkpoint.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Trainer:
         folder: Path,
         sources: int = 1,
         device: str = "cpu",
+        notes: Mapping[str, str] | None = None,
     ) -> None:
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -83,6 +86,7 @@ class Trainer:
         self.schedule, self._budget = schedule, budget
         self._folder, self._sources, self._device = folder, sources, device
         self._optimizers = _optimizers(self.network, schedule)
+        self._notes = dict(notes or {})
         self.step = 0
         self.seconds = 0.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,6 +129,7 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "step": self.step,
             "seconds": self.seconds,
+            "notes": self._notes,
         }
         partial = self.checkpoint_path.with_suffix(".part")
         torch.save(state, partial)
@@ -147,7 +152,8 @@ class Trainer:
             for batch in self._batches(phase.input_size, shares):
                 started = time.monotonic()
                 losses.append(self._advance(batch, part))
-                self.seconds += time.monotonic() - started + self._waited(started)
+                took = min(time.monotonic() - started, LONGEST_STEP_S)
+                self.seconds += took + self._waited(started)
                 part = self._part()
                 if self.step % 20 == 0:
                     loss = float(torch.stack(losses[-20:]).mean())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from litepose_export.training import distill
-from litepose_export.training.losses import regressive_cross_entropy
+from litepose_export.training.losses import LOSSES
 from litepose_export.training.sampler import Batch
 from litepose_export.training.targets import gaussian_maps, warp_maps, widen_maps
 
@@ -33,10 +33,17 @@ class TargetOptions:
 
 @dataclass(slots=True)
 class PoseLoss:
-    """Loss of a heatmap network on a batch of crops, in bfloat16 where that is faster."""
+    """Loss of a heatmap network on a batch of crops, in bfloat16 where that is faster.
+
+    Attributes:
+        options: How targets are drawn.
+        device: `"cpu"` or `"cuda"`.
+        kind: One of `LOSSES`.
+    """
 
     options: TargetOptions = field(default_factory=TargetOptions)
     device: str = "cpu"
+    kind: str = "rce"
 
     def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         """Scalar loss, with a graph behind it."""
@@ -44,7 +51,7 @@ class PoseLoss:
         targets = make_targets(batch, self.options).to(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16):
             logits = network(images)
-        return regressive_cross_entropy(logits.float(), targets, batch.weights.to(self.device))
+        return LOSSES[self.kind](logits.float(), targets, batch.weights.to(self.device))
 
 
 def normalise(crops: Tensor) -> Tensor:

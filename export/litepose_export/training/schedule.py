@@ -31,6 +31,8 @@ class Schedule:
             sizes 0.9995 lagged: AP .224 on dev, where the last weights had .255.
         ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
         first_source_only_after: Part of the run after which only the first file is used.
+        hold: Part of the run at the peak rates; the cosine falls over the rest. A run that may
+            be prolonged is best held, and let down once at its end.
     """
 
     phases: tuple[Phase, ...] = (
@@ -46,11 +48,13 @@ class Schedule:
     ema_decay: float = 0.998
     ema_warmup: int = 10
     first_source_only_after: float = 0.75
+    hold: float = 0.0
 
     def factor(self, step: int, progress: float) -> float:
         """Part of the peak rates at a step and part of the run done, `progress` in `[0, 1]`."""
         warm = min(1.0, (step + 1) / self.warmup_steps)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        fallen = (min(progress, 1.0) - self.hold) / (1 - self.hold) if progress > self.hold else 0.0
+        cosine = 0.5 * (1 + math.cos(math.pi * fallen))
         return warm * (0.01 + 0.99 * cosine)
 
     def phase(self, progress: float) -> Phase:

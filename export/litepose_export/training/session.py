@@ -39,6 +39,7 @@ from litepose_export.training.bottomup import (
 )
 from litepose_export.training.data import People, data_hash, load_people, read_photographs
 from litepose_export.training.loop import Budget, Evaluate, Progress, Trainer
+from litepose_export.training.losses import activation
 from litepose_export.training.pose import PoseLoss
 from litepose_export.training.sampler import CropSampler, Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
@@ -104,6 +105,8 @@ class RunOptions:
             forgets it at the rates that a fresh one wants.
         refine: A second run from `init`, under the `..._REFINE_...` settings above; the
             detector's also looks for places that fool it, and learns from those.
+        loss: Of LRPose, one of `LOSSES`.
+        hold: Part of the run at the peak rates, or None for the schedule's own.
     """
 
     data: tuple[Path, ...]
@@ -116,6 +119,8 @@ class RunOptions:
     init: Path | None = None
     rate: float = 1.0
     refine: bool = False
+    loss: str = "rce"
+    hold: float | None = None
 
     def paced(self, schedule: Schedule) -> Schedule:
         """The schedule at this run's rates."""
@@ -124,6 +129,7 @@ class RunOptions:
             schedule,
             learning_rate=schedule.learning_rate * self.rate,
             muon_rate=muon * self.rate if muon is not None else None,
+            hold=schedule.hold if self.hold is None else self.hold,
         )
 
 
@@ -156,8 +162,12 @@ def train_pose(
         teaching = _teaching(people, teachers, options.folder / "teaching.npz", display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
-        evaluate = Validator(read_coco(options.dev), contracts.POSE_INPUT)
+        evaluate = Validator(
+            read_coco(options.dev), contracts.POSE_INPUT, activation=activation(options.loss)
+        )
     network = LRPose(size)
+    if activation(options.loss) == "linear":
+        nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
     schedule = options.paced(REFINE_SCHEDULE if options.refine else POSE_SCHEDULE)
     augmentation = REFINE_AUGMENTATION if options.refine else Augmentation()
     sampler = CropSampler(people, teaching, augmentation, options.seed)
@@ -165,12 +175,13 @@ def train_pose(
     trainer = Trainer(
         network,
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
-        loss=PoseLoss(device=options.device),
+        loss=PoseLoss(device=options.device, kind=options.loss),
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,
         sources=len(datasets),
         device=options.device,
+        notes={"activation": activation(options.loss)},
     )
     return _run(trainer, prefetcher, options, datasets, evaluate, display)
 
@@ -195,6 +206,7 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
     schedule, part = BOTTOM_UP_SCHEDULE, FIRST_SIZE
     if options.refine:
         schedule, part = BOTTOM_UP_REFINE_SCHEDULE, 1.0
+    schedule = options.paced(schedule)
     side = round(part * min(found.input_size.width, found.input_size.height))
     evaluate: Evaluate | None = None
     if options.dev is not None:
@@ -278,7 +290,7 @@ def _run(
         start_from(trainer.network, options.init, trainer.look)
         trainer.average.load_state_dict(trainer.network.state_dict())
 
-    commit = _commit()  # before the run: afterwards the tree may have moved on
+    commit = commit_id()  # before the run: afterwards the tree may have moved on
 
     def score(network: nn.Module) -> dict[str, float]:
         assert evaluate is not None
@@ -307,6 +319,7 @@ def _record(
         "data": [path.name for path in options.data],
         "init": options.init.name if options.init else None,
         "refine": options.refine,
+        "loss": options.loss,
         "schedule": asdict(trainer.schedule),
         "budget": asdict(options.budget),
         "steps": trainer.step,
@@ -316,7 +329,8 @@ def _record(
     (options.folder / "run.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
-def _commit() -> str:
+def commit_id() -> str:
+    """The commit of the tree that runs, or `"unknown"`."""
     try:
         head = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True

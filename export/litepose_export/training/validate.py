@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from litepose_edge import decode, geometry
 from litepose_edge.geometry import Float32, Size
+from litepose_edge.manifest import Activation, Refinement
 from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.measure.evaluate import coco_metrics
 from litepose_edge.preprocess import warp
@@ -32,9 +34,19 @@ class Crop:
 class Validator:
     """Holds the crops of a COCO file's people and scores a network on them."""
 
-    def __init__(self, dataset: CocoDataset, input_size: Size, padding: float = 1.25) -> None:
+    def __init__(
+        self,
+        dataset: CocoDataset,
+        input_size: Size,
+        padding: float = 1.25,
+        *,
+        activation: Activation = "sigmoid",
+        refinement: Refinement = "dark",
+    ) -> None:
         self._annotations = dataset.path
         self._input_size = input_size
+        self._activation: Activation = activation
+        self._refinement: Refinement = refinement
         self._crops = _crops(dataset, input_size, padding)
 
     @torch.no_grad()
@@ -53,8 +65,16 @@ class Validator:
         ids = sorted({c.image_id for c in self._crops})
         return coco_metrics(self._annotations, results, "keypoints", ids).to_dict()
 
+    def with_refinement(self, refinement: Refinement) -> Validator:
+        """The same people, keypoints refined in another way."""
+        other = copy.copy(self)
+        other._refinement = refinement
+        return other
+
     def _decode(self, crops: list[Crop], logits: Float32) -> list[dict[str, Any]]:
-        cells, scores = decode.decode_heatmaps(logits)
+        cells, scores = decode.decode_heatmaps(
+            logits, activation=self._activation, refinement=self._refinement
+        )
         map_size = Size(logits.shape[3], logits.shape[2])
         points = decode.cells_to_input(cells, map_size, self._input_size)
         results = []
