@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +24,7 @@ from litepose_edge.results import Poses, belief, person_scores
 from litepose_edge.sources import open_source
 from litepose_edge.sources.frames import Source
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
+from litepose_edge.workers import worker_pool
 
 if TYPE_CHECKING:
     from litepose_edge.tracker import Tracker
@@ -144,7 +144,7 @@ class Estimator:
             return [self._predict(self._engine, *job) for job in zip(frames, boxes, strict=True)]
         # Workers of one thread each: faster than all threads inside one network at a time.
         engine = self._shared_engine()
-        with quick_switching, ThreadPoolExecutor(self._threads, "litepose-frames") as pool:
+        with quick_switching, worker_pool(self._threads, "frames") as pool:
             return list(pool.map(lambda f, b: self._predict(engine, f, b), frames, boxes))
 
     def stream(

@@ -6,14 +6,18 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.results import Poses
 from litepose_edge.sources import Frame, FrameSource, Reader
+from litepose_edge.workers import worker_pool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # A thread that comes back from the network waits for the interpreter until the one in Python is
 # made to let go, by default after 5 ms: calls then run at .37 to .49 of their rate, at .2 ms .90.
@@ -50,7 +54,7 @@ def in_parallel(
         workers: How many.
     """
     reader = Reader(source)
-    pool = ThreadPoolExecutor(workers, "litepose-frames")
+    pool = worker_pool(workers, "frames")
     waiting: deque[tuple[Frame, Future[Poses]]] = deque()
     try:
         with quick_switching:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
 from litepose_edge.manifest import output_names as names_of_outputs
 from litepose_edge.preprocess import Image, Normalizer, warp
+from litepose_edge.workers import worker_pool
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 # What the network says about one crop: each output that its head reads, `(1, ...)`.
 Outputs = tuple[Float32, ...]
@@ -157,7 +161,7 @@ class TopDown:
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._workers is None:
-                self._workers = ThreadPoolExecutor(self._threads, "litepose-crops")
+                self._workers = worker_pool(self._threads, "crops")
             return self._workers
 
     def _normalizer(self) -> Normalizer:

@@ -84,11 +84,18 @@ def test_a_networks_part_of_the_peak_is_its_rate_over_the_products():
 
 def test_only_the_default_pose_network_in_int8_has_bars():
     rows = [
-        {"model": m, "precision": p, "backend": "onnxruntime", "percent_of_peak": part}
-        for m, p, part in (
-            ("lrpose-s", "fp32", 99.0),
-            ("lrpose-s", "int8", 70.0),
-            ("persondet", "int8", 98.0),
+        {
+            "model": m,
+            "precision": p,
+            "backend": "onnxruntime",
+            "images": images,
+            "percent_of_peak": part,
+        }
+        for m, p, images, part in (
+            ("lrpose-s", "fp32", 1, 99.0),
+            ("lrpose-s", "int8", 1, 70.0),
+            ("lrpose-s", "int8", 8, 97.0),
+            ("persondet", "int8", 1, 98.0),
         )
     ]
     ort, openvino = limits.budget({"networks": rows}, {"openvino": "openvino is not installed"})
@@ -98,6 +105,6 @@ def test_only_the_default_pose_network_in_int8_has_bars():
 
 @pytest.mark.parametrize(("dtype", "expected"), [("tensor(uint8)", np.uint8), ("f32", np.float32)])
 def test_an_example_fits_the_input(dtype, expected):
-    batch = limits.example(TensorSpec("x", ("N", 3, 8, 6), dtype))
-    assert batch.shape == (1, 3, 8, 6)
+    batch = limits.example(TensorSpec("x", ("N", 3, 8, 6), dtype), 4)
+    assert batch.shape == (4, 3, 8, 6)
     assert batch.dtype == expected
