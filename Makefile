@@ -78,7 +78,7 @@ $(VENV)/demo: pyproject.toml
 $(DEV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(DEV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino]" --group test --group lint --group build --group bench
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino,plot]" --group test --group lint --group build --group bench
 	touch $@
 
 # Without its dependencies: they would bring a second OpenCV.

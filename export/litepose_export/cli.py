@@ -62,7 +62,9 @@ def run(arguments: Sequence[str]) -> int:
 @app.command()
 def train(
     network: Annotated[str, typer.Argument(help="lrpose-n/s/m, litepose-..., persondet.")],
-    data: Annotated[list[Path], typer.Option(help="COCO keypoint JSON; may be given twice.")],
+    data: Annotated[
+        list[Path], typer.Option(help="COCO keypoint JSON, or shards of pack; repeatable.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; a checkpoint in it is continued.")],
     dev: Annotated[Path | None, typer.Option(help="COCO JSON to score on.")] = None,
     teacher: Annotated[
@@ -129,7 +131,8 @@ def train(
             if teacher is not None and len(teacher) != 2:
                 raise typer.BadParameter("a pose network takes two --teacher files, or none")
             teachers = (teacher[0], teacher[1]) if teacher else None
-            checkpoint = session.train_pose(network[-1], options, teachers, display)
+            pose = need("litepose_export.training.pose_session")
+            checkpoint = pose.train_pose(network[-1], options, teachers, display)
         elif network.startswith("litepose-"):
             if teacher:
                 raise typer.BadParameter("bottom-up networks take no --teacher")
@@ -137,6 +140,36 @@ def train(
         else:
             raise typer.BadParameter(f"no network '{network}' to train")
     results.print(str(checkpoint), markup=False)
+
+
+@app.command()
+def pack(
+    data: Annotated[list[Path], typer.Option(help="COCO keypoint JSON; repeatable.")],
+    out: Annotated[Path, typer.Option(help="Folder of the shards, at most 60 MiB each.")],
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Two: teacher and second opinion, packed as well.")
+    ] = None,
+) -> None:
+    """Pack training people as small crops that travel to the machine that trains."""
+    session = need("litepose_export.training.session")
+    pose = need("litepose_export.training.pose_session")
+    if teacher is not None and len(teacher) != 2:
+        raise typer.BadParameter("packing takes two --teacher files, or none")
+    teachers = (teacher[0], teacher[1]) if teacher else None
+    with progress() as bar:
+        shards = pose.pack_people(tuple(data), out, teachers, _display(session, bar))
+    for shard in shards:
+        results.print(str(shard), markup=False)
+
+
+@app.command()
+def plot(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or their log.csv.")],
+    out: Annotated[Path, typer.Option(help="PNG or SVG to draw.")],
+) -> None:
+    """Draw loss and AP of training runs over the steps."""
+    need("litepose_export.run_plot", extra="plot").draw(runs, out)
+    results.print(str(out), markup=False)
 
 
 @app.command(name="list")
@@ -267,7 +300,7 @@ def _steps() -> Iterator[Callable[[str], None]]:
 
 
 def _display(session: Any, bar: Progress) -> Any:
-    task = bar.add_task("train", total=1.0, note="")
+    tasks: list[Any] = []  # of the training itself, once it starts
 
     def started(what: str, total: int) -> Callable[[], None]:
         teaching = bar.add_task(what, total=total, note="")
@@ -275,7 +308,9 @@ def _display(session: Any, bar: Progress) -> Any:
 
     def stepped(p: Any) -> None:
         note = f"step {p.step}  loss {p.loss:.4f}  {p.crops_per_second:.0f}/s  {p.input_height} px"
-        bar.update(task, completed=p.part, note=note)
+        if not tasks:
+            tasks.append(bar.add_task("train", total=1.0, note=""))
+        bar.update(tasks[0], completed=p.part, note=note)
 
     def scored(metrics: dict[str, float]) -> None:
         figures = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())

@@ -29,9 +29,10 @@ from litepose_export.training.data import People, data_hash, load_people
 from litepose_export.training.loop import Budget, Progress, Trainer
 from litepose_export.training.losses import activation
 from litepose_export.training.pose import PoseLoss, TargetOptions
+from litepose_export.training.pose_session import REFINE_AUGMENTATION
 from litepose_export.training.sampler import CropSampler, Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
-from litepose_export.training.session import REFINE_AUGMENTATION, commit_id
+from litepose_export.training.session import commit_id
 from litepose_export.training.validate import Validator
 
 INPUT = Size(96, 128)
@@ -185,7 +186,7 @@ def run(name: str, variant: Variant, seed: int, crops: int, material: Material) 
         "name": name,
         "seed": seed,
         "commit": commit_id(),
-        "data_sha256": data_hash(material.datasets),
+        "data_sha256": data_hash(d.path for d in material.datasets),
         "variant": asdict(variant),
         "teacher": teaching is not None,
         "schedule": asdict(schedule),

@@ -85,9 +85,9 @@ def load_people(datasets: Sequence[CocoDataset], min_side_px: float = 32.0) -> P
     )
 
 
-def data_hash(datasets: Sequence[CocoDataset]) -> str:
-    """SHA-256 over the annotation files' bytes, for the record of a run."""
+def data_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over the bytes of annotation files or shards, for the record of a run."""
     digest = hashlib.sha256()
-    for dataset in datasets:
-        digest.update(dataset.path.read_bytes())
+    for path in files:
+        digest.update(path.read_bytes())
     return digest.hexdigest()

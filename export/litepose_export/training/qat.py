@@ -23,8 +23,9 @@ from litepose_export.quantization.job import quantize
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions
 from litepose_export.training.data import load_people
 from litepose_export.training.pose import normalise
+from litepose_export.training.pose_session import REFINE_AUGMENTATION
 from litepose_export.training.sampler import CropSampler, Prefetcher
-from litepose_export.training.session import REFINE_AUGMENTATION, RunOptions
+from litepose_export.training.session import RunOptions
 
 FILE, TWIN = "int8-x86.onnx", "int8-arm.onnx"
 QAT_OPTIONS = QuantizeOptions(equalize=True)

@@ -17,17 +17,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.measure.coco import CocoDataset, read_coco
+from litepose_edge.measure.coco import read_coco
 from litepose_export import contracts, networks
 from litepose_export.detection import teacher as detection_teacher
 from litepose_export.detection.negatives import Tile, mine
 from litepose_export.detection.scenes import Labels, SceneOptions, SceneSampler, label, occupied
 from litepose_export.detection.train import DetectionLoss, DetectionValidator
 from litepose_export.errors import CheckpointError, ExportError
-from litepose_export.models.lrpose import LRPose
 from litepose_export.models.persondet import PersonDet
-from litepose_export.training import distill
-from litepose_export.training.augment import Augmentation
 from litepose_export.training.bottomup import (
     BOTTOM_UP_REFINE_SCHEDULE,
     BOTTOM_UP_SCHEDULE,
@@ -37,37 +34,13 @@ from litepose_export.training.bottomup import (
     BottomUpLoss,
     BottomUpValidator,
 )
-from litepose_export.training.data import People, data_hash, load_people, read_photographs
+from litepose_export.training.data import data_hash, read_photographs
 from litepose_export.training.loop import Budget, Evaluate, Progress, Trainer
-from litepose_export.training.losses import activation
-from litepose_export.training.pose import PoseLoss
-from litepose_export.training.sampler import CropSampler, Prefetcher
+from litepose_export.training.sampler import Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
-from litepose_export.training.validate import Validator
 from litepose_export.training.views import ViewOptions, ViewSampler, load_scenes
 from litepose_export.training.warm import read_average, start_from
 
-POSE_SCHEDULE = Schedule()
-# A second run that starts from the first one's weights: gentler augmentation, then mostly COCO.
-REFINE_SCHEDULE = Schedule(
-    phases=(Phase(0.4, Size(96, 128)), Phase(1.0, contracts.POSE_INPUT)),
-    learning_rate=1.5e-3,
-    muon_rate=0.03,
-    first_source_only_after=0.6,
-)
-# After the first run AP on the training photographs was no better than on dev: the network
-# had seen too little of what is usual, not too little variety.
-REFINE_AUGMENTATION = Augmentation(
-    rotation_deg=30,
-    rotate=0.4,
-    scale=(0.8, 1.25),
-    shift=0.05,
-    box_jitter=0.06,
-    half_body=0.1,
-    cutout=0.1,
-    blur=0.1,
-    colour=0.6,
-)
 DETECTOR_SCHEDULE = Schedule(
     phases=(
         Phase(0.5, Size(224, 224)),
@@ -142,50 +115,6 @@ class Display:
     scored: Callable[[dict[str, float]], None]
 
 
-def train_pose(
-    size: str, options: RunOptions, teachers: tuple[Path, Path] | None, display: Display
-) -> Path:
-    """Train LRPose; returns the checkpoint.
-
-    Args:
-        size: `"n"`, `"s"` or `"m"`.
-        options: The run.
-        teachers: Two networks with PP-TinyPose's contract; the first teaches, the second
-            has to agree where nobody labelled. None trains on labels alone.
-        display: Where progress goes.
-    """
-    _prepare(options)
-    datasets = [read_coco(path) for path in options.data]
-    people = load_people(datasets)
-    teaching = None
-    if teachers is not None:
-        teaching = _teaching(people, teachers, options.folder / "teaching.npz", display)
-    evaluate: Evaluate | None = None
-    if options.dev is not None:
-        evaluate = Validator(
-            read_coco(options.dev), contracts.POSE_INPUT, activation=activation(options.loss)
-        )
-    network = LRPose(size)
-    if activation(options.loss) == "linear":
-        nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
-    schedule = options.paced(REFINE_SCHEDULE if options.refine else POSE_SCHEDULE)
-    augmentation = REFINE_AUGMENTATION if options.refine else Augmentation()
-    sampler = CropSampler(people, teaching, augmentation, options.seed)
-    prefetcher = Prefetcher(sampler)
-    trainer = Trainer(
-        network,
-        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
-        loss=PoseLoss(device=options.device, kind=options.loss),
-        schedule=schedule,
-        budget=options.budget,
-        folder=options.folder,
-        sources=len(datasets),
-        device=options.device,
-        notes={"activation": activation(options.loss)},
-    )
-    return _run(trainer, prefetcher, options, datasets, evaluate, display)
-
-
 def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
     """Train a LitePose or a variant of it; returns the checkpoint.
 
@@ -197,7 +126,7 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
     Raises:
         ExportError: The catalogue has no bottom-up network of that name.
     """
-    _prepare(options)
+    prepare(options)
     found = networks.find(name)
     if found.family != "litepose":
         raise ExportError(f"{name} is no bottom-up network")
@@ -230,7 +159,7 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
         sources=len(datasets),
         device=options.device,
     )
-    return _run(trainer, prefetcher, options, datasets, evaluate, display)
+    return run_to_end(trainer, prefetcher, options, evaluate, display)
 
 
 def train_detector(options: RunOptions, teacher: Path | None, display: Display) -> Path:
@@ -241,7 +170,7 @@ def train_detector(options: RunOptions, teacher: Path | None, display: Display) 
         teacher: RTMDet person detector that finds people whom nobody labelled, or None.
         display: Where progress goes.
     """
-    _prepare(options)
+    prepare(options)
     dataset = read_coco(options.data[0])
     photographs = read_photographs(image.path for image in dataset)
     taught = [np.zeros((0, 5), np.float32) for _ in photographs]
@@ -267,10 +196,11 @@ def train_detector(options: RunOptions, teacher: Path | None, display: Display) 
         folder=options.folder,
         device=options.device,
     )
-    return _run(trainer, prefetcher, options, [dataset], evaluate, display)
+    return run_to_end(trainer, prefetcher, options, evaluate, display)
 
 
-def _prepare(options: RunOptions) -> None:
+def prepare(options: RunOptions) -> None:
+    """Seed and threads of a run, and its folder."""
     cv2.setNumThreads(1)  # the sampler has a thread of its own; more would fight the optimiser
     torch.manual_seed(options.seed)
     if options.threads is not None:
@@ -278,14 +208,14 @@ def _prepare(options: RunOptions) -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
 
 
-def _run(
+def run_to_end(
     trainer: Trainer,
     prefetcher: Prefetcher[Any],
     options: RunOptions,
-    datasets: list[CocoDataset],
     evaluate: Evaluate | None,
     display: Display,
 ) -> Path:
+    """Train until the budget is spent, scored and recorded; returns the checkpoint."""
     if not trainer.resume() and options.init is not None:
         start_from(trainer.network, options.init, trainer.look)
         trainer.average.load_state_dict(trainer.network.state_dict())
@@ -302,20 +232,18 @@ def _run(
         trainer.run(on_step=display.stepped, evaluate=score if evaluate else None)
     finally:
         prefetcher.close()
-    _record(commit, options, datasets, trainer)
+    _record(commit, options, trainer)
     return trainer.checkpoint_path
 
 
-def _record(
-    commit: str, options: RunOptions, datasets: list[CocoDataset], trainer: Trainer
-) -> None:
+def _record(commit: str, options: RunOptions, trainer: Trainer) -> None:
     """Write what somebody would need to repeat the run, and how it went."""
     with (options.folder / "log.csv").open(newline="") as file:
         checkpoints = list(csv.DictReader(file))
     record: dict[str, Any] = {
         "commit": commit,
         "seed": options.seed,
-        "data_sha256": data_hash(datasets),
+        "data_sha256": data_hash(options.data),
         "data": [path.name for path in options.data],
         "init": options.init.name if options.init else None,
         "refine": options.refine,
@@ -356,20 +284,6 @@ def _hard_negatives(
     tick = display.started("look for what fools the detector", tries // 16)
     rng = np.random.default_rng(options.seed)
     return mine(fooled, photographs, people, rng, tick, tries=tries)
-
-
-def _teaching(
-    people: People, teachers: tuple[Path, Path], cache: Path, display: Display
-) -> distill.Teaching:
-    """The teachers' opinion, from the cache if it was made of as many people."""
-    if cache.exists():
-        teaching = distill.load_teaching(cache)
-        if len(teaching.maps) == len(people):
-            return teaching
-    first, second = (distill.open_network(path, threads=1) for path in teachers)
-    teaching = distill.teach(people, first, second, display.started("teach", len(people)))
-    distill.save_teaching(teaching, cache)
-    return teaching
 
 
 def _taught_boxes(

@@ -1,0 +1,135 @@
+"""Training runs of LRPose: photographs or packed crops, teachers, settings of both runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from litepose_edge.geometry import Size
+from litepose_edge.measure.coco import read_coco
+from litepose_export import contracts
+from litepose_export.errors import ExportError
+from litepose_export.models.lrpose import LRPose
+from litepose_export.training import distill
+from litepose_export.training.augment import Augmentation
+from litepose_export.training.data import People, load_people
+from litepose_export.training.loop import Evaluate, Trainer
+from litepose_export.training.losses import activation
+from litepose_export.training.packing import load_packs, pack
+from litepose_export.training.pose import PoseLoss
+from litepose_export.training.sampler import CropSampler, Prefetcher
+from litepose_export.training.schedule import Phase, Schedule
+from litepose_export.training.session import Display, RunOptions, prepare, run_to_end
+from litepose_export.training.validate import Validator
+
+SHARD = ".npz"
+POSE_SCHEDULE = Schedule()
+# A second run that starts from the first one's weights: gentler augmentation, then mostly COCO.
+REFINE_SCHEDULE = Schedule(
+    phases=(Phase(0.4, Size(96, 128)), Phase(1.0, contracts.POSE_INPUT)),
+    learning_rate=1.5e-3,
+    muon_rate=0.03,
+    first_source_only_after=0.6,
+)
+# After the first run AP on the training photographs was no better than on dev: the network
+# had seen too little of what is usual, not too little variety.
+REFINE_AUGMENTATION = Augmentation(
+    rotation_deg=30,
+    rotate=0.4,
+    scale=(0.8, 1.25),
+    shift=0.05,
+    box_jitter=0.06,
+    half_body=0.1,
+    cutout=0.1,
+    blur=0.1,
+    colour=0.6,
+)
+
+
+def train_pose(
+    size: str, options: RunOptions, teachers: tuple[Path, Path] | None, display: Display
+) -> Path:
+    """Train LRPose; returns the checkpoint.
+
+    Args:
+        size: `"n"`, `"s"` or `"m"`.
+        options: The run.
+        teachers: Two networks with PP-TinyPose's contract; the first teaches, the second
+            has to agree where nobody labelled. None trains on labels alone; packed crops
+            bring their teachers' opinion along.
+        display: Where progress goes.
+    """
+    prepare(options)
+    people, teaching = _people(options.data, teachers, options.folder, display)
+    evaluate: Evaluate | None = None
+    if options.dev is not None:
+        evaluate = Validator(
+            read_coco(options.dev), contracts.POSE_INPUT, activation=activation(options.loss)
+        )
+    network = LRPose(size)
+    if activation(options.loss) == "linear":
+        nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
+    schedule = options.paced(REFINE_SCHEDULE if options.refine else POSE_SCHEDULE)
+    augmentation = REFINE_AUGMENTATION if options.refine else Augmentation()
+    sampler = CropSampler(people, teaching, augmentation, options.seed)
+    prefetcher = Prefetcher(sampler)
+    trainer = Trainer(
+        network,
+        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
+        loss=PoseLoss(device=options.device, kind=options.loss),
+        schedule=schedule,
+        budget=options.budget,
+        folder=options.folder,
+        sources=len(np.unique(people.source)),
+        device=options.device,
+        notes={"activation": activation(options.loss)},
+    )
+    return run_to_end(trainer, prefetcher, options, evaluate, display)
+
+
+def pack_people(
+    data: Sequence[Path], folder: Path, teachers: tuple[Path, Path] | None, display: Display
+) -> list[Path]:
+    """Pack the people of COCO files, with the teachers' opinion of them; returns the shards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    people, teaching = _people(data, teachers, folder, display)
+    return pack(people, teaching, folder, tick=display.started("pack", len(people)))
+
+
+def _people(
+    data: Sequence[Path], teachers: tuple[Path, Path] | None, folder: Path, display: Display
+) -> tuple[People, distill.Teaching | None]:
+    """The people of annotation files or of packed crops.
+
+    Raises:
+        ExportError: Both kinds are given, or crops and a teacher.
+    """
+    shards = [path for path in data if path.suffix == SHARD]
+    if not shards:
+        people = load_people([read_coco(path) for path in data])
+        if teachers is None:
+            return people, None
+        return people, _teaching(people, teachers, folder / "teaching.npz", display)
+    if len(shards) < len(data):
+        raise ExportError("give annotation files or packed crops, not both")
+    if teachers is not None:
+        raise ExportError("packed crops bring their teachers' opinion along: give no --teacher")
+    packed = load_packs(shards)
+    return packed.people, packed.teaching
+
+
+def _teaching(
+    people: People, teachers: tuple[Path, Path], cache: Path, display: Display
+) -> distill.Teaching:
+    """The teachers' opinion, from the cache if it was made of as many people."""
+    if cache.exists():
+        teaching = distill.load_teaching(cache)
+        if len(teaching.maps) == len(people):
+            return teaching
+    first, second = (distill.open_network(path, threads=1) for path in teachers)
+    teaching = distill.teach(people, first, second, display.started("teach", len(people)))
+    distill.save_teaching(teaching, cache)
+    return teaching
