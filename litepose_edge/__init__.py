@@ -1,5 +1,6 @@
 """2-D human pose on CPUs without a GPU: `Estimator().predict(frame)`."""
 
+from litepose_edge.engine import BottomUpOptions
 from litepose_edge.errors import LitePoseError
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Size
@@ -7,4 +8,13 @@ from litepose_edge.results import Person, Poses
 from litepose_edge.skeletons import COCO_17, Skeleton
 
 __version__ = "0.1.0"
-__all__ = ["COCO_17", "Estimator", "LitePoseError", "Person", "Poses", "Size", "Skeleton"]
+__all__ = [
+    "COCO_17",
+    "BottomUpOptions",
+    "Estimator",
+    "LitePoseError",
+    "Person",
+    "Poses",
+    "Size",
+    "Skeleton",
+]

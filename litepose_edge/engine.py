@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,6 +27,28 @@ Detector = str | PathLike[str] | Callable[[Image], ArrayLike] | None
 
 
 @dataclass(frozen=True, slots=True)
+class BottomUpOptions:
+    """How a bottom-up network sees images and is decoded.
+
+    Attributes:
+        resize: `"published"`: the short side becomes the network's, the long side follows,
+            rounded up; `"letterbox"`: the image is fitted into the manifest's size. Files of
+            one fixed size are always letterboxed.
+        nms_at: Where peaks are looked for: on the maps at `"stride2"` as they are, or, as
+            published, on maps enlarged to the `"input"`, at four times the cost.
+        adjust: Lean keypoints a quarter cell towards the higher neighbour.
+        refine: Look again for missing keypoints where the tag fits the person.
+        scales: Average the heatmaps of the image at these scales; needs a file of free size.
+    """
+
+    resize: Literal["published", "letterbox"] = "published"
+    nms_at: Literal["stride2", "input"] = "stride2"
+    adjust: bool = True
+    refine: bool = True
+    scales: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineOptions:
     """What an engine runs.
 
@@ -36,6 +58,7 @@ class EngineOptions:
         backend: What runs both.
         precision: Of the default detector.
         flip_test: Average each crop with its mirror image.
+        bottom_up: Of a bottom-up network.
     """
 
     model: Model
@@ -43,6 +66,7 @@ class EngineOptions:
     backend: Backend
     precision: str | None
     flip_test: bool
+    bottom_up: BottomUpOptions = BottomUpOptions()
 
 
 class Engine:
@@ -61,7 +85,18 @@ class Engine:
         if isinstance(network.manifest.model, BottomUpSpec):
             from litepose_edge.bottomup import BottomUp  # others need not load it
 
-            self.everybody = BottomUp(network.open, network.manifest, threads, flip_test=flip)
+            chosen = options.bottom_up
+            self.everybody = BottomUp(
+                network.open,
+                network.manifest,
+                threads,
+                resize=chosen.resize,
+                nms_at=chosen.nms_at,
+                adjust=chosen.adjust,
+                refine=chosen.refine,
+                flip_test=flip,
+                scales=chosen.scales,
+            )
         else:
             self._topdown = TopDown(network.open, network.manifest, threads, flip_test=flip)
         self._detector: BoxSource | None = None

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from litepose_edge import backends, geometry
 from litepose_edge.backends import Backend
 from litepose_edge.backends.session import available_threads
-from litepose_edge.engine import Detector, Engine, EngineOptions
+from litepose_edge.engine import BottomUpOptions, Detector, Engine, EngineOptions
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec, DetectorSpec
@@ -56,6 +56,7 @@ class Estimator:
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
         flip_test: Run each crop mirrored as well and average: twice the time, a little better.
+        bottom_up: Input policy and decoding of a bottom-up network.
 
     Raises:
         ModelError: A model cannot be used; subclasses say why.
@@ -75,6 +76,7 @@ class Estimator:
         max_people: int = 20,
         max_pixels: int = 100_000_000,
         flip_test: bool = False,
+        bottom_up: BottomUpOptions | None = None,
     ) -> None:
         if precision not in (None, "int8", "fp32"):
             raise ValueError(f"precision must be 'int8' or 'fp32', got {precision!r}")
@@ -94,16 +96,21 @@ class Estimator:
         found = backends.find_model(
             model, precision=precision, backend=backend, threads=self._threads
         )
+        spec = found.manifest.model
+        if bottom_up is not None and not isinstance(spec, BottomUpSpec):
+            raise ValueError(
+                f"bottom_up is for bottom-up networks; '{found.manifest.name}' is none"
+            )
         self._options = EngineOptions(
             model=found,
             detector=detector,
             backend=backend,
             precision=precision,
             flip_test=flip_test,
+            bottom_up=bottom_up or BottomUpOptions(),
         )
         self._engine = Engine(self._options, self._threads)
         self._shared: Engine | None = None
-        spec = found.manifest.model
         assert not isinstance(spec, DetectorSpec)  # the engine has refused detectors
         self._bottomup, self._skeleton = isinstance(spec, BottomUpSpec), spec.skeleton
         self._lock = threading.Lock()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,13 +14,14 @@ pytestmark = pytest.mark.export
 
 import onnx  # noqa: E402
 
-from litepose_edge import manifest  # noqa: E402
+from litepose_edge import BottomUpOptions, Estimator, manifest  # noqa: E402
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.bottomup import BottomUp  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export import cli, networks  # noqa: E402
 from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
+from litepose_export.storage import store  # noqa: E402
 from litepose_export.to_onnx import GraphOptions, export_graph  # noqa: E402
 from litepose_export.training.pose import MEAN, STD  # noqa: E402
 
@@ -123,3 +126,40 @@ def test_top_down_networks_have_one_size(tmp_path, capsys):
     assert export("lrpose-n", path, out) == 3
     assert "no bottom-up" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        BottomUpOptions(resize="letterbox"),
+        BottomUpOptions(nms_at="input"),
+        BottomUpOptions(scales=(1.0, 2.0)),
+        BottomUpOptions(adjust=False),
+        BottomUpOptions(refine=False),
+    ],
+)
+def test_the_estimator_hands_the_options_on(options, exported, tmp_path):
+    # Untrained networks believe in little: let every peak be a keypoint.
+    graph = onnx.load(exported)
+    contract = manifest.from_metadata({e.key: e.value for e in graph.metadata_props}, exported)
+    lenient = msgspec.structs.replace(contract.model, min_peak=0.01)
+    contract = msgspec.structs.replace(contract, model=lenient)
+    path = tmp_path / "m.onnx"
+    store(graph, contract, path)
+    image = np.random.default_rng(0).integers(0, 256, (90, 150, 3), np.uint8)
+    session = OnnxRuntimeSession(path.read_bytes(), threads=1)
+
+    def found(**given):
+        return BottomUp(lambda threads: session, contract, 1, **given)(image).keypoints
+
+    with Estimator(path, threads=1, min_score=0, bottom_up=options) as estimator:
+        ours = estimator.predict(image).keypoints
+    expected, plain = found(**dataclasses.asdict(options)), found()
+    assert len(ours) > 0
+    np.testing.assert_allclose(ours, expected[: len(ours)])
+    assert plain.shape != expected.shape or not np.allclose(plain, expected)
+
+
+def test_a_top_down_network_takes_no_such_options():
+    with pytest.raises(ValueError, match="is for bottom-up networks"):
+        Estimator(bottom_up=BottomUpOptions())
