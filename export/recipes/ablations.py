@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 
 from litepose_edge.geometry import Size
@@ -50,12 +51,14 @@ class Variant:
         loss: One of the training toolkit's losses.
         teacher_share: Weight of the teacher's maps.
         part: Of the crops that the others see. Slow networks are compared among themselves.
+        people: Part of the people to learn from.
     """
 
     parts: Parts = field(default_factory=Parts)
     loss: str = "rce"
     teacher_share: float = 0.4
     part: float = 1.0
+    people: float = 1.0
 
 
 DEPTHWISE = 0.4
@@ -72,6 +75,8 @@ VARIANTS: dict[str, Variant] = {
     "deconv": Variant(Parts(stride=4, head="deconv")),
     "fusion": Variant(Parts(stride=4, head="fusion")),
     "correction": Variant(Parts(stride=4, head="deconv", correction=True)),
+    "half": Variant(people=0.5),
+    "tenth": Variant(people=0.1),
     "dense": Variant(part=DEPTHWISE),
     "depthwise-3": Variant(Parts(kernel=3), part=DEPTHWISE),
     "depthwise-5": Variant(Parts(kernel=5), part=DEPTHWISE),
@@ -152,7 +157,8 @@ def run(name: str, variant: Variant, seed: int, crops: int, material: Material) 
         phases=(Phase(1.0, INPUT),), batch=BATCH, warmup_steps=max(1, min(100, steps // 4))
     )
     teaching = material.teaching if variant.teacher_share > 0 else None
-    sampler = CropSampler(material.people, teaching, REFINE_AUGMENTATION, seed)
+    people, teaching = some_of(material.people, teaching, variant.people, seed)
+    sampler = CropSampler(people, teaching, REFINE_AUGMENTATION, seed)
     prefetcher = Prefetcher(sampler)
     targets = TargetOptions(stride=variant.parts.stride, teacher_share=variant.teacher_share)
     score = Validator(material.dev, INPUT, activation=heat)
@@ -198,6 +204,28 @@ def run(name: str, variant: Variant, seed: int, crops: int, material: Material) 
         "ap": ap,
         "minutes": round(trainer.seconds / 60, 2),
     }
+
+
+def some_of(
+    people: People, teaching: distill.Teaching | None, part: float, seed: int
+) -> tuple[People, distill.Teaching | None]:
+    """A random part of the people, the teachers' opinion of them with it."""
+    if part == 1:
+        return people, teaching
+    chosen = np.random.default_rng(seed).permutation(len(people))[: round(part * len(people))]
+    chosen.sort()
+    fewer = replace(
+        people,
+        image_index=people.image_index[chosen],
+        boxes_xyxy=people.boxes_xyxy[chosen],
+        keypoints=people.keypoints[chosen],
+        source=people.source[chosen],
+    )
+    if teaching is None:
+        return fewer, None
+    return fewer, distill.Teaching(
+        teaching.maps[chosen], teaching.keypoints[chosen], teaching.trusted[chosen]
+    )
 
 
 if __name__ == "__main__":

@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
 # Checkpoints to the files the runtime ships: float, INT8 for x86 and ARM, probe, checksums.
+# POSE and DETECTOR are checkpoints; without one, the float file that is there stays as it is.
 # INT8 files are refused beyond the bounds below; the figures land in the reports.
 set -euo pipefail
-: "${DATA:?folder with coco/}" "${POSE:?LRPose-s checkpoint}" "${DETECTOR:?PersonDet checkpoint}"
+: "${DATA:?folder with coco/}"
 models=${MODELS:-litepose_edge/models}
 reports=${REPORTS:-runs/int8}
 samples="$DATA/coco/train.json"
 dev="$DATA/coco/dev.json"
 mkdir -p "$models" "$reports"
 storage="--dynamic-batch --float16-storage"
-litepose-export export lrpose-s $storage --checkpoint "$POSE" --samples "$samples" \
-  --out "$models/lrpose-s.fp32.onnx"
+if [ -n "${POSE:-}" ]; then
+  litepose-export export lrpose-s $storage --checkpoint "$POSE" --samples "$samples" \
+    --out "$models/lrpose-s.fp32.onnx"
+fi
 # The detector score that stands for the runtime's default threshold of 0.3, chosen on dev.
-litepose-export export persondet $storage --checkpoint "$DETECTOR" --samples "$samples" \
-  --threshold "${THRESHOLD:-0.4}" --out "$models/persondet.fp32.onnx"
+if [ -n "${DETECTOR:-}" ]; then
+  litepose-export export persondet $storage --checkpoint "$DETECTOR" --samples "$samples" \
+    --threshold "${THRESHOLD:-0.4}" --out "$models/persondet.fp32.onnx"
+fi
 # docs/quantization.md has the figures of these choices and of those that lost.
 int8() {
   local name=$1

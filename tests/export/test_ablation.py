@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -20,6 +21,7 @@ from litepose_export.counting import count  # noqa: E402
 from litepose_export.models.ablation import AblationPose, Parts  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
+from litepose_export.training.distill import Teaching  # noqa: E402
 
 SIZE = Size(96, 128)
 
@@ -103,3 +105,48 @@ def test_a_run_is_recorded_with_its_curve(ablations, photo_dataset, monkeypatch)
     assert [point["crops"] for point in record["curve"]] == [8 * 20]
     assert set(record["ap"]) == {"dark", "quarter", "argmax"}
     assert record["teacher"] is False
+
+
+def test_fewer_people_keep_their_teachers_opinion(ablations, photo_dataset):
+    people = load_people([read_coco(photo_dataset)])
+    maps = np.arange(len(people), dtype=np.uint8)[:, None, None, None] * np.ones(
+        (17, 4, 3), np.uint8
+    )
+    teaching = Teaching(maps, people.keypoints, people.keypoints[..., 2] > 0)
+    fewer, taught = ablations.some_of(people, teaching, 0.5, seed=0)
+    assert len(fewer) == len(people) // 2
+    for person, opinion in enumerate(taught.maps[:, 0, 0, 0]):
+        np.testing.assert_array_equal(fewer.keypoints[person], people.keypoints[opinion])
+
+
+def record(name, seed, ap, curve):
+    points = [{"crops": c, "ap": a, "loss": 1.0} for c, a in curve]
+    scores = {"dark": ap, "quarter": ap - 0.01, "argmax": ap - 0.03}
+    fixed = {"crops": 1000, "input": [96, 128], "macs": 40_000_000}
+    return {"name": name, "seed": seed, "ap": scores, "curve": points, **fixed}
+
+
+def test_the_page_says_how_much_and_how_soon(tmp_path):
+    results = script("results")
+    folder = tmp_path / "runs" / "ablations"
+    folder.mkdir(parents=True)
+    for made in (
+        record("mse-8", 0, 0.10, [(500, 0.04)]),
+        record("mse-8", 1, 0.12, [(500, 0.06)]),
+        record("rce-8", 0, 0.22, [(500, 0.11)]),
+        record("rce-8", 1, 0.20, [(500, 0.11)]),
+    ):
+        (folder / f"{made['name']}-{made['seed']}.json").write_text(json.dumps(made))
+    page = results.page(tmp_path)
+    assert "| Loss, stride 8 | MSE | 0.110 +- 0.010 |  |" in page
+    assert "|  | RCE | 0.210 +- 0.010 | +10.0 | 500 | 40 M | 2 |" in page
+    assert "| 8 | 0.210 +- 0.010 | 0.200 +- 0.010 | 0.180 +- 0.010 |" in page
+    assert "Teacher" not in page  # one of two was not run
+
+
+def test_crops_to_an_ap_are_interpolated_and_honest():
+    results = script("results")
+    slow, fast = record("a", 0, 0.1, [(500, 0.02)]), record("a", 1, 0.3, [(500, 0.2)])
+    assert results.crops_to([fast], 0.25) == "750"
+    assert results.crops_to([fast, slow], 0.25) == "1 of 2 runs"
+    assert results.crops_to([slow], 0.25) == "not reached"

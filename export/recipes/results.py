@@ -1,0 +1,302 @@
+"""The results page: released models measured, peers beside them, what each idea brings.
+
+    python export/recipes/results.py measure DATA [--peers PEERS]   # writes docs/results.json
+    python export/recipes/results.py page                           # docs/results.md from all JSON
+
+The page is made from `docs/results.json`, `docs/versus.json` (`make bench`) and the records in
+`docs/runs/ablations/` (`ablations.py`); what was not measured is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[2] / "docs"
+MODELS = {"lrpose-s": ("int8", "fp32")}
+Records = dict[str, list[dict[str, Any]]]
+
+
+def main() -> None:
+    """Measure, or write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    steps = parser.add_subparsers(dest="step", required=True)
+    measuring = steps.add_parser("measure")
+    measuring.add_argument("data", type=Path, help="folder with coco/")
+    measuring.add_argument("--peers", type=Path, help="folder with detect/: boxes of RTMDet-nano")
+    steps.add_parser("page")
+    options = parser.parse_args()
+    if options.step == "measure":
+        report = measure(options.data / "coco" / "dev.json", options.peers)
+        (DOCS / "results.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    (DOCS / "results.md").write_text(page(DOCS), "utf-8")
+
+
+def measure(dev: Path, peers: Path | None) -> dict[str, Any]:
+    """AP of the released files on all kinds of boxes, and what they cost."""
+    from litepose_edge.backends import bundled
+    from litepose_export import networks
+    from litepose_export.counting import count
+
+    models = []
+    for name, precisions in MODELS.items():
+        network = networks.find(name)
+        cost = count(network.build(17, network.input_size), network.input_size)
+        for precision in precisions:
+            scored = evaluate(dev, name, precision)
+            row = {
+                "model": name,
+                "precision": precision,
+                "parameters": cost.parameters,
+                "macs": cost.macs,
+                "size_bytes": bundled.find(name, precision).stat().st_size,
+                "given": scored["keypoints, ground-truth boxes"],
+                "found": scored["keypoints, detector boxes"],
+                "detector": scored["detector boxes"],
+                "point": scored["default threshold"],
+                "rtmdet": None,
+            }
+            if peers is not None and precision == "int8":
+                row["rtmdet"] = with_rtmdet(dev, name, precision, peers)
+            models.append(row)
+    return {"models": models}
+
+
+def evaluate(dev: Path, model: str, precision: str, detector: str = "default") -> dict[str, Any]:
+    """What `litepose-edge eval` finds."""
+    command = ["litepose-edge", "eval", "--data", str(dev), "--model", model, "--json"]
+    command += ["--precision", precision, "--detector", detector]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def with_rtmdet(dev: Path, model: str, precision: str, peers: Path) -> dict[str, float]:
+    """Keypoint AP with the boxes of RTMDet-nano."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rtmdet.onnx"
+        shutil.copy(peers / "detect" / "rtmdet_nano_person_640.onnx", file)
+        adopt = ["litepose-edge", "adopt", str(file), "--style", "rtmdet"]
+        subprocess.run(adopt, capture_output=True, check=True)
+        found: dict[str, float] = evaluate(dev, model, precision, str(file))[
+            "keypoints, detector boxes"
+        ]
+    return found
+
+
+def page(docs: Path) -> str:
+    """The page in Markdown, from whatever was measured."""
+    lines = ["# Results", "", "Made by `export/recipes/results.py`; do not edit.", ""]
+    if (docs / "results.json").exists():
+        report = json.loads((docs / "results.json").read_text("utf-8"))
+        versus = docs / "versus.json"
+        beside = json.loads(versus.read_text("utf-8")) if versus.exists() else {"rivals": []}
+        lines += released(report["models"], beside["rivals"])
+    records = read_records(docs / "runs" / "ablations")
+    if records:
+        lines += ablations(records)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def released(models: Sequence[dict[str, Any]], rivals: Sequence[dict[str, Any]]) -> list[str]:
+    """Released models, and the comparison with others in short."""
+    rows = []
+    for m in models:
+        ratio = m["found"]["ap"] / m["given"]["ap"]
+        other = "-" if m["rtmdet"] is None else f"{m['rtmdet']['ap']:.3f}"
+        rows.append(
+            (
+                f"{m['model']} {m['precision'].upper()}",
+                f"**{m['given']['ap']:.3f}**",
+                f"{m['given']['ap50']:.3f}",
+                f"{m['given']['ap75']:.3f}",
+                f"{m['found']['ap']:.3f} ({ratio:.2f})",
+                other,
+                f"{m['parameters'] / 1e6:.2f} M",
+                f"{m['macs'] / 1e9:.2f} G",
+                f"{m['size_bytes'] / 2**20:.1f} MiB",
+            )
+        )
+    headings = ("", "AP", "AP50", "AP75", "our boxes", "RTMDet-nano's boxes")
+    lines = ["## Released models", ""]
+    lines += table((*headings, "parameters", "MACs", "file"), rows)
+    lines += [
+        "",
+        "The dev split's 876 labelled people in their own boxes, in our detector's (and as a part",
+        "of that), in RTMDet-nano's; pycocotools. None was seen in training. No figure is COCO",
+        "val2017 AP: the photographs are a part of it.",
+    ]
+    detector, point = models[0]["detector"], models[0]["point"]
+    lines += [
+        f"PersonDet: box AP50 {detector['ap50']:.3f}, AP {detector['ap']:.3f}; at the default "
+        f"threshold recall {point['recall']:.3f} of people",
+        f"taller than 96 px with {point['unmatched']:.2f} unmatched boxes an image.",
+        "",
+    ]
+    if rivals:
+        found = [r for r in rivals if r["accuracy"] and "1" in r["speed"]]
+        lines += ["Beside others on the same people in the same run ([all of it](versus.md)):", ""]
+        lines += ["![AP against latency](versus.svg)", ""]
+        lines += table(
+            ("", "network", "AP", "time to ours, 1 CPU"),
+            [
+                (
+                    r["name"],
+                    r["weights"],
+                    f"{r['accuracy']['ap']:.3f}",
+                    f"{r['speed']['1']['to_ours']:.2f}",
+                )
+                for r in found
+            ],
+        )
+        lines.append("")
+    return lines
+
+
+def read_records(folder: Path) -> Records:
+    """The records of short runs, by variant."""
+    records: Records = {}
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text("utf-8"))
+        records.setdefault(record["name"], []).append(record)
+    return records
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Variants that answer one question.
+
+    Attributes:
+        question: What is asked.
+        variants: Names, and what the table calls them; the first is compared with.
+    """
+
+    question: str
+    variants: dict[str, str]
+
+
+COMPARISONS = (
+    Comparison(
+        "Loss, stride 8",
+        {"mse-8": "MSE", "rce-8": "RCE", "rce-residual-8": "RCE, residual form"},
+    ),
+    Comparison("Loss, stride 16", {"mse-16": "MSE", "rce-16": "RCE"}),
+    Comparison("Loss, stride 4", {"mse-4": "MSE", "rce-4": "RCE"}),
+    Comparison("Stride (RCE)", {"rce-4": "4", "rce-8": "8", "rce-16": "16"}),
+    Comparison("Teacher", {"no-teacher": "labels alone", "rce-8": "labels and PP-TinyPose"}),
+    Comparison("Parse graph at stride 16", {"rce-8": "without", "rmpg": "RMPG"}),
+    Comparison("Head to stride 4", {"deconv": "deconvolutions", "fusion": "fusion deconvolutions"}),
+    Comparison(
+        "Spatial information correction", {"deconv": "without", "correction": "depthwise 3x3"}
+    ),
+    Comparison(
+        "Blocks (40 % of the crops)",
+        {
+            "dense": "dense 3x3",
+            "depthwise-3": "depthwise 3x3",
+            "depthwise-5": "5x5",
+            "depthwise-7": "7x7",
+        },
+    ),
+    Comparison("People to learn from", {"rce-8": "all", "half": "a half", "tenth": "a tenth"}),
+)
+
+
+def ablations(records: Records) -> list[str]:
+    """Tables of the short runs."""
+    some = next(iter(records.values()))[0]
+    width, height = some["input"]
+    lines = [
+        "## What each idea brings",
+        "",
+        f"Networks as wide as LRPose-n at {height}x{width}, {some['crops']:,} crops from nothing,",
+        "one setting each; AP on dev with the people's own boxes, DARK. Mean over the seeds and,",
+        "behind +-, half the distance between lowest and highest. So short a run says what helps",
+        "early on, not where a long one ends.",
+        "",
+    ]
+    rows: list[tuple[str, ...]] = []
+    for comparison in COMPARISONS:
+        there = {n: records[n] for n in comparison.variants if n in records}
+        if len(there) < 2:
+            continue
+        first = statistics.mean(final_ap(r) for r in next(iter(there.values())))
+        for i, (name, found) in enumerate(there.items()):
+            aps = [final_ap(r) for r in found]
+            mean = statistics.mean(aps)
+            rows.append(
+                (
+                    comparison.question if i == 0 else "",
+                    comparison.variants[name],
+                    spread(aps),
+                    "" if i == 0 else f"{100 * (mean - first):+.1f}",
+                    crops_to(found, first),
+                    f"{found[0]['macs'] / 1e6:.0f} M",
+                    str(len(aps)),
+                )
+            )
+    headings = ("", "", "AP", "points", "crops to the first row's AP", "MACs", "seeds")
+    lines += table(headings, rows)
+    lines += ["", *decoding(records)]
+    return lines
+
+
+def decoding(records: Records) -> list[str]:
+    """The same networks read out in three ways."""
+    rows = []
+    for stride in (4, 8, 16):
+        found = records.get(f"rce-{stride}", [])
+        if found:
+            aps = [spread([r["ap"][how] for r in found]) for how in ("dark", "quarter", "argmax")]
+            rows.append((str(stride), *aps))
+    if not rows:
+        return []
+    lines = ["Read out of the same maps:", ""]
+    return [*lines, *table(("stride", "DARK", "quarter shift", "argmax"), rows), ""]
+
+
+def final_ap(record: dict[str, Any]) -> float:
+    """AP with DARK at the end of a run."""
+    return float(record["ap"]["dark"])
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and half the range."""
+    half = (max(values) - min(values)) / 2
+    return f"{statistics.mean(values):.3f}" + (f" +- {half:.3f}" if len(values) > 1 else "")
+
+
+def crops_to(records: Sequence[dict[str, Any]], ap: float) -> str:
+    """How many crops the runs had seen when they passed an AP, in the mean; interpolated."""
+    reached = []
+    for record in records:
+        curve = [(p["crops"], p["ap"]) for p in record["curve"]]
+        curve.append((record["crops"], final_ap(record)))
+        before = (0, 0.0)
+        for crops, value in curve:
+            if value >= ap:
+                part = (ap - before[1]) / (value - before[1]) if value > before[1] else 1.0
+                reached.append(before[0] + part * (crops - before[0]))
+                break
+            before = (crops, value)
+    if len(reached) < len(records):
+        return "not reached" if not reached else f"{len(reached)} of {len(records)} runs"
+    return f"{statistics.mean(reached):,.0f}"
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (headings, *rows)]
+    return [lines[0], "|" + "---|" * len(headings), *lines[1:]]
+
+
+if __name__ == "__main__":
+    main()
