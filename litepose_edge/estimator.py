@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from litepose_edge import backends, geometry
 from litepose_edge.backends import Backend
-from litepose_edge.backends.session import available_threads
+from litepose_edge.cpus import available_threads
 from litepose_edge.engine import BottomUpOptions, Detector, Engine, EngineOptions
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size

@@ -14,8 +14,8 @@ from typing import Annotated, cast
 import typer
 
 from litepose_edge import backends
-from litepose_edge.backends.session import available_threads
 from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results, write_file
+from litepose_edge.cpus import available_threads
 from litepose_edge.measure.bench import tables
 from litepose_edge.measure.bench.configuration import (
     SYNTHETIC,

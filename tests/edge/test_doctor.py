@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from litepose_edge.cli.app import run
+from litepose_edge.cpus import cgroup_quota
 from litepose_edge.measure.diagnosis import Diagnosis, advise, diagnose, json_schema, to_json
 from litepose_edge.measure.energy.sysfs import Sysfs
 from litepose_edge.measure.engines import Engine, examine_apart
 from litepose_edge.measure.examination import Findings, ModelState, examine
-from litepose_edge.measure.limits import Limits, cgroup_quota
+from litepose_edge.measure.limits import Limits
 from litepose_edge.measure.processor import describe_processor
 
 X86 = "processor\t: 0\nmodel name\t: Fast CPU\nflags\t\t: fpu avx2 avx512f avx512_vnni hypervisor\n"
@@ -115,7 +116,7 @@ def test_a_machine_that_shows_nothing_has_a_name_all_the_same(tmp_path):
     ],
 )
 def test_the_tightest_control_group_counts(tmp_path, files, quota):
-    assert cgroup_quota(tree(tmp_path, files)) == quota
+    assert cgroup_quota(tree(tmp_path, files).optional) == quota
 
 
 @pytest.mark.parametrize(

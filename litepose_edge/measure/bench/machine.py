@@ -9,8 +9,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from litepose_edge.cpus import affinity
 from litepose_edge.measure.energy.sysfs import Sysfs
-from litepose_edge.measure.limits import affinity
 from litepose_edge.measure.processor import describe_processor
 
 PACKAGES = ("litepose-edge", "numpy", "opencv-python-headless", "onnxruntime", "openvino")
