@@ -93,4 +93,4 @@ $(LOWEST)/ready: pyproject.toml constraints-lowest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEV) $(LOWEST) build dist litepose-demo
+	rm -rf $(VENV) $(DEV) $(LOWEST) $(ARM) build dist litepose-demo
