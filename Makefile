@@ -8,10 +8,12 @@ LOWEST := .venv-lowest
 # Pins torch for development; users may take any in the range.
 CONSTRAINTS := constraints-dev.txt
 DATA ?= ../shared/data
+PEERS ?= ../shared/peers
+RECIPE ?= lrpose-s
 ARM := .venv-arm
 QEMU ?= $(or $(wildcard $(ARM)/qemu-x86_64-static),qemu-x86_64-static)
 
-.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint build bench bench-micro budget eval clean
+.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint build bench bench-micro budget eval train clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -65,6 +67,10 @@ bench-micro: $(DEV)/ready
 ## Every row of the performance budget beside its bar; BUDGET=--strict fails where one is missed.
 budget: $(DEV)/rtmlib
 	$(BIN)/python benchmarks/budget.py $(BUDGET)
+
+## A training recipe: make train RECIPE=lrpose-s (or persondet, litepose-xs, release).
+train: $(DEV)/ready
+	PATH="$(abspath $(BIN)):$$PATH" DATA="$(DATA)" PEERS="$(PEERS)" export/recipes/$(RECIPE).sh
 
 ## Average precision of the released models.
 eval: $(DEV)/ready
