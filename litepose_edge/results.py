@@ -18,7 +18,7 @@ from litepose_edge.skeletons import Skeleton
 JSON_SCHEMA = 1
 # As float32, which the scores are: one of exactly 0.2 does not count.
 COUNTED_SCORE = float(np.float32(0.2))
-COUNTED_JOINTS = 8
+COUNTED_JOINTS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,12 +199,12 @@ def person_scores(box_scores: Float32, scores: Float32) -> Float32:
 def belief(box_scores: Float32, scores: Float32) -> Float32:
     """`(P,)` how far boxes and keypoints together speak for a person, in `[0, 1]`.
 
-    The box score times the square of the best keypoints' mean score: a detector alone takes
+    The box score times the cube of the best keypoints' mean score: a detector alone takes
     gravel and rockets for people, the pose network is not so easily misled by the same places.
     """
     best = [sorted(row)[-COUNTED_JOINTS:] for row in scores.tolist()]
     means = [sum(joints) / len(joints) for joints in best]
-    believed = [b * m * m for b, m in zip(box_scores.tolist(), means, strict=True)]
+    believed = [b * m * m * m for b, m in zip(box_scores.tolist(), means, strict=True)]
     return np.array(believed, np.float32)
 
 

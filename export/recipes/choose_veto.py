@@ -25,7 +25,7 @@ from litepose_edge.sources import read_image
 
 LEAST = 0.05
 SCORES = (0.15, 0.2, 0.25, 0.3, 0.35)
-BELIEFS = (0.0, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2)
+BELIEFS = (0.0, 0.02, 0.04, 0.06, 0.07, 0.08, 0.09, 0.1, 0.11, 0.12)
 CROP_PX = 320
 Floats = NDArray[np.float32]
 
