@@ -13,6 +13,7 @@ train() {
     --dev "$DATA/coco/dev.json" \
     --teacher "$PEERS/pose/pptinypose_256x192/model.xml" \
     --teacher "$PEERS/pose/ultralight_simplepose_256x192.onnx" \
+    --loss "${LOSS:-rce-place}" \
     --seed "${SEED:-0}" "$@"
 }
 # From small crops to full size, then a second, gentler run.
