@@ -1,6 +1,6 @@
 """2-D human pose on CPUs without a GPU: `Estimator().predict(frame)`."""
 
-from litepose_edge.engine import BottomUpOptions
+from litepose_edge.bottomup_options import BottomUpOptions
 from litepose_edge.errors import LitePoseError
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Size

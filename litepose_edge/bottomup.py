@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import msgspec
@@ -14,14 +13,12 @@ import numpy as np
 
 from litepose_edge import geometry, grouping, peaks
 from litepose_edge.backends.session import Session, TensorSpec
+from litepose_edge.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BottomUpSpec, InputSpec, Manifest
 from litepose_edge.preprocess import Image, Normalizer, warp
 from litepose_edge.results import Poses
-
-Resize = Literal["published", "letterbox"]
-NmsAt = Literal["stride2", "input"]
 
 # Beyond, the long side decides the scale: a strip of 10 x 4000 pixels drawn out to a short side
 # of 448 would be a network input of 80 million pixels.
@@ -51,20 +48,12 @@ class BottomUp:
         open_session: Opens the network with a number of threads.
         manifest: Its contract; must describe a bottom-up network.
         threads: CPU threads to use.
-        resize: `"published"`: the short side becomes the network's, the long side follows,
-            rounded up; `"letterbox"`: the image is fitted into the manifest's size. Files of
-            one fixed size are always letterboxed.
-        nms_at: Where peaks are looked for: on the maps at `"stride2"` as they are, or, as
-            published, on maps enlarged to the `"input"`, at four times the cost.
-        adjust: Lean keypoints a quarter cell towards the higher neighbour.
-        refine: Look again for missing keypoints where the tag fits the person.
+        options: Input policy and decoding.
         flip_test: Average with the mirrored image: twice the time.
-        scales: Average the heatmaps of the image at these scales; needs a file of free size.
 
     Raises:
         ManifestError: The model is not bottom-up.
         ModelError: Several scales are asked of a file of one size.
-        ValueError: An option is none of the known ones.
     """
 
     def __init__(
@@ -72,34 +61,23 @@ class BottomUp:
         open_session: Callable[[int], Session],
         manifest: Manifest,
         threads: int,
+        options: BottomUpOptions = USUAL,
         *,
-        resize: Resize = "published",
-        nms_at: NmsAt = "stride2",
-        adjust: bool = True,
-        refine: bool = True,
         flip_test: bool = False,
-        scales: Sequence[float] = (1.0,),
     ) -> None:
         if not isinstance(manifest.model, BottomUpSpec):
             raise ManifestError(f"model '{manifest.name}' is no bottom-up pose network")
-        if resize not in ("published", "letterbox"):
-            raise ValueError(f"resize must be 'published' or 'letterbox', got {resize!r}")
-        if nms_at not in ("stride2", "input"):
-            raise ValueError(f"nms_at must be 'stride2' or 'input', got {nms_at!r}")
-        if not scales or not all(0 < scale < math.inf for scale in scales):
-            raise ValueError(f"scales must be positive numbers, at least one, got {scales!r}")
         self._input, self._spec = manifest.input, manifest.model
         self._session = open_session(threads)
         self._free_size = _has_free_size(self._session.input, manifest.input)
-        if not self._free_size and tuple(scales) != (1.0,):
+        if not self._free_size and tuple(options.scales) != (1.0,):
             raise ModelError(
                 f"model '{manifest.name}' takes {manifest.input.width}x{manifest.input.height} "
                 "images only; for several scales export it with --dynamic-size"
             )
-        self._resize, self._nms_at = resize, nms_at
-        self._adjust, self._refine, self._flip_test = adjust, refine, flip_test
+        self._options, self._flip_test = options, flip_test
         # Tags come from the scale nearest to the network's own, the others add heat to its.
-        self._scales = sorted(scales, key=lambda scale: abs(math.log(scale)))
+        self._scales = sorted(options.scales, key=lambda scale: abs(math.log(scale)))
         self._local = threading.local()
 
     def __call__(self, image: Image) -> Poses:
@@ -124,10 +102,14 @@ class BottomUp:
                 other, _ = self._maps(image, view)
                 heat += _moved(other, view, _stride(view, other), heat, views[0], stride)
             heat /= len(views)
-        if self._nms_at == "input":
+        if self._options.nms_at == "input":
             heat = peaks.resize_maps(heat, views[0].size)
         people = grouping.find_people(
-            heat, tags, self._spec, adjust=self._adjust, refine=self._refine
+            heat,
+            tags,
+            self._spec,
+            adjust=self._options.adjust,
+            refine=self._options.refine,
         )
         # The published alignment: a cell holds what lies from its left edge to its right one.
         points = (people.cells.astype(np.float64) + 0.5) * _stride(views[0], heat)
@@ -139,7 +121,7 @@ class BottomUp:
         self._session.close()
 
     def _view(self, image_size: Size, scale: float) -> View:
-        if self._resize == "letterbox" or not self._free_size:
+        if self._options.resize == "letterbox" or not self._free_size:
             multiple = self._spec.long_side_multiple if scale != 1 else 1
             size = Size(
                 _rounded_up(self._input.width * scale, multiple),

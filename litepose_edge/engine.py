@@ -6,13 +6,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Model
+from litepose_edge.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec
 from litepose_edge.preprocess import Image, check_boxes
@@ -24,28 +25,6 @@ if TYPE_CHECKING:
 
 DEFAULT_DETECTOR = "persondet"
 Detector = str | PathLike[str] | Callable[[Image], ArrayLike] | None
-
-
-@dataclass(frozen=True, slots=True)
-class BottomUpOptions:
-    """How a bottom-up network sees images and is decoded.
-
-    Attributes:
-        resize: `"published"`: the short side becomes the network's, the long side follows,
-            rounded up; `"letterbox"`: the image is fitted into the manifest's size. Files of
-            one fixed size are always letterboxed.
-        nms_at: Where peaks are looked for: on the maps at `"stride2"` as they are, or, as
-            published, on maps enlarged to the `"input"`, at four times the cost.
-        adjust: Lean keypoints a quarter cell towards the higher neighbour.
-        refine: Look again for missing keypoints where the tag fits the person.
-        scales: Average the heatmaps of the image at these scales; needs a file of free size.
-    """
-
-    resize: Literal["published", "letterbox"] = "published"
-    nms_at: Literal["stride2", "input"] = "stride2"
-    adjust: bool = True
-    refine: bool = True
-    scales: tuple[float, ...] = (1.0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +45,7 @@ class EngineOptions:
     backend: Backend
     precision: str | None
     flip_test: bool
-    bottom_up: BottomUpOptions = BottomUpOptions()
+    bottom_up: BottomUpOptions = USUAL
 
 
 class Engine:
@@ -85,17 +64,8 @@ class Engine:
         if isinstance(network.manifest.model, BottomUpSpec):
             from litepose_edge.bottomup import BottomUp  # others need not load it
 
-            chosen = options.bottom_up
             self.everybody = BottomUp(
-                network.open,
-                network.manifest,
-                threads,
-                resize=chosen.resize,
-                nms_at=chosen.nms_at,
-                adjust=chosen.adjust,
-                refine=chosen.refine,
-                flip_test=flip,
-                scales=chosen.scales,
+                network.open, network.manifest, threads, options.bottom_up, flip_test=flip
             )
         else:
             self._topdown = TopDown(network.open, network.manifest, threads, flip_test=flip)

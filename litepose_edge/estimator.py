@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from litepose_edge import backends, geometry
 from litepose_edge.backends import Backend
+from litepose_edge.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.cpus import available_threads
-from litepose_edge.engine import BottomUpOptions, Detector, Engine, EngineOptions
+from litepose_edge.engine import Detector, Engine, EngineOptions
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec, DetectorSpec
@@ -106,7 +107,7 @@ class Estimator:
             backend=backend,
             precision=precision,
             flip_test=flip_test,
-            bottom_up=bottom_up or BottomUpOptions(),
+            bottom_up=bottom_up or USUAL,
         )
         self._engine = Engine(self._options, self._threads)
         self._shared: Engine | None = None

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from litepose_edge import COCO_17, geometry
 from litepose_edge.bottomup import MAX_ASPECT, BottomUp, boxes_of, published_view
+from litepose_edge.bottomup_options import BottomUpOptions
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec, HeatmapSpec, InputSpec, Manifest, TopDownSpec
@@ -34,6 +35,10 @@ FIGURE = np.array(
     ],
     np.float64,
 )  # fmt: skip
+
+
+def bottom_up(session: FakeSession, *, flip: bool = False, **given) -> BottomUp:
+    return BottomUp(lambda threads: session, CONTRACT, 1, BottomUpOptions(**given), flip_test=flip)
 
 
 def frame(size: Size) -> np.ndarray:
@@ -128,10 +133,7 @@ def test_points_of_the_image_come_back_to_themselves(size, resize, nms_at, flip,
     people += rng.uniform(-0.02, 0.02, people.shape) * unit
     place = published(size) if resize == "published" else letterboxed(size)
     session = network_that_sees(people, place)
-    network = BottomUp(
-        lambda threads: session, CONTRACT, 1, resize=resize, nms_at=nms_at, flip_test=flip
-    )
-    poses = network(frame(size))
+    poses = bottom_up(session, resize=resize, nms_at=nms_at, flip=flip)(frame(size))
     batch = session.batches[0]
     input_px = 1 / place(Size(batch.shape[3], batch.shape[2]))[0, 0]
     assert len(poses) == 2
@@ -150,7 +152,7 @@ def test_keypoints_lie_on_the_average_where_they_are():
         people = FIGURE[None] * 6 + [320, 240] + rng.uniform(-20, 20, (1, 17, 2))
         for nms_at in errors:
             session = network_that_sees(people, published(size))
-            poses = BottomUp(lambda threads: session, CONTRACT, 1, nms_at=nms_at)(frame(size))  # noqa: B023
+            poses = bottom_up(session, nms_at=nms_at)(frame(size))
             errors[nms_at].append((poses.keypoints[0] - people[0]) * 256 / 480)
     for found in errors.values():
         at = np.concatenate(found)
@@ -173,8 +175,7 @@ def test_keypoints_lie_on_the_average_where_they_are():
 )
 def test_the_published_input_is_as_wide_as_the_image_wants(width, height, expected):
     session = FakeSession(lambda batch: maps_for(batch), FREE)
-    network = BottomUp(lambda threads: session, CONTRACT, 1)
-    poses = network(np.zeros((height, width, 3), np.uint8))
+    poses = bottom_up(session)(np.zeros((height, width, 3), np.uint8))
     assert session.batches[0].shape == (1, 3, expected[1], expected[0])
     assert len(poses) == 0
     assert poses.keypoints.shape == (0, 17, 2)
@@ -209,7 +210,7 @@ def test_a_file_of_one_size_gets_the_image_fitted_in(resize):
     size = Size(640, 480)
     people = FIGURE[None] * 7 + [300, 240]
     session = network_that_sees(people, letterboxed(size), shape=FIXED)
-    poses = BottomUp(lambda threads: session, CONTRACT, 1, resize=resize)(frame(size))
+    poses = bottom_up(session, resize=resize)(frame(size))
     assert session.batches[0].shape == (1, 3, 256, 256)
     assert recovered(poses, people, 1.8 * 640 / 256) == 1
 
@@ -219,8 +220,7 @@ def test_several_scales_agree_where_they_see_the_same(flip):
     size = Size(640, 480)
     people = np.stack([FIGURE * 6 + [200, 240], FIGURE * 7 + [430, 250]])
     session = network_that_sees(people, published(size))
-    network = BottomUp(lambda threads: session, CONTRACT, 1, scales=(0.5, 1.0, 2.0), flip_test=flip)
-    poses = network(frame(size))
+    poses = bottom_up(session, scales=(0.5, 1.0, 2.0), flip=flip)(frame(size))
     assert {batch.shape[2:] for batch in session.batches} == {(128, 192), (256, 384), (512, 704)}
     assert len(session.batches) == (6 if flip else 3)
     assert len(poses) == 2
@@ -229,7 +229,7 @@ def test_several_scales_agree_where_they_see_the_same(flip):
 
 def test_several_scales_ask_for_a_file_of_free_size():
     with pytest.raises(ModelError, match="--dynamic-size"):
-        BottomUp(lambda threads: FakeSession({}, FIXED), CONTRACT, 1, scales=(1.0, 2.0))
+        bottom_up(FakeSession({}, FIXED), scales=(1.0, 2.0))
 
 
 @pytest.mark.parametrize("count", [1, 8, 30])
@@ -258,7 +258,7 @@ def test_a_hidden_keypoint_scores_0_in_the_middle_of_the_others():
     seen = np.ones((1, 17), bool)
     seen[0, [0, 9, 15]] = False
     session = network_that_sees(people, published(size), seen=seen)
-    poses = BottomUp(lambda threads: session, CONTRACT, 1)(frame(size))
+    poses = bottom_up(session)(frame(size))
     assert len(poses) == 1
     assert ((poses.scores[0] > 0) == seen[0]).all()
     middle = poses.keypoints[0, seen[0]].mean(axis=0)
@@ -269,7 +269,7 @@ def test_a_hidden_keypoint_scores_0_in_the_middle_of_the_others():
 def test_scores_of_linear_maps_stay_within_0_and_1():
     size = Size(512, 512)
     session = network_that_sees(FIGURE[None] * 8 + [250, 250], published(size), gain=1.5)
-    poses = BottomUp(lambda threads: session, CONTRACT, 1)(frame(size))
+    poses = bottom_up(session)(frame(size))
     assert poses.scores.max() == 1
     assert poses.person_scores.max() <= 1
 
@@ -278,7 +278,7 @@ def test_keypoints_beside_the_image_alone_are_nobody():
     size = Size(100, 300)
     people = FIGURE[None] * 0.5 + [-60, 150]
     session = network_that_sees(people, letterboxed(size), shape=FIXED)
-    assert len(BottomUp(lambda threads: session, CONTRACT, 1)(frame(size))) == 0
+    assert len(bottom_up(session)(frame(size))) == 0
 
 
 @given(st.integers(0), st.integers(1, 5))
@@ -386,7 +386,7 @@ def test_a_top_down_network_is_refused():
     ],
 )
 def test_outputs_the_manifest_does_not_describe_are_refused(outputs, message):
-    network = BottomUp(lambda threads: FakeSession(outputs, FIXED), CONTRACT, 1)
+    network = bottom_up(FakeSession(outputs, FIXED))
     with pytest.raises(ManifestError, match=message):
         network(frame(Size(64, 64)))
 
@@ -397,4 +397,4 @@ def test_outputs_the_manifest_does_not_describe_are_refused(outputs, message):
 )
 def test_unknown_options_are_refused(option, value):
     with pytest.raises(ValueError, match=option):
-        BottomUp(lambda threads: FakeSession({}, FREE), CONTRACT, 1, **{option: value})
+        BottomUpOptions(**{option: value})

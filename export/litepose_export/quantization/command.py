@@ -37,6 +37,20 @@ class MethodName(StrEnum):
     PERCENTILE = "percentile"
 
 
+# What every quantizer's gate is told.
+Gate = Annotated[
+    Path | None, typer.Option(help="COCO JSON to judge on; else a quarter is held out.")
+]
+GatePeople = Annotated[int, typer.Option(min=1, help="Crops to judge on.")]
+MaxShift = Annotated[float, typer.Option(help="Median, at 256 pixels of height.")]
+MaxP95 = Annotated[float, typer.Option(help="95th percentile of the same.")]
+MaxApDrop = Annotated[float, typer.Option(help="Of 1.")]
+MinRecall = Annotated[float, typer.Option(help="Of people found; not for crops.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write a refused file all the same, and stamp it.")
+]
+
+
 def quantize(
     model: Annotated[Path, typer.Argument(help="Float ONNX file with a manifest.")],
     calibration: Annotated[
@@ -81,17 +95,13 @@ def quantize(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Rank the nodes by how they move keypoints.")
     ] = False,
-    gate: Annotated[
-        Path | None, typer.Option(help="COCO JSON to judge on; else a quarter is held out.")
-    ] = None,
-    gate_people: Annotated[int, typer.Option(min=1, help="Crops to judge on.")] = 300,
-    max_shift_px: Annotated[float, typer.Option(help="Median, at 256 pixels of height.")] = 0.5,
-    max_p95_px: Annotated[float, typer.Option(help="95th percentile of the same.")] = 3.0,
-    max_ap_drop: Annotated[float, typer.Option(help="Of 1.")] = 0.01,
-    min_recall: Annotated[float, typer.Option(help="Of people found; not for crops.")] = 0.9,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write a refused file all the same, and stamp it.")
-    ] = False,
+    gate: Gate = None,
+    gate_people: GatePeople = 300,
+    max_shift_px: MaxShift = 0.5,
+    max_p95_px: MaxP95 = 3.0,
+    max_ap_drop: MaxApDrop = 0.01,
+    min_recall: MinRecall = 0.9,
+    force: Force = False,
     twin: Annotated[
         Path | None, typer.Option(help="Also write the same codes for ARM, to this file.")
     ] = None,

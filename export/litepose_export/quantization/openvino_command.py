@@ -11,7 +11,18 @@ import typer
 from litepose_edge.cli.console import results
 from litepose_edge.measure.coco import read_coco
 from litepose_export.console import need
-from litepose_export.quantization.command import judged, print_quantization, read_photographs
+from litepose_export.quantization.command import (
+    Force,
+    Gate,
+    GatePeople,
+    MaxApDrop,
+    MaxP95,
+    MaxShift,
+    MinRecall,
+    judged,
+    print_quantization,
+    read_photographs,
+)
 
 
 def quantize_openvino(
@@ -24,17 +35,13 @@ def quantize_openvino(
     accurate_bias: Annotated[
         bool, typer.Option("--accurate-bias", help="Slower, layer by layer bias correction.")
     ] = False,
-    gate: Annotated[
-        Path | None, typer.Option(help="COCO JSON to judge on; else a quarter is held out.")
-    ] = None,
-    gate_people: Annotated[int, typer.Option(min=1, help="Crops to judge on.")] = 300,
-    max_shift_px: Annotated[float, typer.Option(help="Median, at 256 pixels of height.")] = 0.5,
-    max_p95_px: Annotated[float, typer.Option(help="95th percentile of the same.")] = 3.0,
-    max_ap_drop: Annotated[float, typer.Option(help="Of 1.")] = 0.01,
-    min_recall: Annotated[float, typer.Option(help="Of people found; not for crops.")] = 0.9,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write a refused file all the same, and stamp it.")
-    ] = False,
+    gate: Gate = None,
+    gate_people: GatePeople = 300,
+    max_shift_px: MaxShift = 0.5,
+    max_p95_px: MaxP95 = 3.0,
+    max_ap_drop: MaxApDrop = 0.01,
+    min_recall: MinRecall = 0.9,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize a float ONNX file to INT8 OpenVINO IR with NNCF, through the same gate."""

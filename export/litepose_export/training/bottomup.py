@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litepose_edge.backends.session import TensorSpec
-from litepose_edge.bottomup import BottomUp, Resize
+from litepose_edge.bottomup import BottomUp
+from litepose_edge.bottomup_options import BottomUpOptions, Resize
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec, Manifest
 from litepose_edge.measure.coco import CocoDataset
@@ -148,7 +149,10 @@ class BottomUpValidator:
         was_training = network.training
         network.eval()
         recipe = BottomUp(
-            lambda _: TorchSession(network, self._contract), self._contract, 1, resize=self._resize
+            lambda _: TorchSession(network, self._contract),
+            self._contract,
+            1,
+            BottomUpOptions(resize=self._resize),
         )
         results: list[dict[str, Any]] = []
         for image_id, photograph in zip(self._ids, self._photographs, strict=True):
