@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +146,14 @@ def _fill(key: str, shape: tuple[int, ...]) -> np.ndarray:
         return 0.1 * rng.standard_normal(shape)
     fan = shape[0] * 4 if "deconv" in key else math.prod(shape[1:])
     return rng.standard_normal(shape) * np.sqrt(1.6 / fan)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread for PyTorch: on small maps several would mostly wait for each other."""
+    import torch  # not installed where these tests skip
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -95,6 +95,7 @@ def test_variants_differ_from_what_they_are_compared_with_in_one_thing(ablations
         assert len(differing) == 1, name
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_run_is_recorded_with_its_curve(ablations, photo_dataset, monkeypatch):
     monkeypatch.setattr(ablations, "BATCH", 8)
     dataset = read_coco(photo_dataset)

@@ -204,15 +204,6 @@ def drawn_scenes(rng, count):
     )
 
 
-@pytest.fixture
-def one_thread():
-    """On maps this small PyTorch's threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.usefixtures("one_thread")
 def test_a_small_network_learns_scenes_that_decode_to_the_right_people():
     torch.manual_seed(2)

@@ -53,14 +53,6 @@ def twenty_photographs(dataset: CocoDataset, folder: Path) -> CocoDataset:
     return read_coco(path, dataset.path.parent / "images")
 
 
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.usefixtures("one_thread")
 def test_twenty_photographs_learned_by_heart_come_back_through_export_and_decoding(tmp_path):
     if not TRAIN.exists():
