@@ -203,7 +203,7 @@ def test_a_folder_of_photographs_is_calibrated_on_what_our_detector_finds(
     out = tmp_path / "s.onnx"
     arguments = [
         "quantize", str(SOURCE), "--calibration", str(people_dataset.parent), "--out", str(out),
-        "--gate", str(people_dataset), "--count", "4", "--gate-people", "3", "--json",
+        "--gate", str(people_dataset), "--count", "8", "--gate-people", "16", "--json",
     ]  # fmt: skip
     assert cli.run(arguments) == 0
-    assert json.loads(capsys.readouterr().out)["calibration_inputs"] == 4
+    assert json.loads(capsys.readouterr().out)["calibration_inputs"] == 8
