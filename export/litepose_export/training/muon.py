@@ -9,8 +9,9 @@ thread, batch 64; with batches of 24 .072 against .039).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -41,34 +42,48 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update every weight that has a gradient."""
+        """Update every weight that has a gradient, those of one shape together."""
         for group in self.param_groups:
+            alike: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"]
-                momentum.mul_(group["momentum"]).add_(weight.grad)
-                ahead = weight.grad.add(momentum, alpha=group["momentum"])
-                matrix = ahead.reshape(len(ahead), -1)
-                update = orthogonal(matrix).reshape(weight.shape)
-                # Tall matrices would otherwise move their outputs less than wide ones do.
-                scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(update, alpha=-group["lr"] * scale)
+                if weight.grad is not None:
+                    alike[len(weight), weight[0].numel()].append(weight)
+            for weights in alike.values():
+                self._update(weights, group)
+
+    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        """Move weights that are matrices of one shape."""
+        gradients = torch.stack([cast(Tensor, w.grad).flatten(1) for w in weights])
+        moved = [self.state[w].setdefault("momentum", torch.zeros_like(w)) for w in weights]
+        momentum = torch.stack([m.flatten(1) for m in moved])
+        momentum.mul_(group["momentum"]).add_(gradients)
+        for old, new in zip(moved, momentum, strict=True):
+            old.copy_(new.view(old.shape))
+        updates = orthogonal(gradients.add_(momentum, alpha=group["momentum"]))
+        # Tall matrices would otherwise move their outputs less than wide ones do.
+        rows, columns = updates.shape[1:]
+        rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+        for weight, update in zip(weights, updates, strict=True):
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
+            weight.add_(update.view(weight.shape), alpha=-rate)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Roughly the nearest semi-orthogonal matrix, of the same shape, in bfloat16 arithmetic."""
-    x = matrix.bfloat16()
-    tall = x.shape[0] > x.shape[1]
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Roughly the nearest semi-orthogonal matrices, in bfloat16 arithmetic.
+
+    Args:
+        matrices: `(N, rows, columns)` float32.
+
+    Returns:
+        The same shape.
+    """
+    x = matrices.bfloat16()
+    tall = x.shape[1] > x.shape[2]
     if tall:
-        x = x.T
-    x = x / (x.norm() + 1e-7)
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(STEPS):
-        gram = x @ x.T
-        x = A * x + (B * gram + C * gram @ gram) @ x
-    result: Tensor = (x.T if tall else x).to(matrix.dtype)
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=B, alpha=C), x, beta=A)
+    result: Tensor = (x.mT if tall else x).to(matrices.dtype)
     return result
