@@ -80,12 +80,15 @@ def train(
     loss: Annotated[
         LossName, typer.Option(help="Of LRPose: heat, residual form, heat and place, or MSE.")
     ] = LossName.RCE,
+    teacher_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Of LRPose: the teacher against the labels.")
+    ] = 0.4,
     hold: Annotated[
         float | None,
         typer.Option(min=0, max=0.99, help="Part of the run at the peak rates before they fall."),
     ] = None,
     refine: Annotated[
-        bool, typer.Option("--refine", help="A gentler second run from --init.")
+        bool, typer.Option("--refine", help="A second run from --init, at lower rates.")
     ] = False,
     qat: Annotated[
         bool, typer.Option("--qat", help="Fine-tune the INT8 form of --init FILE.onnx instead.")
@@ -118,6 +121,7 @@ def train(
         rate=rate,
         refine=refine,
         loss=loss.value,
+        teacher_share=teacher_share,
         hold=hold,
     )
     if qat:

@@ -25,12 +25,11 @@ from litepose_edge.manifest import Refinement
 from litepose_edge.measure.coco import CocoDataset, read_coco
 from litepose_export.counting import count
 from litepose_export.models.ablation import AblationPose, Parts
-from litepose_export.training import distill
+from litepose_export.training import augment, distill
 from litepose_export.training.data import People, data_hash, load_people
 from litepose_export.training.loop import Budget, Progress, Trainer
 from litepose_export.training.losses import activation
 from litepose_export.training.pose import PoseLoss, TargetOptions
-from litepose_export.training.pose_session import REFINE_AUGMENTATION
 from litepose_export.training.sampler import CropSampler, Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
 from litepose_export.training.session import commit_id
@@ -163,7 +162,7 @@ def run(name: str, variant: Variant, seed: int, crops: int, material: Material) 
     )
     teaching = material.teaching if variant.teacher_share > 0 else None
     people, teaching = some_of(material.people, teaching, variant.people, seed)
-    sampler = CropSampler(people, teaching, REFINE_AUGMENTATION, seed)
+    sampler = CropSampler(people, teaching, augment.GENTLE, seed)
     prefetcher = Prefetcher(sampler)
     targets = TargetOptions(stride=variant.parts.stride, teacher_share=variant.teacher_share)
     score = Validator(material.dev, INPUT, activation=heat)

@@ -21,9 +21,9 @@ from litepose_edge.measure.coco import read_coco
 from litepose_export.errors import CheckpointError, ExportError
 from litepose_export.quantization.job import quantize
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions
+from litepose_export.training import augment
 from litepose_export.training.data import load_people
 from litepose_export.training.pose import normalise
-from litepose_export.training.pose_session import REFINE_AUGMENTATION
 from litepose_export.training.sampler import CropSampler, Prefetcher
 from litepose_export.training.session import RunOptions
 
@@ -60,7 +60,7 @@ def train_quantized(
     options.folder.mkdir(parents=True, exist_ok=True)
     datasets = [read_coco(path) for path in options.data]
     people = load_people(datasets)
-    sampler = CropSampler(people, None, REFINE_AUGMENTATION, options.seed)
+    sampler = CropSampler(people, None, augment.GENTLE, options.seed)
     prefetcher = Prefetcher(sampler)
     shares = tuple(1 / len(datasets) for _ in datasets)
 

@@ -79,6 +79,7 @@ class RunOptions:
         refine: A second run from `init`, under the `..._REFINE_...` settings above; the
             detector's also looks for places that fool it, and learns from those.
         loss: Of LRPose, one of `LOSSES`.
+        teacher_share: Of LRPose, weight of the teacher's maps against the labels.
         hold: Part of the run at the peak rates, or None for the schedule's own.
     """
 
@@ -93,6 +94,7 @@ class RunOptions:
     rate: float = 1.0
     refine: bool = False
     loss: str = "rce"
+    teacher_share: float = 0.4
     hold: float | None = None
 
     def paced(self, schedule: Schedule) -> Schedule:
@@ -248,6 +250,7 @@ def _record(commit: str, options: RunOptions, trainer: Trainer) -> None:
         "init": options.init.name if options.init else None,
         "refine": options.refine,
         "loss": options.loss,
+        "teacher_share": options.teacher_share,
         "schedule": asdict(trainer.schedule),
         "budget": asdict(options.budget),
         "steps": trainer.step,
