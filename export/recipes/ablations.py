@@ -65,6 +65,7 @@ VARIANTS: dict[str, Variant] = {
     "rce-8": Variant(),
     "mse-8": Variant(loss="mse"),
     "rce-residual-8": Variant(loss="rce-residual"),
+    "rce-place-8": Variant(loss="rce-place"),
     "rce-16": Variant(Parts(stride=16)),
     "mse-16": Variant(Parts(stride=16), loss="mse"),
     "rce-4": Variant(Parts(stride=4)),

@@ -186,7 +186,12 @@ class Comparison:
 COMPARISONS = (
     Comparison(
         "Loss, stride 8",
-        {"mse-8": "MSE", "rce-8": "RCE", "rce-residual-8": "RCE, residual form"},
+        {
+            "mse-8": "MSE",
+            "rce-8": "RCE",
+            "rce-residual-8": "RCE, residual form",
+            "rce-place-8": "RCE and place",
+        },
     ),
     Comparison("Loss, stride 16", {"mse-16": "MSE", "rce-16": "RCE"}),
     Comparison("Loss, stride 4", {"mse-4": "MSE", "rce-4": "RCE"}),
