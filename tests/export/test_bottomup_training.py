@@ -134,7 +134,7 @@ def test_a_run_from_the_command_line_is_scored_recorded_and_continued(photo_data
     assert cli.run([*arguments, "--steps", "2"]) == 0
     record = json.loads((out / "run.json").read_text())
     assert record["steps"] == 2
-    assert record["schedule"]["batch"] == 8
+    assert record["schedule"]["batch"] == 16
     with (out / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["1", "2"]

@@ -24,18 +24,20 @@ from litepose_export.training.pose import normalise
 from litepose_export.training.schedule import Phase, Schedule
 from litepose_export.training.views import ViewBatch
 
-# Small views first: people in them are nearly as large as at run time, there are only fewer
-# around each. Small batches, since a short run wants steps.
+# Small views first: a thread sees four times as many at 64x64 as at 128x128, and people in them
+# are half as large as at run time, so that whole people fit.
 BOTTOM_UP_SCHEDULE = Schedule(
-    phases=(Phase(0.7, Size(96, 96)), Phase(1.0, Size(128, 128))),
-    batch=8,
+    phases=(
+        Phase(0.5, Size(64, 64)),
+        Phase(0.84, Size(96, 96)),
+        Phase(0.955, Size(128, 128)),
+        Phase(1.0, Size(160, 160)),
+    ),
+    batch=16,
     learning_rate=4e-3,
     warmup_steps=100,
     ema_decay=0.998,
 )
-# The first run draws its views as for an input this part of the network's own: whole people fit
-# into small views only so.
-FIRST_SIZE = 0.75
 # A second run that starts from the first one's weights, nearer to the size it runs at.
 BOTTOM_UP_REFINE_SCHEDULE = Schedule(
     phases=(Phase(0.5, Size(192, 192)), Phase(1.0, Size(256, 256))),

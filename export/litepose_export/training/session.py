@@ -28,7 +28,6 @@ from litepose_export.models.persondet import PersonDet
 from litepose_export.training.bottomup import (
     BOTTOM_UP_REFINE_SCHEDULE,
     BOTTOM_UP_SCHEDULE,
-    FIRST_SIZE,
     MIN_PEAK,
     SCORED_PHOTOGRAPHS,
     BottomUpLoss,
@@ -134,11 +133,9 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
         raise ExportError(f"{name} is no bottom-up network")
     datasets = [read_coco(path) for path in options.data]
     keypoints = len(datasets[0].keypoint_names)
-    schedule, part = BOTTOM_UP_SCHEDULE, FIRST_SIZE
-    if options.refine:
-        schedule, part = BOTTOM_UP_REFINE_SCHEDULE, 1.0
+    schedule = BOTTOM_UP_REFINE_SCHEDULE if options.refine else BOTTOM_UP_SCHEDULE
     schedule = options.paced(schedule)
-    side = round(part * min(found.input_size.width, found.input_size.height))
+    side = min(found.input_size.width, found.input_size.height)
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = BottomUpValidator(

@@ -73,6 +73,8 @@ class ViewOptions:
 
     Attributes:
         short_side: Of the input at run time: it decides how large people are there.
+        span: People in views whose side is less than `short_side / span` are smaller in
+            proportion: so much of the scene a small view shows all the same.
         scale: Range of the zoom beside that size.
         smallest_px: The person a view is drawn around is at least so long in it.
         largest: And at most this part of the view.
@@ -86,6 +88,7 @@ class ViewOptions:
     """
 
     short_side: int = 256
+    span: float = 2.0
     scale: tuple[float, float] = (0.7, 1.5)
     smallest_px: float = 40.0
     largest: float = 0.95
@@ -184,7 +187,7 @@ def random_view(
 ) -> tuple[Float64, bool]:
     """Image-to-input map around one of the people, and whether it mirrors.
 
-    The person is about as long as at run time, or what the view has room for.
+    The person is about as long as at run time, or as a small view's span allows.
 
     Args:
         rng: Decides.
@@ -203,7 +206,8 @@ def random_view(
         ), mirrored
     box = boxes_xyxy[rng.integers(len(boxes_xyxy))].astype(np.float64)
     length = max(box[2] - box[0], box[3] - box[1], 1.0)
-    usual = options.short_side / min(image_size.width, image_size.height)
+    side = min(options.short_side, options.span * min(input_size.width, input_size.height))
+    usual = side / min(image_size.width, image_size.height)
     wanted = length * usual * np.exp(rng.uniform(*np.log(options.scale)))
     room = options.largest * min(input_size.width, input_size.height)
     scale = min(max(wanted, options.smallest_px), room) / length
