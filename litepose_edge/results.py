@@ -19,6 +19,8 @@ JSON_SCHEMA = 1
 # As float32, which the scores are: one of exactly 0.2 does not count.
 COUNTED_SCORE = float(np.float32(0.2))
 COUNTED_JOINTS = 5
+# Power of the box score in a person's.
+BOX_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,13 +189,19 @@ class Poses:
 
 
 def person_scores(box_scores: Float32, scores: Float32) -> Float32:
-    """`(P,)` box score times the mean of the keypoint scores above 0.2; 0 where none is."""
+    """`(P,)` mean of the keypoint scores weighted by themselves, times the box's to the power 0.25.
+
+    Sure keypoints say more of a pose than absent ones, and the box says little: ranked so, the
+    people that our detector finds on dev have AP .328; by the product of box score and mean of the
+    keypoint scores above 0.2 they had .310. 0 for people without a keypoint above 0.2.
+    """
     # Plain floats, here and in `belief`: for the few people of a picture NumPy takes twice as long.
-    product = []
+    ranks = []
     for box_score, row in zip(box_scores.tolist(), scores.tolist(), strict=True):
-        counted = [score for score in row if score > COUNTED_SCORE]
-        product.append(box_score * sum(counted) / len(counted) if counted else 0.0)
-    return np.array(product, np.float32)
+        there = max(row) > COUNTED_SCORE
+        mean = sum(score * score for score in row) / sum(row) if there else 0.0
+        ranks.append(box_score**BOX_SHARE * mean)
+    return np.array(ranks, np.float32)
 
 
 def belief(box_scores: Float32, scores: Float32) -> Float32:

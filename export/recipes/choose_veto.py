@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from litepose_edge import Estimator
 from litepose_edge.measure.coco import read_coco
 from litepose_edge.measure.predictions import TALL_PX, box_matches
-from litepose_edge.results import COUNTED_SCORE, belief
+from litepose_edge.results import BOX_SHARE, belief, person_scores
 from litepose_edge.sources import read_image
 
 LEAST = 0.05
@@ -46,9 +46,8 @@ class Candidates:
 def candidates(estimator: Estimator, image: NDArray[np.uint8]) -> Candidates:
     """Boxes, the detector's scores (from the people's), beliefs."""
     poses = estimator.predict(image)
-    counted = np.where(poses.scores > COUNTED_SCORE, poses.scores, np.nan)
-    means = np.nanmean(counted, axis=1) if len(poses) else np.zeros(0)
-    boxes = (poses.person_scores / means).astype(np.float32)
+    alone = person_scores(np.ones(len(poses), np.float32), poses.scores)
+    boxes = ((poses.person_scores / alone) ** (1 / BOX_SHARE)).astype(np.float32)
     return Candidates(poses.boxes_xyxy, boxes, belief(boxes, poses.scores))
 
 

@@ -88,14 +88,14 @@ def test_the_repr_is_one_short_line():
     assert repr(some_poses(2)) == "Poses(2 people, coco17, image 160x120)"
 
 
-def test_a_person_scores_the_box_times_the_mean_of_believable_joints():
-    scores = np.zeros((3, 17), np.float32)
-    scores[0, :2] = [0.6, 0.8]
-    scores[0, 2] = 0.2  # not above the bar: not counted
-    scores[1, :] = 0.1
-    scores[2, :] = 1
-    result = person_scores(np.array([0.5, 1, 1], np.float32), scores)
-    np.testing.assert_allclose(result, [0.35, 0, 1], rtol=1e-6)
+def test_a_persons_sure_joints_count_most_and_the_box_a_little():
+    scores = np.zeros((4, 17), np.float32)
+    scores[0, :3] = [0.6, 0.8, 0.2]
+    scores[1] = 0.2  # none above the bar
+    scores[2] = 1
+    scores[3] = 0.5
+    result = person_scores(np.array([0.0625, 1, 1, 1], np.float32), scores)
+    np.testing.assert_allclose(result, [0.5 * 1.04 / 1.6, 0, 1, 0.5], rtol=1e-6)
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])

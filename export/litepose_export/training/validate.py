@@ -18,6 +18,7 @@ from litepose_edge.manifest import Activation, Refinement
 from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.measure.evaluate import coco_metrics
 from litepose_edge.preprocess import warp
+from litepose_edge.results import person_scores
 from litepose_export.training.data import read_photographs
 from litepose_export.training.pose import normalise
 
@@ -78,15 +79,15 @@ class Validator:
         map_size = Size(logits.shape[3], logits.shape[2])
         points = decode.cells_to_input(cells, map_size, self._input_size)
         results = []
-        for crop, at, score in zip(crops, points, scores, strict=True):
-            seen = score[score > 0.2]
+        ranks = person_scores(np.ones(len(crops), np.float32), scores)
+        for crop, at, score, rank in zip(crops, points, scores, ranks, strict=True):
             flat = np.column_stack([geometry.transform(crop.to_image, at), score]).ravel()
             results.append(
                 {
                     "image_id": crop.image_id,
                     "category_id": 1,
                     "keypoints": flat.tolist(),
-                    "score": float(seen.mean()) if len(seen) else 0.0,
+                    "score": float(rank),
                 }
             )
         return results
