@@ -15,12 +15,16 @@ train() {
     --threads "${THREADS:-1}" \
     --seed "${SEED:-0}" "$@"
 }
-# Small views first, then a second, gentler run nearer to the size the network runs at.
-# A model worth using takes STEPS in the hundred thousands: days of a CPU, hours of a GPU.
-train --steps "${STEPS:-6000}" --out "$out/first" ${INIT:+--init "$INIT"}
-train --steps "${REFINE_STEPS:-3000}" --out "$out" --init "$out/first/last.pt" --refine
+# Small views first. A model worth using takes STEPS in the hundred thousands: days of a CPU, hours
+# of a GPU. REFINE_STEPS go on at the size the network runs at.
+train --steps "${STEPS:-7000}" --out "$out/first" ${INIT:+--init "$INIT"}
+checkpoint="$out/first/last.pt"
+if [ "${REFINE_STEPS:-0}" -gt 0 ]; then
+  train --steps "$REFINE_STEPS" --out "$out" --init "$checkpoint" --refine
+  checkpoint="$out/last.pt"
+fi
 # The threshold goes with the loss: LossWeights.heat_of(0.1).
-litepose-export export "$network" --checkpoint "$out/last.pt" --dynamic-size --rewrite-deconv \
+litepose-export export "$network" --checkpoint "$checkpoint" --dynamic-size --rewrite-deconv \
   --threshold "${THRESHOLD:-0.5}" --samples "$DATA/coco/train.json" --out "$out/$network.fp32.onnx"
 litepose-export quantize "$out/$network.fp32.onnx" --calibration "$DATA/coco/train.json" \
   --target "${TARGET:-x86}" --out "$out/$network.int8.onnx"
