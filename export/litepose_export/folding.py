@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -56,6 +57,18 @@ def fold(convolution: nn.Conv2d | nn.ConvTranspose2d, normalisation: nn.BatchNor
     convolution.weight.copy_(convolution.weight.double() * scale.view(shape))
     bias = convolution.bias.double() * scale if convolution.bias is not None else 0
     convolution.bias = nn.Parameter((bias + shift).float())
+
+
+@torch.no_grad()
+def fold_behind_sum(
+    deconvolutions: Sequence[nn.ConvTranspose2d], normalisation: nn.BatchNorm2d
+) -> None:
+    """Fold the normalisation of a sum into the deconvolutions summed: scale all, shift once."""
+    scale, shift = scale_and_shift(normalisation)
+    for deconvolution in deconvolutions:
+        weight = deconvolution.weight
+        weight.copy_(weight.double() * scale.view(1, -1, 1, 1))
+    deconvolutions[0].bias = nn.Parameter(shift.float())
 
 
 def scale_and_shift(normalisation: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

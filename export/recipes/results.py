@@ -102,7 +102,8 @@ def page(docs: Path) -> str:
         lines += released(report["models"], beside["rivals"])
     records = read_records(docs / "runs" / "ablations")
     if records:
-        lines += ablations(records)
+        speed = docs / "runs" / "ablation-speed.json"
+        lines += ablations(records, json.loads(speed.read_text("utf-8")) if speed.exists() else {})
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -215,8 +216,8 @@ COMPARISONS = (
 )
 
 
-def ablations(records: Records) -> list[str]:
-    """Tables of the short runs."""
+def ablations(records: Records, speed: dict[str, dict[str, float]]) -> list[str]:
+    """Tables of the short runs; `speed` is what `ablation_speed.py` measured."""
     some = next(iter(records.values()))[0]
     width, height = some["input"]
     lines = [
@@ -225,7 +226,8 @@ def ablations(records: Records) -> list[str]:
         f"Networks as wide as LRPose-n at {height}x{width}, {some['crops']:,} crops from nothing,",
         "one setting each; AP on dev with the people's own boxes, DARK. Mean over the seeds and,",
         "behind +-, half the distance between lowest and highest. So short a run says what helps",
-        "early on, not where a long one ends.",
+        "early on, not where a long one ends. INT8 time: one crop, one thread of ONNX Runtime, by",
+        "that of stride 8 (`ablation_speed.py`).",
         "",
     ]
     rows: list[tuple[str, ...]] = []
@@ -245,13 +247,22 @@ def ablations(records: Records) -> list[str]:
                     "" if i == 0 else f"{100 * (mean - first):+.1f}",
                     crops_to(found, first),
                     f"{found[0]['macs'] / 1e6:.0f} M",
+                    int8_time(found[0]["variant"]["parts"], records, speed),
                     str(len(aps)),
                 )
             )
-    headings = ("", "", "AP", "points", "crops to the first row's AP", "MACs", "seeds")
+    headings = ("", "", "AP", "points", "crops to the first row's AP", "MACs", "INT8 time", "seeds")
     lines += table(headings, rows)
     lines += ["", *decoding(records)]
     return lines
+
+
+def int8_time(parts: Any, records: Records, speed: dict[str, dict[str, float]]) -> str:
+    """How long the network takes; networks of equal parts were timed once."""
+    for name, ratios in speed.items():
+        if name in records and records[name][0]["variant"]["parts"] == parts:
+            return f"{ratios['int8']:.2f}"
+    return ""
 
 
 def decoding(records: Records) -> list[str]:

@@ -15,9 +15,11 @@ pytestmark = pytest.mark.export
 
 import torch  # noqa: E402
 
+from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export.counting import count  # noqa: E402
+from litepose_export.folding import fold_batch_norms  # noqa: E402
 from litepose_export.models.ablation import AblationPose, Parts  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
@@ -38,6 +40,11 @@ def script(name):
 @pytest.fixture(scope="module")
 def ablations():
     return script("ablations")
+
+
+@pytest.fixture(scope="module")
+def ablation_speed(ablations):  # it imports the module that `ablations` has loaded
+    return script("ablation_speed")
 
 
 def test_every_variant_gives_maps_of_its_stride_and_learns_everywhere(ablations):
@@ -71,6 +78,43 @@ def test_each_part_adds_its_own_cost():
     assert plain < macs(stride=4, head="fusion")
     # A depthwise 3x3 over 32 channels of 32x24 cells.
     assert macs(stride=4, head="deconv", correction=True) - plain == 9 * 32 * 32 * 24
+
+
+@pytest.mark.parametrize("head", ["deconv", "fusion"])
+def test_folded_and_rewritten_heads_compute_the_same(head):
+    torch.manual_seed(0)
+    network = AblationPose(Parts(stride=4, head=head), bias=0)
+    torch.nn.init.normal_(network.predict.weight)
+    image = torch.randn(2, 3, SIZE.height, SIZE.width)
+    network.train()
+    network(image)  # statistics that are not 0 and 1
+    network.eval()
+    folded = fold_batch_norms(network)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    expected = network(image).detach()
+    scale = expected.std()
+    assert ((folded(image) - expected).abs().max() / scale).item() < 1e-3
+    folded.head.rewrite_deconvolutions()
+    assert not any(isinstance(m, torch.nn.ConvTranspose2d) for m in folded.modules())
+    assert ((folded(image) - expected).abs().max() / scale).item() < 1e-3
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_every_network_of_the_comparisons_is_timed_beside_the_first(ablation_speed, monkeypatch):
+    architectures = ablation_speed.architectures()
+    assert next(iter(architectures)) == "rce-8"
+    assert len(set(architectures.values())) == len(architectures)
+    monkeypatch.setattr(ablation_speed, "LEAST_ROUNDS", 2)
+    sessions = {}
+    for name in ("rce-8", "deconv"):
+        for precision, model in zip(
+            ("fp32", "int8"), ablation_speed.files(architectures[name]), strict=True
+        ):
+            sessions[name, precision] = OnnxRuntimeSession(model.SerializeToString(), threads=1)
+    ratios = ablation_speed.race(sessions, seconds=0)
+    assert set(ratios) == {"rce-8", "deconv"}
+    assert ratios["rce-8"]["int8"] == 1
+    assert min(ratios["deconv"].values()) > 0
 
 
 def test_impossible_parts_are_refused():

@@ -10,13 +10,20 @@ fusion deconvolution head (LitePose, arXiv 2205.01271), the plain deconvolution 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
-from litepose_export.models.layers import ConvBN, FusedBlock, initialise
+from litepose_export.folding import fold_behind_sum
+from litepose_export.models.layers import (
+    ConvBN,
+    DepthToSpaceDeconv,
+    FusedBlock,
+    initialise,
+    summed_deconv,
+)
 from litepose_export.models.litepose import Block, InvertedBottleneck
 from litepose_export.models.lrpose import SIZES, Trunk, TrunkWidths
 from litepose_export.models.rmpg import RMPG
@@ -120,18 +127,39 @@ class _DeconvHead(nn.Module):
     def __init__(self, w: TrunkWidths, *, fusion: bool) -> None:
         super().__init__()
         self.refined = nn.ModuleList([_deconv(w.stride_16), _deconv(DECONV_WIDTH)])
+        self._raw = fusion
         raw = [_deconv(w.stride_16), _deconv(w.stride_8)] if fusion else []
         self.raw = nn.ModuleList(raw)
         self.normalise = nn.ModuleList([nn.BatchNorm2d(DECONV_WIDTH) for _ in range(2)])
 
+        self._fused: list[DepthToSpaceDeconv] | None = None
+
     def forward(self, _at_4: Tensor, at_8: Tensor, raw_16: Tensor, at_16: Tensor) -> Tensor:
         x = at_16
-        for step, (refined, normalise) in enumerate(zip(self.refined, self.normalise, strict=True)):
-            up = refined(x)
-            if self.raw:
-                up = up + self.raw[step]((raw_16, at_8)[step])
-            x = torch.relu(normalise(up))
+        for step in range(2):
+            inputs = [x, (raw_16, at_8)[step]] if self._raw else [x]
+            if self._fused is not None:
+                x = self._fused[step](torch.cat(inputs, dim=1))
+                continue
+            up = [layer(y) for layer, y in zip(self._summed(step), inputs, strict=True)]
+            x = torch.relu(self.normalise[step](sum(up)))
         return x
+
+    def fold_normalisations(self) -> None:
+        """Fold the normalisations behind the deconvolutions or their sums."""
+        for step in range(2):
+            fold_behind_sum(self._summed(step), cast(nn.BatchNorm2d, self.normalise[step]))
+            self.normalise[step] = nn.Identity()
+
+    def rewrite_deconvolutions(self) -> None:
+        """Turn the folded deconvolutions of each step into one 2x2 convolution."""
+        fused = [summed_deconv(self._summed(step)) for step in range(2)]
+        self._fused = cast("list[DepthToSpaceDeconv]", nn.ModuleList(fused))
+        del self.refined, self.raw, self.normalise
+
+    def _summed(self, step: int) -> list[nn.ConvTranspose2d]:
+        layers = [self.refined[step], *([self.raw[step]] if self._raw else [])]
+        return cast("list[nn.ConvTranspose2d]", layers)
 
 
 def _deconv(inputs: int) -> nn.ConvTranspose2d:

@@ -135,6 +135,15 @@ def deconv_layers(inputs: int, widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+def summed_deconv(deconvolutions: Sequence[nn.ConvTranspose2d]) -> DepthToSpaceDeconv:
+    """Folded deconvolutions whose sum goes through ReLU, as one convolution over all inputs.
+
+    The first may have a bias.
+    """
+    weight = torch.cat([deconvolution.weight for deconvolution in deconvolutions])
+    return DepthToSpaceDeconv(weight, deconvolutions[0].bias, relu=True)
+
+
 def rewrite_deconv_sequence(layers: nn.Sequential) -> nn.Sequential:
     """Rewrite every folded `deconvolution, identity, ReLU` of a sequence; others stay.
 

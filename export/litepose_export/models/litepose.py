@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from litepose_export.errors import CheckpointError
-from litepose_export.folding import scale_and_shift
-from litepose_export.models.layers import DepthToSpaceDeconv, SeparableHead
+from litepose_export.folding import fold_behind_sum
+from litepose_export.models.layers import DepthToSpaceDeconv, SeparableHead, summed_deconv
 
 STRIDES = (2, 2, 2, 1)
 STEM_WIDTH = 32
@@ -146,33 +146,24 @@ class FusionHead(nn.Module):
         activated: Tensor = self.deconv_bnrelu[step](summed)
         return activated
 
-    @torch.no_grad()
     def fold_normalisations(self) -> None:
-        """Fold the normalisations behind the sums: scale both deconvolutions, shift once."""
-        for refined, raw, bnrelu in zip(
-            self.deconv_refined, self.deconv_raw, self.deconv_bnrelu, strict=True
-        ):
+        """Fold the normalisations behind the sums."""
+        for pair, bnrelu in zip(self._pairs(), self.deconv_bnrelu, strict=True):
             sequence = cast(nn.Sequential, bnrelu)
-            scale, shift = scale_and_shift(cast(nn.BatchNorm2d, sequence[0]))
-            for deconv in (refined, raw):
-                assert isinstance(deconv, nn.ConvTranspose2d)
-                deconv.weight.copy_(deconv.weight.double() * scale.view(1, -1, 1, 1))
-            assert isinstance(refined, nn.ConvTranspose2d)
-            refined.bias = nn.Parameter(shift.float())
+            fold_behind_sum(pair, cast(nn.BatchNorm2d, sequence[0]))
             sequence[0] = nn.Identity()
 
     def rewrite_deconvolutions(self) -> None:
         """Turn each folded pair of deconvolutions into one 2x2 convolution over both inputs."""
-        fused = []
-        for refined, raw in zip(self.deconv_refined, self.deconv_raw, strict=True):
-            assert isinstance(refined, nn.ConvTranspose2d)
-            assert isinstance(raw, nn.ConvTranspose2d)
-            weight = torch.cat([refined.weight, raw.weight], dim=0)
-            fused.append(DepthToSpaceDeconv(weight, refined.bias, relu=True))
+        fused = [summed_deconv(pair) for pair in self._pairs()]
         self._fused = cast("list[DepthToSpaceDeconv]", nn.ModuleList(fused))
         for spent in (self.deconv_refined, self.deconv_raw, self.deconv_bnrelu):
             while len(spent):
                 del spent[-1]
+
+    def _pairs(self) -> list[tuple[nn.ConvTranspose2d, nn.ConvTranspose2d]]:
+        pairs = zip(self.deconv_refined, self.deconv_raw, strict=True)
+        return cast("list[tuple[nn.ConvTranspose2d, nn.ConvTranspose2d]]", list(pairs))
 
 
 class LitePose(FusionHead):
