@@ -88,7 +88,7 @@ def train(
         typer.Option(min=0, max=0.99, help="Part of the run at the peak rates before they fall."),
     ] = None,
     refine: Annotated[
-        bool, typer.Option("--refine", help="A second run from --init, at lower rates.")
+        bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,
     qat: Annotated[
         bool, typer.Option("--qat", help="Fine-tune the INT8 form of --init FILE.onnx instead.")

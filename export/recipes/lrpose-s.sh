@@ -16,7 +16,6 @@ train() {
     --loss "${LOSS:-rce-place}" \
     --seed "${SEED:-0}" "$@"
 }
-# From small crops to full size, then a second run at lower rates that leans on the teacher more.
+# From small crops to full size, then a second, gentler run.
 train --minutes "${MINUTES:-58}" --out "$out/first"
-train --minutes "${REFINE_MINUTES:-120}" --out "$out" --init "$out/first/last.pt" --refine \
-  --teacher-share 0.6
+train --minutes "${REFINE_MINUTES:-120}" --out "$out" --init "$out/first/last.pt" --refine

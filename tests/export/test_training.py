@@ -185,7 +185,6 @@ def test_a_schedule_warms_up_decays_grows_and_changes_its_data():
     assert heights == [128, 192, 256, 256]
     assert schedule.shares(0.1, 2) == (0.5, 0.5)
     assert schedule.shares(0.9, 2) == (1.0, 0.0)
-    assert Schedule(first_share=0.6).shares(0.1, 3) == (0.6, 0.2, 0.2)
     assert schedule.decay(0) < 0.2
     assert schedule.decay(10**6) == schedule.ema_decay
 

@@ -31,8 +31,6 @@ class Schedule:
             sizes 0.9995 lagged: AP .224 on dev, where the last weights had .255.
         ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
         first_source_only_after: Part of the run after which only the first file is used.
-        first_share: How much of a batch comes from the first file until then, or None for equal
-            shares of all files.
         hold: Part of the run at the peak rates; the cosine falls over the rest. A run that may
             be prolonged is best held, and let down once at its end.
     """
@@ -50,7 +48,6 @@ class Schedule:
     ema_decay: float = 0.998
     ema_warmup: int = 10
     first_source_only_after: float = 0.75
-    first_share: float | None = None
     hold: float = 0.0
 
     def factor(self, step: int, progress: float) -> float:
@@ -65,11 +62,10 @@ class Schedule:
         return next((p for p in self.phases if progress < p.until), self.phases[-1])
 
     def shares(self, progress: float, sources: int) -> tuple[float, ...]:
-        """How much of a batch comes from each annotation file; at the end all from the first."""
+        """How much of a batch comes from each annotation file: equal, at the end the first."""
         if sources == 1 or progress >= self.first_source_only_after:
             return (1.0, *[0.0] * (sources - 1))
-        first = 1 / sources if self.first_share is None else self.first_share
-        return (first, *[(1 - first) / (sources - 1)] * (sources - 1))
+        return (1 / sources,) * sources
 
     def decay(self, step: int) -> float:
         """Decay of the averaged weights at a step."""
