@@ -30,7 +30,7 @@ int8() {
 # POSE_FLOAT="stem residual head" takes a third longer and shifts keypoints a quarter less.
 patterns=()
 for pattern in ${POSE_FLOAT:-stem head}; do patterns+=(--float "$pattern"); done
-int8 lrpose-s "${patterns[@]}" --follow "${FOLLOW:-200}" --gate-people 876 \
+int8 lrpose-s "${patterns[@]}" --count 600 --follow "${FOLLOW:-500}" --gate-people 876 \
   --max-shift-px "${MAX_SHIFT:-0.3}" --max-p95-px "${MAX_P95:-1.5}" --max-ap-drop 0.005
 int8 persondet --gate-people 345 --max-ap-drop 0.006
 litepose-export publish "$models"
