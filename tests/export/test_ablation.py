@@ -167,7 +167,10 @@ def test_fewer_people_keep_their_teachers_opinion(ablations, photo_dataset):
 def record(name, seed, ap, curve):
     points = [{"crops": c, "ap": a, "loss": 1.0} for c, a in curve]
     scores = {"dark": ap, "quarter": ap - 0.01, "argmax": ap - 0.03}
-    fixed = {"crops": 1000, "input": [96, 128], "macs": 40_000_000}
+    parts = {"stride": 8}
+    fixed = {
+        "crops": 1000, "input": [96, 128], "macs": 40_000_000, "variant": {"parts": parts}
+    }  # fmt: skip
     return {"name": name, "seed": seed, "ap": scores, "curve": points, **fixed}
 
 
@@ -182,9 +185,11 @@ def test_the_page_says_how_much_and_how_soon(tmp_path):
         record("rce-8", 1, 0.20, [(500, 0.11)]),
     ):
         (folder / f"{made['name']}-{made['seed']}.json").write_text(json.dumps(made))
+    speed = {"rce-8": {"int8": 1.25, "fp32": 2.5}, "rce-4": {"int8": 3.0, "fp32": 4.0}}
+    (tmp_path / "runs" / "ablation-speed.json").write_text(json.dumps(speed))
     page = results.page(tmp_path)
     assert "| Loss, stride 8 | MSE | 0.110 +- 0.010 |  |" in page
-    assert "|  | RCE | 0.210 +- 0.010 | +10.0 | 500 | 40 M | 2 |" in page
+    assert "|  | RCE | 0.210 +- 0.010 | +10.0 | 500 | 40 M | 1.25 | 2 |" in page
     assert "| 8 | 0.210 +- 0.010 | 0.200 +- 0.010 | 0.180 +- 0.010 |" in page
     assert "Teacher" not in page  # one of two was not run
 
