@@ -26,8 +26,8 @@ fi
 # The threshold goes with the loss: LossWeights.heat_of(0.1).
 litepose-export export "$network" --checkpoint "$checkpoint" --dynamic-size --rewrite-deconv \
   --threshold "${THRESHOLD:-0.5}" --samples "$DATA/coco/train.json" --out "$out/$network.fp32.onnx"
+litepose-edge eval --model "$out/$network.fp32.onnx" --data "$DATA/coco/dev.json"
+# The gate refuses networks as weak as short runs leave them.
 litepose-export quantize "$out/$network.fp32.onnx" --calibration "$DATA/coco/train.json" \
   --target "${TARGET:-x86}" --out "$out/$network.int8.onnx"
-for file in fp32 int8; do
-  litepose-edge eval --model "$out/$network.$file.onnx" --data "$DATA/coco/dev.json"
-done
+litepose-edge eval --model "$out/$network.int8.onnx" --data "$DATA/coco/dev.json"
