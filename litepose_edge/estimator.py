@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # The pose network has a say in who is there. People whose belief (`results.belief`) is below this
 # part of `min_score` are false alarms: of scikit-image's ten photographs without people and 100
-# crops of each, the most believed one has .083, this asks for .09: `export/recipes/choose_veto.py`.
+# crops of each, the most believed one has .084, this asks for .09: `export/recipes/choose_veto.py`.
 VETO_PART = 0.3
 # Two skeletons this similar are one person boxed twice.
 SAME_PERSON = 0.7

@@ -127,17 +127,16 @@ class _DeconvHead(nn.Module):
     def __init__(self, w: TrunkWidths, *, fusion: bool) -> None:
         super().__init__()
         self.refined = nn.ModuleList([_deconv(w.stride_16), _deconv(DECONV_WIDTH)])
-        self._raw = fusion
+        self._fusion = fusion
         raw = [_deconv(w.stride_16), _deconv(w.stride_8)] if fusion else []
         self.raw = nn.ModuleList(raw)
         self.normalise = nn.ModuleList([nn.BatchNorm2d(DECONV_WIDTH) for _ in range(2)])
-
         self._fused: list[DepthToSpaceDeconv] | None = None
 
     def forward(self, _at_4: Tensor, at_8: Tensor, raw_16: Tensor, at_16: Tensor) -> Tensor:
         x = at_16
         for step in range(2):
-            inputs = [x, (raw_16, at_8)[step]] if self._raw else [x]
+            inputs = [x, (raw_16, at_8)[step]] if self._fusion else [x]
             if self._fused is not None:
                 x = self._fused[step](torch.cat(inputs, dim=1))
                 continue
@@ -158,7 +157,7 @@ class _DeconvHead(nn.Module):
         del self.refined, self.raw, self.normalise
 
     def _summed(self, step: int) -> list[nn.ConvTranspose2d]:
-        layers = [self.refined[step], *([self.raw[step]] if self._raw else [])]
+        layers = [self.refined[step], *([self.raw[step]] if self._fusion else [])]
         return cast("list[nn.ConvTranspose2d]", layers)
 
 
