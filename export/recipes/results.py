@@ -145,8 +145,8 @@ def released(models: Sequence[dict[str, Any]], rivals: Sequence[dict[str, Any]])
     if rivals:
         found = [r for r in rivals if r["accuracy"] and "1" in r["speed"]]
         lines += [
-            "Beside others on the same people in the same run ([all of it](versus.md)), everybody's",
-            "people ranked alike, by the mean of the keypoint scores above 0.2:",
+            "Beside others on the same people in the same run ([all of it](versus.md)),",
+            "everybody's people ranked alike, by the mean of the keypoint scores above 0.2:",
             "",
         ]
         lines += ["![AP against latency](versus.svg)", ""]
@@ -163,6 +163,11 @@ def released(models: Sequence[dict[str, Any]], rivals: Sequence[dict[str, Any]])
             ],
         )
         lines.append("")
+    lines += [
+        "Whom it fails, by size, overlap, hidden joints and light, and the worst people in words:",
+        "[model card](model-card.md#bad-at).",
+        "",
+    ]
     return lines
 
 
