@@ -69,7 +69,7 @@ def train(
     dev: Annotated[Path | None, typer.Option(help="COCO JSON to score on.")] = None,
     teacher: Annotated[
         list[Path] | None,
-        typer.Option(help="Pose: give two (teacher, second opinion). Detector: one."),
+        typer.Option(help="Pose: two (teacher, second opinion). Detector, bottom-up: one."),
     ] = None,
     init: Annotated[
         Path | None, typer.Option(help="Checkpoint or released float .onnx to start from.")
@@ -138,9 +138,10 @@ def train(
             pose = need("litepose_export.training.pose_session")
             checkpoint = pose.train_pose(network[-1], options, teachers, display)
         elif network.startswith("litepose-"):
-            if teacher:
-                raise typer.BadParameter("bottom-up networks take no --teacher")
-            checkpoint = session.train_bottom_up(network, options, display)
+            if teacher is not None and len(teacher) != 1:
+                raise typer.BadParameter("a bottom-up network takes one --teacher, or none")
+            hinter = teacher[0] if teacher else None
+            checkpoint = session.train_bottom_up(network, options, hinter, display)
         else:
             raise typer.BadParameter(f"no network '{network}' to train")
     results.print(str(checkpoint), markup=False)

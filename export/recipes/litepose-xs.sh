@@ -2,7 +2,8 @@
 # Trains a bottom-up network and makes its files. NETWORK is litepose-xs, litepose-xs-k5 or
 # litepose-xs-dense (any litepose-* of `litepose-export list` works); DATA names the folder of the
 # photographs. INIT may name a model to start from: for litepose-xs-dense the released LRPose-s,
-# litepose_edge/models/lrpose-s.fp32.onnx. Run it again to continue from the last checkpoint.
+# litepose_edge/models/lrpose-s.fp32.onnx. TEACHER may name the checkpoint of a litepose-xs-dense, for
+# hints to litepose-xs. Run it again to continue from the last checkpoint.
 set -euo pipefail
 : "${DATA:?folder with coco/}"
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
@@ -17,7 +18,7 @@ train() {
 }
 # Small views first. A model worth using takes STEPS in the hundred thousands: days of a CPU, hours
 # of a GPU. REFINE_STEPS go on at the size the network runs at.
-train --steps "${STEPS:-7000}" --out "$out/first" ${INIT:+--init "$INIT"}
+train --steps "${STEPS:-7000}" --out "$out/first" ${INIT:+--init "$INIT"} ${TEACHER:+--teacher "$TEACHER"}
 checkpoint="$out/first/last.pt"
 if [ "${REFINE_STEPS:-0}" -gt 0 ]; then
   train --steps "$REFINE_STEPS" --out "$out" --init "$checkpoint" --refine

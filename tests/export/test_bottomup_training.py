@@ -17,6 +17,7 @@ from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_edge.testing import gaussian_heatmaps  # noqa: E402
 from litepose_export import cli, contracts, networks  # noqa: E402
+from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
 from litepose_export.models.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
@@ -27,6 +28,8 @@ from litepose_export.training.bottomup import (  # noqa: E402
     BottomUpValidator,
     TorchSession,
 )
+from litepose_export.training.hints import Hints  # noqa: E402
+from litepose_export.training.pose import normalise  # noqa: E402
 from litepose_export.training.schedule import Schedule  # noqa: E402
 from litepose_export.training.views import STILL, ViewSampler, load_scenes  # noqa: E402
 
@@ -142,7 +145,8 @@ def test_a_run_from_the_command_line_is_scored_recorded_and_continued(photo_data
 
 
 @pytest.mark.parametrize(
-    ("network", "extra"), [("litepose-xl", []), ("litepose-xs", ["--teacher", "teacher.onnx"])]
+    ("network", "extra"),
+    [("litepose-xl", []), ("litepose-xs", ["--teacher", "a.pt", "--teacher", "b.pt"])],
 )
 def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_path, capsys):
     arguments = ["train", network, "--data", str(photo_dataset), "--out", str(tmp_path / "run")]
@@ -170,3 +174,55 @@ def test_muon_leaves_a_prediction_without_a_bias_to_adamw():
     assert "stage.0.0.inv.0.weight" in names
     assert not any(name.startswith("final") for name in names)
     assert not any("depth_conv" in name for name in names)
+
+
+def test_hints_teach_features_that_maps_alone_do_not(photo_dataset):
+    torch.manual_seed(0)
+    scenes = load_scenes([read_coco(photo_dataset)])
+    batch = ViewSampler(scenes, STILL, seed=0).draw(8, Size(64, 64), (1.0,))
+    teacher = DenseLitePose("n")
+    kept = {name: value.clone() for name, value in teacher.state_dict().items()}
+    errors = {}
+    for hinted in (False, True):
+        torch.manual_seed(1)
+        network = LitePose(TINY)
+        hints = Hints(network, teacher, weight=1.0)
+        loss = BottomUpLoss(hints=hints if hinted else None)
+        # The maps to the teacher's features are trained either way, the network by what it is told.
+        optimiser = torch.optim.Adam([*network.parameters(), *hints.parameters()], lr=1e-2)
+        for _ in range(30):
+            optimiser.zero_grad()
+            images = normalise(batch.crops)
+            features = [f.detach() for f in network.features(images)]
+            (hints(images, features) + loss(network, batch)).backward()
+            optimiser.step()
+        errors[hinted] = hints(images, network.features(images)).item()
+    assert errors[True] < 0.9 * errors[False]
+    # What teaches does not learn.
+    assert all(torch.equal(value, kept[name]) for name, value in teacher.state_dict().items())
+
+
+def test_hints_ask_for_features_at_the_same_strides():
+    class Coarse(DenseLitePose):
+        def features(self, x):
+            return [torch.nn.functional.avg_pool2d(f, 2) for f in super().features(x)]
+
+    with pytest.raises(ExportError, match="strides"):
+        Hints(LitePose(TINY), Coarse("n"))
+
+
+def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(photo_dataset, tmp_path):
+    common = ["--data", str(photo_dataset), "--threads", "1"]
+    teacher, out = tmp_path / "teacher", tmp_path / "run"
+    dense = ["train", "litepose-xs-dense", *common, "--out", str(teacher), "--steps", "1"]
+    assert cli.run(dense) == 0
+    arguments = ["train", "litepose-xs", *common, "--teacher", str(teacher / "last.pt")]
+    assert cli.run([*arguments, "--out", str(out), "--steps", "1"]) == 0
+    first = torch.load(out / "last.pt", weights_only=True)
+    assert cli.run([*arguments, "--out", str(out), "--steps", "2"]) == 0
+    second = torch.load(out / "last.pt", weights_only=True)
+    moved = {
+        key: not torch.equal(value, second["helper"][key]) for key, value in first["helper"].items()
+    }
+    assert moved["maps.0.weight"]
+    assert not any(key.startswith("hints") for key in second["average"])

@@ -128,6 +128,14 @@ class FusionHead(nn.Module):
         )
         self._fused: list[DepthToSpaceDeconv] | None = None
 
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The trunk's features at strides 2, 4, 8, 16 and 16 again."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`(N, 2K, H/4, W/4)`: K heatmaps, then K tag maps; `(N, K, H/2, W/2)`: K heatmaps."""
+        return self.maps(self.features(x))
+
     def maps(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Features at strides 2, 4, 8, 16 and 16 again to maps at strides 4 and 2."""
         at_2, at_4, at_8, raw, refined = features
@@ -207,12 +215,12 @@ class LitePose(FusionHead):
         self.stage = nn.ModuleList(stages)
         self.add_head((arch.stem, *arch.channels), arch.deconvs, keypoints)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps at strides 4 and 2."""
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What the head takes: features at strides 2, 4, 8, 16 and 16 again."""
         features = [self.first(x)]
         for stage in self.stage:
             features.append(stage(features[-1]))
-        return self.maps(features)
+        return features
 
 
 def _deconv(inputs: int, outputs: int) -> nn.ConvTranspose2d:

@@ -37,10 +37,10 @@ class DenseLitePose(FusionHead):
         self.add_head(widths, DECONVS, keypoints)
         initialise(self.trunk)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`(N, 2K, H/4, W/4)`: K heatmaps, then K tag maps; `(N, K, H/2, W/2)`: K heatmaps."""
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What the head takes."""
         at_2 = self.trunk.stem(x)
         at_4 = self.trunk.stage_4(at_2)
         at_8 = self.trunk.stage_8(at_4)
         raw = self.trunk.stage_16[: self._half](at_8)
-        return self.maps([at_2, at_4, at_8, raw, self.trunk.stage_16[self._half :](raw)])
+        return [at_2, at_4, at_8, raw, self.trunk.stage_16[self._half :](raw)]

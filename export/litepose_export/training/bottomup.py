@@ -18,8 +18,10 @@ from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec, Manifest
 from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.measure.evaluate import coco_metrics
+from litepose_export.models.litepose import FusionHead
 from litepose_export.training.associative import LossWeights, associative_loss
 from litepose_export.training.data import read_photographs
+from litepose_export.training.hints import Hints
 from litepose_export.training.pose import normalise
 from litepose_export.training.schedule import Phase, Schedule
 from litepose_export.training.views import ViewBatch
@@ -63,6 +65,7 @@ class BottomUpLoss:
         device: `"cpu"` or `"cuda"`.
         half: Compute the network in bfloat16: quicker for dense convolutions, slower for 7x7
             depthwise ones.
+        hints: From a teacher's hidden layers, or None.
         depthwise_every: The gradient of depthwise kernels is computed once in so many steps.
             It takes 40 % of a step of LitePose-XS, for a quarter of its weights: at 96x96 a
             thread sees 55 views a second without it, 29 with it.
@@ -71,11 +74,13 @@ class BottomUpLoss:
     weights: LossWeights = SHORT_RUN
     device: str = "cpu"
     half: bool = False
+    hints: Hints | None = None
     depthwise_every: int = 4
     _calls: int = 0
 
     def __call__(self, network: nn.Module, batch: ViewBatch) -> Tensor:
         """Scalar loss, with a graph behind it."""
+        assert isinstance(network, FusionHead)
         images = normalise(batch.crops.to(self.device))
         self._calls += 1
         rest = self._calls % self.depthwise_every != 0
@@ -83,13 +88,17 @@ class BottomUpLoss:
             if isinstance(layer, nn.Conv2d) and layer.groups > 1:
                 layer.weight.requires_grad_(not rest)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.half):
-            coarse, fine = network(images)
+            features = network.features(images)
+            coarse, fine = network.maps(features)
         places = (batch.points, batch.labelled, batch.counted)
         points, labelled, counted = (tensor.to(self.device) for tensor in places)
         loss = associative_loss(
             coarse.float(), fine.float(), points, labelled, counted, self.weights
         )
-        return loss.total
+        if self.hints is None or not torch.is_grad_enabled():
+            return loss.total
+        hinted: Tensor = loss.total + self.hints(images, features)
+        return hinted
 
 
 class TorchSession:

@@ -6,7 +6,7 @@ import copy
 import csv
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Trainer:
         folder: Checkpoint (`last.pt`) and log (`log.csv`) live here.
         device: `"cpu"` or `"cuda"`.
         notes: What an exporter must know of the network; goes into the checkpoint.
+        helper: Trained along with the network and kept in the checkpoint, or None.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Trainer:
         sources: int = 1,
         device: str = "cpu",
         notes: Mapping[str, str] | None = None,
+        helper: nn.Module | None = None,
     ) -> None:
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -86,6 +88,9 @@ class Trainer:
         self.schedule, self._budget = schedule, budget
         self._folder, self._sources, self._device = folder, sources, device
         self._optimizers = _optimizers(self.network, schedule)
+        self._helper = helper.to(device) if helper is not None else nn.Module()
+        if helper is not None:
+            self._optimizers += _optimizers(self._helper, replace(schedule, muon_rate=None))
         self._notes = dict(notes or {})
         self.step = 0
         self.seconds = 0.0
@@ -108,6 +113,7 @@ class Trainer:
         try:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
+            self._helper.load_state_dict(state.get("helper", {}))
             for optimizer, stored in zip(self._optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(stored)
             self.step, self.seconds = state["step"], state["seconds"]
@@ -126,6 +132,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "helper": self._helper.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "step": self.step,
             "seconds": self.seconds,

@@ -24,6 +24,7 @@ from litepose_export.detection.negatives import Tile, mine
 from litepose_export.detection.scenes import Labels, SceneOptions, SceneSampler, label, occupied
 from litepose_export.detection.train import DetectionLoss, DetectionValidator
 from litepose_export.errors import CheckpointError, ExportError
+from litepose_export.models.litepose import FusionHead
 from litepose_export.models.persondet import PersonDet
 from litepose_export.training.bottomup import (
     BOTTOM_UP_REFINE_SCHEDULE,
@@ -34,6 +35,7 @@ from litepose_export.training.bottomup import (
     BottomUpValidator,
 )
 from litepose_export.training.data import data_hash, read_photographs
+from litepose_export.training.hints import Hints
 from litepose_export.training.loop import Budget, Evaluate, Progress, Trainer
 from litepose_export.training.sampler import Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
@@ -116,12 +118,14 @@ class Display:
     scored: Callable[[dict[str, float]], None]
 
 
-def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
+def train_bottom_up(name: str, options: RunOptions, teacher: Path | None, display: Display) -> Path:
     """Train a LitePose or a variant of it; returns the checkpoint.
 
     Args:
         name: What the catalogue calls it.
         options: The run.
+        teacher: Checkpoint or float model of the dense variant, whose hidden layers this one
+            learns to predict on the side; or None.
         display: Where progress goes.
 
     Raises:
@@ -145,18 +149,23 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
             most=SCORED_PHOTOGRAPHS,
         )
     views = ViewOptions(short_side=side)
+    network = found.build(keypoints, found.input_size)
+    hints = None if teacher is None else _hints(network, teacher, keypoints, options.device)
     prefetcher = Prefetcher(ViewSampler(load_scenes(datasets), views, options.seed))
     trainer = Trainer(
-        found.build(keypoints, found.input_size),
+        network,
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
         loss=BottomUpLoss(
-            device=options.device, half=options.device == "cuda" or name == networks.DENSE
+            device=options.device,
+            half=options.device == "cuda" or name == networks.DENSE,
+            hints=hints,
         ),
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,
         sources=len(datasets),
         device=options.device,
+        helper=hints,
     )
     return run_to_end(trainer, prefetcher, options, evaluate, display)
 
@@ -266,6 +275,16 @@ def commit_id() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head.stdout.strip()
+
+
+def _hints(network: nn.Module, teacher: Path, keypoints: int, device: str) -> Hints:
+    """From the dense variant of a checkpoint or a model file."""
+    dense = networks.find(networks.DENSE)
+    taught = read_average(dense.build(keypoints, dense.input_size), teacher)
+    assert isinstance(network, FusionHead)
+    assert isinstance(taught, FusionHead)
+    taught.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Hints(network, taught)
 
 
 def _hard_negatives(
