@@ -21,6 +21,7 @@ from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.models.litepose import Arch, Block, LitePose  # noqa: E402
 from litepose_export.models.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
+from litepose_export.quantization.compare import compare_sessions  # noqa: E402
 from litepose_export.training import loop, warm  # noqa: E402
 from litepose_export.training.associative import LossWeights  # noqa: E402
 from litepose_export.training.bottomup import (  # noqa: E402
@@ -226,3 +227,41 @@ def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(photo_datas
     }
     assert moved["maps.0.weight"]
     assert not any(key.startswith("hints") for key in second["average"])
+
+
+class Drawn(torch.nn.Module):
+    """Answers every picture of 180x240 with the maps of one person, its input being 240x320."""
+
+    def __init__(self, points, moved_px) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self._points = points * (240 / 180) + [moved_px, 0]
+
+    def forward(self, image):
+        height, width = image.shape[2:]
+        fine, coarse = (
+            gaussian_heatmaps(
+                (self._points + 0.5) / stride - 0.5, height // stride, width // stride
+            )
+            for stride in (2, 4)
+        )
+        both = np.concatenate([coarse, np.zeros_like(coarse)])
+        return torch.tensor(both)[None], torch.tensor(fine)[None]
+
+
+@pytest.mark.parametrize("size", [1.0, 0.4])
+def test_the_gate_measures_shifts_by_the_photograph_and_likeness_by_the_person(photo_dataset, size):
+    """Four pixels of a 240-pixel input are four cells at most, however small the person is."""
+    dataset = read_coco(photo_dataset)
+    points = dataset.images[0].keypoints[0, :, :2] * size + 10
+    sessions = tuple(TorchSession(Drawn(points, moved), CONTRACT) for moved in (0, 4))
+    figures = compare_sessions(sessions, CONTRACT, dataset, people=3)
+    assert figures.people == 3
+    assert figures.recall == 1
+    assert figures.shift_px == pytest.approx(4 * 256 / 240, abs=0.3)
+    whole = compare_sessions(
+        tuple(TorchSession(Drawn(points / size, moved), CONTRACT) for moved in (0, 4)),
+        CONTRACT, dataset, people=3,
+    )  # fmt: skip
+    assert figures.shift_px == pytest.approx(whole.shift_px, abs=0.3)
+    assert (figures.oks < whole.oks - 0.05) == (size < 1)

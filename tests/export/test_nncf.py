@@ -22,7 +22,7 @@ from litepose_export.quantization.gate import Bounds  # noqa: E402
 from litepose_export.quantization.nncf_ir import IrOptions, quantize_ir  # noqa: E402
 
 # Drawn figures are nobody the networks were trained on: what is asked is that a gate is asked.
-ANYTHING = Bounds(shift_px=None, p95_px=None, ap_drop=None, recall=None)
+ANYTHING = Bounds(shift_px=None, p95_px=None, ap_drop=None, recall=None, oks=None)
 QUICK = IrOptions(count=6, bounds=ANYTHING, gate_people=8, race_s=0.0)
 SOURCE = bundled.FOLDER / "lrpose-s.fp32.onnx"
 

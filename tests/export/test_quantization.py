@@ -307,7 +307,15 @@ def test_operations_are_counted_as_multiply_accumulates(prepared):
 
 
 GOOD = Figures(
-    10, joints=90, joints_part=0.8, shift_px=0.2, p95_px=1.0, oks=0.99, ap_float=0.5, ap_int8=0.499
+    10,
+    joints=90,
+    joints_part=0.8,
+    shift_px=0.2,
+    p95_px=1.0,
+    oks=0.99,
+    recall=0.97,
+    ap_float=0.5,
+    ap_int8=0.499,
 )
 
 
@@ -321,6 +329,8 @@ def test_figures_within_the_bounds_pass():
         (Bounds(shift_px=0.1), "median"),
         (Bounds(p95_px=0.5), "percentile"),
         (Bounds(ap_drop=0.0005), "AP"),
+        (Bounds(recall=0.98), "recall"),
+        (Bounds(oks=0.995), "similarity"),
     ],
 )
 def test_each_bound_is_judged_by_itself(bounds, complaint):

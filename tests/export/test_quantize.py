@@ -150,7 +150,7 @@ def test_bounds_that_only_float_layers_can_meet_are_met_by_leaving_layers_in_flo
 ):
     plain = quantize(SOURCE, tmp_path / "a.onnx", people, QUICK)
     bound = 0.7 * plain.gate.shift_px
-    tight = replace(QUICK, search=True, bounds=Bounds(bound, None, None, None), force=True)
+    tight = replace(QUICK, search=True, bounds=Bounds(bound, None, None, None, None), force=True)
     searched = quantize(SOURCE, tmp_path / "b.onnx", people, tight)
     assert 0 < len(searched.searched) < len(searched.sensitivity)
     assert set(searched.searched) <= set(searched.float_layers)

@@ -42,10 +42,11 @@ Gate = Annotated[
     Path | None, typer.Option(help="COCO JSON to judge on; else a quarter is held out.")
 ]
 GatePeople = Annotated[int, typer.Option(min=1, help="Crops to judge on.")]
-MaxShift = Annotated[float, typer.Option(help="Median, at 256 pixels of height.")]
+MaxShift = Annotated[float, typer.Option(help="Median, in crops 256 pixels high.")]
 MaxP95 = Annotated[float, typer.Option(help="95th percentile of the same.")]
 MaxApDrop = Annotated[float, typer.Option(help="Of 1.")]
 MinRecall = Annotated[float, typer.Option(help="Of people found; not for crops.")]
+MinOks = Annotated[float, typer.Option(help="Mean similarity of both poses.")]
 Force = Annotated[
     bool, typer.Option("--force", help="Write a refused file all the same, and stamp it.")
 ]
@@ -101,6 +102,7 @@ def quantize(
     max_p95_px: MaxP95 = 3.0,
     max_ap_drop: MaxApDrop = 0.01,
     min_recall: MinRecall = 0.9,
+    min_oks: MinOks = 0.9,
     force: Force = False,
     twin: Annotated[
         Path | None, typer.Option(help="Also write the same codes for ARM, to this file.")
@@ -112,7 +114,7 @@ def quantize(
     job = need("litepose_export.quantization.job")
     asked = need("litepose_export.quantization.options")
     bounds = need("litepose_export.quantization.gate").Bounds(
-        max_shift_px, max_p95_px, max_ap_drop, min_recall
+        max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks
     )
     options = asked.QuantizeOptions(
         target=target.value,

@@ -26,7 +26,8 @@ from litepose_edge.topdown import TopDown
 from litepose_export.quantization.gate import COUNTED_SCORE, Figures, JointShift
 from litepose_export.quantization.inputs import is_labelled, people_of
 
-# Shifts are quoted in pixels of a crop this high, whatever the network's input.
+# Shifts are quoted in pixels of a crop this high, or of a photograph with so long a short side,
+# whatever the network's input.
 REFERENCE_HEIGHT = 256
 # Average precision wants the doubtful boxes as well.
 LEAST_SCORE = 0.02
@@ -182,6 +183,7 @@ def _compare_everybody(
         results.results[0].extend(first.to_coco(image.image_id))
         results.results[1].extend(second.to_coco(image.image_id))
         results.images.append(image.image_id)
+        scale = REFERENCE_HEIGHT / min(pixels.shape[:2])
         clear = np.flatnonzero(first.person_scores > COUNTED_SCORE)
         compared += len(clear)
         for i in clear:
@@ -196,9 +198,8 @@ def _compare_everybody(
             best = int(np.argmax(alike))
             shifts.similar.append(alike[best])
             distance = np.linalg.norm(first.keypoints[i] - second.keypoints[best], axis=1)
-            height = max(float(first.boxes_xyxy[i, 3] - first.boxes_xyxy[i, 1]), 1.0)
             both = counted & (second.scores[best] > 0)
-            shifts.add((distance * REFERENCE_HEIGHT / height)[None], both[None], len(both))
+            shifts.add((distance * scale)[None], both[None], len(both))
     return results.complete(shifts.figures(compared), recall=again / max(compared, 1))
 
 

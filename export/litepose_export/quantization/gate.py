@@ -13,17 +13,20 @@ class Bounds:
     """What a quantized file may do; None does not ask.
 
     Attributes:
-        shift_px: Median shift of the keypoints, in pixels of a crop 256 high.
+        shift_px: Median shift of the keypoints, in pixels of a crop 256 high; of networks that
+            find everybody, in pixels of a photograph whose short side is 256.
         p95_px: Its 95th percentile.
         ap_drop: Loss of average precision, of 1.
         recall: Least part of the float file's people who must still be found, for networks that
             find people.
+        oks: Least mean similarity of both files' poses, measured by the people's own size.
     """
 
     shift_px: float | None = 0.5
     p95_px: float | None = 3.0
     ap_drop: float | None = 0.01
     recall: float | None = 0.9
+    oks: float | None = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,10 @@ def judge(figures: Figures, bounds: Bounds, *, joints_expected: bool) -> list[st
     ):
         if value is not None and bound is not None and value > bound:
             complaints.append(f"{what} {value:.4g}, allowed {bound:g}")
-    if figures.recall is not None and bounds.recall is not None and figures.recall < bounds.recall:
-        complaints.append(f"recall {figures.recall:.4g}, at least {bounds.recall:g}")
+    for what, value, bound in (
+        ("recall", figures.recall, bounds.recall),
+        ("similarity of the poses", figures.oks, bounds.oks),
+    ):
+        if value is not None and bound is not None and value < bound:
+            complaints.append(f"{what} {value:.4g}, at least {bound:g}")
     return complaints

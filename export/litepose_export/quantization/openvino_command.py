@@ -18,6 +18,7 @@ from litepose_export.quantization.command import (
     MaxApDrop,
     MaxP95,
     MaxShift,
+    MinOks,
     MinRecall,
     judged,
     print_quantization,
@@ -41,13 +42,14 @@ def quantize_openvino(
     max_p95_px: MaxP95 = 3.0,
     max_ap_drop: MaxApDrop = 0.01,
     min_recall: MinRecall = 0.9,
+    min_oks: MinOks = 0.9,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize a float ONNX file to INT8 OpenVINO IR with NNCF, through the same gate."""
     ir = need("litepose_export.quantization.nncf_ir", "nncf")
     bounds = need("litepose_export.quantization.gate").Bounds(
-        max_shift_px, max_p95_px, max_ap_drop, min_recall
+        max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks
     )
     options = ir.IrOptions(
         count=count,
