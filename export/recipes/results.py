@@ -236,7 +236,8 @@ def ablations(records: Records, speed: dict[str, dict[str, float]]) -> list[str]
         "one setting each; AP on dev with the people's own boxes, DARK. Mean over the seeds and,",
         "behind +-, half the distance between lowest and highest. So short a run says what helps",
         "early on, not where a long one ends. INT8 time: one crop, one thread of ONNX Runtime, by",
-        "that of stride 8 (`ablation_speed.py`).",
+        "that of stride 8 (`ablation_speed.py`). In words, and what did not repeat the papers:",
+        "[training](training.md#what-the-short-runs-say).",
         "",
     ]
     rows: list[tuple[str, ...]] = []
