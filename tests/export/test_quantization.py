@@ -360,3 +360,29 @@ def test_depthwise_layers_in_front_of_the_last_stay_float():
     assert sorted(kernels) == [(1, False)] * 4 + [(5, True)] * 4
     assert sum(node.op_type == "Relu" for node in left) == 4
     assert sum(node.op_type == "Conv" for node in model.graph.node) > 8
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_bottom_up_graph_is_simulated_and_can_learn(dynamic):
+    """ReLU6, splits, crops and interleaving; with a free size also the arithmetic of shapes."""
+    torch.manual_seed(0)
+    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)).eval()
+    names = ["coarse", "fine"]
+    size = msgspec.structs.replace(SIZE, width=64, height=64)
+    options = GraphOptions(dynamic_size=dynamic, rewrite_deconvolutions=True)
+    model = graph.prepare(export_graph(network, size, names, options))
+    rng = np.random.default_rng(0)
+    images = [rng.normal(size=(1, 3, 64, 64)).astype(np.float32) for _ in range(4)]
+    ranges = graph.find_ranges(model, images)
+    quantized = graph.write_qdq(model, ranges, "u8s8-reduced", selection.select(model, ["head"]))
+    simulated = QdqNetwork(quantized, 64)
+    found = simulated(torch.from_numpy(np.concatenate(images)))
+    session = OnnxRuntimeSession(quantized.SerializeToString(), threads=1)
+    answers = [session.run(image) for image in images]
+    for ours, name in zip(found, names, strict=True):
+        theirs = np.concatenate([answer[name] for answer in answers])
+        error = np.abs(ours.detach().numpy() - theirs)
+        assert error.mean() < 0.02 * theirs.std()
+    session.close()
+    sum(maps.square().mean() for maps in found).backward()
+    assert all(weight.grad is not None for weight in simulated.weights.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 from litepose_export.errors import UnsupportedOpError
 from litepose_export.quantization.fake import fake_quantize
+from litepose_export.quantization.operators import OPERATORS
 
 CODES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
 LARGEST_CODE = {"u8s8-reduced": 64, "u8s8": 127, "s8s8": 127}
@@ -57,7 +56,7 @@ class QdqNetwork(nn.Module):
         # Which initialisers a bias takes its scale from: (of the input, of the weight).
         self._bias_scales: dict[str, tuple[str, str]] = {}
         for node in model.graph.node:
-            if node.op_type not in _OPERATORS and node.op_type != "QuantizeLinear":
+            if node.op_type not in OPERATORS and node.op_type != "QuantizeLinear":
                 raise UnsupportedOpError(
                     f"cannot simulate the operator {node.op_type} ({node.name}) in PyTorch"
                 )
@@ -78,7 +77,9 @@ class QdqNetwork(nn.Module):
                 values[name] = self.floats[_key(name)]
             else:
                 inputs = [self._value(given, values) for given in node.input]
-                values[name] = _OPERATORS[node.op_type](inputs, _attributes(node))
+                found = OPERATORS[node.op_type](inputs, _attributes(node))
+                several = found if isinstance(found, tuple) else (found,)
+                values |= zip(node.output, several, strict=True)
         return tuple(values[output.name] for output in graph.output)
 
     def weight(self, key: str) -> Tensor:
@@ -169,30 +170,3 @@ def _key(name: str) -> str:
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-
-
-def _conv(inputs: list[Any], attributes: dict[str, Any]) -> Tensor:
-    x, weight, bias = inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None
-    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
-    if (top, left) != (bottom, right):
-        x, top, left = F.pad(x, (left, right, top, bottom)), 0, 0
-    stride, dilation = attributes.get("strides", (1, 1)), attributes.get("dilations", (1, 1))
-    group = attributes.get("group", 1)
-    return F.conv2d(x, weight, bias, tuple(stride), (top, left), tuple(dilation), group)
-
-
-def _resize(inputs: list[Any], attributes: dict[str, Any]) -> Tensor:
-    if attributes.get("mode", b"nearest") != b"nearest" or len(inputs) != 3:
-        raise UnsupportedOpError("can only simulate Resize to the nearest pixel by given factors")
-    factors = tuple(float(f) for f in inputs[2][2:])
-    return F.interpolate(inputs[0], scale_factor=factors, mode="nearest")
-
-
-_OPERATORS: dict[str, Callable[[list[Any], dict[str, Any]], Tensor]] = {
-    "Add": lambda i, a: i[0] + i[1],
-    "Concat": lambda i, a: torch.cat(i, dim=a["axis"]),
-    "Conv": _conv,
-    "DequantizeLinear": lambda i, a: i[0],  # codes are dequantized as soon as they are made
-    "Relu": lambda i, a: torch.relu(i[0]),
-    "Resize": _resize,
-}
