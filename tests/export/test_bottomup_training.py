@@ -212,7 +212,9 @@ def test_hints_ask_for_features_at_the_same_strides():
         Hints(LitePose(TINY), Coarse("n"))
 
 
-def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(photo_dataset, tmp_path):
+def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(
+    photo_dataset, tmp_path, capsys
+):
     common = ["--data", str(photo_dataset), "--threads", "1"]
     teacher, out = tmp_path / "teacher", tmp_path / "run"
     dense = ["train", "litepose-xs-dense", *common, "--out", str(teacher), "--steps", "1"]
@@ -227,6 +229,10 @@ def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(photo_datas
     }
     assert moved["maps.0.weight"]
     assert not any(key.startswith("hints") for key in second["average"])
+    # A network of another kind has layers of the same names and would teach noise.
+    wrong = ["--out", str(tmp_path / "other"), "--steps", "1", "--teacher", str(out / "last.pt")]
+    assert cli.run(["train", "litepose-xs", *common, *wrong]) == 3
+    assert "tensors fit" in capsys.readouterr().err
 
 
 class Drawn(torch.nn.Module):

@@ -124,8 +124,8 @@ def train_bottom_up(name: str, options: RunOptions, teacher: Path | None, displa
     Args:
         name: What the catalogue calls it.
         options: The run.
-        teacher: Checkpoint or float model of the dense variant, whose hidden layers this one
-            learns to predict on the side; or None.
+        teacher: Checkpoint of the dense variant, whose hidden layers this one learns to
+            predict on the side; or None.
         display: Where progress goes.
 
     Raises:
@@ -278,9 +278,16 @@ def commit_id() -> str:
 
 
 def _hints(network: nn.Module, teacher: Path, keypoints: int, device: str) -> Hints:
-    """From the dense variant of a checkpoint or a model file."""
+    """From the dense variant of a checkpoint; less than all of it would hint at noise."""
     dense = networks.find(networks.DENSE)
-    taught = read_average(dense.build(keypoints, dense.input_size), teacher)
+    taught = dense.build(keypoints, dense.input_size)
+    if teacher.suffix == ".onnx":
+        raise CheckpointError(f"{teacher}: hints come from a checkpoint, not from a model file")
+    found, all_of_it = start_from(taught, teacher, lambda _: None), len(taught.state_dict())
+    if found < all_of_it:
+        raise CheckpointError(
+            f"{teacher} is no checkpoint of {networks.DENSE}: {found} of {all_of_it} tensors fit"
+        )
     assert isinstance(network, FusionHead)
     assert isinstance(taught, FusionHead)
     taught.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
