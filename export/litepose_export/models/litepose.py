@@ -7,6 +7,7 @@ checkpoints load as they are.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -91,7 +92,7 @@ class InvertedBottleneck(nn.Module):
         return x + y if self.residual else y
 
 
-class FusionHead(nn.Module):
+class FusionHead(nn.Module, ABC):
     """A network that ends in LitePose's fusion deconvolution head.
 
     Three times, what was refined so far is enlarged together with the trunk's features of the
@@ -128,9 +129,9 @@ class FusionHead(nn.Module):
         )
         self._fused: list[DepthToSpaceDeconv] | None = None
 
+    @abstractmethod
     def features(self, x: Tensor) -> list[Tensor]:
         """The trunk's features at strides 2, 4, 8, 16 and 16 again."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(N, 2K, H/4, W/4)`: K heatmaps, then K tag maps; `(N, K, H/2, W/2)`: K heatmaps."""
