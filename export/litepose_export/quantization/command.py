@@ -42,7 +42,7 @@ Gate = Annotated[
     Path | None, typer.Option(help="COCO JSON to judge on; else a quarter is held out.")
 ]
 GatePeople = Annotated[int, typer.Option(min=1, help="Crops to judge on.")]
-MaxShift = Annotated[float, typer.Option(help="Median, in crops 256 pixels high.")]
+MaxShift = Annotated[float, typer.Option(help="Median, by an input 256 pixels high.")]
 MaxP95 = Annotated[float, typer.Option(help="95th percentile of the same.")]
 MaxApDrop = Annotated[float, typer.Option(help="Of 1.")]
 MinRecall = Annotated[float, typer.Option(help="Of people found; not for crops.")]
