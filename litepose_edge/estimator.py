@@ -55,7 +55,8 @@ class Estimator:
             are too doubtful beside it.
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
-        flip_test: Run each crop mirrored as well and average: twice the time, a little better.
+        flip_test: Run each crop mirrored as well and average: LRPose-s has AP .382 in place
+            of .356 on dev, in twice the time.
         bottom_up: Input policy and decoding of a bottom-up network.
 
     Raises:

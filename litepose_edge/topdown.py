@@ -34,7 +34,7 @@ class TopDown:
         open_session: Opens the network with a number of threads.
         manifest: Its contract; must describe a top-down network.
         threads: CPU threads to use in all.
-        flip_test: Average with the mirrored crop: twice the time for a little accuracy.
+        flip_test: Average with the mirrored crop: better, in twice the time.
 
     Raises:
         ManifestError: The model is not top-down.

@@ -55,6 +55,7 @@ def evaluate(
     metric: Annotated[
         MetricName, typer.Option(help="pckh needs 16 keypoints and head_box, crowdpose 14.")
     ] = MetricName.COCO,
+    flip_test: options.FlipTest = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Average precision with ground-truth boxes and with the detector's boxes.
@@ -70,6 +71,7 @@ def evaluate(
             backend=backend.value,
             precision=precision.value if precision else None,
             threads=threads,
+            flip_test=flip_test,
             **thresholds,
         )
 

@@ -17,6 +17,12 @@ Threads = Annotated[
 ]
 MinScore = Annotated[float, typer.Option(min=0, max=1, help="People below are not reported.")]
 MaxPeople = Annotated[int, typer.Option(min=1, help="At most so many people an image.")]
+FlipTest = Annotated[
+    bool,
+    typer.Option(
+        "--flip-test", help="Average with the mirrored crop or image: better, in twice the time."
+    ),
+]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Larger images are refused.")]
 Data = Annotated[Path, typer.Option(help="COCO keypoint JSON; photographs in images/ beside it.")]
 

@@ -56,9 +56,7 @@ def predict(
     min_score: options.MinScore = 0.3,
     max_people: options.MaxPeople = 20,
     max_pixels: options.MaxPixels = 100_000_000,
-    flip_test: Annotated[
-        bool, typer.Option("--flip-test", help="Average with the mirrored crop: twice the time.")
-    ] = False,
+    flip_test: options.FlipTest = False,
 ) -> None:
     """Find the people in images, and follow them through videos and cameras.
 

@@ -112,6 +112,25 @@ def test_eval_prints_three_rows(dataset, capsys):
     assert "AP50" in capsys.readouterr().out
 
 
+def test_eval_can_average_with_the_mirror_image(dataset, capsys, monkeypatch):
+    pytest.importorskip("pycocotools")
+    from litepose_edge.cli import evaluate
+
+    asked = []
+
+    def spy(*args, **options):
+        asked.append(options["flip_test"])
+        return Estimator(*args, **options)
+
+    monkeypatch.setattr(evaluate, "Estimator", spy)
+    assert run(["eval", "--data", str(dataset), "--json"]) == 0
+    assert not any(asked)
+    asked.clear()
+    assert run(["eval", "--data", str(dataset), "--json", "--flip-test"]) == 0
+    assert asked
+    assert all(asked)
+
+
 def test_boxes_match_one_to_one():
     labels = np.array([[0, 0, 10, 10], [20, 0, 30, 10]], np.float32)
     boxes = np.array([[0, 0, 10, 11], [0, 0, 11, 10], [50, 50, 60, 60]], np.float32)
