@@ -121,6 +121,7 @@ def train(
         rate=rate,
         refine=refine,
         loss=loss.value,
+        teachers=tuple(teacher or ()),
         teacher_share=teacher_share,
         hold=hold,
     )
@@ -130,21 +131,24 @@ def train(
     with progress() as bar:
         display = _display(session, bar)
         if network == "persondet":
-            checkpoint = session.train_detector(options, teacher[0] if teacher else None, display)
+            _check_teachers(options.teachers, 1, "a detector")
+            checkpoint = session.train_detector(options, display)
         elif network in ("lrpose-n", "lrpose-s", "lrpose-m"):
-            if teacher is not None and len(teacher) != 2:
-                raise typer.BadParameter("a pose network takes two --teacher files, or none")
-            teachers = (teacher[0], teacher[1]) if teacher else None
+            _check_teachers(options.teachers, 2, "a pose network")
             pose = need("litepose_export.training.pose_session")
-            checkpoint = pose.train_pose(network[-1], options, teachers, display)
+            checkpoint = pose.train_pose(network[-1], options, display)
         elif network.startswith("litepose-"):
-            if teacher is not None and len(teacher) != 1:
-                raise typer.BadParameter("a bottom-up network takes one --teacher, or none")
-            hinter = teacher[0] if teacher else None
-            checkpoint = session.train_bottom_up(network, options, hinter, display)
+            _check_teachers(options.teachers, 1, "a bottom-up network")
+            checkpoint = session.train_bottom_up(network, options, display)
         else:
             raise typer.BadParameter(f"no network '{network}' to train")
     results.print(str(checkpoint), markup=False)
+
+
+def _check_teachers(teachers: tuple[Path, ...], count: int, who: str) -> None:
+    """Refuse any number of teachers but none and `count`."""
+    if len(teachers) not in (0, count):
+        raise typer.BadParameter(f"{who} takes {count} --teacher, or none")
 
 
 @app.command()
@@ -158,9 +162,8 @@ def pack(
     """Pack training people as small crops that travel to the machine that trains."""
     session = need("litepose_export.training.session")
     pose = need("litepose_export.training.pose_session")
-    if teacher is not None and len(teacher) != 2:
-        raise typer.BadParameter("packing takes two --teacher files, or none")
-    teachers = (teacher[0], teacher[1]) if teacher else None
+    teachers = tuple(teacher or ())
+    _check_teachers(teachers, 2, "packing")
     with progress() as bar:
         shards = pose.pack_people(tuple(data), out, teachers, _display(session, bar))
     for shard in shards:

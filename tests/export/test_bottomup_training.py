@@ -147,7 +147,12 @@ def test_a_run_from_the_command_line_is_scored_recorded_and_continued(photo_data
 
 @pytest.mark.parametrize(
     ("network", "extra"),
-    [("litepose-xl", []), ("litepose-xs", ["--teacher", "a.pt", "--teacher", "b.pt"])],
+    [
+        ("litepose-xl", []),
+        ("litepose-xs", ["--teacher", "a.pt", "--teacher", "b.pt"]),
+        ("persondet", ["--teacher", "a.onnx", "--teacher", "b.onnx"]),
+        ("lrpose-n", ["--teacher", "a.onnx"]),
+    ],
 )
 def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_path, capsys):
     arguments = ["train", network, "--data", str(photo_dataset), "--out", str(tmp_path / "run")]
@@ -221,6 +226,7 @@ def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(
     assert cli.run(dense) == 0
     arguments = ["train", "litepose-xs", *common, "--teacher", str(teacher / "last.pt")]
     assert cli.run([*arguments, "--out", str(out), "--steps", "1"]) == 0
+    assert json.loads((out / "run.json").read_text("utf-8"))["teachers"] == ["last.pt"]
     first = torch.load(out / "last.pt", weights_only=True)
     assert cli.run([*arguments, "--out", str(out), "--steps", "2"]) == 0
     second = torch.load(out / "last.pt", weights_only=True)

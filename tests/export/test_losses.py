@@ -103,7 +103,7 @@ def test_the_exported_file_says_how_its_maps_become_heat(loss, expected, photo_d
         data=(photo_dataset,), dev=None, folder=tmp_path, budget=Budget(steps=1), loss=loss
     )
     display = session.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
-    checkpoint = pose_session.train_pose("n", options, None, display)
+    checkpoint = pose_session.train_pose("n", options, display)
     pipeline.export("lrpose-n", checkpoint, tmp_path / "n.onnx")
     graph = onnx.load(tmp_path / "n.onnx")
     contract = manifest.from_metadata({e.key: e.value for e in graph.metadata_props}, tmp_path)

@@ -126,16 +126,20 @@ def test_a_run_on_shards_trains_and_both_kinds_of_data_do_not_mix(
 ):
     shards = tuple(pack(people, teaching, tmp_path / "shards"))
 
-    def options(*data):
+    def options(*data, teachers=()):
         return session.RunOptions(
-            data=data, dev=None, folder=tmp_path / "run", budget=Budget(steps=1)
+            data=data,
+            dev=None,
+            folder=tmp_path / "run",
+            budget=Budget(steps=1),
+            teachers=teachers,
         )
 
-    assert pose_session.train_pose("n", options(*shards), None, QUIET).exists()
+    assert pose_session.train_pose("n", options(*shards), QUIET).exists()
     with pytest.raises(ExportError, match="not both"):
-        pose_session.train_pose("n", options(*shards, photo_dataset), None, QUIET)
+        pose_session.train_pose("n", options(*shards, photo_dataset), QUIET)
     with pytest.raises(ExportError, match="no --teacher"):
-        pose_session.train_pose("n", options(*shards), (tmp_path, tmp_path), QUIET)
+        pose_session.train_pose("n", options(*shards, teachers=(tmp_path, tmp_path)), QUIET)
 
 
 def test_the_command_line_packs_and_draws(photo_dataset, tmp_path, capsys):

@@ -267,12 +267,11 @@ def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
     )
     display = session.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
     for train in (
-        lambda: pose_session.train_pose("n", options, None, display),
+        lambda: pose_session.train_pose("n", options, display),
         lambda: session.train_detector(
             session.RunOptions(
                 data=(photo_dataset,), dev=None, folder=tmp_path / "det", budget=Budget(steps=1)
             ),
-            None,
             display,
         ),
     ):

@@ -39,21 +39,16 @@ REFINE_SCHEDULE = Schedule(
 )
 
 
-def train_pose(
-    size: str, options: RunOptions, teachers: tuple[Path, Path] | None, display: Display
-) -> Path:
+def train_pose(size: str, options: RunOptions, display: Display) -> Path:
     """Train LRPose; returns the checkpoint.
 
     Args:
         size: `"n"`, `"s"` or `"m"`.
-        options: The run.
-        teachers: Two networks with PP-TinyPose's contract; the first teaches, the second
-            has to agree where nobody labelled. None trains on labels alone; packed crops
-            bring their teachers' opinion along.
+        options: The run; without teachers it learns from labels alone.
         display: Where progress goes.
     """
     prepare(options)
-    people, teaching = _people(options.data, teachers, options.folder, display)
+    people, teaching = _people(options.data, options.teachers, options.folder, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = Validator(
@@ -85,7 +80,7 @@ def train_pose(
 
 
 def pack_people(
-    data: Sequence[Path], folder: Path, teachers: tuple[Path, Path] | None, display: Display
+    data: Sequence[Path], folder: Path, teachers: tuple[Path, ...], display: Display
 ) -> list[Path]:
     """Pack the people of COCO files, with the teachers' opinion of them; returns the shards."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +89,7 @@ def pack_people(
 
 
 def _people(
-    data: Sequence[Path], teachers: tuple[Path, Path] | None, folder: Path, display: Display
+    data: Sequence[Path], teachers: tuple[Path, ...], folder: Path, display: Display
 ) -> tuple[People, distill.Teaching | None]:
     """The people of annotation files or of packed crops.
 
@@ -104,19 +99,19 @@ def _people(
     shards = [path for path in data if path.suffix == SHARD]
     if not shards:
         people = load_people([read_coco(path) for path in data])
-        if teachers is None:
+        if not teachers:
             return people, None
         return people, _teaching(people, teachers, folder / "teaching.npz", display)
     if len(shards) < len(data):
         raise ExportError("give annotation files or packed crops, not both")
-    if teachers is not None:
+    if teachers:
         raise ExportError("packed crops bring their teachers' opinion along: give no --teacher")
     packed = load_packs(shards)
     return packed.people, packed.teaching
 
 
 def _teaching(
-    people: People, teachers: tuple[Path, Path], cache: Path, display: Display
+    people: People, teachers: tuple[Path, ...], cache: Path, display: Display
 ) -> distill.Teaching:
     """The teachers' opinion, from the cache if it was made of as many people."""
     if cache.exists():

@@ -80,6 +80,10 @@ class RunOptions:
         refine: A second run from `init`, under the `..._REFINE_...` settings above; the
             detector's also looks for places that fool it, and learns from those.
         loss: Of LRPose, one of `LOSSES`.
+        teachers: LRPose: none, or two networks with PP-TinyPose's contract, the second of which
+            has to agree where nobody labelled (packed crops bring both opinions along). Detector:
+            none, or an RTMDet person detector that finds people whom nobody labelled. Bottom-up:
+            none, or a checkpoint of the dense variant whose hidden layers give hints.
         teacher_share: Of LRPose, weight of the teacher's maps against the labels.
         hold: Part of the run at the peak rates, or None for the schedule's own.
     """
@@ -95,6 +99,7 @@ class RunOptions:
     rate: float = 1.0
     refine: bool = False
     loss: str = "rce"
+    teachers: tuple[Path, ...] = ()
     teacher_share: float = 0.4
     hold: float | None = None
 
@@ -118,14 +123,12 @@ class Display:
     scored: Callable[[dict[str, float]], None]
 
 
-def train_bottom_up(name: str, options: RunOptions, teacher: Path | None, display: Display) -> Path:
+def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
     """Train a LitePose or a variant of it; returns the checkpoint.
 
     Args:
         name: What the catalogue calls it.
         options: The run.
-        teacher: Checkpoint of the dense variant, whose hidden layers this one learns to
-            predict on the side; or None.
         display: Where progress goes.
 
     Raises:
@@ -150,6 +153,7 @@ def train_bottom_up(name: str, options: RunOptions, teacher: Path | None, displa
         )
     views = ViewOptions(short_side=side)
     network = found.build(keypoints, found.input_size)
+    teacher = options.teachers[0] if options.teachers else None
     hints = None if teacher is None else _hints(network, teacher, keypoints, options.device)
     prefetcher = Prefetcher(ViewSampler(load_scenes(datasets), views, options.seed))
     trainer = Trainer(
@@ -170,20 +174,21 @@ def train_bottom_up(name: str, options: RunOptions, teacher: Path | None, displa
     return run_to_end(trainer, prefetcher, options, evaluate, display)
 
 
-def train_detector(options: RunOptions, teacher: Path | None, display: Display) -> Path:
+def train_detector(options: RunOptions, display: Display) -> Path:
     """Train PersonDet; returns the checkpoint.
 
     Args:
         options: The run.
-        teacher: RTMDet person detector that finds people whom nobody labelled, or None.
         display: Where progress goes.
     """
     prepare(options)
     dataset = read_coco(options.data[0])
     photographs = read_photographs(image.path for image in dataset)
     taught = [np.zeros((0, 5), np.float32) for _ in photographs]
-    if teacher is not None:
-        taught = _taught_boxes(photographs, teacher, options.folder / "boxes.npz", display)
+    if options.teachers:
+        taught = _taught_boxes(
+            photographs, options.teachers[0], options.folder / "boxes.npz", display
+        )
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = DetectionValidator(read_coco(options.dev), contracts.DETECTOR_INPUT)
@@ -256,6 +261,7 @@ def _record(commit: str, options: RunOptions, trainer: Trainer) -> None:
         "init": options.init.name if options.init else None,
         "refine": options.refine,
         "loss": options.loss,
+        "teachers": [path.name for path in options.teachers],
         "teacher_share": options.teacher_share,
         "schedule": asdict(trainer.schedule),
         "budget": asdict(options.budget),
