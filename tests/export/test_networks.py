@@ -19,7 +19,8 @@ from litepose_export.folding import fold_batch_norms  # noqa: E402
 from litepose_export.models import efficientpose, litepose  # noqa: E402
 from litepose_export.models.hierarchical import LEVELS, HierarchicalRMPG  # noqa: E402
 from litepose_export.models.layers import (  # noqa: E402
-    DepthToSpaceDeconv,
+    InterleavedDeconv,
+    interleave,
     rewrite_deconv_sequence,
 )
 from litepose_export.models.rmpg import RMPG  # noqa: E402
@@ -118,17 +119,23 @@ def test_folding_leaves_no_normalisation_and_no_difference(name, side, filled):
 def test_a_deconvolution_and_its_rewritten_form_agree():
     deconv = nn.ConvTranspose2d(5, 3, 4, 2, 1)
     x = torch.randn(2, 5, 6, 7)
-    rewritten = DepthToSpaceDeconv(deconv.weight, deconv.bias, relu=False)
+    rewritten = InterleavedDeconv(deconv.weight, deconv.bias, relu=False)
     torch.testing.assert_close(rewritten(x), deconv(x))
     sequence = nn.Sequential(deconv, nn.Identity(), nn.ReLU())
     torch.testing.assert_close(rewrite_deconv_sequence(sequence)(x), sequence(x))
+
+
+def test_interleaving_is_a_pixel_shuffle():
+    kinds = torch.randn(2, 3, 4, 5, 6)
+    shuffled = torch.nn.functional.pixel_shuffle(kinds.flatten(1, 2), 2)
+    assert torch.equal(interleave(kinds), shuffled)
 
 
 def test_only_the_deconvolutions_that_can_be_rewritten_are():
     with pytest.raises(ValueError, match="stride 2"):
         rewrite_deconv_sequence(nn.Sequential(nn.ConvTranspose2d(2, 2, 4, 4)))
     with pytest.raises(ValueError, match="4x4"):
-        DepthToSpaceDeconv(torch.zeros(2, 2, 3, 3), None, relu=False)
+        InterleavedDeconv(torch.zeros(2, 2, 3, 3), None, relu=False)
     with pytest.raises(ValueError, match="fold"):
         rewrite_deconv_sequence(nn.Sequential(nn.ConvTranspose2d(2, 2, 4, 2, 1), nn.BatchNorm2d(2)))
 

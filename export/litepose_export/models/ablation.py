@@ -19,8 +19,8 @@ from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 from litepose_export.folding import fold_behind_sum
 from litepose_export.models.layers import (
     ConvBN,
-    DepthToSpaceDeconv,
     FusedBlock,
+    InterleavedDeconv,
     initialise,
     summed_deconv,
 )
@@ -131,7 +131,7 @@ class _DeconvHead(nn.Module):
         raw = [_deconv(w.stride_16), _deconv(w.stride_8)] if fusion else []
         self.raw = nn.ModuleList(raw)
         self.normalise = nn.ModuleList([nn.BatchNorm2d(DECONV_WIDTH) for _ in range(2)])
-        self._fused: list[DepthToSpaceDeconv] | None = None
+        self._fused: list[InterleavedDeconv] | None = None
 
     def forward(self, _at_4: Tensor, at_8: Tensor, raw_16: Tensor, at_16: Tensor) -> Tensor:
         x = at_16
@@ -153,7 +153,7 @@ class _DeconvHead(nn.Module):
     def rewrite_deconvolutions(self) -> None:
         """Turn the folded deconvolutions of each step into one 2x2 convolution."""
         fused = [summed_deconv(self._summed(step)) for step in range(2)]
-        self._fused = cast("list[DepthToSpaceDeconv]", nn.ModuleList(fused))
+        self._fused = cast("list[InterleavedDeconv]", nn.ModuleList(fused))
         del self.refined, self.raw, self.normalise
 
     def _summed(self, step: int) -> list[nn.ConvTranspose2d]:

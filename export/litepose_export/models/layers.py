@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 
 class ConvBN(nn.Sequential):
@@ -76,7 +75,7 @@ class SeparableHead(nn.Module):
         return maps
 
 
-class DepthToSpaceDeconv(nn.Module):
+class InterleavedDeconv(nn.Module):
     """A 4x4 stride-2 deconvolution as a 2x2 convolution, four crops and an interleaving: exact.
 
     Every output pixel of such a deconvolution sees 2x2 inputs; which ones depends on whether
@@ -119,7 +118,23 @@ class DepthToSpaceDeconv(nn.Module):
             for row in (0, 1)
             for column in (0, 1)
         ]
-        return F.pixel_shuffle(torch.stack(cropped, dim=2).flatten(1, 2), 2)
+        return interleave(torch.stack(cropped, dim=2))
+
+
+def interleave(kinds: Tensor) -> Tensor:
+    """Pixels of even and odd rows and columns, side by side, to one map of them all.
+
+    Pixel shuffle in two steps, columns first and then rows: ONNX Runtime moves one axis at a time
+    in a quarter of the time of its DepthToSpace.
+
+    Args:
+        kinds: `(N, C, 4, H, W)`: even rows' even columns, their odd ones, odd rows' even, odd.
+
+    Returns:
+        `(N, C, 2H, 2W)`.
+    """
+    rows = torch.unflatten(kinds, 2, (2, 2)).movedim(3, 5).flatten(4)
+    return rows.movedim(2, 3).flatten(2, 3)
 
 
 def deconv_layers(inputs: int, widths: Sequence[int]) -> nn.Sequential:
@@ -135,13 +150,13 @@ def deconv_layers(inputs: int, widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def summed_deconv(deconvolutions: Sequence[nn.ConvTranspose2d]) -> DepthToSpaceDeconv:
+def summed_deconv(deconvolutions: Sequence[nn.ConvTranspose2d]) -> InterleavedDeconv:
     """Folded deconvolutions whose sum goes through ReLU, as one convolution over all inputs.
 
     The first may have a bias.
     """
     weight = torch.cat([deconvolution.weight for deconvolution in deconvolutions])
-    return DepthToSpaceDeconv(weight, deconvolutions[0].bias, relu=True)
+    return InterleavedDeconv(weight, deconvolutions[0].bias, relu=True)
 
 
 def rewrite_deconv_sequence(layers: nn.Sequential) -> nn.Sequential:
@@ -158,7 +173,7 @@ def rewrite_deconv_sequence(layers: nn.Sequential) -> nn.Sequential:
                 raise ValueError(f"only dense deconvolutions of stride 2 can be rewritten: {layer}")
             if i + 1 < len(found) and isinstance(found[i + 1], nn.BatchNorm2d):
                 raise ValueError("fold the batch normalisation first")
-            rewritten.append(DepthToSpaceDeconv(layer.weight, layer.bias, relu=True))
+            rewritten.append(InterleavedDeconv(layer.weight, layer.bias, relu=True))
         elif not isinstance(layer, nn.Identity | nn.ReLU):
             rewritten.append(layer)
     return nn.Sequential(*rewritten)

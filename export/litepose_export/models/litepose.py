@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from litepose_export.errors import CheckpointError
 from litepose_export.folding import fold_behind_sum
-from litepose_export.models.layers import DepthToSpaceDeconv, SeparableHead, summed_deconv
+from litepose_export.models.layers import InterleavedDeconv, SeparableHead, summed_deconv
 
 STRIDES = (2, 2, 2, 1)
 STEM_WIDTH = 32
@@ -127,7 +127,7 @@ class FusionHead(nn.Module, ABC):
         self.final_raw = nn.ModuleList(
             [SeparableHead(c1, 2 * keypoints), SeparableHead(c0, keypoints)]
         )
-        self._fused: list[DepthToSpaceDeconv] | None = None
+        self._fused: list[InterleavedDeconv] | None = None
 
     @abstractmethod
     def features(self, x: Tensor) -> list[Tensor]:
@@ -165,7 +165,7 @@ class FusionHead(nn.Module, ABC):
     def rewrite_deconvolutions(self) -> None:
         """Turn each folded pair of deconvolutions into one 2x2 convolution over both inputs."""
         fused = [summed_deconv(pair) for pair in self._pairs()]
-        self._fused = cast("list[DepthToSpaceDeconv]", nn.ModuleList(fused))
+        self._fused = cast("list[InterleavedDeconv]", nn.ModuleList(fused))
         for spent in (self.deconv_refined, self.deconv_raw, self.deconv_bnrelu):
             while len(spent):
                 del spent[-1]

@@ -44,12 +44,6 @@ def _conv(inputs: Inputs, attributes: Attributes) -> Tensor:
     return F.conv2d(x, weight, bias, tuple(stride), (top, left), tuple(dilation), group)
 
 
-def _depth_to_space(inputs: Inputs, attributes: Attributes) -> Tensor:
-    if attributes.get("mode", b"DCR") != b"CRD":
-        raise UnsupportedOpError("can only simulate DepthToSpace of mode CRD")
-    return F.pixel_shuffle(inputs[0], attributes["blocksize"])
-
-
 def _div(inputs: Inputs, attributes: Attributes) -> Tensor:
     x, y = (_tensor(value) for value in inputs)
     return torch.div(x, y, rounding_mode=None if x.is_floating_point() else "trunc")
@@ -114,7 +108,6 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "Clip": _clip,
         "Concat": lambda i, a: torch.cat([_tensor(x) for x in i], dim=a["axis"]),
         "Conv": _conv,
-        "DepthToSpace": _depth_to_space,
         "DequantizeLinear": lambda i, a: i[0],  # codes are dequantized as soon as they are made
         "Div": _div,
         "Mul": lambda i, a: _tensor(i[0]) * _tensor(i[1]),
@@ -125,6 +118,7 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "Slice": _slice,
         "Split": _split,
         "Squeeze": _squeeze,
+        "Transpose": lambda i, a: i[0].permute(a["perm"]),
         "Unsqueeze": _unsqueeze,
     }
 )
