@@ -52,11 +52,13 @@ def find_people(
     Args:
         heat: `(K, H, W)` float32.
         tags: `(L, K, h, w)` float32, L embeddings a keypoint.
-        spec: Thresholds and the cap on people.
+        spec: Thresholds, the scale of tags, and the cap on people.
         adjust: Lean a quarter cell towards the higher neighbour.
         refine: Look again for missing keypoints where the tag fits the person.
     """
     limit = _CANDIDATES_A_PERSON * spec.max_people
+    if spec.tag_scale != 1:
+        tags = tags * np.float32(spec.tag_scale)
     hot = hot_cells(heat, spec.min_peak)
     peaks = find_peaks(heat, tags, hot, spec.nms_kernel, limit)
     members = group_by_tag(peaks, len(heat), spec.max_tag_distance, Size.of(heat[0]))

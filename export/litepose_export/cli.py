@@ -231,6 +231,9 @@ def export(
             min=0.01, max=0.99, help="Detector: score that shall become 0.3; LitePose: least peak."
         ),
     ] = None,
+    tag_scale: Annotated[
+        float | None, typer.Option(min=0.001, help="LitePose: how much tags count against places.")
+    ] = None,
     as_json: JsonReport = False,
 ) -> None:
     """Export a checkpoint to a float ONNX file that provably computes the same."""
@@ -250,6 +253,7 @@ def export(
         ),
         half_storage=float16_storage,
         threshold=threshold,
+        tag_scale=tag_scale,
     )
     with _steps() as step:
         report = pipeline.export(

@@ -88,6 +88,8 @@ class ExportOptions:
         threshold: For detectors: the score that shall become 0.3, the runtime's default
             `min_score`, by a constant added to the logits. For bottom-up networks: the heat
             below which a peak is no keypoint.
+        tag_scale: For bottom-up networks: what tags are multiplied by before people are told
+            apart; 1 unless given.
     """
 
     width: int | None = None
@@ -96,6 +98,7 @@ class ExportOptions:
     graph: GraphOptions = field(default_factory=GraphOptions)
     half_storage: bool = False
     threshold: float | None = None
+    tag_scale: float | None = None
 
 
 def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[nn.Module, Manifest]:
@@ -115,12 +118,15 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
         contract = contracts.linear(contract)
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
-    if options.threshold is not None:
-        if isinstance(contract.model, BottomUpSpec):
-            spec = msgspec.structs.replace(contract.model, min_peak=options.threshold)
-            contract = msgspec.structs.replace(contract, model=spec)
-        else:
-            _shift_scores(module, options.threshold)
+    if isinstance(contract.model, BottomUpSpec):
+        asked = {"min_peak": options.threshold, "tag_scale": options.tag_scale}
+        given = {name: value for name, value in asked.items() if value is not None}
+        spec = msgspec.structs.replace(contract.model, **given)
+        contract = msgspec.structs.replace(contract, model=spec)
+    elif options.tag_scale is not None:
+        raise ExportError("a scale of tags is for bottom-up networks only")
+    elif options.threshold is not None:
+        _shift_scores(module, options.threshold)
     return module, contract
 
 

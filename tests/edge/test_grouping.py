@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -231,6 +232,24 @@ def test_two_people_with_one_tag_at_different_places_are_never_merged(seed):
     found = grouping.find_people(scene.heat, scene.tags, SPEC)
     assert len(found.cells) == 2
     assert recovered(scene, found).all()
+
+
+def test_scaled_down_tags_leave_it_to_the_places():
+    """Two people whose tags are swapped from the hips down: the contrary of where they are."""
+    rng = np.random.default_rng(3)
+    middles = np.array([[[55, 110]], [[165, 110]]])
+    cells = (FIGURE + middles).round().astype(int)
+    tags = np.repeat([[0.0], [3.0]], 17, axis=1)
+    tags[:, 11:] = tags[::-1, 11:]
+    scene = draw(rng, cells, tags, np.ones((2, 17), bool), tag_noise=0)
+    believed = grouping.find_people(scene.heat, scene.tags, SPEC)
+    assert not recovered(scene, believed).any()
+    spec = msgspec.structs.replace(SPEC, tag_scale=0.1)
+    kept = scene.tags.copy()
+    placed = grouping.find_people(scene.heat, scene.tags, spec)
+    assert len(placed.cells) == 2
+    assert recovered(scene, placed).all()
+    np.testing.assert_array_equal(scene.tags, kept)
 
 
 def test_somebody_who_appears_late_takes_no_joint_from_others():

@@ -1,0 +1,88 @@
+"""AP of a bottom-up file over its threshold and the scale of its tags, to choose both by.
+
+    python export/recipes/choose_grouping.py litepose-xs.fp32.onnx train.json [--photographs 150]
+
+Choose on photographs that the figures are not quoted on. The choice goes into `litepose-export
+export --threshold T --tag-scale S`. Tags that tell people apart want a scale of about 1; where the
+smallest scale is as good, places do the grouping and tags only add noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge import backends
+from litepose_edge.backends.session import Session
+from litepose_edge.bottomup import BottomUp
+from litepose_edge.manifest import BottomUpSpec
+from litepose_edge.measure.coco import read_coco
+from litepose_edge.measure.evaluate import coco_metrics
+from litepose_edge.sources import read_image
+
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
+TAG_SCALES = (0.02, 0.25, 0.5, 1.0, 1.5, 2.0)
+
+
+class Remembering:
+    """A session that runs every photograph once; `photograph` says which one is on."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._answers: dict[int, dict[str, NDArray[Any]]] = {}
+        self.input = session.input
+        self.photograph = 0
+
+    def run(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The network's outputs for the photograph that is on."""
+        if self.photograph not in self._answers:
+            self._answers[self.photograph] = self._session.run(batch)
+        return self._answers[self.photograph]
+
+    def close(self) -> None:
+        """Close the session behind."""
+        self._session.close()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--photographs", type=int, default=150, help="evenly spread over the file")
+    options = parser.parse_args()
+    found = backends.find_model(options.model, threads=1)
+    spec = found.manifest.model
+    if not isinstance(spec, BottomUpSpec):
+        parser.error(f"{options.model} is no bottom-up network")
+    dataset = read_coco(options.data)
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, options.photographs).round().astype(int))
+    photographs = [dataset.images[i] for i in chosen]
+    pixels = [read_image(image.path, upright=False) for image in photographs]
+    ids = [image.image_id for image in photographs]
+    session = Remembering(found.open(1))
+    print("threshold  tag scale     AP   AP50  people")
+    for threshold in THRESHOLDS:
+        for scale in TAG_SCALES:
+            model = msgspec.structs.replace(spec, min_peak=threshold, tag_scale=scale)
+            contract = msgspec.structs.replace(found.manifest, model=model)
+            recipe = BottomUp(lambda _: session, contract, 1)
+            entries: list[dict[str, Any]] = []
+            for number, (image_id, photograph) in enumerate(zip(ids, pixels, strict=True)):
+                session.photograph = number
+                entries += recipe(photograph).to_coco(image_id)
+            # With a box in the entry, pycocotools takes the box's area for the person's.
+            bare = [{k: v for k, v in entry.items() if k != "bbox"} for entry in entries]
+            scored = coco_metrics(dataset.path, bare, "keypoints", ids)
+            print(
+                f"{threshold:9.2f}  {scale:9.2f}  {scored.ap:.4f} {scored.ap50:.4f}  {len(bare):6d}"
+            )
+
+
+if __name__ == "__main__":
+    main()
