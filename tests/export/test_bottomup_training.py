@@ -208,6 +208,15 @@ def test_hints_teach_features_that_maps_alone_do_not(photo_dataset):
     assert all(torch.equal(value, kept[name]) for name, value in teacher.state_dict().items())
 
 
+def test_hints_grow_faint_towards_the_end_of_a_run():
+    hints = Hints(LitePose(TINY), DenseLitePose("n"), weight=0.4)
+    weights = []
+    for part in (0.0, 0.6, 0.71, 0.82, 1.0):
+        hints.pace(part)
+        weights.append(hints.weight)
+    assert weights == pytest.approx([0.4, 0.4, 0.22, 0.04, 0.04])
+
+
 def test_hints_ask_for_features_at_the_same_strides():
     class Coarse(DenseLitePose):
         def features(self, x):
@@ -218,7 +227,7 @@ def test_hints_ask_for_features_at_the_same_strides():
 
 
 def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(
-    photo_dataset, tmp_path, capsys
+    photo_dataset, tmp_path, capsys, monkeypatch
 ):
     common = ["--data", str(photo_dataset), "--threads", "1"]
     teacher, out = tmp_path / "teacher", tmp_path / "run"
@@ -235,6 +244,14 @@ def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(
     }
     assert moved["maps.0.weight"]
     assert not any(key.startswith("hints") for key in second["average"])
+
+    def faint(hints, part):
+        raise RuntimeError(f"paced at {part}")
+
+    monkeypatch.setattr(Hints, "pace", faint)
+    with pytest.raises(RuntimeError, match=r"paced at 1\.0"):
+        cli.run([*arguments, "--out", str(out), "--steps", "20"])
+    monkeypatch.undo()
     # A network of another kind has layers of the same names and would teach noise.
     wrong = ["--out", str(tmp_path / "other"), "--steps", "1", "--teacher", str(out / "last.pt")]
     assert cli.run(["train", "litepose-xs", *common, *wrong]) == 3

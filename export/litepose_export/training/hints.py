@@ -16,6 +16,9 @@ from litepose_export.models.litepose import FusionHead
 # Of the five features that the head takes: strides 8, 16 and 16 again. The finer ones are
 # edges and colours, which every network finds by itself.
 HINTED = slice(2, None)
+# Up to this part of a run hints count in full; from then they fall, to a tenth at the second: in
+# the end the network is to do its own work and not the teacher's.
+FULL_UNTIL, FAINT_FROM, FAINT = 0.6, 0.82, 0.1
 _PROBE = 64
 
 
@@ -25,7 +28,7 @@ class Hints(nn.Module):
     Args:
         student: Its features are hinted at.
         teacher: Kept as it is.
-        weight: Of the hints' error against the loss.
+        weight: Of the hints' error against the loss, until `pace` says otherwise.
 
     Raises:
         ExportError: The teacher's features are not at the student's strides.
@@ -33,7 +36,7 @@ class Hints(nn.Module):
 
     def __init__(self, student: FusionHead, teacher: FusionHead, weight: float = 0.2) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight = self._full_weight = weight
         # In a tuple, so that it is no part of what is trained and stored.
         self._teacher = (teacher.eval().requires_grad_(False),)
         ours, theirs = _shapes(student), _shapes(teacher)
@@ -44,6 +47,11 @@ class Hints(nn.Module):
         )
         # Every channel of the teacher's is worth the same, however loud it is.
         self.scales = nn.ModuleList(nn.BatchNorm2d(b[1], affine=False) for b in theirs)
+
+    def pace(self, part: float) -> None:
+        """Weigh the hints as befits a part of the run, in `[0, 1]`."""
+        fallen = min(max((part - FULL_UNTIL) / (FAINT_FROM - FULL_UNTIL), 0.0), 1.0)
+        self.weight = self._full_weight * (1 - (1 - FAINT) * fallen)
 
     def forward(self, images: Tensor, features: list[Tensor]) -> Tensor:
         """Weighted squared error of the predicted features, a scalar.

@@ -171,7 +171,13 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
         device=options.device,
         helper=hints,
     )
-    return run_to_end(trainer, prefetcher, options, evaluate, display)
+
+    def stepped(progress: Progress) -> None:
+        if hints is not None:
+            hints.pace(progress.part)
+        display.stepped(progress)
+
+    return run_to_end(trainer, prefetcher, options, evaluate, replace(display, stepped=stepped))
 
 
 def train_detector(options: RunOptions, display: Display) -> Path:
