@@ -52,16 +52,15 @@ def find_people(
     Args:
         heat: `(K, H, W)` float32.
         tags: `(L, K, h, w)` float32, L embeddings a keypoint.
-        spec: Thresholds, the scale of tags, and the cap on people.
+        spec: Thresholds, reach, and the cap on people.
         adjust: Lean a quarter cell towards the higher neighbour.
         refine: Look again for missing keypoints where the tag fits the person.
     """
     limit = _CANDIDATES_A_PERSON * spec.max_people
-    if spec.tag_scale != 1:
-        tags = tags * np.float32(spec.tag_scale)
     hot = hot_cells(heat, spec.min_peak)
     peaks = find_peaks(heat, tags, hot, spec.nms_kernel, limit)
-    members = group_by_tag(peaks, len(heat), spec.max_tag_distance, Size.of(heat[0]))
+    size = Size.of(heat[0])
+    members = group_by_tag(peaks, len(heat), spec.max_tag_distance, size, spec.reach)
     present = members >= 0
     values = np.where(present, _padded(peaks.values)[members], 0).astype(np.float32)
     scores = values.mean(axis=1) if len(values) else np.zeros(0, np.float32)
@@ -74,7 +73,13 @@ def find_people(
     return _placed(heat, cells, values, scores, adjust=adjust)
 
 
-def group_by_tag(peaks: Peaks, keypoints: int, max_tag_distance: float, heat_size: Size) -> Indices:
+def group_by_tag(
+    peaks: Peaks,
+    keypoints: int,
+    max_tag_distance: float,
+    heat_size: Size,
+    reach: float | None = None,
+) -> Indices:
     """Who each peak belongs to.
 
     Joint after joint, peaks go to the people whose mean tag is near, at the least cost in all;
@@ -88,6 +93,8 @@ def group_by_tag(peaks: Peaks, keypoints: int, max_tag_distance: float, heat_siz
         keypoints: K.
         max_tag_distance: A peak joins a person whose mean tag is nearer than this.
         heat_size: Size of the map the peaks' cells are of.
+        reach: Part of that map's short side; who is farther from a peak than this and than their
+            own extent so far does not compete for it. None: everybody does, as published.
 
     Returns:
         `(P, K)` index of each person's peaks; -1 where there is none.
@@ -103,7 +110,14 @@ def group_by_tag(peaks: Peaks, keypoints: int, max_tag_distance: float, heat_siz
         if not len(candidates):
             continue
         means = sums[:people] / sizes[:people]
-        owners = _owners(peaks, candidates, members[:people], means, max_tag_distance, heat_size)
+        distances = _tag_distances(peaks.tags[candidates], means)
+        near = distances < max_tag_distance
+        if reach is not None:
+            limit = reach * min(heat_size.width, heat_size.height)
+            near &= _within_reach(peaks, candidates, members[:people], limit)
+        owners = _owners(
+            peaks, candidates, members[:people], distances, near, max_tag_distance, heat_size
+        )
         new = owners < 0
         newcomers = int(new.sum())
         owners[new] = np.arange(people, people + newcomers)
@@ -125,14 +139,13 @@ def _owners(
     peaks: Peaks,
     candidates: Indices,
     members: Indices,
-    means: Float32,
+    distances: Float32,
+    near: NDArray[np.bool_],
     max_tag_distance: float,
     heat_size: Size,
 ) -> Indices:
     """`(N,)` which person each candidate for one keypoint belongs to; -1 for nobody yet."""
     owners = np.full(len(candidates), -1, np.intp)
-    distances = _tag_distances(peaks.tags[candidates], means)
-    near = distances < max_tag_distance
     rows, columns = near.nonzero()
     if len(set(rows.tolist())) == len(set(columns.tolist())) == len(rows):
         owners[rows] = columns
@@ -149,6 +162,18 @@ def _owners(
     accepted = near[part][paired]
     owners[rows[paired[0][accepted]]] = columns[paired[1][accepted]]
     return owners
+
+
+def _within_reach(
+    peaks: Peaks, candidates: Indices, members: Indices, limit: float
+) -> NDArray[np.bool_]:
+    """`(N, P)` bool: no farther from the person than the limit, or than the person's extent."""
+    theirs, present = _padded(peaks.cells)[members], (members >= 0)[..., None]
+    low = np.where(present, theirs, np.inf).min(axis=1)
+    high = np.where(present, theirs, -np.inf).max(axis=1)
+    limits = np.maximum(limit, (high - low).max(axis=1))
+    within: NDArray[np.bool_] = _places_apart(peaks, candidates, members) <= limits
+    return within
 
 
 def _tag_distances(tags: Float32, means: Float32) -> Float32:

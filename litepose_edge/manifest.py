@@ -176,8 +176,9 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
         nms_kernel: Odd width of the window in which a peak must be the largest, in cells.
         min_peak: Peaks below are no keypoints.
         max_tag_distance: A keypoint joins a person whose mean tag is nearer than this.
-        tag_scale: Tags are multiplied by this. Distances between them count in whole steps of
-            one, as published, and people of like tags are told apart by place: below 1, more are.
+        reach: Part of the maps' short side. A keypoint joins a person whose nearest keypoint is no
+            farther than this, or than the person's own extent so far; None, as published, has
+            it join at any distance.
         max_people: At most so many people; twice as many candidates for each keypoint.
         long_side_multiple: The published input policy: the short side becomes the network's, the
             long side follows, rounded up to this many pixels.
@@ -189,7 +190,7 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
     nms_kernel: Positive = 5
     min_peak: Unit = 0.1
     max_tag_distance: Annotated[float, Meta(gt=0)] = 1.0
-    tag_scale: Annotated[float, Meta(gt=0)] = 1.0
+    reach: Annotated[float, Meta(gt=0)] | None = None
     max_people: Positive = 30
     long_side_multiple: Positive = 64
 

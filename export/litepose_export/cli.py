@@ -231,8 +231,9 @@ def export(
             min=0.01, max=0.99, help="Detector: score that shall become 0.3; LitePose: least peak."
         ),
     ] = None,
-    tag_scale: Annotated[
-        float | None, typer.Option(min=0.001, help="LitePose: how much tags count against places.")
+    reach: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="LitePose: how far, by the short side, keypoints join people."),
     ] = None,
     as_json: JsonReport = False,
 ) -> None:
@@ -253,7 +254,7 @@ def export(
         ),
         half_storage=float16_storage,
         threshold=threshold,
-        tag_scale=tag_scale,
+        reach=reach,
     )
     with _steps() as step:
         report = pipeline.export(

@@ -88,8 +88,8 @@ class ExportOptions:
         threshold: For detectors: the score that shall become 0.3, the runtime's default
             `min_score`, by a constant added to the logits. For bottom-up networks: the heat
             below which a peak is no keypoint.
-        tag_scale: For bottom-up networks: what tags are multiplied by before people are told
-            apart; 1 unless given.
+        reach: For bottom-up networks: how far a keypoint may be from the rest of a person, as a
+            part of the maps' short side; any distance unless given.
     """
 
     width: int | None = None
@@ -98,7 +98,7 @@ class ExportOptions:
     graph: GraphOptions = field(default_factory=GraphOptions)
     half_storage: bool = False
     threshold: float | None = None
-    tag_scale: float | None = None
+    reach: float | None = None
 
 
 def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[nn.Module, Manifest]:
@@ -119,12 +119,12 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
     if isinstance(contract.model, BottomUpSpec):
-        asked = {"min_peak": options.threshold, "tag_scale": options.tag_scale}
+        asked = {"min_peak": options.threshold, "reach": options.reach}
         given = {name: value for name, value in asked.items() if value is not None}
         spec = msgspec.structs.replace(contract.model, **given)
         contract = msgspec.structs.replace(contract, model=spec)
-    elif options.tag_scale is not None:
-        raise ExportError("a scale of tags is for bottom-up networks only")
+    elif options.reach is not None:
+        raise ExportError("a reach is for bottom-up networks only")
     elif options.threshold is not None:
         _shift_scores(module, options.threshold)
     return module, contract

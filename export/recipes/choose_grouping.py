@@ -1,10 +1,10 @@
-"""AP of a bottom-up file over its threshold and the scale of its tags, to choose both by.
+"""AP of a bottom-up file over its threshold and its reach, to choose both by.
 
     python export/recipes/choose_grouping.py litepose-xs.fp32.onnx train.json [--photographs 150]
 
 Choose on photographs that the figures are not quoted on. The choice goes into `litepose-export
-export --threshold T --tag-scale S`. Tags that tell people apart want a scale of about 1; where the
-smallest scale is as good, places do the grouping and tags only add noise.
+export --threshold T --reach R`; without a reach keypoints join people at any distance, as
+published.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from litepose_edge.measure.evaluate import coco_metrics
 from litepose_edge.sources import read_image
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
-TAG_SCALES = (0.02, 0.25, 0.5, 1.0, 1.5, 2.0)
+REACHES = (None, 0.1, 0.15, 0.2, 0.3)
 
 
 class Remembering:
@@ -66,10 +66,10 @@ def main() -> None:
     pixels = [read_image(image.path, upright=False) for image in photographs]
     ids = [image.image_id for image in photographs]
     session = Remembering(found.open(1))
-    print("threshold  tag scale     AP   AP50  people")
+    print("threshold  reach      AP   AP50  people")
     for threshold in THRESHOLDS:
-        for scale in TAG_SCALES:
-            model = msgspec.structs.replace(spec, min_peak=threshold, tag_scale=scale)
+        for reach in REACHES:
+            model = msgspec.structs.replace(spec, min_peak=threshold, reach=reach)
             contract = msgspec.structs.replace(found.manifest, model=model)
             recipe = BottomUp(lambda _: session, contract, 1)
             entries: list[dict[str, Any]] = []
@@ -79,9 +79,8 @@ def main() -> None:
             # With a box in the entry, pycocotools takes the box's area for the person's.
             bare = [{k: v for k, v in entry.items() if k != "bbox"} for entry in entries]
             scored = coco_metrics(dataset.path, bare, "keypoints", ids)
-            print(
-                f"{threshold:9.2f}  {scale:9.2f}  {scored.ap:.4f} {scored.ap50:.4f}  {len(bare):6d}"
-            )
+            row = f"{threshold:9.2f}  {reach or 'none':>5}  {scored.ap:.4f} {scored.ap50:.4f}"
+            print(f"{row}  {len(bare):6d}")
 
 
 if __name__ == "__main__":

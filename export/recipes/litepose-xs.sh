@@ -27,7 +27,7 @@ fi
 # The threshold goes with the loss: LossWeights.heat_of(0.1). choose_grouping.py helps to choose
 # both.
 litepose-export export "$network" --checkpoint "$checkpoint" --dynamic-size --rewrite-deconv \
-  --threshold "${THRESHOLD:-0.5}" --tag-scale "${TAG_SCALE:-1}" --samples "$DATA/coco/train.json" --out "$out/$network.fp32.onnx"
+  --threshold "${THRESHOLD:-0.5}" --reach "${REACH:-0.15}" --samples "$DATA/coco/train.json" --out "$out/$network.fp32.onnx"
 litepose-edge eval --model "$out/$network.fp32.onnx" --data "$DATA/coco/dev.json"
 # The gate refuses networks as weak as short runs leave them.
 litepose-export quantize "$out/$network.fp32.onnx" --calibration "$DATA/coco/train.json" \

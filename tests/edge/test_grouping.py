@@ -234,22 +234,31 @@ def test_two_people_with_one_tag_at_different_places_are_never_merged(seed):
     assert recovered(scene, found).all()
 
 
-def test_scaled_down_tags_leave_it_to_the_places():
-    """Two people whose tags are swapped from the hips down: the contrary of where they are."""
+def test_a_keypoint_out_of_reach_belongs_to_somebody_else():
+    """One tag for two people; who is seen from the hips down has nothing near the other's face."""
     rng = np.random.default_rng(3)
-    middles = np.array([[[55, 110]], [[165, 110]]])
-    cells = (FIGURE + middles).round().astype(int)
-    tags = np.repeat([[0.0], [3.0]], 17, axis=1)
-    tags[:, 11:] = tags[::-1, 11:]
-    scene = draw(rng, cells, tags, np.ones((2, 17), bool), tag_noise=0)
-    believed = grouping.find_people(scene.heat, scene.tags, SPEC)
-    assert not recovered(scene, believed).any()
-    spec = msgspec.structs.replace(SPEC, tag_scale=0.1)
-    kept = scene.tags.copy()
-    placed = grouping.find_people(scene.heat, scene.tags, spec)
-    assert len(placed.cells) == 2
-    assert recovered(scene, placed).all()
-    np.testing.assert_array_equal(scene.tags, kept)
+    cells = (FIGURE + np.array([[[45, 60]], [[175, 170]]])).round().astype(int)
+    seen = np.ones((2, 17), bool)
+    seen[0, 11:] = seen[1, :11] = False
+    scene = draw(rng, cells, np.full((2, 17), 0.7), seen, tag_noise=0)
+    published = grouping.find_people(scene.heat, scene.tags, SPEC)
+    assert len(published.cells) == 1
+    spec = msgspec.structs.replace(SPEC, reach=0.15)
+    found = grouping.find_people(scene.heat, scene.tags, spec)
+    assert len(found.cells) == 2
+    assert recovered(scene, found).all()
+
+
+@given(st.integers(1, 12), st.integers(0))
+@settings(max_examples=20, deadline=None)
+def test_whoever_is_told_apart_by_tags_is_not_changed_by_a_reach(people, seed):
+    rng = np.random.default_rng(seed)
+    scene = draw(rng, place(rng, people), tags_of(rng, people, 2.0), np.ones((people, 17), bool))
+    spec = msgspec.structs.replace(SPEC, reach=0.15)
+    anywhere = grouping.find_people(scene.heat, scene.tags, SPEC)
+    within = grouping.find_people(scene.heat, scene.tags, spec)
+    np.testing.assert_array_equal(within.cells, anywhere.cells)
+    np.testing.assert_array_equal(within.values, anywhere.values)
 
 
 def test_somebody_who_appears_late_takes_no_joint_from_others():

@@ -169,17 +169,17 @@ def test_a_detectors_threshold_becomes_the_default_score(tmp_path, photo_dataset
     np.testing.assert_allclose(outputs[1][:, 1:], outputs[0][:, 1:], atol=1e-5)
 
 
-def test_threshold_and_scale_of_tags_go_into_a_bottom_up_files_manifest(checkpoint, tmp_path):
+def test_threshold_and_reach_go_into_a_bottom_up_files_manifest(checkpoint, tmp_path):
     path = tmp_path / "xs.pt"
     network = networks.find("litepose-xs")
     torch.save({"average": network.build(17, network.input_size).state_dict()}, path)
     _, plain = pipeline.load_network("litepose-xs", path, ExportOptions())
-    assert (plain.model.min_peak, plain.model.tag_scale) == (0.1, 1.0)
-    options = ExportOptions(threshold=0.5, tag_scale=0.25)
+    assert (plain.model.min_peak, plain.model.reach) == (0.1, None)
+    options = ExportOptions(threshold=0.5, reach=0.25)
     _, chosen = pipeline.load_network("litepose-xs", path, options)
-    assert (chosen.model.min_peak, chosen.model.tag_scale) == (0.5, 0.25)
-    with pytest.raises(ExportError, match="tags"):
-        pipeline.load_network("lrpose-n", checkpoint, ExportOptions(tag_scale=0.25))
+    assert (chosen.model.min_peak, chosen.model.reach) == (0.5, 0.25)
+    with pytest.raises(ExportError, match="reach"):
+        pipeline.load_network("lrpose-n", checkpoint, ExportOptions(reach=0.25))
 
 
 def test_the_probe_is_the_one_that_is_shipped_and_tells_exact_from_wrong():
