@@ -61,10 +61,15 @@ def _task(contract: Manifest) -> list[tuple[str, str]]:
                 ("decode", _head(spec)),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
-        case BottomUpSpec(skeleton=skeleton, nms_kernel=kernel, max_people=people):
+        case BottomUpSpec(skeleton=skeleton, nms_kernel=kernel, max_people=people, reach=reach):
+            within = "" if reach is None else f" within {reach:g} of the short side"
+            peaks = f"peaks in {kernel}x{kernel} cells"
             return [
                 ("task", "a whole image to everybody's heatmaps and tags"),
-                ("decode", f"peaks in {kernel}x{kernel} cells, grouped by tag, at most {people}"),
+                (
+                    "decode",
+                    f"{peaks}, grouped by tag{within}, at most {people}",
+                ),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
         case DetectorSpec(style=style, strides=strides, max_iou=max_iou):

@@ -16,6 +16,7 @@ import onnx  # noqa: E402
 from litepose_edge import BottomUpOptions, Estimator, manifest  # noqa: E402
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.bottomup import BottomUp  # noqa: E402
+from litepose_edge.cli import app  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export import cli, networks  # noqa: E402
@@ -47,7 +48,8 @@ def checkpoint(tmp_path_factory, filled):
 def exported(checkpoint):
     """A file that the command line made."""
     out = checkpoint.parent / "m.onnx"
-    assert export("litepose-xs", checkpoint, out, "--height", "64", "--width", "64") == 0
+    size = ("--height", "64", "--width", "64")
+    assert export("litepose-xs", checkpoint, out, *size, "--reach", "0.3") == 0
     return out
 
 
@@ -106,6 +108,11 @@ def test_the_command_line_makes_and_verifies_such_a_file(exported, checkpoint, c
     assert cli.run(arguments) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["tensor"] <= 1e-4
+
+
+def test_info_says_how_far_keypoints_join_people(exported, capsys):
+    assert app.run(["info", str(exported)]) == 0
+    assert "grouped by tag within 0.3 of the short side" in capsys.readouterr().out
 
 
 def test_the_runtime_takes_the_published_input_from_such_a_file(exported):
