@@ -2,111 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from litepose_edge import COCO_17, grouping
+from litepose_edge import grouping
 from litepose_edge.geometry import Size
-from litepose_edge.manifest import BottomUpSpec
 from litepose_edge.peaks import Peaks, find_peaks, hot_cells
-
-SPEC = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
-SIDE = 224
-FIGURE = np.array(
-    [
-        (0, -20), (1, -21), (-1, -21), (2, -20), (-2, -20), (5, -14), (-5, -14), (8, -6), (-8, -6),
-        (9, 1), (-9, 1), (3, 2), (-3, 2), (4, 12), (-4, 12), (4, 21), (-4, 21),
-    ],
-    np.float64,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Maps, and what they were drawn from.
-
-    Attributes:
-        heat: `(17, SIDE, SIDE)` float32.
-        tags: `(1, 17, SIDE / 2, SIDE / 2)` float32.
-        cells: `(P, 17, 2)` integer places.
-        seen: `(P, 17)` bool.
-    """
-
-    heat: np.ndarray
-    tags: np.ndarray
-    cells: np.ndarray
-    seen: np.ndarray
-
-
-def draw(
-    rng: np.random.Generator,
-    cells: np.ndarray,
-    tags: np.ndarray,
-    seen: np.ndarray,
-    *,
-    heat_noise: float = 0.05,
-    tag_noise: float = 0.05,
-    strength: np.ndarray | None = None,
-) -> Scene:
-    """Gaussians of two cells, merged by their maximum, and each person's tag around its joints."""
-    joints = cells.shape[1]
-    heat = rng.uniform(0, heat_noise, (joints, SIDE, SIDE)).astype(np.float32)
-    maps = rng.normal(0, tag_noise, (1, joints, SIDE // 2, SIDE // 2)).astype(np.float32)
-    rows, columns = np.mgrid[-7:8, -7:8]
-    bell = np.exp(-(rows**2 + columns**2) / 8)
-    nearest = np.full((joints, SIDE // 2, SIDE // 2), np.inf)
-    for person, joint in zip(*seen.nonzero(), strict=True):
-        x, y = cells[person, joint]
-        top = rng.uniform(0.5, 1.0) if strength is None else strength[person]
-        window = heat[joint, max(y - 7, 0) : y + 8, max(x - 7, 0) : x + 8]
-        part = bell[max(7 - y, 0) :, max(7 - x, 0) :][: window.shape[0], : window.shape[1]]
-        np.maximum(window, (top * part).astype(np.float32), out=window)
-        down, across = np.mgrid[: SIDE // 2, : SIDE // 2]
-        distance = (across * 2 + 0.5 - x) ** 2 + (down * 2 + 0.5 - y) ** 2
-        mine = (distance < 49) & (distance < nearest[joint])
-        nearest[joint][mine] = distance[mine]
-        maps[0, joint][mine] = tags[person, joint] + rng.normal(0, tag_noise, int(mine.sum()))
-    return Scene(heat, maps, cells, seen)
-
-
-def place(rng: np.random.Generator, people: int, apart: int = 8) -> np.ndarray:
-    """`(P, 17, 2)` figures, overlapping, but like joints of two people so many cells apart."""
-    placed: list[np.ndarray] = []
-    while len(placed) < people:
-        size = rng.uniform(0.5, 2.0)
-        figure = FIGURE * size * rng.choice([[1, 1], [-1, 1]]) + rng.normal(0, 1.5, (17, 2))
-        border = size * np.array([16, 26])
-        figure += rng.uniform(border, SIDE - border)
-        cells = figure.round().astype(int).clip(3, SIDE - 4)
-        if all((np.abs(cells - other).max(axis=1) >= apart).all() for other in placed):
-            placed.append(cells)
-    return np.stack(placed)
-
-
-def tags_of(rng: np.random.Generator, people: int, gap: float) -> np.ndarray:
-    """`(P, 17)` one tag a person, in random order, at least `gap` apart."""
-    steps = gap * rng.uniform(1, 1.5, people).cumsum() - gap * people / 2
-    return np.repeat(rng.permutation(steps)[:, None], 17, axis=1)
+from scenes import FIGURE, SIDE, SPEC, Scene, draw, place, recovered, tags_of
 
 
 def peaks_of(heat, tags, kernel: int, min_peak: float, limit: int) -> Peaks:
     """All peaks above a threshold."""
     hot = hot_cells(heat, min_peak)
     return find_peaks(heat, tags, hot, kernel, limit)
-
-
-def recovered(scene: Scene, found: grouping.People) -> np.ndarray:
-    """`(P,)` bool: somebody has exactly this person's visible joints, each in its cell."""
-    hit = np.abs(found.cells[None] - scene.cells[:, None]).max(axis=3) <= 1
-    present = found.values[None] > 0
-    right = (hit & present) == present
-    complete = present == scene.seen[:, None]
-    return (right & complete).all(axis=2).any(axis=1)
 
 
 def by_the_book(peaks: Peaks, joints: int) -> tuple[set[tuple[int, ...]], bool]:
@@ -329,78 +240,6 @@ def test_a_lone_keypoint_is_somebody_whose_other_keypoints_are_where_it_is():
     assert found.values[0].tolist() == [0] * 9 + [np.float32(0.8)] + [0] * 7
     assert (found.cells == [20, 12]).all()
     assert found.scores[0] == pytest.approx(0.8 / 17)
-
-
-@given(st.integers(1, 10), st.integers(0))
-@settings(max_examples=20, deadline=None)
-def test_what_is_out_of_sight_stays_absent_and_refining_changes_nobody_else(people, seed):
-    rng = np.random.default_rng(seed)
-    seen = rng.uniform(size=(people, 17)) >= 0.3
-    scene = draw(rng, place(rng, people), tags_of(rng, people, 2.0), seen)
-    plain = grouping.find_people(scene.heat, scene.tags, SPEC, refine=False)
-    refined = grouping.find_people(scene.heat, scene.tags, SPEC, refine=True)
-    np.testing.assert_array_equal(refined.scores, plain.scores)
-    had = plain.values > 0
-    np.testing.assert_array_equal(refined.values[had], plain.values[had])
-    np.testing.assert_array_equal(refined.cells[had], plain.cells[had])
-    assert recovered(scene, refined).sum() == recovered(scene, plain).sum()
-
-
-def refined_by_the_book(scene, values, mean_tags, min_peak: float) -> dict:
-    """The highest fitting cell for each missing keypoint, cell by cell; (person, joint) -> x, y."""
-    found = {}
-    for joint in range(values.shape[1]):
-        settled = [mean_tags[p] for p in range(len(values)) if values[p, joint] > 0]
-        for person in range(len(values)):
-            if values[person, joint] > 0:
-                continue
-            best, place = min_peak, None
-            for y, x in np.argwhere(scene.heat[joint] > min_peak):
-                tag = scene.tags[:, joint, y // 2, x // 2]
-                score = scene.heat[joint, y, x] - np.round(np.linalg.norm(tag - mean_tags[person]))
-                taken = any(np.round(np.linalg.norm(tag - other)) == 0 for other in settled)
-                if score > best and not taken:
-                    best, place = score, (int(x), int(y))
-            if place is not None:
-                found[person, joint] = place
-                settled.append(mean_tags[person])
-    return found
-
-
-@given(st.integers(1, 6), st.integers(0))
-@settings(max_examples=15, deadline=None)
-def test_refining_is_a_search_of_every_cell(people, seed):
-    """People who have lost half their keypoints, though the maps show them."""
-    rng = np.random.default_rng(seed)
-    tags = tags_of(rng, people, 0.8)
-    scene = draw(rng, place(rng, people), tags, np.ones((people, 17), bool))
-    values = np.where(rng.uniform(size=(people, 17)) < 0.5, 0.5, 0).astype(np.float32)
-    means = tags[:, :1].astype(np.float32)
-    hot = hot_cells(scene.heat, 0.1)
-    cells, refined = grouping.refine_absent(scene.heat, scene.tags, hot, scene.cells, values, means)
-    expected = refined_by_the_book(scene, values, means, 0.1)
-    gained = np.argwhere((values == 0) & (refined > 0)).tolist()
-    assert {(p, j): tuple(cells[p, j].tolist()) for p, j in gained} == expected
-    assert all(refined[p, j] == scene.heat[j, y, x] for (p, j), (x, y) in expected.items())
-    np.testing.assert_array_equal(refined[values > 0], values[values > 0])
-
-
-def test_refining_finds_a_keypoint_on_the_shoulder_of_another():
-    """No peak of its own, but a tag of its own: what refinement is for."""
-    rng = np.random.default_rng(0)
-    cells = (FIGURE + np.array([[[60, 80]], [[150, 80]]])).astype(int)
-    cells[:, 9] = [[100, 100], [105, 100]]
-    seen = np.ones((2, 17), bool)
-    scene = draw(rng, cells, np.array([[0.0] * 17, [4.0] * 17]), seen, heat_noise=0, tag_noise=0)
-    x = np.arange(SIDE)
-    ridge = np.where(x < 104, 0.9, 0.9 - 0.02 * (x - 103)).clip(0, 1)
-    scene.heat[9] *= 0
-    scene.heat[9, 99:102, 100:108] = (ridge - 0.01 * np.abs(x - 100))[100:108]
-    before = grouping.find_people(scene.heat, scene.tags, SPEC, refine=False)
-    after = grouping.find_people(scene.heat, scene.tags, SPEC, refine=True)
-    assert sorted((before.values[:, 9] > 0).tolist()) == [False, True]
-    assert (after.values[:, 9] > SPEC.min_peak).all()
-    assert np.abs(np.sort(after.cells[:, 9, 0]) - [100, 104]).max() <= 2
 
 
 @pytest.mark.parametrize("keypoints", [14, 16, 17, 21])
