@@ -104,6 +104,8 @@ def group_by_tag(
     sums = np.zeros((count, peaks.tags.shape[1]), np.float32)
     sizes = np.zeros((count, 1), np.float32)
     starts = np.searchsorted(peaks.joints, np.arange(keypoints + 1)).tolist()
+    low, high = np.full((2, count, 2), [[[np.inf]], [[-np.inf]]], np.float32)
+    least = (reach or 0) * min(heat_size.width, heat_size.height)
     people = 0
     for joint in joint_order(keypoints):
         candidates = np.arange(starts[joint], starts[joint + 1])
@@ -112,9 +114,9 @@ def group_by_tag(
         means = sums[:people] / sizes[:people]
         distances = _tag_distances(peaks.tags[candidates], means)
         near = distances < max_tag_distance
-        if reach is not None:
-            limit = reach * min(heat_size.width, heat_size.height)
-            near &= _within_reach(peaks, candidates, members[:people], limit)
+        if reach is not None and people:
+            limits = np.maximum(least, (high[:people] - low[:people]).max(axis=1))
+            near = _within_reach(peaks, candidates, members[:people], near, limits)
         owners = _owners(
             peaks, candidates, members[:people], distances, near, max_tag_distance, heat_size
         )
@@ -125,6 +127,9 @@ def group_by_tag(
         members[owners, joint] = candidates
         sums[owners] += peaks.tags[candidates]
         sizes[owners] += 1
+        if reach is not None:
+            low[owners] = np.minimum(low[owners], peaks.cells[candidates])
+            high[owners] = np.maximum(high[owners], peaks.cells[candidates])
     return members[:people]
 
 
@@ -165,14 +170,23 @@ def _owners(
 
 
 def _within_reach(
-    peaks: Peaks, candidates: Indices, members: Indices, limit: float
+    peaks: Peaks,
+    candidates: Indices,
+    members: Indices,
+    near: NDArray[np.bool_],
+    limits: Float32,
 ) -> NDArray[np.bool_]:
-    """`(N, P)` bool: no farther from the person than the limit, or than the person's extent."""
-    theirs, present = _padded(peaks.cells)[members], (members >= 0)[..., None]
-    low = np.where(present, theirs, np.inf).min(axis=1)
-    high = np.where(present, theirs, -np.inf).max(axis=1)
-    limits = np.maximum(limit, (high - low).max(axis=1))
-    within: NDArray[np.bool_] = _places_apart(peaks, candidates, members) <= limits
+    """Those `(N, P)` pairs no farther apart than the person's limit, in cells.
+
+    Only pairs of like tags are looked at: where tags tell people apart they are few.
+    """
+    rows, columns = near.nonzero()
+    theirs = members[columns]
+    steps = peaks.cells[theirs] - peaks.cells[candidates[rows], None]
+    squares = np.einsum("mkc,mkc->mk", steps, steps)
+    squares[theirs < 0] = np.iinfo(squares.dtype).max
+    within = np.zeros_like(near)
+    within[rows, columns] = squares.min(axis=1) <= np.square(limits)[columns]
     return within
 
 
