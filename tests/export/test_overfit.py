@@ -20,6 +20,7 @@ from litepose_export.to_onnx import GraphOptions  # noqa: E402
 from litepose_export.training import warm  # noqa: E402
 from litepose_export.training.bottomup import MIN_PEAK, BottomUpLoss  # noqa: E402
 from litepose_export.training.loop import Budget, Trainer  # noqa: E402
+from litepose_export.training.precision import bfloat16_pays  # noqa: E402
 from litepose_export.training.sampler import Prefetcher  # noqa: E402
 from litepose_export.training.schedule import Phase, Schedule  # noqa: E402
 from litepose_export.training.views import STILL, ViewSampler, load_scenes  # noqa: E402
@@ -65,7 +66,7 @@ def test_twenty_photographs_learned_by_heart_come_back_through_export_and_decodi
     trainer = Trainer(
         found.build(17, SIZE),
         batches=lambda size, shares: prefetcher.batches(SCHEDULE.batch, size, shares),
-        loss=BottomUpLoss(half=True),
+        loss=BottomUpLoss(half=bfloat16_pays("cpu")),
         schedule=SCHEDULE,
         budget=Budget(steps=STEPS),
         folder=tmp_path,

@@ -19,6 +19,7 @@ from litepose_export.detection.scenes import GREY, SceneBatch
 from litepose_export.models.persondet import cell_centres, flatten, to_boxes
 from litepose_export.training.data import read_photographs
 from litepose_export.training.pose import normalise
+from litepose_export.training.precision import bfloat16_pays
 
 
 @dataclass(slots=True)
@@ -30,7 +31,8 @@ class DetectionLoss:
     def __call__(self, network: nn.Module, batch: SceneBatch) -> Tensor:
         """Scalar loss, with a graph behind it."""
         images = normalise(batch.images.to(self.device))
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        half = bfloat16_pays(self.device)
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             levels = network(images)
         raw = flatten(tuple(level.float() for level in levels))
         centres, strides = (

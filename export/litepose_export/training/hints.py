@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 from litepose_export.errors import ExportError
 from litepose_export.models.litepose import FusionHead
+from litepose_export.training.precision import bfloat16_pays
 
 # Of the five features that the head takes: strides 8, 16 and 16 again. The finer ones are
 # edges and colours, which every network finds by itself.
@@ -60,7 +61,9 @@ class Hints(nn.Module):
             images: `(N, 3, H, W)` normalised RGB.
             features: The student's five, of the same images.
         """
-        with torch.no_grad(), torch.autocast(images.device.type, dtype=torch.bfloat16):
+        kind = images.device.type
+        half = bfloat16_pays(kind)
+        with torch.no_grad(), torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
             theirs = self._teacher[0].features(images)[HINTED]
         errors = [
             F.mse_loss(to_teacher(ours.float()), scale(hint.float()))

@@ -16,6 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from litepose_export.training.precision import bfloat16_pays
+
 STEPS = 5
 # Quintic that pushes singular values towards 1, steep at 0 rather than exact at 1.
 A, B, C = 3.4445, -4.7750, 2.0315
@@ -69,7 +71,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Roughly the nearest semi-orthogonal matrices, in bfloat16 arithmetic.
+    """Roughly the nearest semi-orthogonal matrices, in bfloat16 arithmetic where that is faster.
 
     Args:
         matrices: `(N, rows, columns)` float32.
@@ -77,7 +79,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     Returns:
         The same shape.
     """
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if bfloat16_pays(matrices.device.type) else matrices
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT

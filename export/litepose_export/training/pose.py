@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from litepose_export.training import distill
 from litepose_export.training.losses import LOSSES
+from litepose_export.training.precision import bfloat16_pays
 from litepose_export.training.sampler import Batch
 from litepose_export.training.targets import gaussian_maps, warp_maps, widen_maps
 
@@ -49,7 +50,8 @@ class PoseLoss:
         """Scalar loss, with a graph behind it."""
         images = normalise(batch.crops.to(self.device))
         targets = make_targets(batch, self.options).to(self.device)
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        half = bfloat16_pays(self.device)
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             logits = network(images)
         return LOSSES[self.kind](logits.float(), targets, batch.weights.to(self.device))
 

@@ -37,6 +37,7 @@ from litepose_export.training.bottomup import (
 from litepose_export.training.data import data_hash, read_photographs
 from litepose_export.training.hints import Hints
 from litepose_export.training.loop import Budget, Evaluate, Progress, Trainer
+from litepose_export.training.precision import bfloat16_pays
 from litepose_export.training.sampler import Prefetcher
 from litepose_export.training.schedule import Phase, Schedule
 from litepose_export.training.views import ViewOptions, ViewSampler, load_scenes
@@ -161,7 +162,8 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
         loss=BottomUpLoss(
             device=options.device,
-            half=options.device == "cuda" or name == networks.DENSE,
+            half=options.device == "cuda"
+            or (name == networks.DENSE and bfloat16_pays(options.device)),
             hints=hints,
         ),
         schedule=schedule,
