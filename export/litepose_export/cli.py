@@ -43,6 +43,7 @@ class LossName(StrEnum):
     RCE = "rce"
     RCE_RESIDUAL = "rce-residual"
     RCE_PLACE = "rce-place"
+    RCE_RESIDUAL_PLACE = "rce-residual-place"
     MSE = "mse"
 
 

@@ -19,7 +19,6 @@ from litepose_export.training.losses import (  # noqa: E402
     LOSSES,
     activation,
     mean_squared_error,
-    placed_cross_entropy,
     regressive_cross_entropy,
     residual_cross_entropy,
     spatial_cross_entropy,
@@ -91,10 +90,26 @@ def test_the_places_loss_is_least_at_the_targets_shape_whatever_the_heat():
     assert spatial_cross_entropy(moved.clamp(min=1e-12).log(), target, ONE) > at_target + 0.3
 
 
-def test_an_absent_joint_has_no_place_but_must_have_no_heat():
+PLACED = [("rce", "rce-place"), ("rce-residual", "rce-residual-place")]
+
+
+@pytest.mark.parametrize(("heat", "placed"), PLACED)
+def test_an_absent_joint_has_no_place_but_must_have_no_heat(heat, placed):
     z, empty = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
     assert spatial_cross_entropy(z, empty, ONE) == 0
-    assert placed_cross_entropy(z, empty, ONE) == regressive_cross_entropy(z, empty, ONE) > 0
+    assert LOSSES[placed](z, empty, ONE) == LOSSES[heat](z, empty, ONE) > 0
+
+
+@pytest.mark.parametrize(("heat", "placed"), PLACED)
+def test_a_joints_place_is_worth_120_cells_of_heat_at_every_size(heat, placed):
+    torch.manual_seed(0)
+    for height, width in ((16, 12), (24, 18)):
+        at = torch.tensor([[[5.3, 7.6]]])
+        target = targets.gaussian_maps(at, height, width, sigma=1.0)
+        z = torch.randn(1, 1, height, width)
+        place = LOSSES[placed](z, target, ONE) - LOSSES[heat](z, target, ONE)
+        expected = spatial_cross_entropy(z, target, ONE)
+        torch.testing.assert_close(place * height * width, 120 * expected)
 
 
 @pytest.mark.parametrize(("loss", "expected"), [("mse", "linear"), ("rce-place", "sigmoid")])

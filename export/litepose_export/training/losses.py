@@ -95,9 +95,24 @@ def placed_cross_entropy(
         weights: `(N, K)` float.
         share: Cells of heat that a joint's place is worth.
     """
+    heat = regressive_cross_entropy(logits, targets, weights)
+    return heat + share * _place_by_cell(logits, targets, weights)
+
+
+def placed_residual_cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor, share: float = 120.0
+) -> Tensor:
+    """`residual_cross_entropy` for the heat and `spatial_cross_entropy` for the place.
+
+    Arguments as for `placed_cross_entropy`.
+    """
+    heat = residual_cross_entropy(logits, targets, weights)
+    return heat + share * _place_by_cell(logits, targets, weights)
+
+
+def _place_by_cell(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     cells = logits.shape[2] * logits.shape[3]
-    place = spatial_cross_entropy(logits, targets, weights)
-    return regressive_cross_entropy(logits, targets, weights) + share / cells * place
+    return spatial_cross_entropy(logits, targets, weights) / cells
 
 
 def activation(loss: str) -> Activation:
@@ -111,6 +126,7 @@ LOSSES: Mapping[str, HeatmapLoss] = MappingProxyType(
         "rce": regressive_cross_entropy,
         "rce-residual": residual_cross_entropy,
         "rce-place": placed_cross_entropy,
+        "rce-residual-place": placed_residual_cross_entropy,
         "mse": mean_squared_error,
     }
 )
