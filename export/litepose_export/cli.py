@@ -88,6 +88,10 @@ def train(
         float | None,
         typer.Option(min=0, max=0.99, help="Part of the run at the peak rates before they fall."),
     ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(help="Of LRPose: a part that stays as --init has it; repeatable."),
+    ] = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,
@@ -125,16 +129,20 @@ def train(
         teachers=tuple(teacher or ()),
         teacher_share=teacher_share,
         hold=hold,
+        frozen=tuple(freeze or ()),
     )
     if qat:
         train_quantized(network, options)
         return
     with progress() as bar:
         display = _display(session, bar)
+        lrpose = network in ("lrpose-n", "lrpose-s", "lrpose-m")
+        if options.frozen and not lrpose:
+            raise typer.BadParameter("only LRPose takes --freeze")
         if network == "persondet":
             _check_teachers(options.teachers, 1, "a detector")
             checkpoint = session.train_detector(options, display)
-        elif network in ("lrpose-n", "lrpose-s", "lrpose-m"):
+        elif lrpose:
             _check_teachers(options.teachers, 2, "a pose network")
             pose = need("litepose_export.training.pose_session")
             checkpoint = pose.train_pose(network[-1], options, display)

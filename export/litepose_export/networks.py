@@ -118,11 +118,12 @@ def _vitpose(name: str, accuracy: str, source: str, *, rmpg: bool) -> Network:
 
 
 def _lrpose(size: str) -> Network:
+    large = size == "m"
     return Network(
         name=f"lrpose-{size}",
         family="lrpose",
-        input_size=Size(144, 192),
-        multiple=16,
+        input_size=PORTRAIT if large else Size(144, 192),
+        multiple=32 if large else 16,
         build=lambda keypoints, _: LRPose(size, keypoints),
         count_key="predict.weight",
         source="ours, after arXiv 2107.03215",

@@ -33,7 +33,34 @@ LIMITS = {"n": 0.5e6, "s": 1.9e6, "m": 3.8e6}
 def test_a_size_stays_below_its_limit_and_keeps_stride_8(size):
     network = LRPose(size).eval()
     assert sum(p.numel() for p in network.parameters()) <= LIMITS[size]
-    assert network(torch.zeros(2, 3, 64, 48)).shape == (2, 17, 8, 6)
+    assert network(torch.zeros(2, 3, 64, 96)).shape == (2, 17, 8, 12)
+
+
+def test_a_new_m_computes_what_the_s_in_it_does():
+    torch.manual_seed(0)
+    small, large = LRPose("s").eval(), LRPose("m").eval()
+    nn.init.normal_(small.predict.weight)
+    added = large.load_state_dict(small.state_dict(), strict=False)
+    assert not added.unexpected_keys
+    assert {name.split(".")[0] for name in added.missing_keys} == {"context"}
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        assert torch.equal(small(images), large(images))
+        nn.init.ones_(large.context.back[1].weight)
+        assert not torch.allclose(small(images), large(images))
+
+
+@pytest.mark.parametrize(("size", "sees_all"), [("s", False), ("m", True)])
+def test_a_cell_in_the_middle_of_m_sees_its_whole_crop_and_one_of_s_does_not(size, sees_all):
+    torch.manual_seed(0)
+    network = LRPose(size).eval()
+    nn.init.normal_(network.predict.weight)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):  # new blocks are the identity and see nothing
+            nn.init.ones_(module.weight)
+    image = torch.rand(1, 3, 256, 192, requires_grad=True)
+    network(image)[0, 0, 16, 12].backward()
+    assert bool((image.grad[0, :, -4:] != 0).any()) is sees_all
 
 
 def test_lrpose_holds_only_layers_with_fast_int8_kernels():

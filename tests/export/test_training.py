@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import dataclasses
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ import torch  # noqa: E402
 from litepose_edge import COCO_17, decode, geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
-from litepose_export.errors import CheckpointError  # noqa: E402
+from litepose_export.errors import CheckpointError, ExportError  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.training import (  # noqa: E402
     augment,
@@ -208,7 +209,7 @@ def test_a_pause_in_a_step_is_no_training_time(people, tmp_path, monkeypatch):
 FAST = Schedule(phases=(Phase(1.0, Size(96, 128)),), batch=8, warmup_steps=5, ema_decay=0.9)
 
 
-def trainer(people, folder, steps, seed=0):
+def trainer(people, folder, steps, seed=0, frozen=()):
     torch.manual_seed(seed)
     prefetcher = Prefetcher(CropSampler(people, None, STILL, seed))
     return prefetcher, Trainer(
@@ -218,6 +219,7 @@ def trainer(people, folder, steps, seed=0):
         schedule=FAST,
         budget=Budget(steps=steps),
         folder=folder,
+        frozen=frozen,
     )
 
 
@@ -251,6 +253,35 @@ def test_a_network_learns_its_training_figures_by_heart(people, photo_dataset, t
     assert Validator(read_coco(photo_dataset), Size(96, 128))(run.average)["ap"] > 0.9
 
 
+SILENT = session.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
+
+
+def test_frozen_parts_stay_as_they_are_and_the_rest_learns(people, tmp_path):
+    prefetcher, run = trainer(people, tmp_path, steps=3, frozen=("trunk.stem", "trunk.stage_4"))
+    before = copy.deepcopy(run.network.state_dict())
+    run.run(on_step=lambda p: None)
+    prefetcher.close()
+    for network in (run.network, run.average):
+        for name, value in network.state_dict().items():
+            if name.endswith("num_batches_tracked"):  # which averages leave out
+                continue
+            kept = name.startswith(("trunk.stem.", "trunk.stage_4."))
+            assert torch.equal(value, before[name]) is kept, name
+
+
+def test_only_parts_that_are_there_are_frozen_and_only_where_a_run_starts_from_something(
+    photo_dataset, tmp_path
+):
+    options = session.RunOptions(
+        data=(photo_dataset,), dev=None, folder=tmp_path, budget=Budget(steps=1), frozen=("trunk",)
+    )
+    with pytest.raises(ExportError, match="--init"):
+        pose_session.train_pose("n", options, SILENT)
+    wrong = dataclasses.replace(options, init=tmp_path / "s.pt", frozen=("stem",))
+    with pytest.raises(ExportError, match="no part 'stem'"):
+        pose_session.train_pose("n", wrong, SILENT)
+
+
 def test_a_damaged_checkpoint_is_not_resumed(people, tmp_path):
     _, run = trainer(people, tmp_path, steps=1)
     run.checkpoint_path.write_bytes(b"nothing")
@@ -265,14 +296,13 @@ def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
     options = session.RunOptions(
         data=(photo_dataset,), dev=None, folder=tmp_path / "run", budget=Budget(steps=2)
     )
-    display = session.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
     for train in (
-        lambda: pose_session.train_pose("n", options, display),
+        lambda: pose_session.train_pose("n", options, SILENT),
         lambda: session.train_detector(
             session.RunOptions(
                 data=(photo_dataset,), dev=None, folder=tmp_path / "det", budget=Budget(steps=1)
             ),
-            display,
+            SILENT,
         ),
     ):
         checkpoint = train()

@@ -2,7 +2,8 @@
 
 FasterPose's paradigm (Dai et al., arXiv 2107.03215: heatmaps from low-resolution features) on
 layers that run near the INT8 peak of a CPU: dense 3x3 and 1x1 convolutions, ReLU, a 1x1 +
-nearest-upsample head with one skip; no depthwise and no transposed convolution.
+nearest-upsample head with one skip; no depthwise and no transposed convolution. m has the widths
+of s for larger crops, and a stage at stride 32 that sees all of them.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ class TrunkWidths:
     blocks_16: int
 
 
+_S = TrunkWidths(16, 32, 48, 64, 96, 128, 192, blocks_4=1, blocks_8=2, blocks_16=5)
 SIZES: dict[str, TrunkWidths] = {
     "n": TrunkWidths(16, 16, 32, 32, 48, 64, 96, blocks_4=1, blocks_8=2, blocks_16=5),
-    "s": TrunkWidths(16, 32, 48, 64, 96, 128, 192, blocks_4=1, blocks_8=2, blocks_16=5),
-    "m": TrunkWidths(24, 48, 64, 96, 144, 192, 256, blocks_4=1, blocks_8=2, blocks_16=5),
+    "s": _S,
+    "m": _S,
 }
+# Blocks at stride 32. Without them a cell sees about 120 px each way, less than half a crop of m.
+CONTEXT_BLOCKS = {"n": 0, "s": 0, "m": 3}
 
 
 class Trunk(nn.Module):
@@ -65,8 +69,36 @@ class Trunk(nn.Module):
         return at_8, self.stage_16(at_8)
 
 
+class Context(nn.Module):
+    """Features at stride 16 with what a stage at stride 32 adds to them; nothing when it is new.
+
+    So it can be put into a trained network, which goes on from what it knows.
+    """
+
+    def __init__(self, channels: int, middle: int, blocks: int) -> None:
+        super().__init__()
+        self.stage = nn.Sequential(
+            FusedBlock(channels, middle, channels, 2),
+            *[FusedBlock(channels, middle, channels) for _ in range(blocks - 1)],
+        )
+        self.back = ConvBN(channels, channels, 1, relu=False)
+
+    def start_silent(self) -> None:
+        """Make the stage add nothing."""
+        normalisation = self.back[1]
+        assert isinstance(normalisation, nn.BatchNorm2d)
+        nn.init.zeros_(normalisation.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, C, H, W)` to the same shape; H and W must be even."""
+        seen = F.interpolate(self.back(self.stage(x)), scale_factor=2.0, mode="nearest")
+        return torch.relu(x + seen)
+
+
 class LRPose(nn.Module):
     """`(N, 3, H, W)` normalised RGB crop to `(N, K, H/8, W/8)` heatmap logits.
+
+    H and W must be multiples of 16, of 32 for `"m"`.
 
     Args:
         size: `"n"`, `"s"` or `"m"`.
@@ -79,11 +111,15 @@ class LRPose(nn.Module):
         super().__init__()
         w = SIZES[size]
         self.trunk = Trunk(w)
+        blocks = CONTEXT_BLOCKS[size]
+        self.context = Context(w.stride_16, w.middle_16, blocks) if blocks else nn.Identity()
         self.reduce = ConvBN(w.stride_16, w.stride_8, 1, relu=False)
         self.skip = ConvBN(w.stride_8, w.stride_8, 1, relu=False)
         self.refine = FusedBlock(w.stride_8, w.middle_8, w.stride_8)
         self.predict = nn.Conv2d(w.stride_8, keypoints, 1)
         initialise(self)
+        if isinstance(self.context, Context):
+            self.context.start_silent()
         nn.init.normal_(self.predict.weight, std=0.001)
         # The mean target is about 0.01: starting there spares the loss its plateau.
         nn.init.constant_(self.predict.bias, -4.5)  # type: ignore[arg-type]
@@ -91,6 +127,7 @@ class LRPose(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Heatmap logits."""
         at_8, at_16 = self.trunk(x)
+        at_16 = self.context(at_16)
         up = F.interpolate(self.reduce(at_16), scale_factor=2.0, mode="nearest")
         logits: Tensor = self.predict(self.refine(torch.relu(up + self.skip(at_8))))
         return logits

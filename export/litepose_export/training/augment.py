@@ -59,6 +59,19 @@ GENTLE = Augmentation(
     colour=0.6,
 )
 
+# Halfway: for runs that start from a network which knows these very people too well.
+MODERATE = Augmentation(
+    rotation_deg=35,
+    rotate=0.5,
+    scale=(0.75, 1.3),
+    shift=0.06,
+    box_jitter=0.07,
+    half_body=0.2,
+    cutout=0.25,
+    blur=0.12,
+    colour=0.8,
+)
+
 
 def random_box(
     rng: np.random.Generator, box_xyxy: Float32, keypoints: Float32, options: Augmentation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class Trainer:
         device: `"cpu"` or `"cuda"`.
         notes: What an exporter must know of the network; goes into the checkpoint.
         helper: Trained along with the network and kept in the checkpoint, or None.
+        frozen: Names of modules that stay as they are, statistics of normalisations too. Where
+            they come first, nothing is computed backwards through them.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Trainer:
         device: str = "cpu",
         notes: Mapping[str, str] | None = None,
         helper: nn.Module | None = None,
+        frozen: Sequence[str] = (),
     ) -> None:
+        self._frozen = [network.get_submodule(name).requires_grad_(False) for name in frozen]
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._batches, self._loss = batches, loss
@@ -151,6 +155,8 @@ class Trainer:
     ) -> None:
         """Train until the budget is spent, with a checkpoint every few minutes."""
         self.network.train()
+        for module in self._frozen:
+            module.eval()
         saved = time.monotonic()
         losses: list[Tensor] = []
         while (part := self._part()) < 1:

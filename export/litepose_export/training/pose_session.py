@@ -10,11 +10,11 @@ from torch import nn
 
 from litepose_edge.geometry import Size
 from litepose_edge.measure.coco import read_coco
-from litepose_export import contracts
+from litepose_export import contracts, networks
 from litepose_export.errors import ExportError
 from litepose_export.models.lrpose import LRPose
 from litepose_export.training import distill
-from litepose_export.training.augment import GENTLE, Augmentation
+from litepose_export.training.augment import GENTLE, MODERATE, Augmentation
 from litepose_export.training.data import People, load_people
 from litepose_export.training.loop import Evaluate, Trainer
 from litepose_export.training.losses import activation
@@ -37,6 +37,15 @@ REFINE_SCHEDULE = Schedule(
     muon_rate=0.03,
     first_source_only_after=0.6,
 )
+# LRPose-m starts from s, and has to learn what people look like a third larger.
+LARGE_SCHEDULE = Schedule(
+    phases=(Phase(1.0, networks.find("lrpose-m").input_size),),
+    learning_rate=4.5e-4,
+    muon_rate=0.009,
+    warmup_steps=100,
+    first_source_only_after=0.7,
+    hold=0.05,
+)
 
 
 def train_pose(size: str, options: RunOptions, display: Display) -> Path:
@@ -44,21 +53,26 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
 
     Args:
         size: `"n"`, `"s"` or `"m"`.
-        options: The run; without teachers it learns from labels alone.
+        options: The run; without teachers it learns from labels alone. `"m"` has one kind of
+            run, made for starting from s, and does not ask for `refine`.
         display: Where progress goes.
+
+    Raises:
+        ExportError: A part to freeze is not there, or nothing to start from.
     """
     prepare(options)
     people, teaching = _people(options.data, options.teachers, options.folder, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
+        input_size = networks.find(f"lrpose-{size}").input_size
         evaluate = Validator(
-            read_coco(options.dev), contracts.POSE_INPUT, activation=activation(options.loss)
+            read_coco(options.dev), input_size, activation=activation(options.loss)
         )
     network = LRPose(size)
+    _check_frozen(network, options)
     if activation(options.loss) == "linear":
         nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
-    schedule = options.paced(REFINE_SCHEDULE if options.refine else POSE_SCHEDULE)
-    augmentation = GENTLE if options.refine else Augmentation()
+    schedule, augmentation = _settings(size, options)
     sampler = CropSampler(people, teaching, augmentation, options.seed)
     prefetcher = Prefetcher(sampler)
     trainer = Trainer(
@@ -75,8 +89,29 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
         sources=len(np.unique(people.source)),
         device=options.device,
         notes={"activation": activation(options.loss)},
+        frozen=options.frozen,
     )
     return run_to_end(trainer, prefetcher, options, evaluate, display)
+
+
+def _check_frozen(network: nn.Module, options: RunOptions) -> None:
+    if options.frozen and options.init is None:
+        raise ExportError("--freeze keeps what --init brings: give --init")
+    parts = [name for name, _ in network.named_modules() if name]
+    for name in options.frozen:
+        if name not in parts:
+            raise ExportError(
+                f"the network has no part '{name}'; it has {', '.join(parts[:8])}, ..."
+            )
+
+
+def _settings(size: str, options: RunOptions) -> tuple[Schedule, Augmentation]:
+    """What a run of a size does when, and how far its crops stray."""
+    if size == "m":
+        return options.paced(LARGE_SCHEDULE), MODERATE
+    if options.refine:
+        return options.paced(REFINE_SCHEDULE), GENTLE
+    return options.paced(POSE_SCHEDULE), Augmentation()
 
 
 def pack_people(

@@ -87,6 +87,7 @@ class RunOptions:
             none, or a checkpoint of the dense variant whose hidden layers give hints.
         teacher_share: Of LRPose, weight of the teacher's maps against the labels.
         hold: Part of the run at the peak rates, or None for the schedule's own.
+        frozen: Of LRPose, names of modules that stay as `init` has them.
     """
 
     data: tuple[Path, ...]
@@ -103,6 +104,7 @@ class RunOptions:
     teachers: tuple[Path, ...] = ()
     teacher_share: float = 0.4
     hold: float | None = None
+    frozen: tuple[str, ...] = ()
 
     def paced(self, schedule: Schedule) -> Schedule:
         """The schedule at this run's rates."""
@@ -271,6 +273,7 @@ def _record(commit: str, options: RunOptions, trainer: Trainer) -> None:
         "loss": options.loss,
         "teachers": [path.name for path in options.teachers],
         "teacher_share": options.teacher_share,
+        "frozen": options.frozen,
         "schedule": asdict(trainer.schedule),
         "budget": asdict(options.budget),
         "steps": trainer.step,
