@@ -1,7 +1,8 @@
 """Ours and what else a user could run, each through its own usual code: a crop to keypoints.
 
-The first six run our default network's weights; the last three their own, from `peers/`. What an
-engine leaves to its user (cropping, normalising, decoding) is the plain code of `plain.py`.
+The second runs our larger network's weights, the last three their own from `peers/`, the others our
+default network's. What an engine leaves to its user (cropping, normalising, decoding) is the plain
+code of `plain.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from litepose_edge.backends import bundled, find_model
 from litepose_edge.manifest import HeatmapSpec, TopDownSpec
 from onnx_threads import within_affinity
 
-MODEL = "lrpose-s"
+MODEL, LARGE = "lrpose-s", "lrpose-m"
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 TINYPOSE_BLUR = 3
 
@@ -64,6 +65,9 @@ def all_rivals(peers: Path) -> list[Rival]:
     sdk = "Estimator.predict"
     return [
         Rival("litepose-edge", ours_int8, sdk, lambda: _ours("int8", "onnxruntime")),
+        Rival(
+            "litepose-edge, m", "LRPose-m INT8", sdk, lambda: _ours("int8", "onnxruntime", LARGE)
+        ),
         Rival("litepose-edge, OpenVINO", ours_int8, sdk, lambda: _ours("int8", "openvino")),
         Rival("litepose-edge, FP32", ours_fp32, sdk, lambda: _ours("fp32", "onnxruntime")),
         Rival("rtmlib 0.0.16", ours_fp32, "its ViTPose class", _rtmlib),
@@ -101,10 +105,10 @@ def all_rivals(peers: Path) -> list[Rival]:
     ]
 
 
-def _ours(precision: Any, backend: Any) -> Run:
+def _ours(precision: Any, backend: Any, model: str = MODEL) -> Run:
     if backend == "openvino":
         _engine()
-    estimator = Estimator(MODEL, detector=None, precision=precision, backend=backend)
+    estimator = Estimator(model, detector=None, precision=precision, backend=backend)
 
     def run(image: Array, box: Array) -> tuple[Array, Array]:
         poses = estimator.predict(image, boxes_xyxy=box[None])

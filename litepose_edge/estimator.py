@@ -19,7 +19,7 @@ from litepose_edge.cpus import available_threads
 from litepose_edge.engine import Detector, Engine, EngineOptions
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import BottomUpSpec, DetectorSpec
+from litepose_edge.manifest import BottomUpSpec, DetectorSpec, TopDownSpec
 from litepose_edge.preprocess import Image, check_boxes, check_image
 from litepose_edge.results import Poses, belief, person_scores
 from litepose_edge.sources import open_source
@@ -30,10 +30,6 @@ from litepose_edge.workers import worker_pool
 if TYPE_CHECKING:
     from litepose_edge.tracker import Tracker
 
-# The pose network has a say in who is there. People whose belief (`results.belief`) is below this
-# part of `min_score` are false alarms: of scikit-image's ten photographs without people and 100
-# crops of each, the most believed one has .084, this asks for .09: `export/recipes/choose_veto.py`.
-VETO_PART = 0.3
 # Two skeletons this similar are one person boxed twice.
 SAME_PERSON = 0.7
 
@@ -93,11 +89,13 @@ class Estimator:
         self._backend: Backend = backend
         self._precision = precision
         self._min_score, self._max_people, self._max_pixels = min_score, max_people, max_pixels
-        self._min_belief = max(VETO_PART * min_score, 1e-6)
         found = backends.find_model(
             model, precision=precision, backend=backend, threads=self._threads
         )
         spec = found.manifest.model
+        # The pose network has a say in who is there.
+        veto = spec.veto if isinstance(spec, TopDownSpec) else 0.0
+        self._min_belief = max(veto * min_score, 1e-6)
         if bottom_up is not None and not isinstance(spec, BottomUpSpec):
             raise ValueError(
                 f"bottom_up is for bottom-up networks; '{found.manifest.name}' is none"

@@ -146,6 +146,8 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         heatmaps: The head, if it gives a map a keypoint.
         simcc: The head, if it classifies x and y.
         regression: The head, if it gives coordinates.
+        veto: Part of the estimator's `min_score`. Found people whose belief (`results.belief`) is
+            below are false alarms; how sure a network is of what is there differs from another.
     """
 
     padding: Annotated[float, Meta(ge=1)]
@@ -153,6 +155,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     heatmaps: HeatmapSpec | None = None
     simcc: SimccSpec | None = None
     regression: RegressionSpec | None = None
+    veto: Annotated[float, Meta(ge=0, le=1)] = 0.3
 
     def __post_init__(self) -> None:
         if sum(head is not None for head in (self.heatmaps, self.simcc, self.regression)) != 1:

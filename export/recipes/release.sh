@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
 # Checkpoints to the files the runtime ships: float, INT8 for x86 and ARM, probe, checksums.
-# POSE and DETECTOR are checkpoints; without one, the float file that is there stays as it is.
+# POSE, POSE_M and DETECTOR are checkpoints; without one, the float file that is there stays as it is.
 # INT8 files are refused beyond the bounds below; the figures land in the reports.
 set -euo pipefail
 : "${DATA:?folder with coco/}"
 models=${MODELS:-litepose_edge/models}
+# The float file of the larger network is not bundled: it would double the package.
+weights=${WEIGHTS:-export/weights}
 reports=${REPORTS:-runs/int8}
 samples="$DATA/coco/train.json"
 dev="$DATA/coco/dev.json"
-mkdir -p "$models" "$reports"
+mkdir -p "$models" "$weights" "$reports"
 storage="--dynamic-batch --float16-storage"
 if [ -n "${POSE:-}" ]; then
   litepose-export export lrpose-s $storage --checkpoint "$POSE" --samples "$samples" \
     --out "$models/lrpose-s.fp32.onnx"
+fi
+if [ -n "${POSE_M:-}" ]; then
+  litepose-export export lrpose-m $storage --checkpoint "$POSE_M" --samples "$samples" \
+    --out "$weights/lrpose-m.fp32.onnx"
 fi
 # The detector score that stands for the runtime's default threshold of 0.3, chosen on dev.
 if [ -n "${DETECTOR:-}" ]; then
@@ -21,16 +27,22 @@ if [ -n "${DETECTOR:-}" ]; then
 fi
 # docs/quantization.md has the figures of these choices and of those that lost.
 int8() {
-  local name=$1
-  shift
-  litepose-export quantize "$models/$name.fp32.onnx" --calibration "$samples" --gate "$dev" \
+  local name=$1 float=$2
+  shift 2
+  litepose-export quantize "$float/$name.fp32.onnx" --calibration "$samples" --gate "$dev" \
     --target x86 --out "$models/$name.int8-x86.onnx" --twin "$models/$name.int8-arm.onnx" \
     --equalize --range-search --adaptive-rounding --report "$reports/$name.json" "$@"
 }
 # POSE_FLOAT="stem residual head" takes a third longer and shifts keypoints a quarter less.
 patterns=()
 for pattern in ${POSE_FLOAT:-stem head}; do patterns+=(--float "$pattern"); done
-int8 lrpose-s "${patterns[@]}" --count 600 --follow "${FOLLOW:-500}" --gate-people 876 \
-  --max-shift-px "${MAX_SHIFT:-0.3}" --max-p95-px "${MAX_P95:-1.5}" --max-ap-drop 0.005
-int8 persondet --gate-people 345 --max-ap-drop 0.006
+pose() {
+  int8 "$@" "${patterns[@]}" --count 600 --follow "${FOLLOW:-500}" --gate-people 876 \
+    --max-shift-px "${MAX_SHIFT:-0.3}" --max-p95-px "${MAX_P95:-1.5}" --max-ap-drop 0.005
+}
+# ONLY=lrpose-m makes the files of one network.
+wanted() { [ -z "${ONLY:-}" ] || [ "$ONLY" = "$1" ]; }
+if wanted lrpose-s; then pose lrpose-s "$models"; fi
+if wanted lrpose-m; then pose lrpose-m "$weights"; fi
+if wanted persondet; then int8 persondet "$models" --gate-people 345 --max-ap-drop 0.006; fi
 litepose-export publish "$models"

@@ -21,21 +21,31 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({file.split(".")[0] for file in _checksums() if file != PROBE}))
 
 
+def precisions(name: str) -> tuple[str, ...]:
+    """In which precisions a model is bundled; large ones come in INT8 alone."""
+    return tuple(p for p in ("int8", "fp32") if _file(name, p) in _checksums())
+
+
 def find(name: str, precision: str) -> Path:
     """The bundled file of a model for this machine.
 
     Raises:
         ModelFileMissingError: There is no such model, or not in this precision.
     """
-    # Reduced-range U8S8 is exact on every x86; ARM has kernels for signed activations.
-    target = "arm" if _machine() in ("aarch64", "arm64") else "x86"
-    file = f"{name}.fp32.onnx" if precision == "fp32" else f"{name}.int8-{target}.onnx"
+    file = _file(name, precision)
     if file not in _checksums():
+        there = ", ".join(f"{known} ({', '.join(precisions(known))})" for known in names())
         raise ModelFileMissingError(
-            f"no bundled model '{name}' in {precision}; there are: {', '.join(names())}. "
+            f"no bundled model '{name}' in {precision}; there are: {there}. "
             "To use a file of your own give its path, ending in .onnx"
         )
     return FOLDER / file
+
+
+def _file(name: str, precision: str) -> str:
+    # Reduced-range U8S8 is exact on every x86; ARM has kernels for signed activations.
+    target = "arm" if _machine() in ("aarch64", "arm64") else "x86"
+    return f"{name}.fp32.onnx" if precision == "fp32" else f"{name}.int8-{target}.onnx"
 
 
 def is_name(model: str | PathLike[str]) -> bool:

@@ -71,7 +71,7 @@ def examine(engine: Backend) -> Findings:
     version = _version(engine)
     states, opened = [], {}
     for name in bundled.names():
-        for precision in ("int8", "fp32"):
+        for precision in bundled.precisions(name):
             state, model = _load(name, precision, engine)
             states.append(state)
             opened[name, precision] = model

@@ -57,7 +57,15 @@ def test_every_bundled_file_is_listed_and_unchanged():
 
 
 def test_the_bundled_names_are_known():
-    assert bundled.names() == ("lrpose-s", "persondet")
+    assert bundled.names() == ("lrpose-m", "lrpose-s", "persondet")
+    assert bundled.precisions("lrpose-s") == ("int8", "fp32")
+    assert bundled.precisions("lrpose-m") == ("int8",)
+    assert bundled.precisions("lrpose-xl") == ()
+
+
+def test_a_precision_that_is_not_bundled_is_refused_with_those_that_are():
+    with pytest.raises(ModelFileMissingError, match=r"'lrpose-m' in fp32; .*lrpose-m \(int8\)"):
+        backends.find_model("lrpose-m", precision="fp32")
 
 
 def test_a_bundled_file_that_was_changed_is_refused(tmp_path, monkeypatch, pose_file):

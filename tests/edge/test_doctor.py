@@ -181,7 +181,12 @@ def test_an_engine_that_works_loads_every_model():
     found = examine_apart("onnxruntime")
     assert found.state == "works"
     assert {(m.name, m.precision) for m in found.findings.models} == {
-        (name, precision) for name in ("lrpose-s", "persondet") for precision in ("int8", "fp32")
+        ("lrpose-m", "int8"),
+        *(
+            (name, precision)
+            for name in ("lrpose-s", "persondet")
+            for precision in ("int8", "fp32")
+        ),
     }
     assert all(m.error is None for m in found.findings.models)
     assert found.findings.people_on_black == 0
@@ -201,7 +206,7 @@ def test_a_model_that_does_not_load_is_named_and_the_others_are_tried(monkeypatc
 
     monkeypatch.setattr(bundled, "find", find)
     found = examine("onnxruntime")
-    assert [m.error for m in found.models] == ["it was changed", None, None, None]
+    assert [m.error for m in found.models] == [None, "it was changed", None, None, None]
     assert found.people_on_black is None
     assert found.int8_of_fp32 is None
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
-from litepose_edge import Estimator, Poses, Size
+from litepose_edge import Estimator, Poses, Size, backends
 from litepose_edge.errors import (
     InvalidBoxError,
     InvalidImageError,
     ModelError,
     ModelFileMissingError,
 )
+from litepose_edge.manifest import TopDownSpec
 from litepose_edge.sources import read_image
 
 
@@ -166,6 +169,25 @@ def test_without_a_detector_boxes_are_needed(astronaut):
         assert len(estimator.predict(astronaut, boxes_xyxy=[[0, 0, 400, 500]])) == 1
         with pytest.raises(ValueError, match="boxes_xyxy"):
             estimator.predict(astronaut)
+
+
+@pytest.mark.parametrize(("veto", "people"), [(0.3, 1), (1.0, 0)])
+def test_a_manifest_says_how_little_people_may_be_believed_in(veto, people, astronaut, monkeypatch):
+    real = backends.find_model
+
+    def find_model(*args, **kwargs):
+        found = real(*args, **kwargs)
+        if not isinstance(found.manifest.model, TopDownSpec):
+            return found
+        model = msgspec.structs.replace(found.manifest.model, veto=veto)
+        return replace(found, manifest=msgspec.structs.replace(found.manifest, model=model))
+
+    monkeypatch.setattr(backends, "find_model", find_model)
+    monkeypatch.setattr(
+        "litepose_edge.estimator.belief", lambda boxes, scores: np.full(len(boxes), 0.2)
+    )
+    with Estimator(min_score=0.3) as estimator:
+        assert len(estimator.predict(astronaut)) == people
 
 
 def test_at_most_max_people_come_back_the_best_first(astronaut):

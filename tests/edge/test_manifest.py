@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from litepose_edge import COCO_17, backends, manifest
+from litepose_edge.backends import bundled
 from litepose_edge.errors import LitePoseError, ManifestError
 from litepose_edge.manifest import (
     BottomUpSpec,
@@ -100,8 +101,9 @@ def test_metadata_without_a_manifest_is_refused():
         manifest.from_metadata({"other": "x"}, "model.onnx")
 
 
-@pytest.mark.parametrize("precision", ["int8", "fp32"])
-@pytest.mark.parametrize("name", ["lrpose-s", "persondet"])
+@pytest.mark.parametrize(
+    ("name", "precision"), [(name, p) for name in bundled.names() for p in bundled.precisions(name)]
+)
 def test_the_bundled_files_carry_their_contract(name, precision):
     contract = backends.find_model(name, precision=precision).manifest
     assert contract.name == name

@@ -16,9 +16,9 @@ CROPS = 20
 CROP_PX = 320
 
 
-@pytest.fixture(scope="module")
-def estimator():
-    with Estimator() as estimator:
+@pytest.fixture(scope="module", params=["lrpose-s", "lrpose-m"])
+def estimator(request):
+    with Estimator(request.param) as estimator:
         yield estimator
 
 
