@@ -41,7 +41,8 @@ class Estimator:
     process.
 
     Args:
-        model: A bundled pose network (`"lrpose-s"`) or the path of an exported one.
+        model: A bundled pose network (`"lrpose-s"`, or `"lrpose-m"`: more accurate, slower, INT8
+            alone) or the path of an exported one.
         detector: `"default"`, the path of an exported detector, a function from a BGR frame to
             `(P, 4)` xyxy boxes, or None where `predict` is always given boxes.
         backend: `"onnxruntime"`, or `"openvino"` (extra `openvino`).
@@ -52,7 +53,7 @@ class Estimator:
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
         flip_test: Run each crop mirrored as well and average: LRPose-s has AP .382 in place
-            of .356 on dev, in twice the time.
+            of .356 on dev, LRPose-m .434 in place of .405, in up to twice the time.
         bottom_up: Input policy and decoding of a bottom-up network.
 
     Raises:
