@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.export
 import torch  # noqa: E402
 
 from litepose_edge import COCO_17, decode, geometry  # noqa: E402
+from litepose_edge.backends import bundled  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export.errors import CheckpointError, ExportError  # noqa: E402
@@ -28,6 +30,7 @@ from litepose_export.training import (  # noqa: E402
     pose_session,
     session,
     targets,
+    warm,
 )
 from litepose_export.training.augment import Augmentation  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
@@ -251,6 +254,28 @@ def test_a_network_learns_its_training_figures_by_heart(people, photo_dataset, t
     run.run(on_step=lambda p: None)
     prefetcher.close()
     assert Validator(read_coco(photo_dataset), Size(96, 128))(run.average)["ap"] > 0.9
+
+
+def test_a_run_of_m_starts_from_the_released_s_at_its_own_size(photo_dataset, tmp_path):
+    options = session.RunOptions(
+        data=(photo_dataset,),
+        dev=photo_dataset,
+        folder=tmp_path,
+        budget=Budget(steps=1),
+        init=bundled.find("lrpose-s", "fp32"),
+        frozen=("trunk.stem", "trunk.stage_4"),
+    )
+    checkpoint = pose_session.train_pose("m", options, SILENT)
+    record = json.loads((checkpoint.parent / "run.json").read_text())
+    assert record["frozen"] == list(options.frozen)
+    assert record["schedule"]["phases"][-1]["input_size"] == {"width": 192, "height": 256}
+    assert len(record["checkpoints"]) == 1
+    released = warm.read_average(LRPose("s"), options.init).trunk
+    trained = warm.read_average(LRPose("m"), checkpoint).eval().trunk
+    images = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        before, after = (trunk.stage_4(trunk.stem(images)) for trunk in (released, trained))
+    torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-4)
 
 
 SILENT = session.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
