@@ -61,6 +61,8 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
         ExportError: A part to freeze is not there, or nothing to start from.
     """
     prepare(options)
+    network = LRPose(size)
+    _check_frozen(network, options)
     people, teaching = _people(options.data, options.teachers, options.folder, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
@@ -68,8 +70,6 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
         evaluate = Validator(
             read_coco(options.dev), input_size, activation=activation(options.loss)
         )
-    network = LRPose(size)
-    _check_frozen(network, options)
     if activation(options.loss) == "linear":
         nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
     schedule, augmentation = _settings(size, options)
