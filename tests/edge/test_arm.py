@@ -31,7 +31,7 @@ CPUS = ("cortex-a72", "cortex-a76", "max")
 PEOPLE = {"astronaut": [(60, 0, 440, 511), (100, 0, 400, 300)], "camera": [(120, 60, 420, 511)]}
 # All of dev: over its first 300 people AP moves by .4 points with shifts of .15 px.
 DEV_PEOPLE = 876
-POSE, DETECTOR = "lrpose-s", "persondet"
+POSE, LARGE, DETECTOR = "lrpose-s", "lrpose-m", "persondet"
 MIN_SCORE = 0.3
 UNIT_HEIGHT = 256  # shifts are in pixels of a padded box so high
 
@@ -68,13 +68,17 @@ def pictures(photographs, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def crops(pictures, tmp_path_factory):
-    """The people of the pictures as the network sees them, each an image of the input's size.
+    """The people of the pictures as the default network sees them."""
+    return crops_for(POSE, pictures, tmp_path_factory.mktemp("crops"))
+
+
+def crops_for(model, pictures, folder):
+    """The people of the pictures as a network sees them, each an image of the input's size.
 
     OpenCV resizes a little differently on ARM; here both get the same pixels.
     """
-    contract = backends.find_model(POSE).manifest
+    contract = backends.find_model(model).manifest
     size, padding = contract.input.size, contract.model.padding
-    folder = tmp_path_factory.mktemp("crops")
     middle = np.array([size.width - 1, size.height - 1]) / 2
     half = np.array([size.width, size.height]) / padding / 2
     box = [*(middle - half).tolist(), *(middle + half).tolist()]
@@ -108,9 +112,9 @@ def arm_file(name):
     return str(bundled.FOLDER / f"{name}.int8-arm.onnx")
 
 
-def shifts_px(first, second):
+def shifts_px(first, second, model=POSE):
     """Shifts of the joints that the first result is sure of."""
-    contract = backends.find_model(POSE).manifest
+    contract = backends.find_model(model).manifest
     size = contract.input.size
     to_input = geometry.crop_affine(first["boxes"], size, contract.model.padding)
     scale = to_input[:, 0, 0] * UNIT_HEIGHT / size.height
@@ -144,6 +148,17 @@ def test_an_arm_processor_finds_the_keypoints_that_x86_finds_with_the_same_file(
     shift = shifts_px(here, on_arm)
     tell("same file", shift)
     assert len(shift) > 100
+    assert np.median(shift) <= 0.25
+
+
+def test_the_larger_network_finds_on_arm_what_it_finds_on_x86(machine, pictures, tmp_path):
+    images = crops_for(LARGE, pictures, tmp_path)
+    there = run_on_arm(machine, "cortex-a76", images, tmp_path, model=LARGE)
+    here = run_here(images, tmp_path, model=arm_file(LARGE))
+    assert there["model_file"] == Path(arm_file(LARGE)).name
+    shift = shifts_px(here, there, LARGE)
+    tell("LRPose-m, same file", shift)
+    assert len(shift) > 80
     assert np.median(shift) <= 0.25
 
 
