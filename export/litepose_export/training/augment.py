@@ -28,6 +28,9 @@ class Augmentation:
         box_jitter: Largest move of each box edge, as a part of the box: what a detector does.
         half_body: Probability of cropping to the upper or lower body.
         cutout: Probability of a rectangle that hides part of the crop.
+        stranger: Part of these rectangles that show a piece of somebody else, as a crowd does.
+        stretch: Largest stretch along a random direction and squeeze across it, as a logarithm:
+            people become stouter, slimmer and askew.
         blur: Probability of losing detail, as small or moving people do.
         colour: Probability of other colours.
         nobody: Probability of a crop of the background, where every keypoint is absent.
@@ -41,6 +44,8 @@ class Augmentation:
     box_jitter: float = 0.08
     half_body: float = 0.3
     cutout: float = 0.3
+    stranger: float = 0.0
+    stretch: float = 0.0
     blur: float = 0.15
     colour: float = 1.0
     nobody: float = 0.08
@@ -67,7 +72,9 @@ MODERATE = Augmentation(
     shift=0.06,
     box_jitter=0.07,
     half_body=0.2,
-    cutout=0.25,
+    cutout=0.4,
+    stranger=0.6,
+    stretch=0.15,
     blur=0.12,
     colour=0.8,
 )
@@ -125,11 +132,23 @@ def random_affine(
     mirrored = bool(rng.random() < 0.5)
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]])
+    if options.stretch > 0:
+        linear = linear @ _stretch(rng, options.stretch)
     if mirrored:
         linear = np.diag([-1.0, 1.0]) @ linear
     shift = rng.uniform(-options.shift, options.shift, 2) * size
     stray = np.column_stack([linear, centre - linear @ centre + shift])
     return geometry.compose(stray, to_input), mirrored
+
+
+def _stretch(rng: np.random.Generator, largest: float) -> Float64:
+    """Longer along one direction, shorter across it, as large as before."""
+    towards = rng.uniform(0, np.pi)
+    cos, sin = np.cos(towards), np.sin(towards)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    factor = np.exp(rng.uniform(-largest, largest))
+    stretched: Float64 = turn @ np.diag([factor, 1 / factor]) @ turn.T
+    return stretched
 
 
 def disturb_colours(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -147,13 +166,24 @@ def disturb_colours(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArra
     return changed.astype(np.uint8, copy=False)
 
 
-def hide_part(rng: np.random.Generator, crop: NDArray[np.uint8]) -> None:
-    """Paint a random rectangle over the crop, in place, in one colour or in noise."""
+def hide_part(
+    rng: np.random.Generator, crop: NDArray[np.uint8], stranger: NDArray[np.uint8] | None = None
+) -> None:
+    """Cover a random rectangle of a crop, in place: with one colour, noise, or another crop.
+
+    Args:
+        rng: What decides where and how.
+        crop: `(H, W, 3)`.
+        stranger: A crop of somebody else, as large; the rectangle shows a part of it.
+    """
     height, width = crop.shape[:2]
     h = int(height * rng.uniform(0.1, 0.35))
     w = int(width * rng.uniform(0.15, 0.5))
     y, x = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
-    if rng.random() < 0.5:
+    if stranger is not None:
+        v, u = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
+        crop[y : y + h, x : x + w] = stranger[v : v + h, u : u + w]
+    elif rng.random() < 0.5:
         crop[y : y + h, x : x + w] = rng.integers(0, 256, 3, np.uint8)
     else:
         crop[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3), np.uint8)

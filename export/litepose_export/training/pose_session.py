@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,14 @@ LARGE_SCHEDULE = Schedule(
     first_source_only_after=0.7,
     hold=0.05,
 )
+# Once it knows, a little more of what it will be used on: gentle crops of the first file.
+LARGE_REFINE_SCHEDULE = replace(
+    LARGE_SCHEDULE,
+    learning_rate=1.5e-4,
+    muon_rate=0.003,
+    first_source_only_after=0.0,
+    hold=0.0,
+)
 
 
 def train_pose(size: str, options: RunOptions, display: Display) -> Path:
@@ -53,8 +62,7 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
 
     Args:
         size: `"n"`, `"s"` or `"m"`.
-        options: The run; without teachers it learns from labels alone. `"m"` has one kind of
-            run, made for starting from s, and does not ask for `refine`.
+        options: The run; without teachers it learns from labels alone.
         display: Where progress goes.
 
     Raises:
@@ -107,10 +115,10 @@ def _check_frozen(network: nn.Module, options: RunOptions) -> None:
 
 def _settings(size: str, options: RunOptions) -> tuple[Schedule, Augmentation]:
     """What a run of a size does when, and how far its crops stray."""
+    if options.refine:
+        return options.paced(LARGE_REFINE_SCHEDULE if size == "m" else REFINE_SCHEDULE), GENTLE
     if size == "m":
         return options.paced(LARGE_SCHEDULE), MODERATE
-    if options.refine:
-        return options.paced(REFINE_SCHEDULE), GENTLE
     return options.paced(POSE_SCHEDULE), Augmentation()
 
 

@@ -131,8 +131,18 @@ class CropSampler:
         if rng.random() < options.colour:
             crop = augment.disturb_colours(rng, crop)
         if rng.random() < options.cutout:
-            augment.hide_part(rng, crop)
+            augment.hide_part(rng, crop, self._stranger(input_size))
         return crop
+
+    def _stranger(self, input_size: Size) -> NDArray[np.uint8] | None:
+        """Somebody, as far away as in a crop of their own; None where a plain cover is wanted."""
+        rng, options, people = self._rng, self._options, self._people
+        if options.stranger == 0 or rng.random() >= options.stranger:
+            return None
+        person = int(rng.integers(len(people)))
+        box = people.boxes_xyxy[person].astype(np.float64)
+        to_input, _ = augment.random_affine(rng, box, input_size, options)
+        return warp(people.images[people.image_index[person]], to_input, input_size)
 
 
 def _labels(people: People, teaching: Teaching | None) -> tuple[Float32, Float32]:
