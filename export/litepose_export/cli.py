@@ -237,7 +237,9 @@ def export(
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0.01, max=0.99, help="Detector: score that shall become 0.3; LitePose: least peak."
+            min=0.01,
+            max=0.99,
+            help="Detector, LRPose: score that shall become 0.3; LitePose: least peak.",
         ),
     ] = None,
     reach: Annotated[

@@ -15,12 +15,13 @@ import torch
 from torch import nn
 
 from litepose_edge import manifest
-from litepose_edge.manifest import BottomUpSpec, Manifest
+from litepose_edge.manifest import BottomUpSpec, HeatmapSpec, Manifest, TopDownSpec
 from litepose_edge.measure.coco import CocoDataset
 from litepose_export import contracts, networks
 from litepose_export.checkpoints import fit, read_notes, read_state
 from litepose_export.counting import count
 from litepose_export.errors import ExportError
+from litepose_export.models.lrpose import LRPose
 from litepose_export.models.persondet import PersonDet
 from litepose_export.quantization.inputs import calibration_inputs
 from litepose_export.storage import halve_storage, store
@@ -85,9 +86,9 @@ class ExportOptions:
         graph: What kind of graph.
         half_storage: Keep the weights as float16 in the file: half the size, and a rounding that
             moved AP by less than 0.1 points in our own networks.
-        threshold: For detectors: the score that shall become 0.3, the runtime's default
-            `min_score`, by a constant added to the logits. For bottom-up networks: the heat
-            below which a peak is no keypoint.
+        threshold: For detectors and LRPose: the score that shall become 0.3, from which boxes
+            are reported and keypoints drawn by default, by a constant added to the logits. For
+            bottom-up networks: the heat below which a peak is no keypoint.
         reach: For bottom-up networks: how far a keypoint may be from the rest of a person, as a
             part of the maps' short side; any distance unless given.
     """
@@ -126,7 +127,7 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     elif options.reach is not None:
         raise ExportError("a reach is for bottom-up networks only")
     elif options.threshold is not None:
-        _shift_scores(module, options.threshold)
+        _shift_scores(module, options.threshold, contract)
     return module, contract
 
 
@@ -248,11 +249,18 @@ def _describe_input(graph: onnx.ModelProto) -> str:
 
 
 @torch.no_grad()
-def _shift_scores(network: nn.Module, threshold: float) -> None:
-    if not isinstance(network, PersonDet):
-        raise ExportError("a threshold is for detectors and bottom-up networks only")
+def _shift_scores(network: nn.Module, threshold: float, contract: Manifest) -> None:
+    match network, contract.model:
+        case PersonDet(), _:
+            layers = list(network.scores)
+        case LRPose(), TopDownSpec(heatmaps=HeatmapSpec(activation="sigmoid")):
+            layers = [network.predict]
+        case _:
+            raise ExportError(
+                "a threshold is for detectors, bottom-up networks and LRPose's logits"
+            )
     shift = _logit(SHOWN_SCORE) - _logit(threshold)
-    for layer in network.scores:
+    for layer in layers:
         assert isinstance(layer, nn.Conv2d)
         assert layer.bias is not None
         layer.bias += shift

@@ -169,6 +169,23 @@ def test_a_detectors_threshold_becomes_the_default_score(tmp_path, photo_dataset
     np.testing.assert_allclose(outputs[1][:, 1:], outputs[0][:, 1:], atol=1e-5)
 
 
+def test_a_pose_networks_threshold_becomes_the_score_that_is_drawn(checkpoint, tmp_path):
+    plain, _ = pipeline.load_network("lrpose-n", checkpoint, ExportOptions())
+    shifted, _ = pipeline.load_network("lrpose-n", checkpoint, ExportOptions(threshold=0.2))
+    crops = torch.randn(2, 3, 64, 48)
+    with torch.no_grad():
+        moved = shifted.eval()(crops) - plain.eval()(crops)
+    np.testing.assert_allclose(moved, np.log(0.3 / 0.7) - np.log(0.2 / 0.8), atol=1e-4)
+
+
+def test_a_threshold_is_refused_where_maps_are_no_logits(checkpoint, tmp_path):
+    path = tmp_path / "mse.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({**state, "notes": {"activation": "linear"}}, path)
+    with pytest.raises(ExportError, match="threshold"):
+        pipeline.load_network("lrpose-n", path, ExportOptions(threshold=0.2))
+
+
 def test_threshold_and_reach_go_into_a_bottom_up_files_manifest(checkpoint, tmp_path):
     path = tmp_path / "xs.pt"
     network = networks.find("litepose-xs")
