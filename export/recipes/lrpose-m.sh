@@ -14,5 +14,5 @@ litepose-export train lrpose-m \
   --teacher "$PEERS/pose/ultralight_simplepose_256x192.onnx" \
   --init "${INIT:-litepose_edge/models/lrpose-s.fp32.onnx}" \
   --freeze trunk.stem --freeze trunk.stage_4 \
-  --loss "${LOSS:-rce-residual-place}" --seed "${SEED:-31}" \
+  --loss "${LOSS:-rce-residual-place}" --rate "${RATE:-1}" --seed "${SEED:-31}" \
   --minutes "${MINUTES:-68}" --out "${OUT:-runs/lrpose-m}"

@@ -16,9 +16,10 @@ if [ -n "${POSE:-}" ]; then
   litepose-export export lrpose-s $storage --checkpoint "$POSE" --samples "$samples" \
     --out "$models/lrpose-s.fp32.onnx"
 fi
+# LRPose-m's keypoints of score 0.2 are right half of the time: those shall be drawn.
 if [ -n "${POSE_M:-}" ]; then
   litepose-export export lrpose-m $storage --checkpoint "$POSE_M" --samples "$samples" \
-    --out "$weights/lrpose-m.fp32.onnx"
+    --threshold "${THRESHOLD_M:-0.2}" --out "$weights/lrpose-m.fp32.onnx"
 fi
 # The detector score that stands for the runtime's default threshold of 0.3, chosen on dev.
 if [ -n "${DETECTOR:-}" ]; then

@@ -13,10 +13,13 @@ pytestmark = pytest.mark.export
 from litepose_edge import geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
-from litepose_export.training import augment  # noqa: E402
+from litepose_export import networks  # noqa: E402
+from litepose_export.training import augment, pose_session  # noqa: E402
 from litepose_export.training.augment import Augmentation  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
+from litepose_export.training.loop import Budget  # noqa: E402
 from litepose_export.training.sampler import CropSampler  # noqa: E402
+from litepose_export.training.session import RunOptions  # noqa: E402
 
 STILL = Augmentation(
     rotate=0,
@@ -80,3 +83,17 @@ def test_strangers_are_people_of_the_run_and_labels_stay(people):
     assert 0.005 < changed.float().mean() < 0.2
     assert (covered.points == bare.points).all()
     assert (covered.weights == bare.weights).all()
+
+
+@pytest.mark.parametrize("size", ["s", "m"])
+def test_a_refining_run_is_gentler_slower_and_ends_on_the_first_file(size, tmp_path):
+    first = RunOptions(data=(), dev=None, folder=tmp_path, budget=Budget(steps=1))
+    schedule, crops = pose_session._settings(size, first)
+    refining, gentler = pose_session._settings(size, replace(first, refine=True))
+    assert gentler.cutout < crops.cutout
+    assert gentler.stretch <= crops.stretch
+    assert gentler.stranger <= crops.stranger
+    assert refining.learning_rate < schedule.learning_rate
+    assert refining.first_source_only_after < schedule.first_source_only_after
+    assert refining.shares(0.99, 2) == (1.0, 0.0)
+    assert refining.phases[-1].input_size == networks.find(f"lrpose-{size}").input_size

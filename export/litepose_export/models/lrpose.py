@@ -40,7 +40,7 @@ SIZES: dict[str, TrunkWidths] = {
     "m": _S,
 }
 # Blocks at stride 32. Without them a cell sees about 120 px each way, less than half a crop of m.
-CONTEXT_BLOCKS = {"n": 0, "s": 0, "m": 3}
+CONTEXT_BLOCKS = {"n": 0, "s": 0, "m": 5}
 
 
 class Trunk(nn.Module):
