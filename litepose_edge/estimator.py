@@ -53,7 +53,7 @@ class Estimator:
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
         flip_test: Run each crop mirrored as well and average: LRPose-s has AP .382 in place
-            of .356 on dev, LRPose-m .434 in place of .405, in up to twice the time.
+            of .356 on dev, LRPose-m .479 in place of .458, in up to twice the time.
         bottom_up: Input policy and decoding of a bottom-up network.
 
     Raises:
