@@ -68,7 +68,7 @@ bench-micro: $(DEV)/ready
 budget: $(DEV)/rtmlib
 	$(BIN)/python benchmarks/budget.py $(BUDGET)
 
-## A training recipe: make train RECIPE=lrpose-s (or lrpose-m, persondet, litepose-xs, release).
+## A training recipe: make train RECIPE=lrpose-s (or lrpose-n, lrpose-m, persondet, litepose-xs, release).
 train: $(DEV)/ready
 	PATH="$(abspath $(BIN)):$$PATH" DATA="$(DATA)" PEERS="$(PEERS)" export/recipes/$(RECIPE).sh
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.export
 from litepose_edge import geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
+from litepose_edge.preprocess import warp  # noqa: E402
 from litepose_export import networks  # noqa: E402
 from litepose_export.training import augment, pose_session  # noqa: E402
 from litepose_export.training.augment import Augmentation  # noqa: E402
@@ -75,14 +76,36 @@ def test_a_stranger_covers_one_rectangle_with_a_piece_of_their_own():
     )
 
 
-def test_strangers_are_people_of_the_run_and_labels_stay(people):
+def test_strangers_are_people_of_the_run_and_labels_stay(people, monkeypatch):
+    strangers = []
+
+    def hide(rng, crop, stranger=None):
+        strangers.append(stranger)
+
+    monkeypatch.setattr(augment, "hide_part", hide)
     options = replace(STILL, cutout=1, stranger=1)
     covered = CropSampler(people, None, options, seed=4).draw(1, SIZE, (1.0,))
     bare = CropSampler(people, None, STILL, seed=4).draw(1, SIZE, (1.0,))
-    changed = (covered.crops[0] != bare.crops[0]).any(dim=2)
-    assert 0.005 < changed.float().mean() < 0.2
     assert (covered.points == bare.points).all()
     assert (covered.weights == bare.weights).all()
+    (stranger,) = strangers
+    everybody = [
+        warp(people.images[image], geometry.crop_affine(box, SIZE, STILL.padding), SIZE)
+        for image, box in zip(people.image_index, people.boxes_xyxy, strict=True)
+    ]
+    differences = [
+        np.abs(stranger.astype(int) - crop.astype(int)).mean()
+        for person in everybody
+        for crop in (person, person[:, ::-1])
+    ]
+    assert min(differences) < 2
+
+
+def test_without_strangers_covers_are_plain(people, monkeypatch):
+    strangers = []
+    monkeypatch.setattr(augment, "hide_part", lambda rng, crop, s=None: strangers.append(s))
+    CropSampler(people, None, replace(STILL, cutout=1), seed=4).draw(3, SIZE, (1.0,))
+    assert strangers == [None] * 3
 
 
 @pytest.mark.parametrize("size", ["s", "m"])
