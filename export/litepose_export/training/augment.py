@@ -64,7 +64,7 @@ GENTLE = Augmentation(
     colour=0.6,
 )
 
-# Halfway, with stretches and strangers: for runs from a network that knows these very people too well.
+# Halfway, with stretches and strangers: for runs from a network that knows these people too well.
 MODERATE = Augmentation(
     rotation_deg=35,
     rotate=0.5,
