@@ -62,7 +62,9 @@ def run(arguments: Sequence[str]) -> int:
 
 @app.command()
 def train(
-    network: Annotated[str, typer.Argument(help="lrpose-n/s/m, litepose-..., persondet.")],
+    network: Annotated[
+        str, typer.Argument(help="lrpose-n/s/m (--resident: also joined by +), ...")
+    ],
     data: Annotated[
         list[Path], typer.Option(help="COCO keypoint JSON, or shards of pack; repeatable.")
     ],
@@ -92,6 +94,10 @@ def train(
         list[str] | None,
         typer.Option(help="Of LRPose: a part that stays as --init has it; repeatable."),
     ] = None,
+    fresh: Annotated[
+        list[str] | None,
+        typer.Option(help="Of LRPose: a part that takes nothing from --init; repeatable."),
+    ] = None,
     refine: Annotated[
         bool, typer.Option("--refine", help="A gentler second run from --init.")
     ] = False,
@@ -107,6 +113,12 @@ def train(
         str | None, typer.Option(help="cpu or cuda; cuda where there is one.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
+    resident: Annotated[
+        bool,
+        typer.Option(
+            "--resident", help="Of LRPose: photographs and teacher (one IR) live on the device."
+        ),
+    ] = False,
 ) -> None:
     """Train one of our networks on COCO-format photographs."""
     if (steps is None) == (minutes is None):
@@ -130,19 +142,27 @@ def train(
         teacher_share=teacher_share,
         hold=hold,
         frozen=tuple(freeze or ()),
+        fresh=tuple(fresh or ()),
+        resident=resident,
     )
     if qat:
         train_quantized(network, options)
         return
     with progress() as bar:
         display = _display(session, bar)
-        lrpose = network in ("lrpose-n", "lrpose-s", "lrpose-m")
-        if options.frozen and not lrpose:
-            raise typer.BadParameter("only LRPose takes --freeze")
+        names = network.split("+")
+        lrpose = all(name in ("lrpose-n", "lrpose-s", "lrpose-m") for name in names)
+        if (options.frozen or options.fresh or resident) and not lrpose:
+            raise typer.BadParameter("only LRPose takes --freeze, --fresh and --resident")
         if network == "persondet":
             _check_teachers(options.teachers, 1, "a detector")
             checkpoint = session.train_detector(options, display)
-        elif lrpose:
+        elif lrpose and resident:
+            _check_teachers(options.teachers, 1, "a resident run")
+            sizes = tuple(name[-1] for name in names)
+            trained = need("litepose_export.training.resident_session")
+            checkpoint = trained.train_resident(sizes, options, display)
+        elif lrpose and len(names) == 1:
             _check_teachers(options.teachers, 2, "a pose network")
             pose = need("litepose_export.training.pose_session")
             checkpoint = pose.train_pose(network[-1], options, display)

@@ -25,7 +25,6 @@ from litepose_export.training.pose import MEAN, STD
 
 Colour = Literal["rgb", "bgr"]
 
-POSE_INPUT = Size(144, 192)
 POSE_OUTPUT = "heatmaps"
 COARSE_OUTPUT, FINE_OUTPUT = "coarse", "fine"
 PADDING = 1.25

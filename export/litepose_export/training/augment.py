@@ -34,6 +34,8 @@ class Augmentation:
         blur: Probability of losing detail, as small or moving people do.
         colour: Probability of other colours.
         nobody: Probability of a crop of the background, where every keypoint is absent.
+        elsewhere: Probability that a person whose outline is known stands in another scene.
+        in_front: Probability that somebody's outline stands before the person.
     """
 
     padding: float = 1.25
@@ -49,6 +51,8 @@ class Augmentation:
     blur: float = 0.15
     colour: float = 1.0
     nobody: float = 0.08
+    elsewhere: float = 0.0
+    in_front: float = 0.0
 
 
 # For runs that see every person a few times only: they learn what is usual first.
@@ -64,8 +68,9 @@ GENTLE = Augmentation(
     colour=0.6,
 )
 
-# Halfway, with stretches and strangers: for runs from a network that knows these people too well.
-MODERATE = Augmentation(
+# Halfway, with stretches, strangers and other scenes: for runs from a network that knows these
+# people.
+WIDE = Augmentation(
     rotation_deg=35,
     rotate=0.5,
     scale=(0.75, 1.3),
@@ -77,6 +82,20 @@ MODERATE = Augmentation(
     stretch=0.15,
     blur=0.12,
     colour=0.8,
+    elsewhere=0.25,
+    in_front=0.15,
+)
+
+# For runs that show everybody dozens or hundreds of times.
+LONG = Augmentation(
+    shift=0.07,
+    half_body=0.25,
+    cutout=0.5,
+    stranger=0.6,
+    stretch=0.2,
+    nobody=0.06,
+    elsewhere=0.35,
+    in_front=0.2,
 )
 
 
@@ -101,17 +120,22 @@ def background_box(
     rng: np.random.Generator, image_size: Size, people_xyxy: Float32
 ) -> Float64 | None:
     """A box that shows no person, not even when it is padded; None if a few tries found none."""
-    extent = np.array([image_size.width, image_size.height], np.float64)
     for _ in range(10):
-        height = extent.min() * np.exp(rng.uniform(np.log(0.12), np.log(0.8)))
-        size = np.array([0.75 * height * np.exp(rng.uniform(-0.3, 0.3)), height])
-        corner = rng.uniform(-0.2 * size, extent - 0.8 * size)
-        box = np.concatenate([corner, corner + size])
-        reach = box + np.array([-0.35, -0.35, 0.35, 0.35]) * np.tile(size, 2)
+        box = any_box(rng, image_size)
+        reach = box + np.array([-0.35, -0.35, 0.35, 0.35]) * np.tile(box[2:] - box[:2], 2)
         apart = (people_xyxy[:, :2] >= reach[2:]) | (people_xyxy[:, 2:] <= reach[:2])
         if apart.any(axis=1).all():
             return box
     return None
+
+
+def any_box(rng: np.random.Generator, image_size: Size) -> Float64:
+    """A box about as slim as people are, of any size, wherever it may be in an image."""
+    extent = np.array([image_size.width, image_size.height], np.float64)
+    height = extent.min() * np.exp(rng.uniform(np.log(0.12), np.log(0.8)))
+    size = np.array([0.75 * height * np.exp(rng.uniform(-0.3, 0.3)), height])
+    corner = rng.uniform(-0.2 * size, extent - 0.8 * size)
+    return np.concatenate([corner, corner + size])
 
 
 def random_affine(
@@ -187,6 +211,15 @@ def hide_part(
         crop[y : y + h, x : x + w] = rng.integers(0, 256, 3, np.uint8)
     else:
         crop[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3), np.uint8)
+
+
+def lay_over(
+    scene: NDArray[np.uint8], crop: NDArray[np.uint8], outline: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """A crop's outlined part on another one as large; `(H, W)` outline, 255 for the crop."""
+    share = cv2.merge([outline] * 3).astype(np.uint16)
+    mixed = crop * share + scene * (255 - share)
+    return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def lose_detail(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

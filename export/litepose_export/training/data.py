@@ -53,8 +53,19 @@ def read_photographs(paths: Iterable[Path]) -> tuple[Image, ...]:
         return tuple(pool.map(lambda path: read_image(path, upright=False), paths))
 
 
-def load_people(datasets: Sequence[CocoDataset], min_side_px: float = 32.0) -> People:
-    """Every person with keypoints whose box is at least `min_side_px` on its shorter side."""
+def load_people(
+    datasets: Sequence[CocoDataset],
+    min_side_px: float = 32.0,
+    unlabelled_side_px: float | None = None,
+) -> People:
+    """Every person with keypoints whose box is at least `min_side_px` on its shorter side.
+
+    Args:
+        datasets: Annotation files.
+        min_side_px: Smaller people are left out.
+        unlabelled_side_px: With it, people without keypoints and at least as large come along, as
+            a source of their own behind the files.
+    """
     paths: list[Path] = []
     index: list[NDArray[np.int64]] = []
     boxes: list[Float32] = []
@@ -64,13 +75,15 @@ def load_people(datasets: Sequence[CocoDataset], min_side_px: float = 32.0) -> P
     for number, dataset in enumerate(datasets):
         for image in dataset:
             extent = image.boxes_xyxy[:, 2:] - image.boxes_xyxy[:, :2]
-            keep = (image.keypoints[..., 2] > 0).any(axis=1) & (extent.min(axis=1) >= min_side_px)
+            seen, side = image.keypoints[..., 2] > 0, extent.min(axis=1)
+            keep = seen.any(axis=1) & (side >= min_side_px)
+            if unlabelled_side_px is not None:
+                keep |= ~seen.any(axis=1) & (side >= unlabelled_side_px)
             keep &= ~image.crowd
             if not keep.any():
                 continue
-            count = int(keep.sum())
-            index.append(np.full(count, len(paths), np.int64))
-            source.append(np.full(count, number, np.int64))
+            index.append(np.full(int(keep.sum()), len(paths), np.int64))
+            source.append(np.where(seen[keep].any(axis=1), number, len(datasets)))
             boxes.append(image.boxes_xyxy[keep])
             keypoints.append(image.keypoints[keep])
             paths.append(image.path)

@@ -127,9 +127,12 @@ class Trainer:
 
     def look(self, network: nn.Module) -> None:
         """Run a network like this one on a batch of the run's last stretch, for its statistics."""
+        self._loss(network, self.example())
+
+    def example(self) -> Any:
+        """A batch of the run's last stretch."""
         shares = self.schedule.shares(1.0, self._sources)
-        batch = next(self._batches(self.schedule.phases[-1].input_size, shares))
-        self._loss(network, batch)
+        return next(self._batches(self.schedule.phases[-1].input_size, shares))
 
     def save(self) -> None:
         """Write the checkpoint; a reader sees the old one or the new one, never half."""

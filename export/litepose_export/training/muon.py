@@ -59,15 +59,19 @@ class Muon(torch.optim.Optimizer):
         moved = [self.state[w].setdefault("momentum", torch.zeros_like(w)) for w in weights]
         momentum = torch.stack([m.flatten(1) for m in moved])
         momentum.mul_(group["momentum"]).add_(gradients)
-        for old, new in zip(moved, momentum, strict=True):
-            old.copy_(new.view(old.shape))
+        shapes = [weight.shape for weight in weights]
+        torch._foreach_copy_(moved, _shaped(momentum, shapes))
         updates = orthogonal(gradients.add_(momentum, alpha=group["momentum"]))
         # Tall matrices would otherwise move their outputs less than wide ones do.
         rows, columns = updates.shape[1:]
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-        for weight, update in zip(weights, updates, strict=True):
-            weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.add_(update.view(weight.shape), alpha=-rate)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(weights, _shaped(updates, shapes), alpha=-rate)
+
+
+def _shaped(matrices: Tensor, shapes: list[torch.Size]) -> list[Tensor]:
+    """Matrices one by one, in the shapes of the weights they are of."""
+    return [matrix.view(shape) for matrix, shape in zip(matrices, shapes, strict=True)]
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

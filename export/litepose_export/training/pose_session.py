@@ -11,11 +11,12 @@ from torch import nn
 
 from litepose_edge.geometry import Size
 from litepose_edge.measure.coco import read_coco
-from litepose_export import contracts, networks
+from litepose_export import networks
 from litepose_export.errors import ExportError
 from litepose_export.models.lrpose import LRPose
 from litepose_export.training import distill
-from litepose_export.training.augment import GENTLE, MODERATE, Augmentation
+from litepose_export.training.augment import GENTLE, WIDE, Augmentation
+from litepose_export.training.cutouts import Cutouts, cut_out, load_cutouts, save_cutouts
 from litepose_export.training.data import People, load_people
 from litepose_export.training.loop import Evaluate, Trainer
 from litepose_export.training.losses import activation
@@ -33,14 +34,13 @@ POSE_SCHEDULE = Schedule()
 # three quarters, LSPET to its end and more weight on the teacher, three quarters as long, did not
 # come so far: .313 on dev, and .342 (.451 on its own) after twenty gentler minutes.
 REFINE_SCHEDULE = Schedule(
-    phases=(Phase(0.4, Size(96, 128)), Phase(1.0, contracts.POSE_INPUT)),
+    phases=(Phase(0.4, Size(96, 128)), Phase(1.0, Size(144, 192))),
     learning_rate=1.5e-3,
     muon_rate=0.03,
     first_source_only_after=0.6,
 )
-# LRPose-m starts from s, and has to learn what people look like a third larger.
+# From weights that know people: all of it at the size the network takes.
 LARGE_SCHEDULE = Schedule(
-    phases=(Phase(1.0, networks.find("lrpose-m").input_size),),
     learning_rate=4.5e-4,
     muon_rate=0.009,
     warmup_steps=100,
@@ -70,18 +70,16 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
     """
     prepare(options)
     network = LRPose(size)
-    _check_frozen(network, options)
+    check_parts(network, options)
     people, teaching = _people(options.data, options.teachers, options.folder, display)
-    evaluate: Evaluate | None = None
-    if options.dev is not None:
-        input_size = networks.find(f"lrpose-{size}").input_size
-        evaluate = Validator(
-            read_coco(options.dev), input_size, activation=activation(options.loss)
-        )
+    evaluate = scorer(size, options)
     if activation(options.loss) == "linear":
         nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
     schedule, augmentation = _settings(size, options)
-    sampler = CropSampler(people, teaching, augmentation, options.seed)
+    cutouts = None
+    if augmentation.elsewhere or augmentation.in_front:
+        cutouts = outlines(people, options.folder / "cutouts.npz", display)
+    sampler = CropSampler(people, teaching, augmentation, options.seed, cutouts)
     prefetcher = Prefetcher(sampler)
     trainer = Trainer(
         network,
@@ -102,11 +100,25 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
     return run_to_end(trainer, prefetcher, options, evaluate, display)
 
 
-def _check_frozen(network: nn.Module, options: RunOptions) -> None:
-    if options.frozen and options.init is None:
-        raise ExportError("--freeze keeps what --init brings: give --init")
+def scorer(size: str, options: RunOptions) -> Evaluate | None:
+    """What scores a size on the run's dev file, if it has one."""
+    if options.dev is None:
+        return None
+    input_size = networks.find(f"lrpose-{size}").input_size
+    return Validator(read_coco(options.dev), input_size, activation=activation(options.loss))
+
+
+def check_parts(network: nn.Module, options: RunOptions) -> None:
+    """Refuse names of parts that the network does not have.
+
+    Raises:
+        ExportError: It does not, or the run starts from nothing.
+    """
+    named = options.frozen + options.fresh
+    if named and options.init is None:
+        raise ExportError("--freeze and --fresh are of what --init brings: give --init")
     parts = [name for name, _ in network.named_modules() if name]
-    for name in options.frozen:
+    for name in named:
         if name not in parts:
             raise ExportError(
                 f"the network has no part '{name}'; it has {', '.join(parts[:8])}, ..."
@@ -115,11 +127,25 @@ def _check_frozen(network: nn.Module, options: RunOptions) -> None:
 
 def _settings(size: str, options: RunOptions) -> tuple[Schedule, Augmentation]:
     """What a run of a size does when, and how far its crops stray."""
-    if options.refine:
-        return options.paced(LARGE_REFINE_SCHEDULE if size == "m" else REFINE_SCHEDULE), GENTLE
-    if size == "m":
-        return options.paced(LARGE_SCHEDULE), MODERATE
-    return options.paced(POSE_SCHEDULE), Augmentation()
+    own = networks.find(f"lrpose-{size}").input_size
+    if size != "n" and options.init is not None:
+        schedule = LARGE_REFINE_SCHEDULE if options.refine else LARGE_SCHEDULE
+        schedule = replace(schedule, phases=(Phase(1.0, own),))
+        return options.paced(schedule), GENTLE if options.refine else WIDE
+    schedule = REFINE_SCHEDULE if options.refine else POSE_SCHEDULE
+    schedule = replace(schedule, phases=(*schedule.phases[:-1], Phase(1.0, own)))
+    return options.paced(schedule), GENTLE if options.refine else Augmentation()
+
+
+def outlines(people: People, cache: Path, display: Display) -> Cutouts:
+    """Everybody's outline, from the cache if it was made of as many people."""
+    if cache.exists():
+        cutouts = load_cutouts(cache)
+        if len(cutouts.numbers) == len(people):
+            return cutouts
+    cutouts = cut_out(people, display.started("outline", len(people)))
+    save_cutouts(cutouts, cache)
+    return cutouts
 
 
 def pack_people(

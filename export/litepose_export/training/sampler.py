@@ -20,8 +20,10 @@ from litepose_edge.preprocess import warp
 from litepose_edge.skeletons import COCO_17
 from litepose_export.training import augment, distill
 from litepose_export.training.augment import Augmentation
+from litepose_export.training.cutouts import Cutouts
 from litepose_export.training.data import People
 from litepose_export.training.distill import Teaching
+from litepose_export.training.plans import Plan, Planner
 
 BatchT = TypeVar("BatchT", covariant=True)
 PSEUDO_WEIGHT = 0.5
@@ -52,13 +54,19 @@ class CropSampler:
     """Draws random augmented crops of people; one random stream, repeatable from its seed."""
 
     def __init__(
-        self, people: People, teaching: Teaching | None, options: Augmentation, seed: int
+        self,
+        people: People,
+        teaching: Teaching | None,
+        options: Augmentation,
+        seed: int,
+        cutouts: Cutouts | None = None,
     ) -> None:
         self._people = people
+        self._cutouts = cutouts
         self._teaching = teaching
         self._options = options
         self._rng = np.random.default_rng(seed)
-        self._members = [np.flatnonzero(people.source == s) for s in np.unique(people.source)]
+        self._planner = Planner(people, options, self._rng)
         self._weights, self._points = _labels(people, teaching)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> Batch:
@@ -69,27 +77,25 @@ class CropSampler:
             input_size: Their size.
             shares: How much of the batch comes from each annotation file; sums to 1.
         """
-        sources = self._rng.choice(len(self._members), count, p=shares)
-        chosen = np.array([self._rng.choice(self._members[s]) for s in sources])
+        chosen = self._planner.choose(count, shares)
         crops = np.empty((count, input_size.height, input_size.width, 3), np.uint8)
         points = np.empty((count, *self._points.shape[1:]), np.float32)
         weights = self._weights[chosen]
         maps = None if self._teaching is None else self._teaching.maps[chosen]
         to_teacher = np.empty((count, 2, 3), np.float32)
         for i, person in enumerate(chosen):
-            box = self._background(int(person))
-            if box is not None:
+            plan = self._planner.plan(int(person), input_size)
+            crop = self._pixels(plan, input_size)
+            cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=crops[i])
+            if plan.nobody:
                 # All keypoints are labelled, and none is in the crop.
                 weights[i], points[i], to_teacher[i] = 1, FAR_AWAY, np.eye(2, 3)
                 if maps is not None:
                     maps[i] = 0
-                to_input, _ = augment.random_affine(self._rng, box, input_size, self._options)
-                crop = self._pixels(int(person), to_input, input_size)
-                cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=crops[i])
                 continue
-            crop, points[i], to_teacher[i], mirrored = self._crop(int(person), input_size)
-            cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=crops[i])
-            if mirrored:
+            points[i] = geometry.transform(plan.to_input, self._points[plan.person])
+            to_teacher[i] = self._to_teacher(plan)
+            if plan.mirrored:
                 points[i], weights[i] = points[i, FLIP], weights[i, FLIP]
                 if maps is not None:
                     maps[i] = maps[i, FLIP]
@@ -101,31 +107,19 @@ class CropSampler:
             to_teacher=torch.from_numpy(to_teacher),
         )
 
-    def _crop(
-        self, person: int, input_size: Size
-    ) -> tuple[NDArray[np.uint8], Float32, Float64, bool]:
-        rng, options, people = self._rng, self._options, self._people
-        box = people.boxes_xyxy[person]
-        around = augment.random_box(rng, box, people.keypoints[person], options)
-        to_input, mirrored = augment.random_affine(rng, around, input_size, options)
-        crop = self._pixels(person, to_input, input_size)
-        points = geometry.transform(to_input, self._points[person]).astype(np.float32)
+    def _to_teacher(self, plan: Plan) -> Float64:
+        """A crop's pixels to those of the view the teacher had."""
+        box = self._people.boxes_xyxy[plan.person]
         teacher_input = geometry.crop_affine(box, distill.INPUT, distill.PADDING)
-        to_teacher = geometry.compose(teacher_input, geometry.invert(to_input))
-        return crop, points, to_teacher, mirrored
+        return geometry.compose(teacher_input, geometry.invert(plan.to_input))
 
-    def _background(self, person: int) -> Float64 | None:
-        """Now and then a place beside the people of this person's photograph."""
-        if self._rng.random() >= self._options.nobody:
-            return None
-        number = self._people.image_index[person]
-        size = Size.of(self._people.images[number])
-        return augment.background_box(self._rng, size, self._people.everybody[number])
-
-    def _pixels(self, person: int, to_input: Float64, input_size: Size) -> NDArray[np.uint8]:
+    def _pixels(self, plan: Plan, input_size: Size) -> NDArray[np.uint8]:
         rng, options, people = self._rng, self._options, self._people
         # As the runtime cuts its crops, so that both see the same pixels.
-        crop = warp(people.images[people.image_index[person]], to_input, input_size)
+        image = people.images[people.image_index[plan.person]]
+        crop = warp(image, plan.to_input, input_size)
+        if self._cutouts is not None:
+            crop = self._compose(self._cutouts, plan, crop, input_size)
         if rng.random() < options.blur:
             crop = augment.lose_detail(rng, crop)
         if rng.random() < options.colour:
@@ -133,6 +127,35 @@ class CropSampler:
         if rng.random() < options.cutout:
             augment.hide_part(rng, crop, self._stranger(input_size))
         return crop
+
+    def _compose(
+        self, cutouts: Cutouts, plan: Plan, crop: NDArray[np.uint8], input_size: Size
+    ) -> NDArray[np.uint8]:
+        """Now and then the person in another scene, or somebody else in front of them."""
+        rng, options, people = self._rng, self._options, self._people
+        known = cutouts.numbers[plan.person] > 0 and not plan.nobody
+        if rng.random() < options.elsewhere and known:
+            number, view = self._planner.scene(input_size)
+            scene = warp(people.images[number], view, input_size)
+            crop = augment.lay_over(
+                scene, crop, self._outline(cutouts, plan.person, plan.to_input, input_size)
+            )
+        other = int(rng.integers(len(people)))
+        if rng.random() < options.in_front and cutouts.numbers[other] > 0:
+            box = people.boxes_xyxy[other].astype(np.float64)
+            to_input, _ = augment.random_affine(rng, box, input_size, options)
+            to_input[:, 2] += rng.uniform(-0.5, 0.5, 2) * [input_size.width, input_size.height]
+            stranger = warp(people.images[people.image_index[other]], to_input, input_size)
+            outline = self._outline(cutouts, other, to_input, input_size)
+            crop = augment.lay_over(crop, stranger, outline)
+        return crop
+
+    def _outline(
+        self, cutouts: Cutouts, person: int, to_input: Float64, input_size: Size
+    ) -> NDArray[np.uint8]:
+        """`(H, W)` uint8, 255 where a person is in a view."""
+        whose = cutouts.maps[self._people.image_index[person]] == cutouts.numbers[person]
+        return warp(whose.view(np.uint8) * np.uint8(255), to_input, input_size)
 
     def _stranger(self, input_size: Size) -> NDArray[np.uint8] | None:
         """Somebody, as far away as in a crop of their own; None where a plain cover is wanted."""

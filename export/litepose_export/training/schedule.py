@@ -31,6 +31,8 @@ class Schedule:
             sizes 0.9995 lagged: AP .224 on dev, where the last weights had .255.
         ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
         first_source_only_after: Part of the run after which only the first file is used.
+        mixes: In place of that, `(until, shares)`: up to a part of the run, so much of a batch
+            comes from each source; the last goes on to the end.
         hold: Part of the run at the peak rates; the cosine falls over the rest. A run that may
             be prolonged is best held, and let down once at its end.
     """
@@ -48,6 +50,7 @@ class Schedule:
     ema_decay: float = 0.998
     ema_warmup: int = 10
     first_source_only_after: float = 0.75
+    mixes: tuple[tuple[float, tuple[float, ...]], ...] = ()
     hold: float = 0.0
 
     def factor(self, step: int, progress: float) -> float:
@@ -62,7 +65,11 @@ class Schedule:
         return next((p for p in self.phases if progress < p.until), self.phases[-1])
 
     def shares(self, progress: float, sources: int) -> tuple[float, ...]:
-        """How much of a batch comes from each annotation file: equal, at the end the first."""
+        """How much of a batch comes from each source: equal, at the end the first, or `mixes`."""
+        if self.mixes:
+            mix = next((m for until, m in self.mixes if progress < until), self.mixes[-1][1])
+            known = mix[:sources]
+            return tuple(share / sum(known) for share in known)
         if sources == 1 or progress >= self.first_source_only_after:
             return (1.0, *[0.0] * (sources - 1))
         return (1 / sources,) * sources

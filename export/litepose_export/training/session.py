@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -88,6 +88,9 @@ class RunOptions:
         teacher_share: Of LRPose, weight of the teacher's maps against the labels.
         hold: Part of the run at the peak rates, or None for the schedule's own.
         frozen: Of LRPose, names of modules that stay as `init` has them.
+        fresh: Of LRPose, names of modules that take nothing from `init`.
+        resident: Of LRPose, whether photographs and teacher live on the device and batches are
+            made there; then one teacher, an OpenVINO IR, is enough.
     """
 
     data: tuple[Path, ...]
@@ -105,6 +108,8 @@ class RunOptions:
     teacher_share: float = 0.4
     hold: float | None = None
     frozen: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    resident: bool = False
 
     def paced(self, schedule: Schedule) -> Schedule:
         """The schedule at this run's rates."""
@@ -231,16 +236,36 @@ def prepare(options: RunOptions) -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
 
 
+class Closable(Protocol):
+    """Where batches come from."""
+
+    def close(self) -> None:
+        """Stop making them."""
+
+
 def run_to_end(
     trainer: Trainer,
-    prefetcher: Prefetcher[Any],
+    source: Closable,
     options: RunOptions,
     evaluate: Evaluate | None,
     display: Display,
+    start: Callable[[], object] | None = None,
 ) -> Path:
-    """Train until the budget is spent, scored and recorded; returns the checkpoint."""
+    """Train until the budget is spent, scored and recorded; returns the checkpoint.
+
+    Args:
+        trainer: What trains.
+        source: Where its batches come from, closed at the end.
+        options: The run.
+        evaluate: What scores the averaged network at every checkpoint, or None.
+        display: Where progress goes.
+        start: Gives the network what `options.init` has, if not in the usual way.
+    """
     if not trainer.resume() and options.init is not None:
-        start_from(trainer.network, options.init, trainer.look)
+        if start is not None:
+            start()
+        else:
+            start_from(trainer.network, options.init, trainer.look, options.fresh)
         trainer.average.load_state_dict(trainer.network.state_dict())
 
     commit = commit_id()  # before the run: afterwards the tree may have moved on
@@ -254,7 +279,7 @@ def run_to_end(
     try:
         trainer.run(on_step=display.stepped, evaluate=score if evaluate else None)
     finally:
-        prefetcher.close()
+        source.close()
     _record(commit, options, trainer)
     return trainer.checkpoint_path
 
@@ -274,6 +299,8 @@ def _record(commit: str, options: RunOptions, trainer: Trainer) -> None:
         "teachers": [path.name for path in options.teachers],
         "teacher_share": options.teacher_share,
         "frozen": options.frozen,
+        "fresh": options.fresh,
+        "resident": options.resident,
         "schedule": asdict(trainer.schedule),
         "budget": asdict(options.budget),
         "steps": trainer.step,

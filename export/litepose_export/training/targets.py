@@ -22,8 +22,10 @@ def gaussian_maps(cells: Tensor, height: int, width: int, sigma: float) -> Tenso
         `(N, K, height, width)` float32; zero for centres that lie outside the map.
     """
     x, y = cells[..., 0, None], cells[..., 1, None]
-    across = torch.exp(-((torch.arange(width) - x) ** 2) / (2 * sigma**2))
-    down = torch.exp(-((torch.arange(height) - y) ** 2) / (2 * sigma**2))
+    columns = torch.arange(width, device=cells.device)
+    rows = torch.arange(height, device=cells.device)
+    across = torch.exp(-((columns - x) ** 2) / (2 * sigma**2))
+    down = torch.exp(-((rows - y) ** 2) / (2 * sigma**2))
     inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
     return (down * inside)[..., :, None] * across[..., None, :]
 
@@ -41,10 +43,12 @@ def warp_maps(maps: Tensor, to_source: Tensor, height: int, width: int) -> Tenso
         `(N, K, height, width)` float32, bilinear, zero outside.
     """
     n, _, h, w = maps.shape
-    grid_y, grid_x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    columns = torch.arange(width, device=maps.device)
+    rows = torch.arange(height, device=maps.device)
+    grid_y, grid_x = torch.meshgrid(rows, columns, indexing="ij")
     cells = torch.stack([grid_x, grid_y, torch.ones_like(grid_x)], dim=-1).float()
     places = (cells.view(1, -1, 3) @ to_source.transpose(1, 2)).view(n, height, width, 2)
-    scale = torch.tensor([2 / w, 2 / h])
+    scale = torch.tensor([2 / w, 2 / h], device=maps.device)
     return F.grid_sample(maps, (places + 0.5) * scale - 1, align_corners=False)
 
 

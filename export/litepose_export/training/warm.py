@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -17,23 +17,29 @@ from litepose_export.folding import fold_batch_norms
 from litepose_export.storage import restore_storage
 
 
-def start_from(network: nn.Module, path: Path, run: Callable[[nn.Module], object]) -> int:
+def start_from(
+    network: nn.Module,
+    path: Path,
+    run: Callable[[nn.Module], object],
+    fresh: Sequence[str] = (),
+) -> int:
     """Give a network whatever fits of a checkpoint or a model file; how many tensors did.
 
     Args:
         network: Changed in place.
         path: Checkpoint of ours, or the float `.onnx` file of a network like this one.
         run: Runs a network on a batch of training images; a checkpoint does not need it.
+        fresh: Names of modules that take nothing: half of a part is worse than none.
 
     Raises:
         CheckpointError: It cannot be read, or nothing fits.
     """
     if path.suffix == ".onnx":
-        return _start_from_model(network, path, run)
+        return _start_from_model(network, path, run, fresh)
     state = read_checkpoint(path)
     weights = state.get("average", {}) if isinstance(state, dict) else {}
     own = network.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+    fitting = _fitting(weights, own, fresh)
     if not fitting:
         raise CheckpointError(f"nothing in {path} fits the network")
     network.load_state_dict({**own, **fitting})
@@ -48,7 +54,21 @@ def read_average(network: nn.Module, path: Path) -> nn.Module:
     return network
 
 
-def _read_folded(network: nn.Module, path: Path) -> tuple[nn.Module, set[str]]:
+def _fitting(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], fresh: Sequence[str] = ()
+) -> dict[str, Tensor]:
+    """Tensors that have the name and shape of a network's own, but for parts to leave."""
+    left = tuple(f"{part}." for part in fresh)
+    return {
+        name: value
+        for name, value in weights.items()
+        if name in own and own[name].shape == value.shape and not name.startswith(left)
+    }
+
+
+def _read_folded(
+    network: nn.Module, path: Path, fresh: Sequence[str] = ()
+) -> tuple[nn.Module, set[str]]:
     """A copy without normalisations that computes what a model file does; what came from it."""
     try:
         model = restore_storage(onnx.load(path))
@@ -59,7 +79,7 @@ def _read_folded(network: nn.Module, path: Path) -> tuple[nn.Module, set[str]]:
     stored = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in model.graph.initializer}
     folded = fold_batch_norms(network)
     own = folded.state_dict()
-    fitting = {k: v for k, v in stored.items() if k in own and own[k].shape == v.shape}
+    fitting = _fitting(stored, own, fresh)
     if not fitting:
         raise CheckpointError(f"nothing in {path} fits the network")
     folded.load_state_dict({**own, **fitting})
@@ -67,7 +87,9 @@ def _read_folded(network: nn.Module, path: Path) -> tuple[nn.Module, set[str]]:
 
 
 @torch.no_grad()
-def _start_from_model(network: nn.Module, path: Path, run: Callable[[nn.Module], object]) -> int:
+def _start_from_model(
+    network: nn.Module, path: Path, run: Callable[[nn.Module], object], fresh: Sequence[str]
+) -> int:
     """Give a network the weights of a model file.
 
     A folded convolution has lost its normalisation. It gets one again with the statistics of
@@ -75,7 +97,7 @@ def _start_from_model(network: nn.Module, path: Path, run: Callable[[nn.Module],
     evaluation, and its kernel rows become as long as the network's own, fresh ones: the
     optimiser's steps are sized for those.
     """
-    folded, fitting = _read_folded(network, path)
+    folded, fitting = _read_folded(network, path, fresh)
     outputs = _outputs_of(folded, run)
     layers, folded_layers = dict(network.named_modules()), dict(folded.named_modules())
     for name, follower in normalised_layers(network).items():
