@@ -75,7 +75,10 @@ def train(
         typer.Option(help="Pose: two (teacher, second opinion). Detector, bottom-up: one."),
     ] = None,
     init: Annotated[
-        Path | None, typer.Option(help="Checkpoint or released float .onnx to start from.")
+        Path | None,
+        typer.Option(
+            help="Checkpoint or released float .onnx to start from (--resident: or a folder)."
+        ),
     ] = None,
     rate: Annotated[
         float, typer.Option(min=0.0, help="Part of the usual learning rates, for --init.")

@@ -24,6 +24,7 @@ from litepose_export.models.vitpose import ViTPose
 
 PORTRAIT, SQUARE = Size(192, 256), Size(256, 256)
 COCO_JOINTS, MPII_JOINTS = 17, 16
+LRPOSE_INPUTS = {"n": Size(144, 192), "s": PORTRAIT, "m": Size(256, 320)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +119,11 @@ def _vitpose(name: str, accuracy: str, source: str, *, rmpg: bool) -> Network:
 
 
 def _lrpose(size: str) -> Network:
-    large = size == "m"
     return Network(
         name=f"lrpose-{size}",
         family="lrpose",
-        input_size=PORTRAIT if large else Size(144, 192),
-        multiple=32 if large else 16,
+        input_size=LRPOSE_INPUTS[size],
+        multiple=16 if size == "n" else 32,
         build=lambda keypoints, _: LRPose(size, keypoints),
         count_key="predict.weight",
         source="ours, after arXiv 2107.03215",

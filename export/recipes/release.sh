@@ -14,9 +14,10 @@ mkdir -p "$models" "$weights" "$reports"
 storage="--dynamic-batch --float16-storage"
 if [ -n "${POSE:-}" ]; then
   litepose-export export lrpose-s $storage --checkpoint "$POSE" --samples "$samples" \
+    --threshold "${THRESHOLD_S:-0.2}" \
     --out "$models/lrpose-s.fp32.onnx"
 fi
-# LRPose-m's keypoints of score 0.2 are right half of the time: those shall be drawn.
+# Keypoints of score 0.2 (THRESHOLD_S, THRESHOLD_M) are right half of the time: those shall be drawn.
 if [ -n "${POSE_M:-}" ]; then
   litepose-export export lrpose-m $storage --checkpoint "$POSE_M" --samples "$samples" \
     --threshold "${THRESHOLD_M:-0.2}" --out "$weights/lrpose-m.fp32.onnx"

@@ -39,8 +39,9 @@ SIZES: dict[str, TrunkWidths] = {
     "s": _S,
     "m": _S,
 }
-# Blocks at stride 32. Without them a cell sees about 120 px each way, less than half a crop of m.
-CONTEXT_BLOCKS = {"n": 0, "s": 0, "m": 5}
+# Blocks at stride 32 and channels inside them. Without them a cell sees about 120 px each way,
+# less than half a crop of 256x192.
+CONTEXT = {"n": (0, 0), "s": (3, 64), "m": (5, 192)}
 
 
 class Trunk(nn.Module):
@@ -111,8 +112,8 @@ class LRPose(nn.Module):
         super().__init__()
         w = SIZES[size]
         self.trunk = Trunk(w)
-        blocks = CONTEXT_BLOCKS[size]
-        self.context = Context(w.stride_16, w.middle_16, blocks) if blocks else nn.Identity()
+        blocks, middle = CONTEXT[size]
+        self.context = Context(w.stride_16, middle, blocks) if blocks else nn.Identity()
         self.reduce = ConvBN(w.stride_16, w.stride_8, 1, relu=False)
         self.skip = ConvBN(w.stride_8, w.stride_8, 1, relu=False)
         self.refine = FusedBlock(w.stride_8, w.middle_8, w.stride_8)

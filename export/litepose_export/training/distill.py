@@ -76,8 +76,8 @@ def teach(people: People, teacher: Network, second: Network, tick: Callable[[], 
     for i in range(count):
         image = people.images[people.image_index[i]]
         to_input = geometry.crop_affine(people.boxes_xyxy[i], INPUT, PADDING)
-        seen = np.mean([_look(image, to_input, view, teacher) for view in _views()], axis=0)
-        other = _look(image, to_input, _views()[0], second)
+        seen = np.mean([_look(image, to_input, view, teacher) for view in views()], axis=0)
+        other = _look(image, to_input, views()[0], second)
         halved = seen.clip(0, 1).reshape(keypoints, rows, 2, columns, 2).mean(axis=(2, 4))
         maps[i] = (halved * 255 + 0.5).astype(np.uint8)
         cells, scores, spread = _peaks(seen)
@@ -92,7 +92,8 @@ def teach(people: People, teacher: Network, second: Network, tick: Callable[[], 
     return Teaching(maps, points, trusted)
 
 
-def _views() -> list[tuple[Float64, bool]]:
+def views() -> list[tuple[Float64, bool]]:
+    """`(2, 3)` moves of the teacher's input, and whether they mirror; the first moves nothing."""
     centre = (np.array([INPUT.width, INPUT.height], np.float64) - 1) / 2
     views = []
     for degrees, mirrored in ((0, False), (0, True), (20, False), (-20, True)):

@@ -16,11 +16,10 @@ class Replay:
 
     Args:
         function: Tensors to a tensor, always the same computation for the same shapes.
-        fused: Whether PyTorch makes few kernels of many first: for element by element arithmetic.
     """
 
-    def __init__(self, function: Callable[..., Tensor], *, fused: bool = False) -> None:
-        self._function, self._fused = function, fused
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        self._function = function
         self._recorded: dict[Any, tuple[Any, tuple[Tensor, ...], Tensor]] = {}
 
     @torch.no_grad()
@@ -39,17 +38,14 @@ class Replay:
 
     def _record(self, inputs: tuple[Tensor, ...]) -> tuple[Any, tuple[Tensor, ...], Tensor]:
         given = tuple(tensor.clone() for tensor in inputs)
-        function: Any = self._function
-        if self._fused:
-            function = torch.compile(function, dynamic=False)
         # As PyTorch's notes on CUDA graphs ask for: a few runs on another stream first.
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):
-                function(*given)
+                self._function(*given)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            result = function(*given)
+            result = self._function(*given)
         return graph, given, result

@@ -1,13 +1,12 @@
 """Training batches made on the device that trains: photographs and teacher live there.
 
 For accelerators, which wait for a CPU that cuts crops. Worker processes draw which person and
-which view; the device cuts the pixels, disturbs them and asks the teacher about this very view,
-so that no two steps see the same target.
+which view; the device cuts the pixels, disturbs them and warps the teacher's opinion of the person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +23,9 @@ from litepose_export.training.augment import Augmentation
 from litepose_export.training.cutouts import Cutouts
 from litepose_export.training.data import People
 from litepose_export.training.device_augment import Disturber
+from litepose_export.training.opinions import Opinions
 from litepose_export.training.plans import Planner
 from litepose_export.training.pose import MEAN, STD
-from litepose_export.training.replay import Replay
 from litepose_export.training.sampler import FAR_AWAY, FLIP, PSEUDO_WEIGHT
 from litepose_export.training.targets import gaussian_maps, warp_maps
 
@@ -51,6 +50,8 @@ class PlannedBatch:
     """Which views to cut.
 
     Attributes:
+        who: `(N,)` int64, people.
+        mirrored: `(N,)` bool, whose left and right have changed places.
         numbers: `(N,)` int64, photographs.
         to_image: `(N, 2, 3)` float64, input pixels to photograph pixels.
         points: `(N, K, 2)` float32, labelled keypoints in input pixels.
@@ -61,6 +62,8 @@ class PlannedBatch:
         to_scene: `(E, 2, 3)` float64, input pixels to theirs.
     """
 
+    who: Tensor
+    mirrored: Tensor
     numbers: Tensor
     to_image: Float64
     points: Tensor
@@ -101,10 +104,11 @@ class Plans(IterableDataset[PlannedBatch]):
         to_image = np.empty((self._count, 2, 3))
         keypoints = people.keypoints[chosen]
         points, labelled = keypoints[..., :2].copy(), keypoints[..., 2] > 0
-        nobody = np.zeros(self._count, np.bool_)
+        nobody, mirrored = np.zeros((2, self._count), np.bool_)
         for i, person in enumerate(chosen):
             plan = planner.plan(int(person), self._input_size)
             to_image[i], nobody[i] = geometry.invert(plan.to_input), plan.nobody
+            mirrored[i] = plan.mirrored
             if plan.nobody:
                 points[i], labelled[i] = FAR_AWAY, True
                 continue
@@ -115,6 +119,8 @@ class Plans(IterableDataset[PlannedBatch]):
         scenes = [planner.scene(self._input_size) for _ in range(elsewhere)]
         to_scene = np.array([geometry.invert(to_input) for _, to_input in scenes])
         return PlannedBatch(
+            who=torch.from_numpy(chosen),
+            mirrored=torch.from_numpy(mirrored),
             numbers=torch.from_numpy(people.image_index[chosen]),
             to_image=to_image,
             points=torch.from_numpy(points),
@@ -135,8 +141,7 @@ class ResidentOptions:
         augmentation: How far crops stray.
         stride: Input pixels a heatmap cell.
         teacher_share: Weight of the teacher's map against the labels' Gaussian.
-        repeats: Batches made of the same views, disturbed in different ways: the teacher is
-            asked once.
+        repeats: Batches made of the same views, disturbed in different ways: they are cut once.
         seed: Of all random streams; with one or no worker the batches repeat.
         device: `"cpu"` or `"cuda"`.
         workers: Processes that plan; 0 plans in this one.
@@ -160,6 +165,7 @@ class ResidentSampler:
         teacher: A network with PP-TinyPose's contract, or None.
         options: How.
         cutouts: People's outlines, or None; without them nobody stands elsewhere or in front.
+        tick: Called after every few hundred people that the teacher has looked at.
     """
 
     def __init__(
@@ -168,16 +174,16 @@ class ResidentSampler:
         teacher: nn.Module | None,
         options: ResidentOptions,
         cutouts: Cutouts | None = None,
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         device = options.device
         self._people, self._options, self._seed = people, options, options.seed
         self._whose = None if cutouts is None else cutouts.numbers
         self._atlas = Atlas(people.images, device, None if cutouts is None else cutouts.maps)
         self._disturb = Disturber(options.augmentation, options.seed, device)
-        self._half = torch.float16 if device == "cuda" else torch.float32
-        self._teacher: Replay | None = None
+        self._opinions: Opinions | None = None
         if teacher is not None:
-            self._teacher = Replay(teacher.to(device, self._half).eval())
+            self._opinions = Opinions(people, teacher, self._atlas, device, tick)
         self._mean = torch.tensor(MEAN, device=device)[:, None, None]
         self._std = torch.tensor(STD, device=device)[:, None, None]
 
@@ -214,12 +220,11 @@ class ResidentSampler:
         scenes = [
             self._scene(plan, view, size) for view, size in zip(views, options.sizes, strict=True)
         ]
-        labelled = plan.labelled.to(self._device)
-        weights = labelled.float()
+        weights = plan.labelled.to(self._device).float()
         maps = None
-        if self._teacher is not None:
-            maps = self._ask(plan, scenes[0][0])
-            weights = torch.where(labelled, 1.0, PSEUDO_WEIGHT)
+        if self._opinions is not None:
+            maps = self._opinions.of(plan.who, plan.mirrored)
+            weights = weights.clamp(min=PSEUDO_WEIGHT)
         targets = tuple(
             self._targets(plan, maps, view, size)
             for view, size in zip(views, options.sizes, strict=True)
@@ -251,7 +256,7 @@ class ResidentSampler:
             return targets
         share = torch.where(plan.labelled, options.teacher_share, 1.0)
         share = torch.where(plan.nobody[:, None], 0.0, share).to(self._device)
-        taught = self._in_cells(maps, view, height, width)
+        taught = self._in_cells(plan, maps, view, height, width)
         return targets + share[..., None, None] * (taught - targets)
 
     def _scene(
@@ -278,33 +283,25 @@ class ResidentSampler:
             crops = torch.cat([torch.lerp(scenes, crops[:count], where), crops[count:]])
         return crops, outlines
 
-    def _ask(self, plan: PlannedBatch, crops: Tensor) -> Tensor:
-        """The teacher's maps of the views, as it sees them undisturbed."""
-        assert self._teacher is not None
-        first = self._options.sizes[0]
-        if first != distill.INPUT:
-            crops, _ = self._scene(plan, _fitted(first, distill.INPUT), distill.INPUT)
-        batch = ((crops - self._mean) / self._std).to(self._half)
-        return self._teacher(batch).float().clamp(0, 1)
-
-    def _in_cells(self, maps: Tensor, view: Float64, height: int, width: int) -> Tensor:
+    def _in_cells(
+        self, plan: PlannedBatch, maps: Tensor, view: Float64, height: int, width: int
+    ) -> Tensor:
         """The teacher's maps in a student's cells.
 
         Args:
+            plan: Whose maps, seen how.
             maps: `(N, K, 64, 48)`.
             view: `(2, 3)`, the student's input pixels to those of the first size.
             height: Rows of the student's maps.
             width: Columns of them.
         """
-        stride, kept = self._options.stride, distill.STRIDE
+        assert self._opinions is not None
+        stride = self._options.stride
         student = np.array([[stride, 0, stride / 2 - 0.5], [0, stride, stride / 2 - 0.5]])
-        teacher = np.array([[1, 0, 0.5 - kept / 2], [0, 1, 0.5 - kept / 2]]) / kept
-        to_teacher = geometry.invert(_fitted(self._options.sizes[0], distill.INPUT))
-        chain = geometry.compose(
-            teacher, geometry.compose(to_teacher, geometry.compose(view, student))
-        )
+        to_image = geometry.compose(plan.to_image, geometry.compose(view, student)[None])
+        chain = self._opinions.to_cells(plan.who, to_image)
         to_cells = torch.from_numpy(chain.astype(np.float32)).to(self._device)
-        return warp_maps(maps, to_cells.expand(len(maps), 2, 3), height, width)
+        return warp_maps(maps, to_cells, height, width)
 
 
 def _fitted(input_size: Size, view: Size) -> Float64:

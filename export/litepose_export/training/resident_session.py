@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from litepose_export.training.data import load_people
 from litepose_export.training.loop import Evaluate, Trainer
 from litepose_export.training.losses import activation
 from litepose_export.training.openvino_ir import IRNetwork
+from litepose_export.training.opinions import BATCH
 from litepose_export.training.pose_session import SHARD, check_parts, outlines, scorer
 from litepose_export.training.resident import ResidentOptions, ResidentSampler
 from litepose_export.training.schedule import Phase, Schedule
@@ -48,7 +50,8 @@ def train_resident(sizes: tuple[str, ...], options: RunOptions, display: Display
     """Train LRPose of one or more sizes on the same views; returns the checkpoint of all.
 
     Beside it lies a checkpoint of each alone, `lrpose-s.pt` and the like. The first size is the
-    one views are drawn for and, with a dev file, the one that is scored.
+    one views are drawn for and, with a dev file, the one that is scored. Where `options.init` is a
+    folder, each size starts from its own checkpoint there, if it has one.
 
     Args:
         sizes: Of `"n"`, `"s"` and `"m"`.
@@ -56,13 +59,19 @@ def train_resident(sizes: tuple[str, ...], options: RunOptions, display: Display
         display: Where progress goes.
 
     Raises:
-        ExportError: The data are shards, or a part to freeze or leave fresh is not there.
+        ExportError: The data are shards, a part to freeze or leave fresh is not there, or the
+            folder to start from has nothing for these networks.
     """
     prepare(options)
     if any(path.suffix == SHARD for path in options.data):
         raise ExportError("a resident run cuts its crops itself: give annotation files, no shards")
     siblings = Siblings({f"lrpose-{size}": LRPose(size) for size in sizes})
     check_parts(siblings.members, options)
+    init = options.init
+    if init is not None and init.is_dir():
+        found = [name for name in siblings.members if (init / f"{name}.pt").exists()]
+        if not found:
+            raise ExportError(f"{init} holds no checkpoint of {' or '.join(siblings.members)}")
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     teacher = IRNetwork(options.teachers[0]) if options.teachers else None
     unlabelled = None if teacher is None else UNLABELLED_PX
@@ -81,7 +90,10 @@ def train_resident(sizes: tuple[str, ...], options: RunOptions, display: Display
     cutouts = None
     if resident.augmentation.elsewhere or resident.augmentation.in_front:
         cutouts = outlines(people, options.folder / "cutouts.npz", display)
-    sampler = ResidentSampler(people, teacher, resident, cutouts)
+    tick: Callable[[], None] = _quiet
+    if teacher is not None:
+        tick = display.started("teach", math.ceil(len(people) / BATCH))
+    sampler = ResidentSampler(people, teacher, resident, cutouts, tick)
     notes = {"activation": activation(options.loss)}
     trainer = Trainer(
         siblings,
@@ -104,17 +116,24 @@ def train_resident(sizes: tuple[str, ...], options: RunOptions, display: Display
 
 
 def _start(trainer: Trainer, options: RunOptions) -> None:
-    """Give every sibling what fits of the same weights."""
+    """Give every sibling what fits of the same weights, or its own from a folder."""
     assert options.init is not None
     assert isinstance(trainer.network, Siblings)
     batch = trainer.example()
     for i, (name, network) in enumerate(trainer.network.members.items()):
+        path = options.init / f"{name}.pt" if options.init.is_dir() else options.init
+        if path.parent == options.init and not path.exists():
+            continue  # a new sibling
         fresh = [p.removeprefix(f"{name}.") for p in options.fresh if p.startswith(f"{name}.")]
-        start_from(network, options.init, partial(_call, batch.images[i]), fresh)
+        start_from(network, path, partial(_call, batch.images[i]), fresh)
 
 
 def _call(images: Tensor, network: nn.Module) -> None:
     network(images)
+
+
+def _quiet() -> None:
+    """Nothing to show."""
 
 
 def _part(trainer: Trainer, notes: Mapping[str, str]) -> None:
