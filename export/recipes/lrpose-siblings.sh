@@ -1,16 +1,28 @@
 #!/usr/bin/env bash
-# Trains LRPose-s and LRPose-m together on an accelerator, from the same views. DATA and PEERS name the
-# folders of the photographs and of the teacher. Run it again to continue from the last checkpoint.
+# Trains LRPose-s, -m and -n together on an accelerator, from the same views: two legs, the second at
+# half the rates from where the first ends, then the mean of both ends. DATA and PEERS name the folders
+# of the photographs and of the teacher. Run it again to continue from the last checkpoint.
+# INIT is a folder of checkpoints (lrpose-s.pt, ...) or a float file, whose trunk all sizes take that fit.
+# FRESH is a part that takes nothing from it: the first run came from an m with FRESH=lrpose-s.context.
 # lrpose-s.sh and lrpose-m.sh go on from what it leaves: OUT/lrpose-s.pt, OUT/lrpose-m.pt.
 set -euo pipefail
 : "${DATA:?folder with coco/ and lspet/}" "${PEERS:?folder with pose/}"
-# s takes the trunk of the m that was released before; its narrower stage at stride 32 starts anew.
-litepose-export train lrpose-s+lrpose-m --resident \
-  --data "$DATA/coco/train.json" \
-  --data "$DATA/lspet/train.json" \
-  --dev "$DATA/coco/dev.json" \
-  --teacher "$PEERS/pose/pptinypose_256x192/model.xml" \
-  --init "${INIT:-export/weights/lrpose-m.fp32.onnx}" --fresh lrpose-s.context \
-  --loss "${LOSS:-rce-residual-place}" --teacher-share "${TEACHER_SHARE:-0.6}" --rate "${RATE:-1}" \
-  --seed "${SEED:-61}" --device "${DEVICE:-cuda}" ${REFINE:+--refine} \
-  --minutes "${MINUTES:-7}" --out "${OUT:-runs/lrpose}"
+out=${OUT:-runs/lrpose}
+here=$(dirname "$0")
+leg() {
+  litepose-export train lrpose-s+lrpose-m+lrpose-n --resident \
+    --data "$DATA/coco/train.json" \
+    --data "$DATA/lspet/train.json" \
+    --dev "$DATA/coco/dev.json" \
+    --teacher "$PEERS/pose/pptinypose_256x192/model.xml" \
+    --loss "${LOSS:-rce-residual-place}" --teacher-share "${TEACHER_SHARE:-0.6}" \
+    --device "${DEVICE:-cuda}" "$@"
+}
+leg --init "${INIT:?folder of checkpoints, or a float file}" \
+  ${FRESH:+--fresh "$FRESH"} --seed "${SEED:-81}" --minutes "${MINUTES:-8}" --out "$out/first"
+leg --init "$out/first" \
+  --seed "${SECOND_SEED:-82}" --minutes "${SECOND_MINUTES:-3.6}" --rate 0.5 --out "$out/second"
+for size in s m n; do
+  python "$here/average.py" "$out/first/lrpose-$size.pt" "$out/second/lrpose-$size.pt" \
+    --out "$out/lrpose-$size.pt"
+done

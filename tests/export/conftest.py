@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -157,3 +159,20 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Callable[[str], Any]:
+    """Imports a script of `export/recipes` by name."""
+
+    def load(name: str) -> Any:
+        path = ROOT / "export" / "recipes" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load

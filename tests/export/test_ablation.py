@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,23 +26,14 @@ from litepose_export.training.distill import Teaching  # noqa: E402
 SIZE = Size(96, 128)
 
 
-def script(name):
-    path = Path(__file__).parents[2] / "export" / "recipes" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="module")
+def ablations(recipe):
+    return recipe("ablations")
 
 
 @pytest.fixture(scope="module")
-def ablations():
-    return script("ablations")
-
-
-@pytest.fixture(scope="module")
-def ablation_speed(ablations):  # it imports the module that `ablations` has loaded
-    return script("ablation_speed")
+def ablation_speed(ablations, recipe):  # it imports the module that `ablations` has loaded
+    return recipe("ablation_speed")
 
 
 def test_every_variant_gives_maps_of_its_stride_and_learns_everywhere(ablations):
@@ -199,8 +187,8 @@ def record(name, seed, ap, curve):
     return {"name": name, "seed": seed, "ap": scores, "curve": points, **fixed}
 
 
-def test_the_page_says_how_much_and_how_soon(tmp_path):
-    results = script("results")
+def test_the_page_says_how_much_and_how_soon(tmp_path, recipe):
+    results = recipe("results")
     folder = tmp_path / "runs" / "ablations"
     folder.mkdir(parents=True)
     for made in (
@@ -219,8 +207,8 @@ def test_the_page_says_how_much_and_how_soon(tmp_path):
     assert "Teacher" not in page  # one of two was not run
 
 
-def test_crops_to_an_ap_are_interpolated_and_honest():
-    results = script("results")
+def test_crops_to_an_ap_are_interpolated_and_honest(recipe):
+    results = recipe("results")
     slow, fast = record("a", 0, 0.1, [(500, 0.02)]), record("a", 1, 0.3, [(500, 0.2)])
     assert results.crops_to([fast], 0.25) == "750"
     assert results.crops_to([fast, slow], 0.25) == "1 of 2 runs"

@@ -264,11 +264,12 @@ def test_a_run_of_m_starts_from_the_released_s_at_its_own_size(photo_dataset, tm
         budget=Budget(steps=1),
         init=bundled.find("lrpose-s", "fp32"),
         frozen=("trunk.stem", "trunk.stage_4"),
+        fresh=("context",),
     )
     checkpoint = pose_session.train_pose("m", options, SILENT)
     record = json.loads((checkpoint.parent / "run.json").read_text())
     assert record["frozen"] == list(options.frozen)
-    assert record["schedule"]["phases"][-1]["input_size"] == {"width": 192, "height": 256}
+    assert record["schedule"]["phases"][-1]["input_size"] == {"width": 256, "height": 320}
     assert len(record["checkpoints"]) == 1
     released = warm.read_average(LRPose("s"), options.init).trunk
     trained = warm.read_average(LRPose("m"), checkpoint).eval().trunk

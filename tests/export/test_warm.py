@@ -12,6 +12,7 @@ pytestmark = pytest.mark.export
 import torch  # noqa: E402
 
 from litepose_edge.backends import bundled  # noqa: E402
+from litepose_export import checkpoints  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
 from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.models.persondet import PersonDet  # noqa: E402
@@ -36,8 +37,8 @@ def test_a_run_starts_from_what_fits_of_another(tmp_path):
 def test_a_released_model_starts_a_run_that_computes_the_same():
     torch.manual_seed(5)
     network = LRPose("s")
-    images = torch.rand(8, 3, 192, 144)
-    assert warm.start_from(network, LRPOSE, lambda n: n(images)) == 56
+    images = torch.rand(8, 3, 256, 192)
+    assert warm.start_from(network, LRPOSE, lambda n: n(images)) == 70
     released = ort.InferenceSession(LRPOSE, providers=["CPUExecutionProvider"])
     (expected,) = released.run(None, {"image": images.numpy()})
     # Rows as long as fresh ones, which is what the optimiser's steps are sized for.
@@ -63,3 +64,20 @@ def test_a_detector_takes_the_trunk_of_a_released_pose_network(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(CheckpointError, match=r"text\.onnx"):
         warm.start_from(detector, tmp_path / "text.onnx", lambda _: None)
+
+
+def test_the_mean_of_two_checkpoints_is_between_them(tmp_path, recipe):
+    average = recipe("average").average
+    networks = [LRPose("n") for _ in range(2)]
+    paths = [tmp_path / f"{i}.pt" for i in range(2)]
+    for network, path in zip(networks, paths, strict=True):
+        torch.save({"average": network.state_dict(), "notes": {"activation": "linear"}}, path)
+    average(*paths, 0.25, tmp_path / "mean.pt")
+    first, second = (network.state_dict() for network in networks)
+    mean = warm.read_average(LRPose("n"), tmp_path / "mean.pt").state_dict()
+    for name in ("trunk.stem.0.weight", "predict.bias"):
+        torch.testing.assert_close(mean[name], 0.75 * first[name] + 0.25 * second[name])
+    assert checkpoints.read_notes(tmp_path / "mean.pt") == {"activation": "linear"}
+    torch.save({"average": LRPose("s").state_dict()}, paths[1])
+    with pytest.raises(CheckpointError, match="different networks"):
+        average(*paths, 0.5, tmp_path / "none.pt")

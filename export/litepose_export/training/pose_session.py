@@ -40,7 +40,7 @@ REFINE_SCHEDULE = Schedule(
     first_source_only_after=0.6,
 )
 # From weights that know people: all of it at the size the network takes.
-LARGE_SCHEDULE = Schedule(
+ONWARD_SCHEDULE = Schedule(
     learning_rate=4.5e-4,
     muon_rate=0.009,
     warmup_steps=100,
@@ -48,8 +48,8 @@ LARGE_SCHEDULE = Schedule(
     hold=0.05,
 )
 # Once it knows, a little more of what it will be used on: gentle crops of the first file.
-LARGE_REFINE_SCHEDULE = replace(
-    LARGE_SCHEDULE,
+ONWARD_REFINE_SCHEDULE = replace(
+    ONWARD_SCHEDULE,
     learning_rate=1.5e-4,
     muon_rate=0.003,
     first_source_only_after=0.0,
@@ -128,8 +128,8 @@ def check_parts(network: nn.Module, options: RunOptions) -> None:
 def _settings(size: str, options: RunOptions) -> tuple[Schedule, Augmentation]:
     """What a run of a size does when, and how far its crops stray."""
     own = networks.find(f"lrpose-{size}").input_size
-    if size != "n" and options.init is not None:
-        schedule = LARGE_REFINE_SCHEDULE if options.refine else LARGE_SCHEDULE
+    if options.init is not None:
+        schedule = ONWARD_REFINE_SCHEDULE if options.refine else ONWARD_SCHEDULE
         schedule = replace(schedule, phases=(Phase(1.0, own),))
         return options.paced(schedule), GENTLE if options.refine else WIDE
     schedule = REFINE_SCHEDULE if options.refine else POSE_SCHEDULE
