@@ -25,7 +25,7 @@ fi
 # The detector score that stands for the runtime's default threshold of 0.3, chosen on dev.
 if [ -n "${DETECTOR:-}" ]; then
   litepose-export export persondet $storage --checkpoint "$DETECTOR" --samples "$samples" \
-    --threshold "${THRESHOLD:-0.4}" --out "$models/persondet.fp32.onnx"
+    --threshold "${THRESHOLD:-0.28}" --out "$models/persondet.fp32.onnx"
 fi
 # docs/quantization.md has the figures of these choices and of those that lost.
 int8() {

@@ -184,7 +184,8 @@ def test_a_manifest_says_how_little_people_may_be_believed_in(veto, people, astr
 
     monkeypatch.setattr(backends, "find_model", find_model)
     monkeypatch.setattr(
-        "litepose_edge.estimator.belief", lambda boxes, scores: np.full(len(boxes), 0.2)
+        "litepose_edge.estimator.belief",
+        lambda boxes, scores: np.where(boxes == boxes.max(), 0.2, 0.0).astype(np.float32),
     )
     with Estimator(min_score=0.3) as estimator:
         assert len(estimator.predict(astronaut)) == people

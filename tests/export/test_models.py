@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export import folding  # noqa: E402
 from litepose_export.errors import UnsupportedOpError  # noqa: E402
-from litepose_export.models.lrpose import LRPose  # noqa: E402
+from litepose_export.models.lrpose import CONTEXT, LRPose  # noqa: E402
 from litepose_export.models.persondet import (  # noqa: E402
     PersonDet,
     cell_centres,
@@ -36,30 +36,37 @@ def test_a_size_stays_below_its_limit_and_keeps_stride_8(size):
     assert network(torch.zeros(2, 3, 64, 96)).shape == (2, 17, 8, 12)
 
 
-def test_a_new_m_computes_what_the_s_in_it_does():
+@pytest.mark.parametrize("size", ["s", "m"])
+def test_a_new_context_adds_nothing(size, monkeypatch):
     torch.manual_seed(0)
-    small, large = LRPose("s").eval(), LRPose("m").eval()
-    nn.init.normal_(small.predict.weight)
-    added = large.load_state_dict(small.state_dict(), strict=False)
+    with monkeypatch.context() as patch:
+        patch.setitem(CONTEXT, size, (0, 0))
+        without = LRPose(size).eval()
+    nn.init.normal_(without.predict.weight)
+    network = LRPose(size).eval()
+    added = network.load_state_dict(without.state_dict(), strict=False)
     assert not added.unexpected_keys
     assert {name.split(".")[0] for name in added.missing_keys} == {"context"}
     images = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
-        assert torch.equal(small(images), large(images))
-        nn.init.ones_(large.context.back[1].weight)
-        assert not torch.allclose(small(images), large(images))
+        assert torch.equal(without(images), network(images))
+        nn.init.ones_(network.context.back[1].weight)
+        assert not torch.allclose(without(images), network(images))
 
 
-@pytest.mark.parametrize(("size", "sees_all"), [("s", False), ("m", True)])
-def test_a_cell_in_the_middle_of_m_sees_its_whole_crop_and_one_of_s_does_not(size, sees_all):
+@pytest.mark.parametrize(
+    ("size", "height", "width", "sees_all"),
+    [("n", 256, 192, False), ("s", 256, 192, True), ("m", 320, 256, True)],
+)
+def test_with_context_a_cell_in_the_middle_sees_the_whole_crop(size, height, width, sees_all):
     torch.manual_seed(0)
     network = LRPose(size).eval()
     nn.init.normal_(network.predict.weight)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):  # new blocks are the identity and see nothing
             nn.init.ones_(module.weight)
-    image = torch.rand(1, 3, 256, 192, requires_grad=True)
-    network(image)[0, 0, 16, 12].backward()
+    image = torch.rand(1, 3, height, width, requires_grad=True)
+    network(image)[0, 0, height // 16, width // 16].backward()
     assert bool((image.grad[0, :, -4:] != 0).any()) is sees_all
 
 

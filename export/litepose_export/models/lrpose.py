@@ -99,7 +99,7 @@ class Context(nn.Module):
 class LRPose(nn.Module):
     """`(N, 3, H, W)` normalised RGB crop to `(N, K, H/8, W/8)` heatmap logits.
 
-    H and W must be multiples of 16, of 32 for `"m"`.
+    H and W must be multiples of 16 for `"n"`, of 32 for `"s"` and `"m"`.
 
     Args:
         size: `"n"`, `"s"` or `"m"`.
