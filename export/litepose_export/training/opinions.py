@@ -35,7 +35,7 @@ class Opinions:
         teacher: A network with PP-TinyPose's contract, in the precision to run it in.
         atlas: The people's photographs.
         device: Where all of this is.
-        tick: Called after every `BATCH` people.
+        tick: Called after every `BATCH` people, or all if they are fewer.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Opinions:
         self._std = torch.tensor(STD, device=device)[:, None, None]
         self._flip = torch.from_numpy(FLIP).to(device)
         ask = Replay(teacher.to(device, self._half).eval())
-        kept = []
-        for start in range(0, len(people), BATCH):
+        kept, batch = [], min(BATCH, len(people))
+        for start in range(0, len(people), batch):
             # Always as many, so that the teacher is recorded once.
-            who = np.arange(start, start + BATCH).clip(max=len(people) - 1)
+            who = np.arange(start, start + batch).clip(max=len(people) - 1)
             numbers = torch.from_numpy(people.image_index[who])
             seen = self._look(numbers, self._to_input(who), atlas, ask)
             kept.append(seen[: len(people) - start].half())
