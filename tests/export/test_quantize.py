@@ -149,7 +149,8 @@ def test_bounds_that_only_float_layers_can_meet_are_met_by_leaving_layers_in_flo
     people, tmp_path
 ):
     plain = quantize(SOURCE, tmp_path / "a.onnx", people, QUICK)
-    bound = 0.7 * plain.gate.shift_px
+    # Far below: the search judges other photographs, on which the shift may be smaller.
+    bound = 0.4 * plain.gate.shift_px
     tight = replace(QUICK, search=True, bounds=Bounds(bound, None, None, None, None), force=True)
     searched = quantize(SOURCE, tmp_path / "b.onnx", people, tight)
     assert 0 < len(searched.searched) < len(searched.sensitivity)
