@@ -105,7 +105,7 @@ def build(
     session, contract = pose.open(threads), pose.manifest
     assert isinstance(contract.model, TopDownSpec)
     size, padding = contract.input.size, contract.model.padding
-    head = contract.model.head
+    head, skeleton = contract.model.head, contract.model.skeleton
     assert isinstance(head, HeatmapSpec)
     output = head.output
     normalizer = Normalizer(contract.input)
@@ -119,7 +119,7 @@ def build(
     to_image = geometry.invert(geometry.crop_view(box, size, padding))
 
     def to_keypoints() -> NDArray[np.float64]:
-        cells, _ = decode.decode_heatmaps(maps)
+        cells, _ = decode.decode_as(maps, head, skeleton)
         map_size = Size(maps.shape[3], maps.shape[2])
         return geometry.transform(to_image, decode.cells_to_input(cells, map_size, size))
 

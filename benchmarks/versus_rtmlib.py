@@ -158,6 +158,8 @@ def measure_python(repeats: int) -> dict[str, Any]:
     contract = find_model(MODEL, precision="int8").manifest
     assert isinstance(contract.model, TopDownSpec)
     size, padding = contract.input.size, contract.model.padding
+    head, skeleton = contract.model.heatmaps, contract.model.skeleton
+    assert head is not None
     normalizer = Normalizer(contract.input)
     rng = np.random.default_rng(1)
     rows = {}
@@ -176,7 +178,7 @@ def measure_python(repeats: int) -> dict[str, Any]:
             to_input = geometry.crop_view(boxes, size, padding)
             for affine in to_input:
                 normalizer(warp(image, affine, size, out=normalizer.crop))
-            cells, _ = decode.decode_heatmaps(maps)
+            cells, _ = decode.decode_as(maps, head, skeleton)
             map_size = Size(maps.shape[3], maps.shape[2])
             points = decode.cells_to_input(cells, map_size, size)
             geometry.transform(geometry.invert(to_input), points)

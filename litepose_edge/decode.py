@@ -1,4 +1,4 @@
-"""Heatmaps to sub-pixel keypoints: peaks, DARK and quarter-shift refinement, cell alignment."""
+"""Heatmaps to sub-pixel keypoints: peaks and their refinement, cell alignment."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from litepose_edge.expected_oks import expected_oks_cells
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import Activation, Alignment, Refinement
+from litepose_edge.manifest import Activation, Alignment, HeatmapSpec, Refinement
+from litepose_edge.skeletons import Skeleton
 
 MIN_PROBABILITY = 1e-10
 NO_HEAT = np.float32(-80)  # a logit: exp of more than 88 overflows float32
@@ -41,6 +43,7 @@ def decode_heatmaps(
     activation: Activation = "sigmoid",
     refinement: Refinement = "dark",
     blur_kernel: int = 3,
+    oks_sigmas: tuple[float, ...] = (),
 ) -> tuple[Float32, Float32]:
     """Locate the keypoint in each heatmap.
 
@@ -50,12 +53,18 @@ def decode_heatmaps(
         refinement: `"dark"` fits a parabola to the log of the blurred heat (Zhang et al.,
             arXiv 1910.06278), `"dark-udp"` is its form for maps aligned as UDP does, with
             differences over one cell that work at the border too, `"quarter"` leans a quarter
-            cell to the higher neighbour, `"argmax"` stays in the middle of the cell.
+            cell to the higher neighbour, `"argmax"` stays in the middle of the cell,
+            `"expected-oks"` looks for the place of the highest expected similarity
+            (`expected_oks.py`).
         blur_kernel: Odd width of DARK's Gaussian blur in cells; 1 does not blur.
+        oks_sigmas: Of `"expected-oks"`: one per keypoint.
 
     Returns:
         cells: `(P, K, 2)` float32 `(x, y)` in heatmap cells, cell centres are integers.
-        scores: `(P, K)` float32 in `[0, 1]`, the heat of the peak.
+        scores: `(P, K)` float32 in `[0, 1]`, the heat of the map's peak.
+
+    Raises:
+        ValueError: `"expected-oks"` without K sigmas.
     """
     people, keypoints, height, width = maps.shape
     flat = maps.reshape(people * keypoints, height * width)
@@ -73,9 +82,28 @@ def decode_heatmaps(
             cells += np.stack(_quarter_offsets(flat, x, y, size), axis=1)
         case "argmax":
             pass
+        case "expected-oks":
+            cells[:] = expected_oks_cells(maps, activation, oks_sigmas).reshape(-1, 2)
     peaks = flat[np.arange(len(flat)), top]
     scores = np.minimum(np.maximum(_heat(peaks, activation), 0), 1)
     return cells.reshape(people, keypoints, 2), scores.reshape(people, keypoints)
+
+
+def decode_as(maps: Float32, head: HeatmapSpec, skeleton: Skeleton) -> tuple[Float32, Float32]:
+    """`decode_heatmaps` as a model file asks for it.
+
+    Args:
+        maps: `(P, K, h, w)` float32.
+        head: What the file says about its maps.
+        skeleton: The file's K keypoints.
+    """
+    return decode_heatmaps(
+        maps,
+        activation=head.activation,
+        refinement=head.refinement,
+        blur_kernel=head.blur_kernel,
+        oks_sigmas=skeleton.oks_sigmas,
+    )
 
 
 def average_mirrored(

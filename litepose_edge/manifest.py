@@ -30,7 +30,7 @@ METADATA_KEY = "litepose_edge"
 SCHEMA = 1
 
 Alignment = Literal["centre", "corner", "udp"]
-Refinement = Literal["dark", "dark-udp", "quarter", "argmax"]
+Refinement = Literal["dark", "dark-udp", "quarter", "argmax", "expected-oks"]
 Positive = Annotated[int, Meta(gt=0)]
 Triple = tuple[float, float, float]
 Column = Literal["x", "y", "score"]

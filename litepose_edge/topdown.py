@@ -126,12 +126,7 @@ class TopDown:
             case HeatmapSpec() as head:
                 (maps,) = outputs
                 _expect(maps, 4, joints)
-                cells, scores = decode.decode_heatmaps(
-                    maps,
-                    activation=head.activation,
-                    refinement=head.refinement,
-                    blur_kernel=head.blur_kernel,
-                )
+                cells, scores = decode.decode_as(maps, head, self._spec.skeleton)
                 map_size = Size(maps.shape[3], maps.shape[2])
                 points = decode.cells_to_input(cells, map_size, self._input.size, head.alignment)
                 return points, scores

@@ -10,8 +10,10 @@ import plain
 from dark import draw
 from litepose_edge import decode, geometry
 from litepose_edge.backends import find_model
+from litepose_edge.expected_oks import expected_oks_cells
 from litepose_edge.geometry import Size
 from litepose_edge.preprocess import Normalizer, warp
+from litepose_edge.skeletons import COCO_17
 
 INPUT = find_model("lrpose-s").manifest.input
 SIZE = INPUT.size
@@ -81,6 +83,13 @@ def maps(request, benchmark):
 def test_dark_ours(benchmark, maps):
     found, _ = benchmark(decode.decode_heatmaps, maps)
     np.testing.assert_allclose(found, loop(maps), atol=1e-5)
+
+
+@pytest.mark.benchmark
+def test_expected_oks(benchmark, maps):
+    found = benchmark(expected_oks_cells, maps, "sigmoid", COCO_17.oks_sigmas)
+    # The maps are drawn bells: where they end within the map, both find the middle.
+    assert np.median(np.abs(found - loop(maps))) < 0.05
 
 
 @pytest.mark.benchmark

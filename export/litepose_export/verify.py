@@ -119,12 +119,7 @@ def _keypoint_shift(first: Float32, second: Float32, contract: Manifest) -> Floa
     assert isinstance(spec, HeatmapSpec)
     places = []
     for maps in (first, second):
-        cells, _ = decode.decode_heatmaps(
-            maps,
-            activation=spec.activation,
-            refinement=spec.refinement,
-            blur_kernel=spec.blur_kernel,
-        )
+        cells, _ = decode.decode_as(maps, spec, contract.model.skeleton)
         size = Size(maps.shape[3], maps.shape[2])
         places.append(decode.cells_to_input(cells, size, pixels, spec.alignment))
     distances: Float32 = np.linalg.norm(places[0] - places[1], axis=-1)

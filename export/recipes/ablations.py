@@ -166,7 +166,7 @@ def run(name: str, variant: Variant, seed: int, crops: int, material: Material) 
     sampler = CropSampler(people, teaching, augment.GENTLE, seed)
     prefetcher = Prefetcher(sampler)
     targets = TargetOptions(stride=variant.parts.stride, teacher_share=variant.teacher_share)
-    score = Validator(material.dev, INPUT, activation=heat)
+    score = Validator(material.dev, INPUT, activation=heat, refinement="dark")
     curve: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(

@@ -71,8 +71,9 @@ def test_avx2_gives_what_vnni_gives(name, qemu, photographs, tmp_path):
         for output in manifest.model.outputs:
             assert np.median(np.abs(here[output] - there[output])) < 0.01
         return
-    cells, scores = decode.decode_heatmaps(here["heatmaps"])
-    others, _ = decode.decode_heatmaps(there["heatmaps"])
+    spec = manifest.model
+    cells, scores = decode.decode_as(here["heatmaps"], spec.heatmaps, spec.skeleton)
+    others, _ = decode.decode_as(there["heatmaps"], spec.heatmaps, spec.skeleton)
     shift_px = 8 * np.linalg.norm(cells - others, axis=2)[scores > 0.3]
     assert len(shift_px) > 20
     assert np.median(shift_px) <= 0.25

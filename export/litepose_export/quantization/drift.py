@@ -87,14 +87,10 @@ class Yardstick:
         return [np.concatenate(values) for values in zip(*outputs, strict=True)]
 
     def _decode(self, maps: Float32) -> tuple[Float32, Float32]:
-        head = self._head
+        head, spec = self._head, self._contract.model
         assert head is not None
-        cells, scores = decode.decode_heatmaps(
-            maps,
-            activation=head.activation,
-            refinement=head.refinement,
-            blur_kernel=head.blur_kernel,
-        )
+        assert isinstance(spec, TopDownSpec)
+        cells, scores = decode.decode_as(maps, head, spec.skeleton)
         size = Size(maps.shape[3], maps.shape[2])
         points = decode.cells_to_input(cells, size, self._contract.input.size, head.alignment)
         return points, scores

@@ -19,6 +19,7 @@ from litepose_edge.measure.coco import CocoDataset
 from litepose_edge.measure.evaluate import coco_metrics
 from litepose_edge.preprocess import warp
 from litepose_edge.results import person_scores
+from litepose_edge.skeletons import COCO_17
 from litepose_export.training.data import read_photographs
 from litepose_export.training.pose import normalise
 
@@ -42,7 +43,7 @@ class Validator:
         padding: float = 1.25,
         *,
         activation: Activation = "sigmoid",
-        refinement: Refinement = "dark",
+        refinement: Refinement = "expected-oks",
     ) -> None:
         self._annotations = dataset.path
         self._input_size = input_size
@@ -74,7 +75,10 @@ class Validator:
 
     def _decode(self, crops: list[Crop], logits: Float32) -> list[dict[str, Any]]:
         cells, scores = decode.decode_heatmaps(
-            logits, activation=self._activation, refinement=self._refinement
+            logits,
+            activation=self._activation,
+            refinement=self._refinement,
+            oks_sigmas=COCO_17.oks_sigmas,
         )
         map_size = Size(logits.shape[3], logits.shape[2])
         points = decode.cells_to_input(cells, map_size, self._input_size)
