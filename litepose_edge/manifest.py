@@ -78,7 +78,15 @@ class InputSpec(Part, frozen=True, omit_defaults=True):
 
 
 class HeatmapSpec(Part, frozen=True):
-    """How a pose network's maps become keypoints."""
+    """How a pose network's maps become keypoints.
+
+    Attributes:
+        output: `(N, K, h, w)`.
+        activation: What makes heat in `[0, 1]` of the values.
+        alignment: Where cells lie in the input (`decode.cells_to_input`).
+        refinement: How a place between the cells is found (`decode.decode_heatmaps`).
+        blur_kernel: Odd width of the blur of `"dark"` and `"dark-udp"`.
+    """
 
     output: str
     activation: Activation
