@@ -52,8 +52,8 @@ class Estimator:
             are too doubtful beside it.
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
-        flip_test: Run each crop mirrored as well and average: LRPose-s has AP .494 in place
-            of .476 on dev, LRPose-m .524 in place of .504, in up to twice the time.
+        flip_test: Run each crop mirrored as well and average: LRPose-s has AP .501 in place
+            of .486 on dev, LRPose-m .529 in place of .510, in up to twice the time.
         bottom_up: Input policy and decoding of a bottom-up network.
 
     Raises:
