@@ -65,7 +65,7 @@ LRPOSE = (
     *("--style", "heatmap"),
     *("--set", "model.heatmaps.activation=sigmoid"),
     *("--set", "model.heatmaps.alignment=centre"),
-    *("--set", "model.heatmaps.blur_kernel=3"),
+    *("--set", "model.heatmaps.refinement=expected-oks"),
 )
 
 
