@@ -47,7 +47,7 @@ def test_the_cell_is_the_one_of_the_highest_mean_similarity(activation):
 
 @given(st.floats(4, 19), st.floats(5, 26))
 @settings(max_examples=60)
-def test_a_lonely_bell_is_found_to_a_hundredth_of_a_cell(x, y):
+def test_a_lonely_bell_is_found_to_a_fiftieth_of_a_cell(x, y):
     heat = gaussian_heatmaps(np.array([[[x, y]] * 17]), 32, 24)
     found, _ = decode.decode_heatmaps(
         heat, activation="linear", refinement="expected-oks", oks_sigmas=COCO_17.oks_sigmas
