@@ -29,8 +29,8 @@ POSE_OUTPUT = "heatmaps"
 COARSE_OUTPUT, FINE_OUTPUT = "coarse", "fine"
 PADDING = 1.25
 # How little of `min_score` people may be believed in, by network. Of scikit-image's ten photographs
-# without people and 100 crops of each the most believed phantom has .090 with s (.33 of .3 asks for
-# .099) and .103 with m (.36: .108), in INT8: `export/recipes/choose_veto.py`.
+# without people and 100 crops of each the most believed phantom has .068 with s (.30 of .3 asks for
+# .090) and .103 with m (.36: .108), in INT8: `export/recipes/choose_veto.py`.
 VETO = {"lrpose-s": 0.3, "lrpose-m": 0.36}
 DETECTOR_INPUT = Size(352, 352)
 DETECTOR_OUTPUTS = tuple(f"level_{stride}" for stride in STRIDES)
