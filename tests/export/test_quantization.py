@@ -264,7 +264,7 @@ def test_the_range_search_takes_what_moves_keypoints_least(prepared, ranges, mea
     head = selection.select(prepared, ["head"])
 
     def write(some):
-        return graph.write_qdq(prepared, some, "u8s8", head)
+        return graph.write_qdq(prepared, some, "u8s8-reduced", head)  # exact on every CPU
 
     found, blend = search_ranges(wide, halves, write, measure)
     assert 0.5 <= blend < 1
