@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +47,10 @@ class Teaching:
 def open_network(path: Path, threads: int) -> Network:
     """A teacher with PP-TinyPose's contract: RGB, ImageNet statistics, 256x192, stride 4.
 
+    Args:
+        path: IR or ONNX file.
+        threads: Threads that may ask at once; one answer takes one thread.
+
     Raises:
         BackendUnavailableError: OpenVINO, which reads both IR and ONNX, is not installed.
     """
@@ -55,25 +61,43 @@ def open_network(path: Path, threads: int) -> Network:
             "teachers run in OpenVINO. Run: pip install 'litepose-edge[openvino]'"
         ) from exc
     core = openvino.Core()
-    compiled = core.compile_model(
-        str(path), "CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    )
+    hints = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
+    compiled = core.compile_model(str(path), "CPU", {**hints, "INFERENCE_PRECISION_HINT": "f32"})
+    # Calling the compiled model shares one request: threads need one each.
+    own = threading.local()
 
     def run(batch: Float32) -> Float32:
-        maps: Float32 = np.asarray(compiled([batch])[0])
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        maps: Float32 = np.array(own.request.infer([batch])[0])
         return maps
 
     return run
 
 
-def teach(people: People, teacher: Network, second: Network, tick: Callable[[], None]) -> Teaching:
-    """Run the teachers over every person in four views (upright, mirrored, turned both ways)."""
+def teach(
+    people: People,
+    teacher: Network,
+    second: Network,
+    tick: Callable[[], None],
+    threads: int = 1,
+) -> Teaching:
+    """Run the teachers over every person in four views (upright, mirrored, turned both ways).
+
+    Args:
+        people: Whom to look at.
+        teacher: Whose maps and keypoints are kept; its trust needs `second` to see alike.
+        second: Looks at the upright view alone.
+        tick: Called after each person, on the calling thread.
+        threads: People looked at at once. The result does not depend on it.
+    """
     count, keypoints = people.keypoints.shape[:2]
     rows, columns = INPUT.height // KEPT_STRIDE, INPUT.width // KEPT_STRIDE
     maps = np.zeros((count, keypoints, rows, columns), np.uint8)
     points = np.zeros((count, keypoints, 3), np.float32)
     trusted = np.zeros((count, keypoints), np.bool_)
-    for i in range(count):
+
+    def look_at(i: int) -> None:
         image = people.images[people.image_index[i]]
         to_input = geometry.crop_affine(people.boxes_xyxy[i], INPUT, PADDING)
         seen = np.mean([_look(image, to_input, view, teacher) for view in views()], axis=0)
@@ -88,7 +112,10 @@ def teach(people: People, teacher: Network, second: Network, tick: Callable[[], 
         in_input = (cells + 0.5) * STRIDE - 0.5
         points[i, :, :2] = geometry.transform(geometry.invert(to_input), in_input)
         points[i, :, 2] = scores
-        tick()
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(look_at, range(count)):
+            tick()
     return Teaching(maps, points, trusted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -187,7 +188,9 @@ def _teaching(
         teaching = distill.load_teaching(cache)
         if len(teaching.maps) == len(people):
             return teaching
-    first, second = (distill.open_network(path, threads=1) for path in teachers)
-    teaching = distill.teach(people, first, second, display.started("teach", len(people)))
+    threads = os.cpu_count() or 1
+    first, second = (distill.open_network(path, threads) for path in teachers)
+    tick = display.started("teach", len(people))
+    teaching = distill.teach(people, first, second, tick, threads)
     distill.save_teaching(teaching, cache)
     return teaching

@@ -1,0 +1,63 @@
+"""What teachers say of people does not depend on how many are looked at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+openvino = pytest.importorskip("openvino")
+pytestmark = [pytest.mark.export, pytest.mark.openvino]
+
+from openvino import opset13 as ops  # noqa: E402
+
+from litepose_edge.measure.coco import read_coco  # noqa: E402
+from litepose_export.training import distill  # noqa: E402
+from litepose_export.training.data import load_people  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """Seventeen maps of a crop's colours at stride 4."""
+    kernel = np.random.default_rng(0).normal(size=(17, 3, 4, 4)).astype(np.float32) / 48
+    image = ops.parameter([1, 3, 256, 192], np.float32)
+    maps = ops.sigmoid(ops.convolution(image, ops.constant(kernel), (4, 4), (0, 0), (0, 0), (1, 1)))
+    path = tmp_path_factory.mktemp("teacher") / "teacher.xml"
+    openvino.save_model(openvino.Model([maps], [image], "teacher"), path, compress_to_fp16=False)
+    return path
+
+
+def test_people_looked_at_together_are_seen_as_alone(teacher, photo_dataset):
+    people = load_people([read_coco(photo_dataset)])
+    told = []
+    for threads in (1, 4):
+        ticks = []
+        first, second = (distill.open_network(teacher, threads) for _ in range(2))
+        told.append(distill.teach(people, first, second, lambda: ticks.append(1), threads))  # noqa: B023
+        assert len(ticks) == len(people)
+    alone, together = told
+    assert alone.maps.std() > 0
+    assert len({m.tobytes() for m in alone.maps}) == len(people)
+    np.testing.assert_array_equal(together.maps, alone.maps)
+    np.testing.assert_array_equal(together.keypoints, alone.keypoints)
+    np.testing.assert_array_equal(together.trusted, alone.trusted)
+
+
+def test_a_teacher_answers_threads_that_ask_at_once(teacher):
+    network = distill.open_network(teacher, threads=4)
+    rng = np.random.default_rng(1)
+    crops = [rng.normal(size=(1, 3, 256, 192)).astype(np.float32) for _ in range(4)]
+    expected = [network(crop) for crop in crops]
+    barrier = Barrier(4)
+
+    def ask(number):
+        barrier.wait()
+        return [network(crops[number]) for _ in range(20)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, answers in enumerate(pool.map(ask, range(4))):
+            for answer in answers:
+                np.testing.assert_array_equal(answer, expected[number])
