@@ -139,7 +139,7 @@ def load(data: Path, peers: Path | None, teaching_path: Path | None) -> Material
     elif peers is not None:
         pose = peers / "pose"
         files = (pose / "pptinypose_256x192/model.xml", pose / "ultralight_simplepose_256x192.onnx")
-        first, second = (distill.open_network(path, threads=1) for path in files)
+        first, second = (distill.open_network(path) for path in files)
         teaching = distill.teach(people, first, second, lambda: None)
         if teaching_path is not None:
             distill.save_teaching(teaching, teaching_path)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
+from litepose_edge.backends import files
+from litepose_edge.cpus import available_threads
 from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.skeletons import COCO_17
+from litepose_edge.workers import worker_pool
 from litepose_export.training.data import People
 
 INPUT = Size(192, 256)
@@ -44,35 +45,24 @@ class Teaching:
     trusted: NDArray[np.bool_]
 
 
-def open_network(path: Path, threads: int) -> Network:
+def open_network(path: Path) -> Network:
     """A teacher with PP-TinyPose's contract: RGB, ImageNet statistics, 256x192, stride 4.
 
-    Args:
-        path: IR or ONNX file.
-        threads: Threads that may ask at once; one answer takes one thread.
+    It answers several threads at once, each on one CPU.
 
     Raises:
         BackendUnavailableError: OpenVINO, which reads both IR and ONNX, is not installed.
+        ModelError: The file is not there, or no network.
     """
     try:
-        import openvino
+        from litepose_edge.backends._openvino import OpenVinoSession
     except ImportError as exc:
         raise BackendUnavailableError(
             "teachers run in OpenVINO. Run: pip install 'litepose-edge[openvino]'"
         ) from exc
-    core = openvino.Core()
-    hints = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads}
-    compiled = core.compile_model(str(path), "CPU", {**hints, "INFERENCE_PRECISION_HINT": "f32"})
-    # Calling the compiled model shares one request: threads need one each.
-    own = threading.local()
-
-    def run(batch: Float32) -> Float32:
-        if not hasattr(own, "request"):
-            own.request = compiled.create_infer_request()
-        maps: Float32 = np.array(own.request.infer([batch])[0])
-        return maps
-
-    return run
+    session = OpenVinoSession(files.read(path), threads=1)
+    first = session.outputs[0]
+    return lambda batch: session.run(batch)[first]
 
 
 def teach(
@@ -80,7 +70,7 @@ def teach(
     teacher: Network,
     second: Network,
     tick: Callable[[], None],
-    threads: int = 1,
+    threads: int | None = None,
 ) -> Teaching:
     """Run the teachers over every person in four views (upright, mirrored, turned both ways).
 
@@ -89,7 +79,8 @@ def teach(
         teacher: Whose maps and keypoints are kept; its trust needs `second` to see alike.
         second: Looks at the upright view alone.
         tick: Called after each person, on the calling thread.
-        threads: People looked at at once. The result does not depend on it.
+        threads: People looked at at once, as many as this process has CPUs unless given. The
+            result does not depend on it.
     """
     count, keypoints = people.keypoints.shape[:2]
     rows, columns = INPUT.height // KEPT_STRIDE, INPUT.width // KEPT_STRIDE
@@ -113,7 +104,7 @@ def teach(
         points[i, :, :2] = geometry.transform(geometry.invert(to_input), in_input)
         points[i, :, 2] = scores
 
-    with ThreadPoolExecutor(threads) as pool:
+    with worker_pool(threads or available_threads(), "teach") as pool:
         for _ in pool.map(look_at, range(count)):
             tick()
     return Teaching(maps, points, trusted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -188,9 +187,7 @@ def _teaching(
         teaching = distill.load_teaching(cache)
         if len(teaching.maps) == len(people):
             return teaching
-    threads = os.cpu_count() or 1
-    first, second = (distill.open_network(path, threads) for path in teachers)
-    tick = display.started("teach", len(people))
-    teaching = distill.teach(people, first, second, tick, threads)
+    first, second = (distill.open_network(path) for path in teachers)
+    teaching = distill.teach(people, first, second, display.started("teach", len(people)))
     distill.save_teaching(teaching, cache)
     return teaching
