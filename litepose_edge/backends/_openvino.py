@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 # Each stream keeps buffers of its own; more callers than this wait for each other.
 MAX_STREAMS = 8
 
+# The first array OpenVINO sees makes its bindings look NumPy up, holding a lock while they wait
+# for the interpreter's: two threads' first arrays at once would wait for each other for ever.
+openvino.Tensor(np.empty(1, np.float32))
+
 
 class OpenVinoSession:
     """One network in OpenVINO on the CPU.
