@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from litepose_edge import manifest
+from litepose_edge import backends, manifest
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
 from litepose_edge.measure.coco import CocoDataset
@@ -122,7 +122,8 @@ def quantize(
     Raises:
         AccuracyGateError: It moved the keypoints further than allowed; nothing is written.
         ManifestError: The source has none.
-        ExportError: The source is quantized already, or an option does not fit it.
+        ExportError: The source is quantized already, an option does not fit it, or this CPU
+            cannot compute what the target asks for.
     """
     work = _begin(source, calibration, held_out, options, started, batches)
     ranked = _write(work)
@@ -139,7 +140,7 @@ def quantize(
         f"{path.name}: {complaint}"
         for path, _, _, figures in files
         for complaint in judge(figures, options.bounds, joints_expected=joints)
-    ]
+    ] + _unfit(options)
     if complaints and not options.force:
         raise AccuracyGateError(
             f"refused, nothing was written: {'; '.join(complaints)}", files[0][3]
@@ -178,6 +179,8 @@ def _begin(
         raise ExportError(f"{source} is quantized already; give the float file")
     if options.twin is not None and options.scheme == "s8s8":
         raise ExportError("an ARM file has no ARM twin: leave --twin out, or choose --target x86")
+    if not options.force and (unfit := _unfit(options)):
+        raise ExportError(f"{unfit[0]}; quantize on a CPU with VNNI, or choose --target x86")
     if held_out is None:
         calibration, held_out = split(calibration, HELD_OUT)
     started("read calibration photographs", 1)
@@ -190,6 +193,13 @@ def _begin(
     work = _Work(exact, prepared, contract, inputs, calibration, held_out, options, started)
     work.float_nodes = selection.select(prepared, options.float_patterns)
     return work
+
+
+def _unfit(options: QuantizeOptions) -> list[str]:
+    """Why the gate cannot judge on this CPU."""
+    if options.scheme != "u8s8" or backends.u8s8_is_exact():
+        return []
+    return ["sums of full-range U8S8 saturate on this CPU: the gate would judge wrong keypoints"]
 
 
 def _write(work: _Work) -> list[sensitivity.Sensitivity]:
