@@ -1,6 +1,7 @@
 """The results page: released models measured, peers beside them, what each idea brings.
 
     python export/recipes/results.py measure DATA [--peers PEERS]   # writes docs/results.json
+    python export/recipes/results.py measure DATA --model lrpose-m  # leaves the others' rows
     python export/recipes/results.py page                           # docs/results.md from all JSON
 
 The page is made from `docs/results.json`, `docs/versus.json` (`make bench`) and the records in
@@ -38,22 +39,29 @@ def main() -> None:
     measuring = steps.add_parser("measure")
     measuring.add_argument("data", type=Path, help="folder with coco/")
     measuring.add_argument("--peers", type=Path, help="folder with detect/: boxes of RTMDet-nano")
+    measuring.add_argument("--model", choices=MODELS, action="append", help="all unless given")
     steps.add_parser("page")
     options = parser.parse_args()
     if options.step == "measure":
-        report = measure(options.data / "coco" / "dev.json", options.peers)
-        (DOCS / "results.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        path = DOCS / "results.json"
+        chosen = options.model or list(MODELS)
+        kept = [] if len(chosen) == len(MODELS) else json.loads(path.read_text("utf-8"))["models"]
+        rows = [row for row in kept if row["model"] not in chosen]
+        rows += measure(options.data / "coco" / "dev.json", options.peers, chosen)
+        rows.sort(key=lambda row: list(MODELS).index(row["model"]))
+        path.write_text(json.dumps({"models": rows}, indent=2) + "\n", "utf-8")
     (DOCS / "results.md").write_text(page(DOCS), "utf-8")
 
 
-def measure(dev: Path, peers: Path | None) -> dict[str, Any]:
+def measure(dev: Path, peers: Path | None, chosen: Sequence[str]) -> list[dict[str, Any]]:
     """AP of the released files on all kinds of boxes, and what they cost."""
     from litepose_edge.backends import bundled
     from litepose_export import networks
     from litepose_export.counting import count
 
     models = []
-    for name, precisions in MODELS.items():
+    for name in chosen:
+        precisions = MODELS[name]
         network = networks.find(name)
         cost = count(network.build(17, network.input_size), network.input_size)
         for precision, model in precisions.items():
@@ -77,7 +85,7 @@ def measure(dev: Path, peers: Path | None) -> dict[str, Any]:
             if peers is not None and precision == "int8":
                 row["rtmdet"] = with_rtmdet(dev, model, precision, peers)
             models.append(row)
-    return {"models": models}
+    return models
 
 
 def evaluate(
