@@ -8,7 +8,7 @@ set -euo pipefail
 size=${SIZE:-m}
 out=${OUT:-runs/lrpose-$size}
 # Seed, minutes, rate, threads and part of each leg.
-read -ra legs <<< "${LEGS:-84:14:0.8:1 86:16:0.8:1 88:55:1.0:2 92:34:0.7:2:0.6 94:28:0.7:2:0.6 96:18:0.6:2:0.6}"
+read -ra legs <<< "${LEGS:-84:14:0.8:1 86:16:0.8:1 88:55:1.0:2 92:34:0.7:2:0.6 94:28:0.7:2:0.6}"
 # Memory that PyTorch frees stays with the process: otherwise every step faults its pages anew.
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
 init=${INIT:-runs/lrpose/lrpose-$size.pt}
