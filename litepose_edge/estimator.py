@@ -53,7 +53,7 @@ class Estimator:
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
         flip_test: Run each crop mirrored as well and average: LRPose-s has AP .501 in place
-            of .486 on dev, LRPose-m .529 in place of .510, in up to twice the time.
+            of .486 on dev, LRPose-m .531 in place of .515, in up to twice the time.
         bottom_up: Input policy and decoding of a bottom-up network.
 
     Raises:
