@@ -44,11 +44,12 @@ def main() -> None:
     options = parser.parse_args()
     if options.step == "measure":
         path = DOCS / "results.json"
-        chosen = options.model or list(MODELS)
-        kept = [] if len(chosen) == len(MODELS) else json.loads(path.read_text("utf-8"))["models"]
-        rows = [row for row in kept if row["model"] not in chosen]
-        rows += measure(options.data / "coco" / "dev.json", options.peers, chosen)
-        rows.sort(key=lambda row: list(MODELS).index(row["model"]))
+        chosen = [name for name in MODELS if name in (options.model or MODELS)]
+        rows = measure(options.data / "coco" / "dev.json", options.peers, chosen)
+        if len(chosen) < len(MODELS):
+            before = json.loads(path.read_text("utf-8"))["models"]
+            rows += [row for row in before if row["model"] not in chosen]
+            rows.sort(key=lambda row: list(MODELS).index(row["model"]))
         path.write_text(json.dumps({"models": rows}, indent=2) + "\n", "utf-8")
     (DOCS / "results.md").write_text(page(DOCS), "utf-8")
 
