@@ -14,7 +14,7 @@ from litepose_edge.errors import ManifestError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
 from litepose_edge.manifest import output_names as names_of_outputs
-from litepose_edge.preprocess import Image, Normalizer, warp
+from litepose_edge.preprocess import Image, Normalizer, mirror, warp
 from litepose_edge.workers import worker_pool
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class TopDown:
             crop = warp(image, to_input[i], self._input.size, out=normalizer.crop)
             outputs = self._run(session, normalizer, crop)
             if self._flip_test:
-                mirrored = np.ascontiguousarray(crop[:, ::-1])
-                outputs = self._average(outputs, self._run(session, normalizer, mirrored))
+                twin = self._run(session, normalizer, mirror(crop))
+                outputs = self._average(outputs, twin)
             return outputs
 
         found = (
