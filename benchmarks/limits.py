@@ -96,18 +96,19 @@ def networks() -> list[Network]:
             for precision in PRECISIONS:
                 opened = backends.find_model(model, precision=precision, backend=backend)
                 session = opened.open(1)
-                macs = count(opened.path)
+                item = opened.manifest.input.shape
+                macs = count(opened.path, item)
                 together = (1, BATCH) if (model, precision) == (POSE, "int8") else (1,)
                 for images in together:
-                    batch = example(session.input, images)
+                    batch = example(session.input, (images, *item))
                     run = partial(session.run, batch)
                     found.append(Network(model, precision, backend, images * macs, run, images))
     return found
 
 
-def example(spec: backends.TensorSpec, images: int) -> np.ndarray:
-    """A batch that fits an input."""
-    shape = [size if isinstance(size, int) else images for size in spec.shape]
+def example(spec: backends.TensorSpec, free: tuple[int, ...]) -> np.ndarray:
+    """A batch that fits an input; what the graph leaves free is taken from `free`."""
+    shape = [n if isinstance(n, int) else own for n, own in zip(spec.shape, free, strict=True)]
     rng = np.random.default_rng(0)
     if "uint8" in spec.dtype or spec.dtype == "u8":
         return rng.integers(0, 256, shape, np.uint8)

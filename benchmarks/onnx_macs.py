@@ -8,18 +8,23 @@ from pathlib import Path
 import onnx
 
 
-def count(path: Path) -> int:
+def count(path: Path, item: tuple[int, ...] = ()) -> int:
     """Multiply-accumulates of the convolutions and matrix products for one image.
 
     A transposed convolution costs its kernel once for every input position, any other one once
     for every output position.
+
+    Args:
+        path: The ONNX file.
+        item: Shape of one image, `(3, H, W)`, for what the graph leaves free.
 
     Raises:
         ValueError: A shape that is needed stays unknown even for one image.
     """
     model = onnx.load(str(path))
     for given in model.graph.input:
-        given.type.tensor_type.shape.dim[0].dim_value = 1
+        for axis, known in zip(given.type.tensor_type.shape.dim, (1, *item), strict=False):
+            axis.dim_value = known
     # Symbolic batch sizes written for the float graph would contradict the fixed one.
     del model.graph.value_info[:]
     for output in model.graph.output:

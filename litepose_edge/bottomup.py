@@ -12,12 +12,12 @@ import msgspec
 import numpy as np
 
 from litepose_edge import geometry, grouping, peaks
-from litepose_edge.backends.session import Session, TensorSpec
+from litepose_edge.backends.session import Session
 from litepose_edge.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Float32, Float64, Size
-from litepose_edge.manifest import BottomUpSpec, InputSpec, Manifest
-from litepose_edge.preprocess import Image, Normalizer, warp
+from litepose_edge.manifest import BottomUpSpec, Manifest
+from litepose_edge.preprocess import Image, Normalizer, mirror, warp
 from litepose_edge.results import Poses
 
 # Beyond, the long side decides the scale: a strip of 10 x 4000 pixels drawn out to a short side
@@ -69,7 +69,9 @@ class BottomUp:
             raise ManifestError(f"model '{manifest.name}' is no bottom-up pose network")
         self._input, self._spec = manifest.input, manifest.model
         self._session = open_session(threads)
-        self._free_size = _has_free_size(self._session.input, manifest.input)
+        self._free_size = self._session.input.has_free_size(
+            channels_last=manifest.input.channels_last
+        )
         if not self._free_size and tuple(options.scales) != (1.0,):
             raise ModelError(
                 f"model '{manifest.name}' takes {manifest.input.width}x{manifest.input.height} "
@@ -140,7 +142,7 @@ class BottomUp:
         heat, tags = peaks.average_heatmaps(coarse[:joints], fine), coarse[None, joints:]
         if not self._flip_test:
             return heat, tags
-        coarse, fine = self._run(normalizer, np.ascontiguousarray(crop[:, ::-1]))
+        coarse, fine = self._run(normalizer, mirror(crop))
         twins = list(self._spec.skeleton.flip_permutation)
         mirrored = peaks.average_heatmaps(coarse[:joints], fine)
         heat += mirrored[twins, :, ::-1]
@@ -229,13 +231,6 @@ def boxes_of(keypoints: Float32, scores: Float32, image_size: Size) -> Float32:
     corners = np.concatenate([low - margin, high + margin], axis=1).clip(-0.5, np.tile(edges, 2))
     boxes: Float32 = corners.astype(np.float32)
     return boxes
-
-
-def _has_free_size(tensor: TensorSpec, spec: InputSpec) -> bool:
-    """Whether the graph leaves height and width open."""
-    pixels = spec.layout == "nhwc" or spec.in_graph
-    height, width = tensor.shape[1:3] if pixels else tensor.shape[2:4]
-    return not isinstance(height, int) and not isinstance(width, int)
 
 
 def _rounded_up(pixels: float, multiple: int) -> int:

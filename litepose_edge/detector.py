@@ -1,10 +1,11 @@
-"""Image to person boxes: placing it in the input, network, decoding, non-maximum suppression."""
+"""Image to person boxes: looking once or several times, decoding, non-maximum suppression."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,10 +19,11 @@ from litepose_edge.boxes import (
     decode_rtmdet,
     decode_yolox,
 )
-from litepose_edge.errors import ManifestError
+from litepose_edge.errors import ManifestError, ModelError
+from litepose_edge.fusion import fuse
 from litepose_edge.geometry import Float32, Float64, Size
-from litepose_edge.manifest import DetectorSpec, Manifest
-from litepose_edge.preprocess import Image, Normalizer, warp
+from litepose_edge.manifest import DetectorSpec, LookSpec, Manifest
+from litepose_edge.preprocess import Image, Normalizer, mirror, warp
 from litepose_edge.styles import (
     DecodedStyle,
     FastestdetStyle,
@@ -33,6 +35,10 @@ from litepose_edge.styles import (
 # Suppression compares each box with each: a threshold of 0 would hand it every cell.
 MAX_CANDIDATES = 1000
 ROUNDING = 1e-3
+# Of several looks one may be this much less sure than all together have to be.
+DOUBT = 0.5
+# Buffers kept for so many sizes of input; images from one camera need one a look.
+KEPT_SIZES = 8
 
 
 class BoxSource(Protocol):
@@ -45,19 +51,40 @@ class BoxSource(Protocol):
 class PersonDetector:
     """A detector network behind a session; safe to call from several threads.
 
+    A network of free size sees no more border beside the image than its strides ask for.
+
     Args:
         session: The network.
         manifest: Its contract; must describe a detector.
+        size: Look once, at inputs of at most so many pixels a side, whatever the manifest says.
 
     Raises:
-        ManifestError: The model is no detector.
+        ManifestError: The model is no detector, or shall look several times and has one size.
+        ModelError: It has one size and `size` is another.
+        ValueError: `size` is no multiple of the network's strides.
     """
 
-    def __init__(self, session: Session, manifest: Manifest) -> None:
+    def __init__(self, session: Session, manifest: Manifest, size: int | None = None) -> None:
         if not isinstance(manifest.model, DetectorSpec):
             raise ManifestError(f"model '{manifest.name}' is no detector")
         self._session, self._input = session, manifest.input
         self._spec = manifest.model
+        self._free_size = session.input.has_free_size(channels_last=self._input.channels_last)
+        self._multiple = max(self._spec.strides, default=1)
+        own = LookSpec(width=self._input.width, height=self._input.height)
+        self._looks = self._spec.looks or (own,)
+        if size is not None:
+            if size % self._multiple:
+                raise ValueError(
+                    f"'{manifest.name}' takes sizes in steps of {self._multiple} pixels, not {size}"
+                )
+            self._looks = (LookSpec(width=size, height=size),)
+        if not self._free_size and any(look.size != self._input.size for look in self._looks):
+            wrong = ManifestError if size is None else ModelError
+            raise wrong(
+                f"'{manifest.name}' takes {self._input.width}x{self._input.height} pixels only; "
+                "for other sizes export it with --dynamic-size"
+            )
         self._local = threading.local()
 
     def __call__(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
@@ -74,12 +101,25 @@ class PersonDetector:
         Raises:
             ManifestError: The network's outputs are not what the manifest says.
         """
+        if len(self._looks) == 1:
+            return self._look(image, self._looks[0], min_score)
+        found = [self._look(image, look, min_score * DOUBT) for look in self._looks]
+        boxes, scores = fuse(found, self._spec.max_iou, min_score)
+        kept = geometry.nms(boxes, scores, self._spec.max_iou)
+        return boxes[kept], scores[kept]
+
+    def _look(self, image: Image, look: LookSpec, min_score: float) -> tuple[Float32, Float32]:
         size = Size.of(image)
-        to_input = _placement_affine(size, self._input.size, self._spec.placement)
-        normalizer = self._normalizer()
-        crop = warp(image, to_input, self._input.size, fill=self._spec.fill, out=normalizer.crop)
+        input_size = self._fitting(size, look.size)
+        to_input = _placement_affine(size, input_size, self._spec.placement)
+        normalizer = self._normalizer(input_size)
+        crop = warp(image, to_input, input_size, fill=self._spec.fill, out=normalizer.crop)
+        if look.mirrored:
+            crop = mirror(crop)
         outputs = self._session.run(normalizer(crop))
-        boxes, scores = _best(*self._decode(outputs, min_score))
+        boxes, scores = _best(*self._decode(outputs, input_size, min_score))
+        if look.mirrored:
+            boxes[:, [0, 2]] = input_size.width - 1 - boxes[:, [2, 0]]
         kept = geometry.nms(boxes, scores, self._spec.max_iou)
         corners = geometry.transform(geometry.invert(to_input), boxes[kept].reshape(-1, 2))
         edges = np.array([size.width, size.height], np.float64)
@@ -87,11 +127,22 @@ class PersonDetector:
         visible = geometry.box_area(clipped) > 0
         return clipped[visible], scores[kept][visible]
 
+    def _fitting(self, image: Size, largest: Size) -> Size:
+        """The part of the largest input that an image needs."""
+        if not self._free_size or not self._spec.strides or self._spec.placement == "stretch":
+            return largest
+        scale = min(largest.width / image.width, largest.height / image.height)
+        width, height = (
+            min(-(-round(side * scale) // self._multiple) * self._multiple, most)
+            for side, most in ((image.width, largest.width), (image.height, largest.height))
+        )
+        return Size(max(width, self._multiple), max(height, self._multiple))
+
     def _decode(
-        self, outputs: dict[str, NDArray[Any]], min_score: float
+        self, outputs: dict[str, NDArray[Any]], size: Size, min_score: float
     ) -> tuple[Float32, Float32]:
         """Boxes `(N, 4)` in input pixels and scores `(N,)`, overlapping as they are."""
-        spec, size = self._spec, self._input.size
+        spec = self._spec
         try:
             named = {name: outputs[name] for name in spec.outputs}
         except KeyError as exc:
@@ -117,12 +168,17 @@ class PersonDetector:
             case DecodedStyle() as style:
                 return decode_decoded(named, size, style, person=person, min_score=min_score)
 
-    def _normalizer(self) -> Normalizer:
-        """This thread's buffers."""
-        normalizer: Normalizer | None = getattr(self._local, "normalizer", None)
-        if normalizer is None:
-            normalizer = self._local.normalizer = Normalizer(self._input)
-        return normalizer
+    def _normalizer(self, size: Size) -> Normalizer:
+        """This thread's buffers for a size of input."""
+        kept: dict[Size, Normalizer] | None = getattr(self._local, "kept", None)
+        if kept is None:
+            kept = self._local.kept = {}
+        if size not in kept:
+            if len(kept) == KEPT_SIZES:
+                kept.pop(next(iter(kept)))
+            spec = msgspec.structs.replace(self._input, width=size.width, height=size.height)
+            kept[size] = Normalizer(spec)
+        return kept[size]
 
 
 def _placement_affine(image_size: Size, input_size: Size, placement: str) -> Float64:

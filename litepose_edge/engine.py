@@ -34,6 +34,7 @@ class EngineOptions:
     Attributes:
         model: The pose network, top-down or bottom-up.
         detector: As the estimator was given it.
+        detector_size: Likewise.
         backend: What runs both.
         precision: Of the default detector.
         flip_test: Average each crop with its mirror image.
@@ -46,6 +47,7 @@ class EngineOptions:
     precision: str | None
     flip_test: bool
     bottom_up: BottomUpOptions = USUAL
+    detector_size: int | None = None
 
 
 class Engine:
@@ -110,7 +112,8 @@ class Engine:
         )
         from litepose_edge.detector import PersonDetector  # 9 ms that own boxes need not wait for
 
-        return PersonDetector(found.open(self._threads), found.manifest)
+        size = self._options.detector_size
+        return PersonDetector(found.open(self._threads), found.manifest, size)
 
 
 def _given_detector(detect: Callable[[Image], ArrayLike]) -> BoxSource:

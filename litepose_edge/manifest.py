@@ -70,9 +70,14 @@ class InputSpec(Part, frozen=True, omit_defaults=True):
         return self.dtype == "uint8" and self.layout == "nchw"
 
     @property
+    def channels_last(self) -> bool:
+        """Whether the graph takes pixels and not planes."""
+        return self.layout == "nhwc" or self.in_graph
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """What one item of the batch must look like."""
-        if self.layout == "nhwc" or self.in_graph:
+        if self.channels_last:
             return (self.height, self.width, 3)
         return (3, self.height, self.width)
 
@@ -154,8 +159,8 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         heatmaps: The head, if it gives a map a keypoint.
         simcc: The head, if it classifies x and y.
         regression: The head, if it gives coordinates.
-        veto: Part of the estimator's `min_score`. Found people whose belief (`results.belief`) is
-            below are false alarms; how sure a network is of what is there differs from another.
+        veto: Mean score that the best keypoints of a found person need where the box scores no more
+            than `min_score`; less for better boxes (`results.belief`). Others are false alarms.
     """
 
     padding: Annotated[float, Meta(ge=1)]
@@ -163,7 +168,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     heatmaps: HeatmapSpec | None = None
     simcc: SimccSpec | None = None
     regression: RegressionSpec | None = None
-    veto: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    veto: Unit = 0.65
 
     def __post_init__(self) -> None:
         if sum(head is not None for head in (self.heatmaps, self.simcc, self.regression)) != 1:
@@ -206,6 +211,25 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
     long_side_multiple: Positive = 64
 
 
+class LookSpec(Part, frozen=True, omit_defaults=True):
+    """One of several looks of a detector at the same image.
+
+    Attributes:
+        width: Of the input, in pixels.
+        height: Of the input, in pixels.
+        mirrored: Left and right exchanged; boxes come back as if they were not.
+    """
+
+    width: Positive
+    height: Positive
+    mirrored: bool = False
+
+    @property
+    def size(self) -> Size:
+        """Width and height together."""
+        return Size(self.width, self.height)
+
+
 class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_defaults=True):
     """A whole image in, person boxes out.
 
@@ -219,6 +243,8 @@ class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_def
         placement: The image's place in the input: shrunk to fit in the `"centre"` or in the
             top left `"corner"`, or drawn out over all of it (`"stretch"`).
         person: Index of the class that is people.
+        looks: How a network of free size looks at an image, if not once in the size of `input`;
+            what the looks find is fused (`fusion.fuse`).
     """
 
     style: DetectorStyle
@@ -228,6 +254,7 @@ class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_def
     strides: tuple[Positive, ...] = ()
     placement: Literal["centre", "corner", "stretch"] = "centre"
     person: Annotated[int, Meta(ge=0)] = 0
+    looks: tuple[LookSpec, ...] = ()
 
     def __post_init__(self) -> None:
         levels, count = len(self.strides), len(self.outputs)

@@ -19,6 +19,7 @@ JSON_SCHEMA = 1
 # As float32, which the scores are: one of exactly 0.2 does not count.
 COUNTED_SCORE = float(np.float32(0.2))
 COUNTED_JOINTS = 5
+SUREST_BOX = 0.6
 # Power of the box score in a person's.
 BOX_SHARE = 0.25
 
@@ -207,13 +208,26 @@ def person_scores(box_scores: Float32, scores: Float32) -> Float32:
 def belief(box_scores: Float32, scores: Float32) -> Float32:
     """`(P,)` how far boxes and keypoints together speak for a person, in `[0, 1]`.
 
-    The box score times the cube of the best keypoints' mean score: a detector alone takes
-    gravel and rockets for people, the pose network is not so easily misled by the same places.
+    Detector and pose network are taken for two witnesses: the odds that the box score and the mean
+    score of the best keypoints stand for are multiplied. A detector alone takes gravel and rockets
+    for people. A box counts for no more than `SUREST_BOX`: the keypoints can overrule any, as where
+    somebody who is followed has left.
     """
     best = [sorted(row)[-COUNTED_JOINTS:] for row in scores.tolist()]
     means = [sum(joints) / len(joints) for joints in best]
-    believed = [b * m * m * m for b, m in zip(box_scores.tolist(), means, strict=True)]
+    believed = [_together(b, m) for b, m in zip(box_scores.tolist(), means, strict=True)]
     return np.array(believed, np.float32)
+
+
+def least_belief(min_score: float, veto: float) -> float:
+    """What reported people are believed in: a box of `min_score` needs keypoints of mean `veto`."""
+    return _together(min_score, veto)
+
+
+def _together(box: float, mean: float) -> float:
+    box = min(box, SUREST_BOX)
+    there, nobody = box * mean, (1 - box) * (1 - mean)
+    return there / (there + nobody) if there else 0.0
 
 
 def _person_dict(person: Person) -> dict[str, Any]:

@@ -239,7 +239,8 @@ def export(
         bool, typer.Option("--dynamic-batch", help="Any number of crops at once; otherwise one.")
     ] = False,
     dynamic_size: Annotated[
-        bool, typer.Option("--dynamic-size", help="LitePose: images of any height and width.")
+        bool,
+        typer.Option("--dynamic-size", help="LitePose, PersonDet: of any height and width."),
     ] = False,
     uint8_input: Annotated[
         bool, typer.Option("--uint8-input", help="Take (N, H, W, 3) uint8 BGR pixels.")

@@ -13,6 +13,7 @@ from litepose_edge.manifest import (
     DetectorSpec,
     HeatmapSpec,
     InputSpec,
+    LookSpec,
     Manifest,
     TopDownSpec,
     Training,
@@ -28,11 +29,12 @@ Colour = Literal["rgb", "bgr"]
 POSE_OUTPUT = "heatmaps"
 COARSE_OUTPUT, FINE_OUTPUT = "coarse", "fine"
 PADDING = 1.25
-# How little of `min_score` people may be believed in, by network. Of scikit-image's ten photographs
-# without people and 100 crops of each the most believed phantom has .068 with s (.30 of .3 asks for
-# .090) and .103 with m (.36: .108), in INT8: `export/recipes/choose_veto.py`.
-VETO = {"lrpose-s": 0.3, "lrpose-m": 0.36}
 DETECTOR_INPUT = Size(352, 352)
+# Two looks find more of those near by: the smaller one sees them whole. ADR 14.
+DETECTOR_LOOKS = (
+    LookSpec(width=224, height=224),
+    LookSpec(width=352, height=352, mirrored=True),
+)
 DETECTOR_OUTPUTS = tuple(f"level_{stride}" for stride in STRIDES)
 FILL = (114, 114, 114)
 MAX_IOU = 0.6
@@ -97,8 +99,6 @@ def contract(
             model = TopDownSpec(
                 padding=PADDING, heatmaps=_heatmaps(network.family), skeleton=_skeleton(keypoints)
             )
-            if network.name in VETO:
-                model = msgspec.structs.replace(model, veto=VETO[network.name])
     return Manifest(
         schema=SCHEMA,
         name=network.name,
@@ -107,6 +107,14 @@ def contract(
         model=model,
         training=training,
     )
+
+
+def with_looks(manifest: Manifest) -> Manifest:
+    """The contract of a detector whose graph takes any size, if the size is the usual one."""
+    if not isinstance(manifest.model, DetectorSpec) or manifest.input.size != DETECTOR_INPUT:
+        return manifest
+    model = msgspec.structs.replace(manifest.model, looks=DETECTOR_LOOKS)
+    return msgspec.structs.replace(manifest, model=model)
 
 
 def linear(manifest: Manifest) -> Manifest:

@@ -155,8 +155,10 @@ def export(
     """
     step("read the checkpoint")
     network, contract = load_network(name, checkpoint, options)
-    if options.graph.dynamic_size and not isinstance(contract.model, BottomUpSpec):
-        raise ExportError(f"{name} is no bottom-up network: its input has one size")
+    if options.graph.dynamic_size:
+        if isinstance(contract.model, TopDownSpec):
+            raise ExportError(f"{name} looks at one person's crop: its input has one size")
+        contract = contracts.with_looks(contract)
     cost = count(network, contract.input.size)
     step("export the graph")
     outputs = contracts.output_names(contract)

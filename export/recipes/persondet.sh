@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Trains the person detector, its trunk started from a pose run (INIT).
-# Run it again to continue from the last checkpoint.
+# Trains the person detector, its trunk started from a pose run (INIT); or, with a detector as INIT
+# (ONWARD=1), goes on with that. Run it again to continue from the last checkpoint.
 set -euo pipefail
 : "${DATA:?folder with coco/}" "${PEERS:?folder with detect/}" "${INIT:?checkpoint of an LRPose-s run}"
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
@@ -12,6 +12,11 @@ train() {
     --teacher "$PEERS/detect/rtmdet_nano_person_640.onnx" \
     --seed "${SEED:-0}" "$@"
 }
-# Small scenes first; then full size, with places that fooled the first run.
-train --minutes "${MINUTES:-40}" --out "$out/first" --init "$INIT"
-train --minutes "${REFINE_MINUTES:-120}" --out "$out" --init "$out/first/last.pt" --refine
+# Small scenes first; then full size, with places that fooled the first run; then the same at rates
+# at which it forgets nothing.
+if [ -z "${ONWARD:-}" ]; then
+  train --minutes "${MINUTES:-40}" --out "$out/first" --init "$INIT"
+  train --minutes "${REFINE_MINUTES:-120}" --out "$out/second" --init "$out/first/last.pt" --refine
+  INIT=$out/second/last.pt
+fi
+train --minutes "${GENTLE_MINUTES:-38}" --rate 0.15 --out "$out" --init "$INIT" --refine

@@ -16,6 +16,11 @@ class TensorSpec:
     shape: tuple[int | str, ...]
     dtype: str
 
+    def has_free_size(self, *, channels_last: bool) -> bool:
+        """Whether the graph leaves height and width open."""
+        height, width = self.shape[1:3] if channels_last else self.shape[2:4]
+        return not isinstance(height, int) and not isinstance(width, int)
+
 
 class Session(Protocol):
     """A loaded network. Batch in, named arrays out."""

@@ -46,6 +46,7 @@ def evaluate(
     data: options.Data,
     model: options.Model = "lrpose-s",
     detector: options.Detector = "default",
+    detector_size: options.DetectorSize = None,
     precision: options.Precision = None,
     backend: options.BackendOption = BackendName.ONNXRUNTIME,
     threads: options.Threads = None,
@@ -68,6 +69,7 @@ def evaluate(
         return Estimator(
             model,
             detector=detector,
+            detector_size=detector_size,
             backend=backend.value,
             precision=precision.value if precision else None,
             threads=threads,

@@ -72,10 +72,14 @@ def _task(contract: Manifest) -> list[tuple[str, str]]:
                 ),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
-        case DetectorSpec(style=style, strides=strides, max_iou=max_iou):
+        case DetectorSpec(style=style, strides=strides, max_iou=max_iou, looks=looks):
             levels = f"strides {', '.join(map(str, strides))}, " if strides else ""
+            times = " and ".join(
+                f"at {look.width}x{look.height}{', mirrored' * look.mirrored}" for look in looks
+            )
             return [
                 ("task", "a whole image to person boxes"),
+                *([("looks", f"{times}, fused")] if looks else []),
                 ("decode", f"{style_name(style)}, {levels}NMS above IoU {max_iou}"),
             ]
 

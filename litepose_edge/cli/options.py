@@ -12,6 +12,9 @@ Model = Annotated[
     str, typer.Option(help="Bundled pose network, or the path of an exported ONNX file.")
 ]
 Detector = Annotated[str, typer.Option(help="'default', or the path of an exported detector.")]
+DetectorSize = Annotated[
+    int | None, typer.Option(min=1, help="Let the detector look once, at so many pixels a side.")
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; all this process may use unless given.")
 ]

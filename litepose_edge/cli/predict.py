@@ -50,6 +50,7 @@ def predict(
     show: Annotated[bool, typer.Option("--show", help="Videos: show them in a window.")] = False,
     model: options.Model = "lrpose-s",
     detector: options.Detector = "default",
+    detector_size: options.DetectorSize = None,
     precision: options.Precision = None,
     backend: options.BackendOption = BackendName.ONNXRUNTIME,
     threads: options.Threads = None,
@@ -65,6 +66,7 @@ def predict(
     estimator = Estimator(
         model,
         detector=detector,
+        detector_size=detector_size,
         backend=backend.value,
         precision=precision.value if precision else None,
         threads=threads,

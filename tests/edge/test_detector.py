@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litepose_edge import COCO_17, backends, detector
+from litepose_edge import COCO_17, Estimator, backends, detector
 from litepose_edge.boxes import decode_levels
 from litepose_edge.detector import PersonDetector
-from litepose_edge.errors import ManifestError
-from litepose_edge.manifest import DetectorSpec, InputSpec, Manifest
+from litepose_edge.errors import ManifestError, ModelError
+from litepose_edge.manifest import DetectorSpec, InputSpec, LookSpec, Manifest
 from litepose_edge.styles import (
     DecodedStyle,
     FastestdetStyle,
@@ -249,3 +249,129 @@ def test_a_missing_output_is_a_wrong_manifest():
         PersonDetector(FakeSession({"other": np.zeros((1, 1, 5))}), contract(DecodedStyle()))(
             np.zeros((64, 64, 3), np.uint8), 0.3
         )
+
+
+FREE = ("N", 3, "H", "W")
+
+
+def bright_cells(batch: np.ndarray) -> dict[str, np.ndarray]:
+    """A network that sees a person, a stride each way, in every bright cell of 16 pixels."""
+    _, _, height, width = batch.shape
+    cells = batch[0].mean(axis=0).reshape(height // 16, 16, width // 16, 16).mean(axis=(1, 3))
+    coarse = np.zeros((1, 5, *cells.shape), np.float32)
+    coarse[0, 0] = np.where(cells > 250, 2.0, -20)
+    return {"a": np.full((1, 5, height // 8, width // 8), -20, np.float32), "b": coarse}
+
+
+def looking(*looks: LookSpec) -> Manifest:
+    model = DetectorSpec(
+        style="persondet",
+        outputs=("a", "b"),
+        strides=(8, 16),
+        fill=(0, 0, 0),
+        max_iou=0.6,
+        looks=looks,
+    )
+    return Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=model)
+
+
+def spot(height: int, width: int, y: int, x: int, side: int = 64) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[y : y + side, x : x + side] = 255
+    return image
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_mirrored_look_says_where_people_are_in_the_image(mirrored):
+    contract = looking(LookSpec(width=128, height=128, mirrored=mirrored))
+    session = FakeSession(bright_cells, FREE)
+    boxes, _ = PersonDetector(session, contract)(spot(256, 512, 64, 64), 0.3)
+    # The spot is one cell of the input: x from 16 to 32 of 128, and a stride more each way.
+    np.testing.assert_allclose(boxes, [[31.5, 31.5, 159.5, 159.5]], atol=1e-3)
+    assert (session.batches[0][0, 0, 24, 24] > 250) == (not mirrored)
+
+
+def test_two_looks_are_two_runs_and_one_box():
+    contract = looking(
+        LookSpec(width=64, height=64), LookSpec(width=128, height=128, mirrored=True)
+    )
+    session = FakeSession(bright_cells, FREE)
+    boxes, scores = PersonDetector(session, contract)(spot(256, 256, 0, 128), 0.3)
+    assert [batch.shape[2:] for batch in session.batches] == [(64, 64), (128, 128)]
+    assert len(boxes) > 0
+    assert scores[0] <= 1 / (1 + np.exp(-2.0)) + 1e-6
+    assert boxes[:, 0].min() >= 64
+
+
+def test_what_one_look_alone_sees_counts_half():
+    contract = looking(
+        LookSpec(width=64, height=64), LookSpec(width=128, height=128, mirrored=True)
+    )
+    # 32 pixels of 512 are a cell at 256 and half a cell at 128: too dark there.
+    session = FakeSession(bright_cells, FREE)
+    found, scores = PersonDetector(session, contract)(spot(512, 512, 64, 64), 0.3)
+    assert len(found) == 1
+    np.testing.assert_allclose(scores, 0.5 / (1 + np.exp(-2.0)), rtol=1e-5)
+    assert len(PersonDetector(session, contract)(spot(512, 512, 64, 64), 0.5)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("image", "batch"),
+    [((128, 128), (64, 64)), ((64, 128), (32, 64)), ((72, 128), (48, 64)), ((300, 3), (64, 16))],
+)
+def test_a_network_of_free_size_sees_little_border(image, batch):
+    session = FakeSession(bright_cells, FREE)
+    PersonDetector(session, looking())(np.zeros((*image, 3), np.uint8), 0.3)
+    assert session.batches[0].shape[2:] == batch
+
+
+def test_one_size_can_be_asked_for():
+    session = FakeSession(bright_cells, FREE)
+    contract = looking(LookSpec(width=64, height=64), LookSpec(width=128, height=128))
+    PersonDetector(session, contract, 96)(np.zeros((128, 128, 3), np.uint8), 0.3)
+    assert [batch.shape[2:] for batch in session.batches] == [(96, 96)]
+
+
+def test_sizes_that_the_network_cannot_take_are_refused():
+    free, fixed = FakeSession(bright_cells, FREE), FakeSession(bright_cells, ("N", 3, 64, 64))
+    with pytest.raises(ValueError, match="steps of 16 pixels, not 100"):
+        PersonDetector(free, looking(), 100)
+    with pytest.raises(ModelError, match="takes 64x64 pixels only"):
+        PersonDetector(fixed, looking(), 128)
+    with pytest.raises(ManifestError, match="takes 64x64 pixels only"):
+        PersonDetector(fixed, looking(LookSpec(width=128, height=128)))
+    PersonDetector(fixed, looking(), 64)
+
+
+def test_buffers_of_many_sizes_are_not_all_kept():
+    session = FakeSession(bright_cells, FREE)
+    found = PersonDetector(session, looking(), 512)
+    for height in range(16, 513, 16):
+        found(np.zeros((height, 512, 3), np.uint8), 0.3)
+    assert len(found._local.kept) == detector.KEPT_SIZES
+
+
+def test_the_estimator_hands_the_size_on(frame, monkeypatch):
+    sides, look = [], PersonDetector._look
+
+    def remember(self, image, how, min_score):
+        sides.append(how.width)
+        return look(self, image, how, min_score)
+
+    monkeypatch.setattr(PersonDetector, "_look", remember)
+    for size, expected in ((160, [160]), (None, [224, 352])):
+        sides.clear()
+        with Estimator(detector_size=size, threads=1) as estimator:
+            estimator.predict(frame)
+        assert sides == expected
+
+
+@pytest.mark.parametrize("given", [None, lambda frame: [[0, 0, 9, 9]]])
+def test_a_size_is_for_detectors_that_are_models(given):
+    with pytest.raises(ValueError, match="detector_size is for"):
+        Estimator(detector=given, detector_size=224)
+
+
+def test_a_size_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="at least 1"):
+        Estimator(detector_size=0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from litepose_edge import COCO_17, Poses, Size
-from litepose_edge.results import person_scores
+from litepose_edge.results import SUREST_BOX, belief, least_belief, person_scores
 
 
 def some_poses(people: int) -> Poses:
@@ -116,3 +116,42 @@ def test_without_supervision_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(ImportError, match="pip install"):
         some_poses(1).to_supervision()
+
+
+def believed(box, *scores):
+    row = np.zeros((1, 17), np.float32)
+    row[0, : len(scores)] = scores
+    return belief(np.array([box], np.float32), row).item()
+
+
+def test_odds_of_box_and_keypoints_multiply():
+    # Odds 1 and 3 for a person: 3 to 1.
+    assert believed(0.5, *[0.75] * 5) == pytest.approx(0.75)
+    assert believed(0.25, *[0.75] * 5) == pytest.approx(0.5)
+    # One does not know: belief is what the other one says.
+    assert believed(0.4, *[0.5] * 9) == pytest.approx(0.4)
+
+
+def test_only_the_best_keypoints_count():
+    assert believed(0.5, *[0.9] * 5) == pytest.approx(believed(0.5, *[0.9] * 5, *[0.2] * 12))
+    assert believed(0.5, *[0.9] * 4) < believed(0.5, *[0.9] * 5)
+
+
+def test_no_box_is_so_sure_that_keypoints_cannot_overrule_it():
+    assert believed(1.0, *[0.1] * 5) == believed(SUREST_BOX, *[0.1] * 5)
+    assert believed(1.0, *[0.1] * 5) < 0.2
+    assert believed(1.0) == believed(0.0) == 0
+
+
+def test_the_least_belief_is_that_of_a_box_that_just_passes_with_keypoints_that_do():
+    for box, veto in ((0.3, 0.65), (0.02, 0.5), (0.9, 0.4)):
+        assert least_belief(box, veto) == pytest.approx(believed(box, *[veto] * 5))
+    assert least_belief(0.0, 0.65) == least_belief(0.3, 0.0) == 0
+    assert least_belief(0.3, 1.0) == 1
+
+
+@pytest.mark.parametrize("box", [0.1, 0.4, 0.6])
+def test_belief_grows_with_the_keypoints_up_to_certainty(box):
+    values = [believed(box, *[score] * 5) for score in np.linspace(0, 1, 11)]
+    assert (np.diff(values) > 0).all()
+    assert values[-1] == pytest.approx(1)

@@ -13,7 +13,7 @@ SHAPE = np.column_stack(
     [np.random.default_rng(5).uniform(-0.2, 0.2, 17), np.linspace(-0.42, 0.42, 17)]
 )
 OPTIONS = TrackerOptions(
-    detect_every=10, smooth=False, max_missing_s=1.0, min_score=0.3, min_belief=0.14, max_people=20
+    detect_every=10, smooth=False, max_missing_s=1.0, min_score=0.3, min_belief=0.52, max_people=20
 )
 
 
@@ -183,7 +183,7 @@ def test_what_the_network_does_not_believe_is_never_reported():
 
 def test_a_doubtful_newcomer_is_reported_when_seen_twice():
     world = World()
-    world.box_score = 0.2
+    world.box_score = 0.12
     tracker = world.tracker()
     world.people = {"a": (300, 240)}
     assert [len(tracker.update(world.picture)) for _ in range(3)] == [0, 1, 1]

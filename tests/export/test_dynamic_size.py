@@ -1,4 +1,4 @@
-"""LitePose files of free height and width: exported, checked, run at any size."""
+"""Files of free height and width: exported, checked, run at any size."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ pytestmark = pytest.mark.export
 import onnx  # noqa: E402
 
 from litepose_edge import BottomUpOptions, Estimator, manifest  # noqa: E402
+from litepose_edge.backends import find_model  # noqa: E402
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.bottomup import BottomUp  # noqa: E402
 from litepose_edge.cli import app  # noqa: E402
+from litepose_edge.detector import PersonDetector  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export import cli, networks  # noqa: E402
@@ -131,8 +133,40 @@ def test_top_down_networks_have_one_size(tmp_path, capsys):
     path, out = tmp_path / "c.pth", tmp_path / "m.onnx"
     torch.save(networks.find("lrpose-n").build(17, Size(144, 192)).state_dict(), path)
     assert export("lrpose-n", path, out) == 3
-    assert "no bottom-up" in capsys.readouterr().err
+    assert "its input has one size" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    """A checkpoint of PersonDet."""
+    path = tmp_path_factory.mktemp("detector") / "checkpoint.pth"
+    torch.manual_seed(0)
+    torch.save(networks.find("persondet").build(0, Size(352, 352)).state_dict(), path)
+    return path
+
+
+def test_a_detector_of_free_size_looks_twice(detector, tmp_path, capsys):
+    out = tmp_path / "m.onnx"
+    assert export("persondet", detector, out, "--threshold", "0.9") == 0
+    assert cli.run(["verify", str(out), "--checkpoint", str(detector)]) == 3  # other scores
+    capsys.readouterr()
+    assert app.run(["info", str(out)]) == 0
+    assert "at 224x224 and at 352x352, mirrored, fused" in " ".join(capsys.readouterr().out.split())
+    found = find_model(out)
+    session = found.open(1)
+    assert session.input.shape == (1, 3, "H", "W")
+    assert [look.mirrored for look in found.manifest.model.looks] == [False, True]
+    boxes, scores = PersonDetector(session, found.manifest)(np.zeros((90, 160, 3), np.uint8), 0.01)
+    assert boxes.shape == (len(scores), 4)
+
+
+def test_at_a_size_of_ones_own_or_of_one_size_it_looks_once(detector, tmp_path):
+    out = tmp_path / "m.onnx"
+    assert export("persondet", detector, out, "--height", "256", "--width", "256") == 0
+    assert find_model(out).manifest.model.looks == ()
+    assert cli.run(["export", "persondet", "--checkpoint", str(detector), "--out", str(out)]) == 0
+    assert find_model(out).manifest.model.looks == ()
 
 
 @pytest.mark.parametrize(
