@@ -60,8 +60,7 @@ class PersonDetector:
 
     Raises:
         ManifestError: The model is no detector, or shall look several times and has one size.
-        ModelError: It has one size and `size` is another.
-        ValueError: `size` is no multiple of the network's strides.
+        ModelError: It has one size and `size` is another, or `size` is no multiple of its strides.
     """
 
     def __init__(self, session: Session, manifest: Manifest, size: int | None = None) -> None:
@@ -75,7 +74,7 @@ class PersonDetector:
         self._looks = self._spec.looks or (own,)
         if size is not None:
             if size % self._multiple:
-                raise ValueError(
+                raise ModelError(
                     f"'{manifest.name}' takes sizes in steps of {self._multiple} pixels, not {size}"
                 )
             self._looks = (LookSpec(width=size, height=size),)

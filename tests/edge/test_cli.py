@@ -68,6 +68,14 @@ def test_exit_codes(arguments, code, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_the_detector_looks_at_the_size_asked_for(folder, capsys):
+    assert run(["predict", str(folder), "--detector-size", "224", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(line["people"]) for line in lines] == [1, 0]
+    assert run(["predict", str(folder), "--detector-size", "100"]) == 3
+    assert "steps of 32 pixels, not 100" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_model_that_cannot_be_used_is_exit_code_3(folder, tmp_path, capsys):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"x")

@@ -334,7 +334,7 @@ def test_one_size_can_be_asked_for():
 
 def test_sizes_that_the_network_cannot_take_are_refused():
     free, fixed = FakeSession(bright_cells, FREE), FakeSession(bright_cells, ("N", 3, 64, 64))
-    with pytest.raises(ValueError, match="steps of 16 pixels, not 100"):
+    with pytest.raises(ModelError, match="steps of 16 pixels, not 100"):
         PersonDetector(free, looking(), 100)
     with pytest.raises(ModelError, match="takes 64x64 pixels only"):
         PersonDetector(fixed, looking(), 128)
