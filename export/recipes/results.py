@@ -142,7 +142,7 @@ def released(models: Sequence[dict[str, Any]], rivals: Sequence[dict[str, Any]])
         name = f"{m['model']} {m['precision'].upper()}"
         rows.append((name, *accuracy(m["given"], m["found"]), other, *cost))
         if flipped := m.get("flipped"):
-            given, found = (flipped[f"keypoints, {whose} boxes"] for whose in BOXES)
+            given, found = (flipped.get(f"keypoints, {whose} boxes") for whose in BOXES)
             rows.append((f"{name}, flip test", *accuracy(given, found), "-", "", "twice", ""))
     headings = ("", "AP", "AP50", "AP75", "our boxes", "RTMDet-nano's boxes")
     lines = ["## Released models", ""]
@@ -189,9 +189,9 @@ def released(models: Sequence[dict[str, Any]], rivals: Sequence[dict[str, Any]])
     return lines
 
 
-def accuracy(given: dict[str, float], found: dict[str, float]) -> tuple[str, ...]:
+def accuracy(given: dict[str, float], found: dict[str, float] | None) -> tuple[str, ...]:
     """AP with people's own boxes at three strictnesses, and with our detector's."""
-    ours = f"{found['ap']:.3f} ({found['ap'] / given['ap']:.2f})"
+    ours = "-" if found is None else f"{found['ap']:.3f} ({found['ap'] / given['ap']:.2f})"
     return f"**{given['ap']:.3f}**", f"{given['ap50']:.3f}", f"{given['ap75']:.3f}", ours
 
 

@@ -66,10 +66,21 @@ class OnnxRuntimeSession:
         return metadata
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Outputs by name; safe to call from several threads."""
+        """Outputs by name; safe to call from several threads.
+
+        Raises:
+            ModelError: The network cannot take the batch, such as a size it has no answer for.
+        """
         if self._session is None:
             raise RuntimeError("the session is closed")
-        values = self._session.run(self._outputs, {self._input.name: batch})
+        try:
+            values = self._session.run(self._outputs, {self._input.name: batch})
+        except Exception as exc:
+            if not _from_onnxruntime(exc):
+                raise
+            raise ModelError(
+                f"ONNX Runtime cannot run the model on {batch.shape}: {_first_line(exc)}"
+            ) from exc
         return dict(zip(self._outputs, values, strict=True))
 
     def close(self) -> None:

@@ -83,14 +83,21 @@ class OpenVinoSession:
         return self._metadata
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Outputs by name; safe to call from several threads."""
+        """Outputs by name; safe to call from several threads.
+
+        Raises:
+            ModelError: The network cannot take the batch, such as a size it has no answer for.
+        """
         if self._compiled is None:
             raise RuntimeError("the session is closed")
         # A request of each thread's own: a shared one would serve one thread at a time.
         request = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
-        values = request.infer([batch])
+        try:
+            values = request.infer([batch])
+        except RuntimeError as exc:
+            raise ModelError(f"OpenVINO cannot run the model on {batch.shape}: {exc}") from exc
         outputs = {}
         for i, names in enumerate(self._ports):
             # The request writes its next results to the same place.

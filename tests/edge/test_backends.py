@@ -376,3 +376,14 @@ def test_a_damaged_file_in_onnxruntimes_own_format_is_refused(ort_file):
     ort_file.write_bytes(content[: len(content) // 2])
     with pytest.raises(ModelError):
         backends.find_model(ort_file)
+
+
+@pytest.mark.parametrize(
+    "backend", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.openvino)]
+)
+def test_a_size_that_the_network_has_no_answer_for_is_a_model_error(backend):
+    pytest.importorskip(backend)
+    session = backends.find_model("persondet", backend=backend).open(1)
+    with pytest.raises(ModelError, match=r"cannot run the model on \(1, 3, 100, 100\)"):
+        session.run(np.zeros((1, 3, 100, 100), np.float32))
+    assert session.run(np.zeros((1, 3, 96, 128), np.float32))["level_32"].shape[2:] == (3, 4)

@@ -61,6 +61,9 @@ def adopt(path, *arguments: str) -> int:
     return run(["adopt", str(path), *arguments])
 
 
+# Its graph leaves the size free.
+SIZE = ("--size", "352x352")
+PERSONDET = ("--style", "persondet", *SIZE)
 LRPOSE = (
     *("--style", "heatmap"),
     *("--set", "model.heatmaps.activation=sigmoid"),
@@ -81,10 +84,10 @@ def test_a_stranger_is_refused_with_the_command_that_helps(detector):
 
 def test_an_adopted_detector_finds_what_the_bundled_one_finds(detector, photographs, capsys):
     image = read_image(photographs / "astronaut.png")
-    assert adopt(detector, "--style", "persondet", "--name", "mine") == 0
+    assert adopt(detector, *PERSONDET, "--name", "mine") == 0
     assert "persondet.onnx.json" in capsys.readouterr().out
     with (
-        Estimator(precision="fp32") as ours,
+        Estimator(precision="fp32", detector_size=352) as ours,
         Estimator(precision="fp32", detector=detector) as adopted,
     ):
         expected, found = ours.predict(image), adopted.predict(image)
@@ -107,14 +110,14 @@ def test_an_adopted_pose_network_gives_the_bundled_ones_keypoints(pose, frame):
 
 def test_the_same_file_adopted_twice_gives_the_same_bytes(detector):
     path = sidecar.path_of(detector)
-    assert adopt(detector, "--style", "persondet") == 0
+    assert adopt(detector, *PERSONDET) == 0
     first = path.read_bytes()
-    assert adopt(detector, "--style", "persondet") == 0
+    assert adopt(detector, *PERSONDET) == 0
     assert path.read_bytes() == first
 
 
 def test_a_file_changed_after_adoption_is_refused(detector):
-    assert adopt(detector, "--style", "persondet") == 0
+    assert adopt(detector, *PERSONDET) == 0
     content = bytearray(detector.read_bytes())
     content[len(content) // 2] ^= 1
     detector.write_bytes(content)
@@ -137,7 +140,7 @@ def test_a_file_changed_after_adoption_is_refused(detector):
     ],
 )
 def test_a_sidecar_that_was_damaged_is_refused(detector, change, error):
-    assert adopt(detector, "--style", "persondet") == 0
+    assert adopt(detector, *PERSONDET) == 0
     path = sidecar.path_of(detector)
     document = json.loads(path.read_text())
     change(document)
@@ -150,7 +153,7 @@ def test_a_sidecar_that_was_damaged_is_refused(detector, change, error):
 
 
 def test_what_lies_inside_a_file_counts_more_than_what_lies_beside_it(tmp_path, detector):
-    assert adopt(detector, "--style", "persondet", "--name", "from beside") == 0
+    assert adopt(detector, *PERSONDET, "--name", "from beside") == 0
     ours = tmp_path / "ours.onnx"
     ours.write_bytes(bundled.find("persondet", "fp32").read_bytes())
     document = json.loads(sidecar.path_of(detector).read_text())
@@ -164,7 +167,7 @@ def test_what_lies_inside_a_file_counts_more_than_what_lies_beside_it(tmp_path, 
 def test_a_file_that_describes_itself_is_not_adopted(tmp_path, capsys):
     path = tmp_path / "ours.onnx"
     path.write_bytes(bundled.find("persondet", "fp32").read_bytes())
-    assert adopt(path, "--style", "persondet") == 2
+    assert adopt(path, *PERSONDET) == 2
     assert "carries a manifest already" in said(capsys)
     assert not sidecar.path_of(path).exists()
 
@@ -177,20 +180,20 @@ def test_a_file_that_describes_itself_is_not_adopted(tmp_path, capsys):
         (("--style", "decoded"), 3, "one image"),
         (("--style", "heatmap"), 3, "17 keypoints"),
         (("--style", "simcc"), 3, "17 keypoints"),
-        (("--style", "persondet", "--size", "100x100"), 3, "100"),
-        (("--style", "persondet", "--size", "large"), 2, "WIDTHxHEIGHT"),
-        (("--style", "persondet", "--output", "nothing"), 2, "do not fit the style"),
-        (("--style", "persondet", *["--output", "nothing"] * 3), 3, "output 'nothing'"),
-        (("--style", "persondet", "--set", "input.colour"), 2, "KEY=VALUE"),
-        (("--style", "persondet", "--set", "input.colour=rbg"), 2, "rbg"),
-        (("--style", "persondet", "--set", "input.colour.red=1"), 2, "no such place"),
-        (("--style", "persondet", "--set", "model.nms=1"), 2, "nms"),
-        (("--style", "persondet", "--keypoints", "12"), 2, "12 keypoints"),
+        ((*PERSONDET, "--size", "100x100"), 3, "cannot run the model on (1, 3, 100, 100)"),
+        ((*PERSONDET, "--size", "large"), 2, "WIDTHxHEIGHT"),
+        ((*PERSONDET, "--output", "nothing"), 2, "do not fit the style"),
+        ((*PERSONDET, *["--output", "nothing"] * 3), 3, "output 'nothing'"),
+        ((*PERSONDET, "--set", "input.colour"), 2, "KEY=VALUE"),
+        ((*PERSONDET, "--set", "input.colour=rbg"), 2, "rbg"),
+        ((*PERSONDET, "--set", "input.colour.red=1"), 2, "no such place"),
+        ((*PERSONDET, "--set", "model.nms=1"), 2, "nms"),
+        ((*PERSONDET, "--keypoints", "12"), 2, "12 keypoints"),
         (("--style", "nobody"), 2, "nobody"),
     ],
 )
 def test_a_style_that_is_not_the_networks_writes_nothing(detector, arguments, code, says, capsys):
-    assert adopt(detector, *arguments) == code
+    assert adopt(detector, *SIZE, *arguments) == code
     assert says in said(capsys)
     assert not sidecar.path_of(detector).exists()
 
@@ -205,7 +208,7 @@ def test_every_field_can_be_set(detector):
         "training.licence": "BSD-3-Clause",
     }
     settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
-    assert adopt(detector, "--style", "persondet", "--precision", "int8", *settings) == 0
+    assert adopt(detector, *PERSONDET, "--precision", "int8", *settings) == 0
     contract = backends.find_model(detector).manifest
     assert contract.input.colour == "bgr"
     assert contract.input.mean == (1, 2, 3)
@@ -221,7 +224,7 @@ def test_every_field_can_be_set(detector):
 def test_a_place_that_cannot_be_written_is_exit_code_1(detector, capsys):
     sidecar.path_of(detector).mkdir()
     (sidecar.path_of(detector) / "in the way").touch()
-    assert adopt(detector, "--style", "persondet") == 1
+    assert adopt(detector, *PERSONDET) == 1
     assert "cannot write" in said(capsys)
 
 
@@ -333,9 +336,9 @@ def test_an_input_that_is_no_image_is_refused(network, capsys):
 def test_an_ir_detector_serves_a_bundled_pose_network(tmp_path, detector, as_ir, photographs):
     path = as_ir(detector)
     image = read_image(photographs / "astronaut.png")
-    assert adopt(path, "--style", "persondet") == 0
+    assert adopt(path, *PERSONDET) == 0
     with (
-        Estimator(precision="fp32") as ours,
+        Estimator(precision="fp32", detector_size=352) as ours,
         Estimator(precision="fp32", detector=path, backend="openvino") as adopted,
     ):
         expected, found = ours.predict(image), adopted.predict(image)
@@ -346,7 +349,7 @@ def test_an_ir_detector_serves_a_bundled_pose_network(tmp_path, detector, as_ir,
 @pytest.mark.openvino
 def test_an_ir_file_needs_openvino_and_the_weights_it_was_adopted_with(detector, as_ir):
     path = as_ir(detector)
-    assert adopt(path, "--style", "persondet") == 0
+    assert adopt(path, *PERSONDET) == 0
     with pytest.raises(ModelError, match='backend="openvino"'):
         backends.find_model(path)
     assert backends.find_model(path, backend="openvino").manifest.input.width == 352
