@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
-import msgspec
 import numpy as np
 
 from litepose_edge import geometry, grouping, peaks
@@ -17,14 +15,12 @@ from litepose_edge.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BottomUpSpec, Manifest
-from litepose_edge.preprocess import Image, Normalizer, mirror, warp
+from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
 from litepose_edge.results import Poses
 
 # Beyond, the long side decides the scale: a strip of 10 x 4000 pixels drawn out to a short side
 # of 448 would be a network input of 80 million pixels.
 MAX_ASPECT = 4
-# Buffers kept for so many sizes of input; images from one camera need one.
-KEPT_SIZES = 4
 BOX_MARGIN = 0.1
 
 
@@ -80,7 +76,7 @@ class BottomUp:
         self._options, self._flip_test = options, flip_test
         # Tags come from the scale nearest to the network's own, the others add heat to its.
         self._scales = sorted(options.scales, key=lambda scale: abs(math.log(scale)))
-        self._local = threading.local()
+        self._normalizers = Normalizers(self._input)
 
     def __call__(self, image: Image) -> Poses:
         """Everybody in the image, the best first.
@@ -135,7 +131,7 @@ class BottomUp:
 
     def _maps(self, image: Image, view: View) -> tuple[Float32, Float32]:
         """Heat `(K, H, W)`, which is the caller's own, and tags `(L, K, h, w)`."""
-        normalizer = self._normalizer(view.size)
+        normalizer = self._normalizers(view.size)
         crop = warp(image, view.to_input, view.size, out=normalizer.crop)
         coarse, fine = self._run(normalizer, crop)
         joints = len(self._spec.skeleton)
@@ -178,20 +174,6 @@ class BottomUp:
             skeleton=self._spec.skeleton,
             image_size=size,
         )
-
-    def _normalizer(self, size: Size) -> Normalizer:
-        """This thread's buffers for one size of input."""
-        kept: dict[Size, Normalizer] | None = getattr(self._local, "normalizers", None)
-        if kept is None:
-            kept = self._local.normalizers = {}
-        normalizer = kept.pop(size, None)
-        if normalizer is None:
-            spec = msgspec.structs.replace(self._input, width=size.width, height=size.height)
-            normalizer = Normalizer(spec)
-            if len(kept) == KEPT_SIZES:
-                del kept[next(iter(kept))]
-        kept[size] = normalizer
-        return normalizer
 
 
 def published_view(image_size: Size, short_side: float, multiple: int) -> View:

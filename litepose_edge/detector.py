@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +21,7 @@ from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.fusion import fuse
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import DetectorSpec, LookSpec, Manifest
-from litepose_edge.preprocess import Image, Normalizer, mirror, warp
+from litepose_edge.preprocess import Image, Normalizers, mirror, warp
 from litepose_edge.styles import (
     DecodedStyle,
     FastestdetStyle,
@@ -37,8 +35,6 @@ MAX_CANDIDATES = 1000
 ROUNDING = 1e-3
 # Of several looks one may be this much less sure than all together have to be.
 DOUBT = 0.5
-# Buffers kept for so many sizes of input; images from one camera need one a look.
-KEPT_SIZES = 8
 
 
 class BoxSource(Protocol):
@@ -84,7 +80,7 @@ class PersonDetector:
                 f"'{manifest.name}' takes {self._input.width}x{self._input.height} pixels only; "
                 "for other sizes export it with --dynamic-size"
             )
-        self._local = threading.local()
+        self._normalizers = Normalizers(self._input)
 
     def __call__(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
         """Find people.
@@ -111,7 +107,7 @@ class PersonDetector:
         size = Size.of(image)
         input_size = self._fitting(size, look.size)
         to_input = _placement_affine(size, input_size, self._spec.placement)
-        normalizer = self._normalizer(input_size)
+        normalizer = self._normalizers(input_size)
         crop = warp(image, to_input, input_size, fill=self._spec.fill, out=normalizer.crop)
         if look.mirrored:
             crop = mirror(crop)
@@ -166,18 +162,6 @@ class PersonDetector:
                 )
             case DecodedStyle() as style:
                 return decode_decoded(named, size, style, person=person, min_score=min_score)
-
-    def _normalizer(self, size: Size) -> Normalizer:
-        """This thread's buffers for a size of input."""
-        kept: dict[Size, Normalizer] | None = getattr(self._local, "kept", None)
-        if kept is None:
-            kept = self._local.kept = {}
-        if size not in kept:
-            if len(kept) == KEPT_SIZES:
-                kept.pop(next(iter(kept)))
-            spec = msgspec.structs.replace(self._input, width=size.width, height=size.height)
-            kept[size] = Normalizer(spec)
-        return kept[size]
 
 
 def _placement_affine(image_size: Size, input_size: Size, placement: str) -> Float64:

@@ -134,10 +134,10 @@ def box_area(boxes_xyxy: NDArray[Any]) -> NDArray[Any]:
 def box_iou(boxes_xyxy: NDArray[Any], others_xyxy: NDArray[Any]) -> NDArray[Any]:
     """Intersection over union of `(N, 4)` with `(M, 4)` boxes, as `(N, M)` in `[0, 1]`."""
     # Coordinate by coordinate: 500 boxes with each other take 2.1 ms, corners at once 12.9.
-    low, high = boxes_xyxy.T[:, :, None], others_xyxy.T[:, None]
-    overlap = np.minimum(low[2], high[2]) - np.maximum(low[0], high[0])
+    ours, theirs = boxes_xyxy.T[:, :, None], others_xyxy.T[:, None]
+    overlap = np.minimum(ours[2], theirs[2]) - np.maximum(ours[0], theirs[0])
     overlap.clip(0, out=overlap)
-    overlap *= (np.minimum(low[3], high[3]) - np.maximum(low[1], high[1])).clip(0)
+    overlap *= (np.minimum(ours[3], theirs[3]) - np.maximum(ours[1], theirs[1])).clip(0)
     union = box_area(boxes_xyxy)[:, None] + box_area(others_xyxy) - overlap
     iou: NDArray[Any] = overlap / np.maximum(union, 1e-9)
     return iou

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import InputSpec
 
 Image = NDArray[np.uint8]
+KEPT_SIZES = 8
 
 
 def check_image(image: object) -> Image:
@@ -224,3 +227,27 @@ class Normalizer:
         flat *= self._scale[:, None]
         flat += self._shift[:, None]
         return self._batch
+
+
+class Normalizers:
+    """Every thread's own normalizers, one a size of input; safe to call from several threads.
+
+    Those of the sizes used last are kept: images from one camera need one or two.
+    """
+
+    def __init__(self, spec: InputSpec) -> None:
+        self._spec, self._local = spec, threading.local()
+
+    def __call__(self, size: Size) -> Normalizer:
+        """This thread's buffers for a size."""
+        kept: dict[Size, Normalizer] | None = getattr(self._local, "kept", None)
+        if kept is None:
+            kept = self._local.kept = {}
+        normalizer = kept.pop(size, None)
+        if normalizer is None:
+            spec = msgspec.structs.replace(self._spec, width=size.width, height=size.height)
+            normalizer = Normalizer(spec)
+            if len(kept) == KEPT_SIZES:
+                del kept[next(iter(kept))]
+        kept[size] = normalizer
+        return normalizer

@@ -14,7 +14,7 @@ from litepose_edge.errors import ManifestError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
 from litepose_edge.manifest import output_names as names_of_outputs
-from litepose_edge.preprocess import Image, Normalizer, mirror, warp
+from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
 from litepose_edge.workers import worker_pool
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class TopDown:
         self._input, self._spec = manifest.input, manifest.model
         self._outputs = names_of_outputs(manifest)
         self._flip_test = flip_test
-        self._local = threading.local()
+        self._normalizers = Normalizers(self._input)
         self._lock = threading.Lock()
         self._sessions: dict[int, Session] = {}
         self._workers: ThreadPoolExecutor | None = None
@@ -78,7 +78,7 @@ class TopDown:
         session = self._session(self._threads if lone else 1)
 
         def infer(i: int) -> Outputs:
-            normalizer = self._normalizer()
+            normalizer = self._normalizers(self._input.size)
             crop = warp(image, to_input[i], self._input.size, out=normalizer.crop)
             outputs = self._run(session, normalizer, crop)
             if self._flip_test:
@@ -158,13 +158,6 @@ class TopDown:
             if self._workers is None:
                 self._workers = worker_pool(self._threads, "crops")
             return self._workers
-
-    def _normalizer(self) -> Normalizer:
-        """This thread's buffers."""
-        normalizer: Normalizer | None = getattr(self._local, "normalizer", None)
-        if normalizer is None:
-            normalizer = self._local.normalizer = Normalizer(self._input)
-        return normalizer
 
 
 def _expect(values: Float32, axes: int, joints: int) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litepose_edge import COCO_17, Estimator, backends, detector
+from litepose_edge import COCO_17, Estimator, backends, detector, preprocess
 from litepose_edge.boxes import decode_levels
 from litepose_edge.detector import PersonDetector
 from litepose_edge.errors import ManifestError, ModelError
@@ -348,7 +348,7 @@ def test_buffers_of_many_sizes_are_not_all_kept():
     found = PersonDetector(session, looking(), 512)
     for height in range(16, 513, 16):
         found(np.zeros((height, 512, 3), np.uint8), 0.3)
-    assert len(found._local.kept) == detector.KEPT_SIZES
+    assert len(found._normalizers._local.kept) == preprocess.KEPT_SIZES
 
 
 def test_the_estimator_hands_the_size_on(frame, monkeypatch):
