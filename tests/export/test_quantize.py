@@ -22,6 +22,7 @@ from litepose_edge.errors import UnsupportedModelError  # noqa: E402
 from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export import cli  # noqa: E402
 from litepose_export.errors import AccuracyGateError, ExportError  # noqa: E402
+from litepose_export.quantization import job  # noqa: E402
 from litepose_export.quantization import options as asked  # noqa: E402
 from litepose_export.quantization.gate import Bounds  # noqa: E402
 from litepose_export.quantization.inputs import calibration_inputs, read_folder, split  # noqa: E402
@@ -161,8 +162,10 @@ def test_a_detector_is_judged_by_its_boxes(people, tmp_path):
 
 
 def test_bounds_that_only_float_layers_can_meet_are_met_by_leaving_layers_in_float(
-    people, tmp_path
+    people, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(job, "SEARCH_INPUTS", 3)
+    monkeypatch.setattr(job, "SEARCH_PEOPLE", 4)
     plain = quantize(SOURCE, tmp_path / "a.onnx", people, QUICK)
     # Far below: the search judges other photographs, on which the shift may be smaller.
     bound = 0.4 * plain.gate.shift_px
