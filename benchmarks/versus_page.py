@@ -41,8 +41,9 @@ def to_markdown(report: dict[str, Any]) -> str:
         f"{report['cpu']}; {packages}.",
         "",
         f"{people}, one at a time, everybody in turns in one process for each number of CPUs, each",
-        "with its own defaults; median wall time and CPU time (all threads) a person, cropping and",
-        "decoding included, and the median of the ratios to the first row.",
+        "with its own defaults; wall time and CPU time (all threads) a person, cropping and",
+        "decoding included, and the ratio to the first row: means without a twentieth at either",
+        "end, since LRPose-m looks twice at people it is unsure of.",
         scored,
         *(f"On {cpus} CPUs: the first {few} people." for cpus, few in _fewer(report, counts)),
         "",
@@ -85,18 +86,18 @@ def _row(rival: dict[str, Any], counts: list[str]) -> list[str]:
         if speed is None:
             row += [NO_FIGURE] * 3
         else:
-            row += [f"{speed['p50_ms']:.1f}", f"{speed['cpu_ms']:.1f}", f"{speed['to_ours']:.2f}"]
+            row += [f"{speed['mean_ms']:.1f}", f"{speed['cpu_ms']:.1f}", f"{speed['to_ours']:.2f}"]
     return row
 
 
 def to_svg(report: dict[str, Any]) -> str:
-    """AP against median latency on the fewest CPUs, latency on a logarithmic scale.
+    """AP against latency on the fewest CPUs, latency on a logarithmic scale.
 
     Everybody who was timed and scored is in it; a plot without points where nobody was.
     """
     cpus = min({c for rival in report["rivals"] for c in rival["speed"]}, key=int, default="1")
     points = [
-        (rival["name"], rival["speed"][cpus]["p50_ms"], rival["accuracy"]["ap"])
+        (rival["name"], rival["speed"][cpus]["mean_ms"], rival["accuracy"]["ap"])
         for rival in report["rivals"]
         if rival["accuracy"] and cpus in rival["speed"]
     ]
@@ -125,9 +126,7 @@ def to_svg(report: dict[str, Any]) -> str:
         parts.append(_text(x, HEIGHT - BOTTOM + 18, f"{value:g}", "middle"))
     plural = "" if cpus == "1" else "s"
     parts.append(_text(LEFT - 44, 18, "AP, labelled boxes"))
-    parts.append(
-        _text(WIDTH - RIGHT, HEIGHT - 12, f"ms a person, median, {cpus} CPU{plural}", "end")
-    )
+    parts.append(_text(WIDTH - RIGHT, HEIGHT - 12, f"ms a person, {cpus} CPU{plural}", "end"))
     spots = [place(ms, ap) for _, ms, ap in points]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
     for (name, _, _), (x, y) in zip(points, spots, strict=True):
