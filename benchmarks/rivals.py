@@ -68,6 +68,12 @@ def all_rivals(peers: Path) -> list[Rival]:
         Rival(
             "litepose-edge, m", "LRPose-m INT8", sdk, lambda: _ours("int8", "onnxruntime", LARGE)
         ),
+        Rival(
+            "litepose-edge, m, one look",
+            "LRPose-m INT8",
+            "flip_test=False",
+            lambda: _ours("int8", "onnxruntime", LARGE, flip_test=False),
+        ),
         Rival("litepose-edge, OpenVINO", ours_int8, sdk, lambda: _ours("int8", "openvino")),
         Rival("litepose-edge, FP32", ours_fp32, sdk, lambda: _ours("fp32", "onnxruntime")),
         Rival("rtmlib 0.0.16", ours_fp32, "its ViTPose class", _rtmlib),
@@ -105,10 +111,12 @@ def all_rivals(peers: Path) -> list[Rival]:
     ]
 
 
-def _ours(precision: Any, backend: Any, model: str = MODEL) -> Run:
+def _ours(precision: Any, backend: Any, model: str = MODEL, flip_test: bool | None = None) -> Run:
     if backend == "openvino":
         _engine()
-    estimator = Estimator(model, detector=None, precision=precision, backend=backend)
+    estimator = Estimator(
+        model, detector=None, precision=precision, backend=backend, flip_test=flip_test
+    )
 
     def run(image: Array, box: Array) -> tuple[Array, Array]:
         poses = estimator.predict(image, boxes_xyxy=box[None])

@@ -84,9 +84,13 @@ def decode_heatmaps(
             pass
         case "expected-oks":
             cells[:] = expected_oks_cells(maps, activation, oks_sigmas).reshape(-1, 2)
-    peaks = flat[np.arange(len(flat)), top]
-    scores = np.minimum(np.maximum(_heat(peaks, activation), 0), 1)
+    scores = _peak_scores(flat[np.arange(len(flat)), top], activation)
     return cells.reshape(people, keypoints, 2), scores.reshape(people, keypoints)
+
+
+def peak_scores(maps: Float32, activation: Activation) -> Float32:
+    """`(P, K)` float32, the scores that `decode_heatmaps` gives, without looking for the places."""
+    return _peak_scores(maps.max(axis=(2, 3)), activation)
 
 
 def decode_as(maps: Float32, head: HeatmapSpec, skeleton: Skeleton) -> tuple[Float32, Float32]:
@@ -147,6 +151,11 @@ def cells_to_input(
     offset = (scale - 1) / 2 if alignment == "centre" else 0
     placed: Float32 = (cells * scale + offset).astype(np.float32, copy=False)
     return placed
+
+
+def _peak_scores(peaks: Float32, activation: Activation) -> Float32:
+    scores: Float32 = np.minimum(np.maximum(_heat(peaks, activation), 0), 1)
+    return scores
 
 
 def _heat(values: Float32, activation: Activation) -> Float32:

@@ -37,7 +37,7 @@ class EngineOptions:
         detector_size: Likewise.
         backend: What runs both.
         precision: Of the default detector.
-        flip_test: Average each crop with its mirror image.
+        flip_test: As the estimator was given it.
         bottom_up: Of a bottom-up network.
     """
 
@@ -45,7 +45,7 @@ class EngineOptions:
     detector: Detector
     backend: Backend
     precision: str | None
-    flip_test: bool
+    flip_test: bool | None
     bottom_up: BottomUpOptions = USUAL
     detector_size: int | None = None
 
@@ -67,17 +67,25 @@ class Engine:
             from litepose_edge.bottomup import BottomUp  # others need not load it
 
             self.everybody = BottomUp(
-                network.open, network.manifest, threads, options.bottom_up, flip_test=flip
+                network.open, network.manifest, threads, options.bottom_up, flip_test=bool(flip)
             )
         else:
             self._topdown = TopDown(network.open, network.manifest, threads, flip_test=flip)
         self._detector: BoxSource | None = None
         self._lock = threading.Lock()
 
-    def pose(self, image: Image, boxes_xyxy: Float32) -> tuple[Float32, Float32]:
-        """Keypoints `(P, K, 2)` and scores `(P, K)` of the person in each box; top-down only."""
+    def pose(
+        self, image: Image, boxes_xyxy: Float32, *, found: bool = True
+    ) -> tuple[Float32, Float32]:
+        """Keypoints `(P, K, 2)` and scores `(P, K)` of the person in each box; top-down only.
+
+        Args:
+            image: `(H, W, 3)` uint8 BGR.
+            boxes_xyxy: `(P, 4)` float32 in image pixels.
+            found: Whether a detector found them, rather than the caller.
+        """
         assert self._topdown is not None
-        return self._topdown(image, boxes_xyxy)
+        return self._topdown(image, boxes_xyxy, found=found)
 
     def find(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
         """Boxes `(P, 4)` and scores `(P,)`; a caller with boxes never opens the detector.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Two skeletons this similar are one person boxed twice.
 SAME_PERSON = 0.7
+# So are those whose boxes overlap by this once they hold the keypoints.
+SAME_BOX = 0.6
 
 
 class Estimator:
@@ -55,8 +58,9 @@ class Estimator:
             are too doubtful beside it.
         max_people: At most so many people a frame, the best boxes first.
         max_pixels: Larger frames are refused.
-        flip_test: Run each crop mirrored as well and average: LRPose-s has AP .501 in place
-            of .486 on dev, LRPose-m .531 in place of .515, in up to twice the time.
+        flip_test: True: run each crop mirrored as well and average, in up to twice the time.
+            LRPose-s has AP .501 in place of .486 on dev. None: as the file says; LRPose-m does so
+            with people it is unsure of, half of those of dev (AP .524; all .531, False: .515).
         bottom_up: Input policy and decoding of a bottom-up network.
 
     Raises:
@@ -77,7 +81,7 @@ class Estimator:
         min_score: float = 0.3,
         max_people: int = 20,
         max_pixels: int = 100_000_000,
-        flip_test: bool = False,
+        flip_test: bool | None = None,
         bottom_up: BottomUpOptions | None = None,
     ) -> None:
         if precision not in (None, "int8", "fp32"):
@@ -275,13 +279,17 @@ class Estimator:
             return poses[poses.person_scores >= self._min_score][: self._max_people]
         if boxes_xyxy is not None:
             boxes = check_boxes(boxes_xyxy, size)
-            return self._pose(engine, image, boxes, np.ones(len(boxes), np.float32))
+            return self._pose(engine, image, boxes)
         boxes, scores = engine.find(image, self._min_score)
         boxes, scores = boxes[: self._max_people], scores[: self._max_people]
         return self._believable(self._pose(engine, image, boxes, scores), scores)
 
-    def _pose(self, engine: Engine, image: Image, boxes: Float32, box_scores: Float32) -> Poses:
-        keypoints, scores = engine.pose(image, boxes)
+    def _pose(
+        self, engine: Engine, image: Image, boxes: Float32, found: Float32 | None = None
+    ) -> Poses:
+        """The person in each box, given or found with such scores."""
+        keypoints, scores = engine.pose(image, boxes, found=found is not None)
+        box_scores = np.ones(len(boxes), np.float32) if found is None else found
         return Poses(
             keypoints=keypoints,
             scores=scores,
@@ -298,7 +306,14 @@ class Estimator:
         similarity = geometry.keypoint_similarity(
             poses.keypoints, poses.scores, poses.boxes_xyxy, np.array(self._skeleton.oks_sigmas)
         )
-        return poses[geometry.suppress(similarity, poses.person_scores, SAME_PERSON)]
+        poses = poses[geometry.suppress(similarity, poses.person_scores, SAME_PERSON)]
+        if callable(self._options.detector):
+            return poses  # in boxes as they were given
+        boxes = geometry.holding_keypoints(
+            poses.boxes_xyxy, poses.keypoints, poses.scores, poses.image_size
+        )
+        kept = geometry.nms(boxes, poses.person_scores, SAME_BOX)
+        return replace(poses, boxes_xyxy=boxes)[kept]
 
     def _shared_engine(self) -> Engine:
         """Networks of one thread each, for several workers at once."""

@@ -161,6 +161,9 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         regression: The head, if it gives coordinates.
         veto: Mean score that the best keypoints of a found person need where the box scores no more
             than `min_score`; less for better boxes (`results.belief`). Others are false alarms.
+        second_look: People whose pose scores less (`results.pose_scores`) are looked at once more,
+            mirrored, and both opinions averaged; 0: nobody is.
+        recheck: The same of people whom a detector found, if it is more: before they are reported.
     """
 
     padding: Annotated[float, Meta(ge=1)]
@@ -169,6 +172,8 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     simcc: SimccSpec | None = None
     regression: RegressionSpec | None = None
     veto: Unit = 0.65
+    second_look: Unit = 0.0
+    recheck: Unit = 0.0
 
     def __post_init__(self) -> None:
         if sum(head is not None for head in (self.heatmaps, self.simcc, self.regression)) != 1:

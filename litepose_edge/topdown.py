@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
 from litepose_edge.manifest import output_names as names_of_outputs
 from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
+from litepose_edge.results import pose_scores
 from litepose_edge.workers import worker_pool
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class TopDown:
         open_session: Opens the network with a number of threads.
         manifest: Its contract; must describe a top-down network.
         threads: CPU threads to use in all.
-        flip_test: Average with the mirrored crop: better, in twice the time.
+        flip_test: Average everybody's crop with its mirror image: better, in twice the time.
+            False: nobody's; None: of those that the manifest's `second_look` and `recheck` ask for.
 
     Raises:
         ManifestError: The model is not top-down.
@@ -46,7 +49,7 @@ class TopDown:
         manifest: Manifest,
         threads: int,
         *,
-        flip_test: bool = False,
+        flip_test: bool | None = None,
     ) -> None:
         if not isinstance(manifest.model, TopDownSpec):
             raise ManifestError(f"model '{manifest.name}' is no top-down pose network")
@@ -59,12 +62,15 @@ class TopDown:
         self._sessions: dict[int, Session] = {}
         self._workers: ThreadPoolExecutor | None = None
 
-    def __call__(self, image: Image, boxes_xyxy: Float32) -> tuple[Float32, Float32]:
+    def __call__(
+        self, image: Image, boxes_xyxy: Float32, *, found: bool = False
+    ) -> tuple[Float32, Float32]:
         """Keypoints of the person in each box.
 
         Args:
             image: `(H, W, 3)` uint8 BGR.
             boxes_xyxy: `(P, 4)` float32 in image pixels.
+            found: Whether they are a detector's, of whom more doubt is due.
 
         Returns:
             keypoints: `(P, K, 2)` float32 in image pixels.
@@ -76,22 +82,29 @@ class TopDown:
         to_input = geometry.crop_view(boxes_xyxy, self._input.size, self._spec.padding)
         lone = count == 1 or self._threads == 1
         session = self._session(self._threads if lone else 1)
+        doubtful = self._doubtful(found)
 
         def infer(i: int) -> Outputs:
             normalizer = self._normalizers(self._input.size)
             crop = warp(image, to_input[i], self._input.size, out=normalizer.crop)
             outputs = self._run(session, normalizer, crop)
-            if self._flip_test:
+            if doubtful and pose_scores(self._scores(outputs))[0] < doubtful:
                 twin = self._run(session, normalizer, mirror(crop))
                 outputs = self._average(outputs, twin)
             return outputs
 
-        found = (
+        answers = (
             [infer(i) for i in range(count)]
             if lone
             else list(self._pool().map(infer, range(count)))
         )
-        return self._decode(tuple(map(np.concatenate, zip(*found, strict=True))), to_input)
+        return self._decode(tuple(map(np.concatenate, zip(*answers, strict=True))), to_input)
+
+    def _doubtful(self, found: bool) -> float:
+        """The pose score below which somebody is looked at once more."""
+        if self._flip_test is not None:
+            return math.inf if self._flip_test else 0.0
+        return max(self._spec.second_look, self._spec.recheck if found else 0.0)
 
     def _run(self, session: Session, normalizer: Normalizer, crop: Image) -> Outputs:
         outputs = session.run(normalizer(crop))
@@ -118,6 +131,15 @@ class TopDown:
         points, scores = self._points(outputs)
         keypoints = geometry.transform(geometry.invert(to_input), points)
         return keypoints.astype(np.float32), scores
+
+    def _scores(self, outputs: Outputs) -> Float32:
+        """Scores `(P, K)` alone."""
+        match self._spec.head:
+            case HeatmapSpec(activation=activation):
+                _expect(outputs[0], 4, len(self._spec.skeleton))
+                return decode.peak_scores(outputs[0], activation)
+            case _:
+                return self._points(outputs)[1]
 
     def _points(self, outputs: Outputs) -> tuple[Float32, Float32]:
         """Keypoints `(P, K, 2)` in input pixels and scores `(P, K)`."""

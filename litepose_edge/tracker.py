@@ -24,7 +24,7 @@ PoseNetwork = Callable[[Image, Float32], tuple[Float32, Float32]]
 ASSUMED_FPS = 30.0
 SAME_BOX, SAME_PERSON, FOUND_AGAIN = 0.3, 0.7, 0.3
 # A track goes on at less than what starts one.
-KEEP_PART, SURE_PART = 0.8, 1.15
+KEEP_PART, SURE_PART = 0.92, 1.22
 CONFIRMING_SIGHTS = 2
 # Mean difference of a 16-pixel-wide thumbnail, out of 255, that no motion makes.
 SCENE_CUT = 30.0

@@ -45,7 +45,10 @@ class MetricName(StrEnum):
 def evaluate(
     data: options.Data,
     model: options.Model = "lrpose-s",
-    detector: options.Detector = "default",
+    detector: Annotated[
+        str,
+        typer.Option(help="'default', a detector's path, or 'none': ground-truth boxes alone."),
+    ] = "default",
     detector_size: options.DetectorSize = None,
     precision: options.Precision = None,
     backend: options.BackendOption = BackendName.ONNXRUNTIME,
@@ -56,7 +59,7 @@ def evaluate(
     metric: Annotated[
         MetricName, typer.Option(help="pckh needs 16 keypoints and head_box, crowdpose 14.")
     ] = MetricName.COCO,
-    flip_test: options.FlipTest = False,
+    flip_test: options.FlipTest = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Average precision with ground-truth boxes and with the detector's boxes.
@@ -64,11 +67,12 @@ def evaluate(
     Bottom-up networks find everybody themselves, without boxes. Needs the extra `eval`.
     """
     dataset = read_coco(data, images)
+    given_alone = metric is MetricName.PCKH or detector == "none"
 
     def make(**thresholds: Any) -> Estimator:
         return Estimator(
             model,
-            detector=detector,
+            detector=None if detector == "none" else detector,
             detector_size=detector_size,
             backend=backend.value,
             precision=precision.value if precision else None,
@@ -81,9 +85,10 @@ def evaluate(
     rows: dict[str, Metrics | CrowdMetrics | PckhMetrics] = {}
     point: OperatingPoint | None = None
     finds_people = _finds_people(model, precision, backend)
-    if finds_people and metric is MetricName.PCKH:
-        raise typer.BadParameter(f"pckh is for given boxes, and {model} finds people itself")
-    passes = 1 if metric is MetricName.PCKH else 3 - finds_people
+    if finds_people and given_alone:
+        what = "pckh" if metric is MetricName.PCKH else "--detector none"
+        raise typer.BadParameter(f"{what} is for given boxes, and {model} finds people itself")
+    passes = 1 if given_alone else 3 - finds_people
     with everybody as estimator, make() as default, progress_bar() as bar:
         task = bar.add_task("evaluate", total=passes * len(dataset))
 
@@ -93,7 +98,7 @@ def evaluate(
         if not finds_people:
             given = evaluate_on_given_boxes(estimator, dataset, tick, metric.value)
             rows["keypoints, ground-truth boxes"] = given
-        if metric is not MetricName.PCKH:  # which is defined for given people only
+        if not given_alone:  # as PCKh always is
             keypoints, boxes = evaluate_end_to_end(
                 estimator, dataset, tick, "coco" if metric is MetricName.COCO else "crowdpose"
             )

@@ -21,9 +21,11 @@ Threads = Annotated[
 MinScore = Annotated[float, typer.Option(min=0, max=1, help="People below are not reported.")]
 MaxPeople = Annotated[int, typer.Option(min=1, help="At most so many people an image.")]
 FlipTest = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--flip-test", help="Average with the mirrored crop or image: better, in twice the time."
+        "--flip-test/--no-flip-test",
+        help="Average with the mirrored crop or image: better, in twice the time. Unless given, "
+        "as the file says: lrpose-m does so with people it is unsure of.",
     ),
 ]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Larger images are refused.")]

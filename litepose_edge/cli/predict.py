@@ -57,7 +57,7 @@ def predict(
     min_score: options.MinScore = 0.3,
     max_people: options.MaxPeople = 20,
     max_pixels: options.MaxPixels = 100_000_000,
-    flip_test: options.FlipTest = False,
+    flip_test: options.FlipTest = None,
 ) -> None:
     """Find the people in images, and follow them through videos and cameras.
 

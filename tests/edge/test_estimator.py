@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from litepose_edge import Estimator, Poses, Size, backends
+from litepose_edge import Estimator, Poses, Size, backends, geometry
 from litepose_edge.errors import (
     InvalidBoxError,
     InvalidImageError,
@@ -148,6 +148,16 @@ def test_predict_batch_is_a_list_in_and_a_list_out(estimator, astronaut):
     assert estimator.predict_batch([]) == []
     given = estimator.predict_batch([black, black], boxes_xyxy=[[[0, 0, 9, 9]], []])
     assert [len(poses) for poses in given] == [1, 0]
+
+
+def test_found_boxes_hold_the_sure_keypoints(estimator, astronaut):
+    poses = estimator.predict(astronaut)
+    assert len(poses)
+    for person in poses:
+        sure = person.keypoints[person.scores > geometry.SURE_KEYPOINT]
+        inside = sure.clip(-0.5, np.array(astronaut.shape[1::-1]) - 0.5)
+        assert (inside >= person.box_xyxy[:2]).all()
+        assert (inside <= person.box_xyxy[2:]).all()
 
 
 def test_a_function_can_be_the_detector(astronaut):

@@ -112,6 +112,12 @@ def test_eval_prints_three_rows(dataset, capsys):
     assert "AP50" in capsys.readouterr().out
 
 
+def test_eval_without_a_detector_scores_the_given_boxes(dataset, capsys):
+    pytest.importorskip("pycocotools")
+    assert run(["eval", "--data", str(dataset), "--json", "--detector", "none"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"keypoints, ground-truth boxes"}
+
+
 def test_eval_can_average_with_the_mirror_image(dataset, capsys, monkeypatch):
     pytest.importorskip("pycocotools")
     from litepose_edge.cli import evaluate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -175,6 +176,50 @@ def test_the_mirrored_crop_of_a_network_without_heatmaps_agrees(head, network):
     topdown = TopDown(lambda threads: session, with_head(**head), threads=1, flip_test=True)
     keypoints, _ = topdown(FRAME, BOX)
     np.testing.assert_allclose(keypoints[0], truth, atol=0.05)
+
+
+def drawn(cell: tuple[int, int], heat: float) -> dict[str, np.ndarray]:
+    """Maps with one peak each, all in the same cell `(x, y)`."""
+    maps = np.full((1, 17, 32, 24), -9, np.float32)
+    maps[:, :, cell[1], cell[0]] = np.log(heat / (1 - heat))
+    return {"heatmaps": maps}
+
+
+SURE, DOUBTFUL, MIRRORED = drawn((5, 9), 0.9), drawn((5, 9), 0.4), drawn((6, 20), 0.95)
+
+
+@pytest.mark.parametrize(
+    ("flip_test", "answers", "moved"),
+    [
+        (None, [DOUBTFUL, MIRRORED, SURE], [True, False]),
+        (True, [DOUBTFUL, MIRRORED, SURE, MIRRORED], [True, True]),
+        (False, [DOUBTFUL, SURE], [False, False]),
+    ],
+)
+def test_whom_the_network_is_unsure_of_is_looked_at_once_more(flip_test, answers, moved):
+    model = msgspec.structs.replace(SPEC, second_look=0.5)
+    contract = msgspec.structs.replace(CONTRACT, model=model)
+    left = iter(answers)
+    session = FakeSession(lambda batch: next(left))
+    boxes = np.repeat(BOX, 2, axis=0)
+    keypoints, _ = TopDown(lambda threads: session, contract, 1, flip_test=flip_test)(FRAME, boxes)
+    assert next(left, None) is None
+    once, _ = TopDown(lambda threads: FakeSession(SURE), CONTRACT, 1)(FRAME, boxes)
+    assert (np.abs(keypoints - once).max(axis=(1, 2)) > 1).tolist() == moved
+
+
+@pytest.mark.parametrize(("found", "answers"), [(False, 1), (True, 2)])
+def test_found_people_are_doubted_more_than_given_ones(found, answers):
+    model = msgspec.structs.replace(SPEC, second_look=0.2, recheck=0.5)
+    asked = []
+
+    def answer(batch):
+        asked.append(batch)
+        return DOUBTFUL
+
+    contract = msgspec.structs.replace(CONTRACT, model=model)
+    TopDown(lambda threads: FakeSession(answer), contract, 1)(FRAME, BOX, found=found)
+    assert len(asked) == answers
 
 
 @pytest.mark.parametrize(

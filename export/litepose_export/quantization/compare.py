@@ -130,7 +130,10 @@ def _compare_crops(
 ) -> Figures:
     spec = contract.model
     assert isinstance(spec, TopDownSpec)
-    networks = [TopDown(lambda _, s=session: s, contract, 1) for session in sessions]  # type: ignore[misc]
+    networks = [
+        TopDown(lambda _, s=session: s, contract, 1, flip_test=False)  # type: ignore[misc]
+        for session in sessions
+    ]
     shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, contract)
     compared = 0
     for image in dataset:
