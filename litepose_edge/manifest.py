@@ -156,14 +156,11 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     Attributes:
         padding: Factor by which a box grows before it is cropped.
         skeleton: The keypoint set.
-        heatmaps: The head, if it gives a map a keypoint.
-        simcc: The head, if it classifies x and y.
-        regression: The head, if it gives coordinates.
+        heatmaps, simcc, regression: The head: a map a keypoint, x and y classified, coordinates.
         veto: Mean score that the best keypoints of a found person need where the box scores no more
             than `min_score`; less for better boxes (`results.belief`). Others are false alarms.
-        second_look: People whose pose scores less (`results.pose_scores`) are looked at once more,
-            mirrored, and both opinions averaged; 0: nobody is.
-        recheck: The same of people whom a detector found, if it is more: before they are reported.
+        second_look: Pose score (`results.pose_scores`) below which a mirrored crop is averaged in.
+        recheck: The same for people whom a detector found, if it is more.
     """
 
     padding: Annotated[float, Meta(ge=1)]
@@ -396,8 +393,7 @@ def output_names(manifest: Manifest) -> tuple[str, ...]:
 
 def to_builtins(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain dicts and lists, for printing."""
-    plain: dict[str, Any] = msgspec.to_builtins(manifest)
-    return plain
+    return dict(msgspec.to_builtins(manifest))
 
 
 class _Version(msgspec.Struct):
