@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from litepose_edge import Estimator, Poses, Size, backends, geometry
+from litepose_edge.engine import Engine
 from litepose_edge.errors import (
     InvalidBoxError,
     InvalidImageError,
@@ -150,14 +151,29 @@ def test_predict_batch_is_a_list_in_and_a_list_out(estimator, astronaut):
     assert [len(poses) for poses in given] == [1, 0]
 
 
-def test_found_boxes_hold_the_sure_keypoints(estimator, astronaut):
-    poses = estimator.predict(astronaut)
-    assert len(poses)
-    for person in poses:
-        sure = person.keypoints[person.scores > geometry.SURE_KEYPOINT]
-        inside = sure.clip(-0.5, np.array(astronaut.shape[1::-1]) - 0.5)
-        assert (inside >= person.box_xyxy[:2]).all()
-        assert (inside <= person.box_xyxy[2:]).all()
+def test_found_boxes_hold_the_sure_keypoints(astronaut, monkeypatch):
+    cut = np.array([[100, 0, 400, 500]], np.float32)  # her right arm lies outside
+    monkeypatch.setattr(Engine, "find", lambda *_: (cut, np.array([0.9], np.float32)))
+    with Estimator() as estimator:
+        (person,) = estimator.predict(astronaut)
+    sure = person.keypoints[person.scores > geometry.SURE_KEYPOINT]
+    assert sure[:, 0].min() < 100
+    inside = sure.clip(-0.5, np.array(astronaut.shape[1::-1]) - 0.5)
+    assert (inside >= person.box_xyxy[:2]).all()
+    assert (inside <= person.box_xyxy[2:]).all()
+
+
+def test_the_pose_network_is_told_who_was_found(estimator, astronaut, monkeypatch):
+    told, pose = [], Engine.pose
+
+    def spy(engine, image, boxes, *, found=True):
+        told.append(found)
+        return pose(engine, image, boxes, found=found)
+
+    monkeypatch.setattr(Engine, "pose", spy)
+    estimator.predict(astronaut)
+    estimator.predict(astronaut, boxes_xyxy=[[100, 0, 400, 500]])
+    assert told == [True, False]
 
 
 def test_a_function_can_be_the_detector(astronaut):

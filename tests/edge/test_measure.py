@@ -130,7 +130,10 @@ def test_eval_can_average_with_the_mirror_image(dataset, capsys, monkeypatch):
 
     monkeypatch.setattr(evaluate, "Estimator", spy)
     assert run(["eval", "--data", str(dataset), "--json"]) == 0
-    assert not any(asked)
+    assert set(asked) == {None}
+    asked.clear()
+    assert run(["eval", "--data", str(dataset), "--json", "--no-flip-test"]) == 0
+    assert set(asked) == {False}
     asked.clear()
     assert run(["eval", "--data", str(dataset), "--json", "--flip-test"]) == 0
     assert asked
