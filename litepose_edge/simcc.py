@@ -153,8 +153,9 @@ def _parabola_offsets(flat: Float32, top: NDArray[np.intp], window: int) -> Floa
     # Least squares on symmetric places: slope and curvature do not depend on each other.
     squares = (steps**2).astype(np.float32)
     centred = squares - squares.mean()
-    slope = around @ (steps / squares.sum()).astype(np.float32)
-    curvature = around @ (centred / (centred @ centred)).astype(np.float32)
+    # In NumPy's own loops: BLAS was seen to report an invalid value here among finite numbers.
+    slope = np.einsum("nw,w->n", around, (steps / squares.sum()).astype(np.float32))
+    curvature = np.einsum("nw,w->n", around, (centred / (centred**2).sum()).astype(np.float32))
     peaked = inside & (curvature < 0)
     offsets = -slope / np.where(peaked, 2 * curvature, -np.inf)
     limited: Float32 = np.where(peaked, offsets, 0).clip(-half, half).astype(np.float32)
