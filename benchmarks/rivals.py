@@ -1,8 +1,8 @@
 """Ours and what else a user could run, each through its own usual code: a crop to keypoints.
 
-The second runs our larger network's weights, the last three their own from `peers/`, the others our
-default network's. What an engine leaves to its user (cropping, normalising, decoding) is the plain
-code of `plain.py`.
+The second to fourth run weights of our other networks, the last three their own from `peers/`, the
+others our default network's. What an engine leaves to its user (cropping, normalising, decoding)
+is the plain code of `plain.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from litepose_edge.backends import bundled, find_model
 from litepose_edge.manifest import HeatmapSpec, TopDownSpec
 from onnx_threads import within_affinity
 
-MODEL, LARGE = "lrpose-s", "lrpose-m"
+MODEL, LARGE, SMALL = "lrpose-s", "lrpose-m", "lrpose-n"
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 TINYPOSE_BLUR = 3
 
@@ -73,6 +73,9 @@ def all_rivals(peers: Path) -> list[Rival]:
             "LRPose-m INT8",
             "flip_test=False",
             lambda: _ours("int8", "onnxruntime", LARGE, flip_test=False),
+        ),
+        Rival(
+            "litepose-edge, n", "LRPose-n INT8", sdk, lambda: _ours("int8", "onnxruntime", SMALL)
         ),
         Rival("litepose-edge, OpenVINO", ours_int8, sdk, lambda: _ours("int8", "openvino")),
         Rival("litepose-edge, FP32", ours_fp32, sdk, lambda: _ours("fp32", "onnxruntime")),

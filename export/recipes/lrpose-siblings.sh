@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains LRPose-s, -m and -n together on an accelerator, from the same views: two legs, the second at
+# Trains LRPose-s and -m together on an accelerator, from the same views: two legs, the second at
 # half the rates from where the first ends, then the mean of both ends. DATA and PEERS name the folders
 # of the photographs and of the teacher. Run it again to continue from the last checkpoint.
 # INIT is a folder of checkpoints (lrpose-s.pt, ...) or a float file, whose trunk all sizes take that fit.
@@ -10,7 +10,7 @@ set -euo pipefail
 out=${OUT:-runs/lrpose}
 here=$(dirname "$0")
 leg() {
-  litepose-export train lrpose-s+lrpose-m+lrpose-n --resident \
+  litepose-export train lrpose-s+lrpose-m --resident \
     --data "$DATA/coco/train.json" \
     --data "$DATA/lspet/train.json" \
     --dev "$DATA/coco/dev.json" \
@@ -22,7 +22,7 @@ leg --init "${INIT:?folder of checkpoints, or a float file}" \
   ${FRESH:+--fresh "$FRESH"} --seed "${SEED:-81}" --minutes "${MINUTES:-8}" --out "$out/first"
 leg --init "$out/first" \
   --seed "${SECOND_SEED:-82}" --minutes "${SECOND_MINUTES:-3.6}" --rate 0.5 --out "$out/second"
-for size in s m n; do
+for size in s m; do
   python "$here/average.py" "$out/first/lrpose-$size.pt" "$out/second/lrpose-$size.pt" \
     --out "$out/lrpose-$size.pt"
 done

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Checkpoints to the files the runtime ships: float, INT8 for x86 and ARM, probe, checksums.
-# POSE, POSE_M and DETECTOR are checkpoints; without one, the float file that is there stays as it is.
+# POSE, POSE_M, POSE_N and DETECTOR are checkpoints; without one, the float file that is there stays as it is.
 # INT8 files are refused beyond the bounds below; the figures land in the reports.
 set -euo pipefail
 : "${DATA:?folder with coco/}"
 models=${MODELS:-litepose_edge/models}
-# The float file of the larger network is not bundled: the package would pass its 16 MiB.
+# The float files of m and n are not bundled: the package would pass its 16 MiB.
 weights=${WEIGHTS:-export/weights}
 reports=${REPORTS:-runs/int8}
 samples="$DATA/coco/train.json"
@@ -17,10 +17,14 @@ if [ -n "${POSE:-}" ]; then
     --threshold "${THRESHOLD_S:-0.2}" \
     --out "$models/lrpose-s.fp32.onnx"
 fi
-# Keypoints of score 0.2 (THRESHOLD_S, THRESHOLD_M) are right half of the time: those shall be drawn.
+# Keypoints of score 0.2 (THRESHOLD_S, _M, _N) are right half of the time: those shall be drawn.
 if [ -n "${POSE_M:-}" ]; then
   litepose-export export lrpose-m $storage --checkpoint "$POSE_M" --samples "$samples" \
     --threshold "${THRESHOLD_M:-0.2}" --out "$weights/lrpose-m.fp32.onnx"
+fi
+if [ -n "${POSE_N:-}" ]; then
+  litepose-export export lrpose-n $storage --checkpoint "$POSE_N" --samples "$samples" \
+    --threshold "${THRESHOLD_N:-0.2}" --out "$weights/lrpose-n.fp32.onnx"
 fi
 # The detector score that becomes the default threshold of 0.3 (ADR 17).
 if [ -n "${DETECTOR:-}" ]; then
@@ -46,5 +50,6 @@ pose() {
 wanted() { [ -z "${ONLY:-}" ] || [ "$ONLY" = "$1" ]; }
 if wanted lrpose-s; then pose lrpose-s "$models"; fi
 if wanted lrpose-m; then pose lrpose-m "$weights"; fi
+if wanted lrpose-n; then pose lrpose-n "$weights"; fi
 if wanted persondet; then int8 persondet "$models" --gate-people 345 --max-ap-drop 0.006; fi
 litepose-export publish "$models"

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parents[2] / "docs"
-# Large models are bundled in INT8 alone; their float files lie beside the exporter.
-LARGE = Path(__file__).parents[1] / "weights" / "lrpose-m.fp32.onnx"
+# LRPose-n and -m are bundled in INT8 alone; their float files lie beside the exporter.
+WEIGHTS = Path(__file__).parents[1] / "weights"
 MODELS = {
     "lrpose-s": {"int8": "lrpose-s", "fp32": "lrpose-s"},
-    "lrpose-m": {"int8": "lrpose-m", "fp32": str(LARGE)},
+    "lrpose-m": {"int8": "lrpose-m", "fp32": str(WEIGHTS / "lrpose-m.fp32.onnx")},
+    "lrpose-n": {"int8": "lrpose-n", "fp32": str(WEIGHTS / "lrpose-n.fp32.onnx")},
 }
 GIVEN = "keypoints, ground-truth boxes"
 # Everybody's crop once, and everybody's averaged with its mirror image.
@@ -258,12 +259,12 @@ def ablations(records: Records, speed: dict[str, dict[str, float]]) -> list[str]
     lines = [
         "## What each idea brings",
         "",
-        f"Networks as wide as LRPose-n at {height}x{width}, {some['crops']:,} crops from nothing,",
-        "one setting each; AP on dev with the people's own boxes, DARK. Mean over the seeds and,",
-        "behind +-, half the distance between lowest and highest. So short a run says what helps",
-        "early on, not where a long one ends. INT8 time: one crop, one thread of ONNX Runtime, by",
-        "that of stride 8 (`ablation_speed.py`). In words, and what did not repeat the papers:",
-        "[training](training.md#what-the-short-runs-say).",
+        f"Networks half as wide as LRPose-s at {height}x{width}, {some['crops']:,} crops from",
+        "nothing, one setting each; AP on dev with the people's own boxes, DARK. Mean over the",
+        "seeds and, behind +-, half the distance between lowest and highest. So short a run says",
+        "what helps early on, not where a long one ends. INT8 time: one crop, one thread of ONNX",
+        "Runtime, by that of stride 8 (`ablation_speed.py`). In words, and what did not repeat",
+        "the papers: [training](training.md#what-the-short-runs-say).",
         "",
     ]
     rows: list[tuple[str, ...]] = []

@@ -57,9 +57,9 @@ def test_every_bundled_file_is_listed_and_unchanged():
 
 
 def test_the_bundled_names_are_known():
-    assert bundled.names() == ("lrpose-m", "lrpose-s", "persondet")
+    assert bundled.names() == ("lrpose-m", "lrpose-n", "lrpose-s", "persondet")
     assert bundled.precisions("lrpose-s") == ("int8", "fp32")
-    assert bundled.precisions("lrpose-m") == ("int8",)
+    assert bundled.precisions("lrpose-m") == bundled.precisions("lrpose-n") == ("int8",)
     assert bundled.precisions("lrpose-xl") == ()
 
 

@@ -182,6 +182,7 @@ def test_an_engine_that_works_loads_every_model():
     assert found.state == "works"
     assert {(m.name, m.precision) for m in found.findings.models} == {
         ("lrpose-m", "int8"),
+        ("lrpose-n", "int8"),
         *(
             (name, precision)
             for name in ("lrpose-s", "persondet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,11 +20,11 @@ from litepose_edge.measure.coco import read_coco  # noqa: E402
 from litepose_export.counting import count  # noqa: E402
 from litepose_export.folding import fold_batch_norms  # noqa: E402
 from litepose_export.models.ablation import AblationPose, Parts  # noqa: E402
-from litepose_export.models.lrpose import LRPose  # noqa: E402
 from litepose_export.training.data import load_people  # noqa: E402
 from litepose_export.training.distill import Teaching  # noqa: E402
 
 SIZE = Size(96, 128)
+RECORDS = Path(__file__).parents[2] / "docs" / "runs" / "ablations"
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,12 @@ def test_every_variant_gives_maps_of_its_stride_and_learns_everywhere(ablations)
         assert not idle, (name, idle)
 
 
-def test_the_base_is_lrpose_n():
-    assert count(AblationPose(Parts()), SIZE) == count(LRPose("n"), SIZE)
+def test_the_networks_are_those_of_the_released_records(ablations):
+    records = sorted(RECORDS.glob("*.json"))
+    assert len(records) > 20
+    for record in map(json.loads, (path.read_text("utf-8") for path in records)):
+        cost = count(AblationPose(ablations.VARIANTS[record["name"]].parts), SIZE)
+        assert (cost.parameters, cost.macs) == (record["parameters"], record["macs"])
 
 
 def test_each_part_adds_its_own_cost():

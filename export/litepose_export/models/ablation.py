@@ -25,11 +25,13 @@ from litepose_export.models.layers import (
     summed_deconv,
 )
 from litepose_export.models.litepose import Block, InvertedBottleneck
-from litepose_export.models.lrpose import SIZES, Trunk, TrunkWidths
+from litepose_export.models.lrpose import Trunk, TrunkWidths
 from litepose_export.models.rmpg import RMPG
 
 Head = Literal["nearest", "deconv", "fusion"]
 DECONV_WIDTH = 32
+# About half of the channels of LRPose-s.
+WIDTHS = TrunkWidths(16, 16, 32, 32, 48, 64, 96, blocks_4=1, blocks_8=2, blocks_16=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class AblationPose(nn.Module):
 
     def __init__(self, parts: Parts, keypoints: int = 17, bias: float = -4.5) -> None:
         super().__init__()
-        w = SIZES["n"]
+        w = WIDTHS
         self.stride = parts.stride
         self.trunk = Trunk(w) if parts.kernel == 0 else _depthwise_trunk(w, parts.kernel)
         self.refinement = RMPG(w.stride_16) if parts.refinement else nn.Identity()

@@ -2,8 +2,9 @@
 
 FasterPose's paradigm (Dai et al., arXiv 2107.03215: heatmaps from low-resolution features) on
 layers that run near the INT8 peak of a CPU: dense 3x3 and 1x1 convolutions, ReLU, a 1x1 +
-nearest-upsample head with one skip; no depthwise and no transposed convolution. m has the widths
-of s for larger crops, and a stage at stride 32 that sees all of them.
+nearest-upsample head with one skip; no depthwise and no transposed convolution. A stage at stride
+32 sees all of a crop; m takes larger crops than s. n has the channels of s between its blocks and
+few inside, and no stage at stride 32: it starts as s slimmed (`training/slimming.py`).
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ class TrunkWidths:
 
 _S = TrunkWidths(16, 32, 48, 64, 96, 128, 192, blocks_4=1, blocks_8=2, blocks_16=5)
 SIZES: dict[str, TrunkWidths] = {
-    "n": TrunkWidths(16, 16, 32, 32, 48, 64, 96, blocks_4=1, blocks_8=2, blocks_16=5),
+    "n": TrunkWidths(16, 32, 24, 64, 48, 128, 40, blocks_4=1, blocks_8=2, blocks_16=5),
     "s": _S,
     "m": _S,
 }
-# Blocks at stride 32 and channels inside them. Without them a cell sees about 120 px each way,
-# less than half a crop of 256x192.
+# Blocks at stride 32 and channels inside them. Without them a cell sees about 120 px each way:
+# less than half a crop of 256x192, more than half of n's 192x144.
 CONTEXT = {"n": (0, 0), "s": (3, 64), "m": (5, 192)}
 
 

@@ -98,10 +98,26 @@ def _start_from_model(
     optimiser's steps are sized for those.
     """
     folded, fitting = _read_folded(network, path, fresh)
+    unfold(network, folded, fitting, run)
+    return len(fitting)
+
+
+@torch.no_grad()
+def unfold(
+    network: nn.Module, folded: nn.Module, names: set[str], run: Callable[[nn.Module], object]
+) -> None:
+    """Give a network the weights of a copy of it without normalisations.
+
+    Args:
+        network: Changed in place.
+        folded: The copy, as of `fold_batch_norms`.
+        names: Which of the copy's tensors to take.
+        run: Runs a network on a batch of training images.
+    """
     outputs = _outputs_of(folded, run)
     layers, folded_layers = dict(network.named_modules()), dict(folded.named_modules())
     for name, follower in normalised_layers(network).items():
-        if f"{name}.weight" not in fitting:
+        if f"{name}.weight" not in names:
             continue
         convolution, source = layers[name], folded_layers[name]
         assert isinstance(convolution, nn.Conv2d)
@@ -109,10 +125,9 @@ def _start_from_model(
         _unfold(convolution, follower, source, *outputs[name])
     # Layers that never had a normalisation: the predictions.
     own = network.state_dict()
-    plain = {k: v for k, v in folded.state_dict().items() if k in fitting and k in own}
+    plain = {k: v for k, v in folded.state_dict().items() if k in names and k in own}
     normalised = {f"{name}.weight" for name in normalised_layers(network)}
     network.load_state_dict({**own, **{k: v for k, v in plain.items() if k not in normalised}})
-    return len(fitting)
 
 
 def normalised_layers(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
