@@ -14,6 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from litepose_edge import backends
+from litepose_edge.cli import options
 from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results, write_file
 from litepose_edge.cpus import available_threads
 from litepose_edge.measure.bench import tables
@@ -74,6 +75,7 @@ def bench(
         str | None,
         typer.Option(help="Boxes given a frame, such as 1,5,20; 'found' runs the detector."),
     ] = None,
+    detector_size: options.DetectorSize = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 3.0,
     repeats: Annotated[int, typer.Option(min=2, help="Processes a configuration.")] = 5,
     spinning: Annotated[
@@ -135,6 +137,7 @@ def bench(
         precisions=cast(list[Precision], _among(precision, PRECISIONS, "--precision")),
         threads=_counts(threads, "--threads") or sorted({1, available_threads()}),
         people=_people(people, source),
+        detector_size=detector_size,
         spinning=spinning,
     )
     plan = Plan(
@@ -168,9 +171,12 @@ def _configurations(
     precisions: list[Precision],
     threads: list[int],
     people: list[int | None],
+    detector_size: int | None,
     spinning: bool,
 ) -> list[Configuration]:
     """Every combination; the last number of threads first: the baseline is the default."""
+    if detector_size is not None and None not in people:
+        raise typer.BadParameter("--detector-size is of found people: add --people found")
     wanted = list(engines)
     if spinning and mode is ModeName.PACED and "onnxruntime" in engines and SPINNING not in wanted:
         wanted.append(SPINNING)
@@ -188,6 +194,7 @@ def _configurations(
             mode=mode.value,
             fps=fps,
             source=source,
+            detector_size=detector_size if number is None else None,
         )
         for number, weights, count, engine in combinations
         # One thread has nobody to wait for, and who finds people must judge them as well.

@@ -77,6 +77,7 @@ def test_the_meters_can_be_listed(capsys):
         (["--precision", "int4"], 2),
         (["--repeats", "1"], 2),
         (["--energy"], 2),
+        (["--detector-size", "224"], 2),
         (["--watts-per-core", "3"], 2),
         (["--mode", "paced", "--energy", "--meter", "no-such-meter"], 2),
         (["--mode", "paced", "--energy", "--meter-log", "no-such-file.csv"], 1),
@@ -161,6 +162,18 @@ def test_paced_with_several_threads_adds_spinning_beside_the_default(monkeypatch
     asked.clear()
     assert run(["--mode", "paced", "--no-spinning", "--threads", "2"]) == 130
     assert [c.engine for c in asked] == ["onnxruntime"]
+
+
+def test_the_detector_s_one_look_is_measured_where_it_finds_the_people(photographs, tmp_path):
+    source = ["--source", str(photographs / "astronaut.png"), "--people", "1,found"]
+    arguments = [*source, *QUICK, "--detector-size", "224", "--out", str(tmp_path)]
+    assert run(arguments) == 0
+    given, found = json.loads((tmp_path / "bench.json").read_text())["results"]
+    assert given["label"] == "int8 onnxruntime 1 thread, 1 given"
+    assert found["label"] == "int8 onnxruntime 1 thread, found at 224 px"
+    assert found["configuration"]["detector_size"] == 224
+    assert found["stages"]["detect"]["p50"] > 0
+    assert found["error"] is None
 
 
 def test_a_configuration_that_fails_is_exit_code_1_and_the_rest_is_saved(

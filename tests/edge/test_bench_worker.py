@@ -8,7 +8,7 @@ import pytest
 
 from litepose_edge import Estimator
 from litepose_edge.errors import SourceError
-from litepose_edge.measure.bench.clip import View, views
+from litepose_edge.measure.bench.clip import MIN_SCORE, View, views
 from litepose_edge.measure.bench.configuration import Configuration, Plan
 from litepose_edge.measure.bench.digest import checksum
 from litepose_edge.measure.bench.pipeline import open_detector, open_pipeline
@@ -171,6 +171,21 @@ def test_the_detector_is_part_of_the_frame_where_it_finds_the_people(photographs
     pipeline.close()
     assert keypoints.shape == (1, 17, 2)
     assert scores.shape == (1, 17)
+
+
+def test_a_detector_that_looks_once_finds_what_the_estimator_does(photographs):
+    source = str(photographs / "astronaut.png")
+    small = configuration(source=source, people=None, detector_size=96)
+    (view,) = views(small, open_detector(small))
+    with Estimator("lrpose-s", threads=1, min_score=MIN_SCORE, detector_size=96) as estimator:
+        expected = estimator.predict(view.image)
+    pipeline = open_pipeline(small)
+    keypoints, _ = pipeline.predict(View(view.image, None))
+    pipeline.close()
+    np.testing.assert_array_equal(keypoints, expected.keypoints)
+    boxes, _ = open_detector(small)(view.image, MIN_SCORE)
+    usual, _ = open_detector(configuration(source=source, people=None))(view.image, MIN_SCORE)
+    assert not np.array_equal(boxes, usual)
 
 
 def test_spinning_gives_everybody_s_keypoints():

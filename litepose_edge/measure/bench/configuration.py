@@ -28,6 +28,8 @@ class Configuration:
         mode: `"throughput"` back to back, `"paced"` at `fps` frames a second.
         fps: Frames a second when paced.
         source: `"synthetic"`, or the path of an image or video.
+        detector_size: Pixels of the one look of a detector that runs in the frame; None for its
+            usual looks.
     """
 
     model: str
@@ -38,6 +40,7 @@ class Configuration:
     mode: Mode
     fps: float
     source: str
+    detector_size: int | None = None
 
     @property
     def backend(self) -> Backend:
@@ -49,6 +52,8 @@ class Configuration:
         """What tables call it."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         people = "found" if self.people is None else f"{self.people} given"
+        if self.detector_size is not None:
+            people += f" at {self.detector_size} px"
         return f"{self.precision or 'file'} {self.engine} {threads}, {people}"
 
 

@@ -82,6 +82,7 @@ def open_pipeline(configuration: Configuration) -> Pipeline:
         threads=configuration.threads,
         min_score=MIN_SCORE,
         flip_test=_flip_test(configuration),
+        detector_size=configuration.detector_size,
     )
 
     def predict(view: View) -> Keypoints:
@@ -96,14 +97,15 @@ def _flip_test(configuration: Configuration) -> bool | None:
 
 
 def open_detector(configuration: Configuration) -> BoxSource:
-    """The default detector in a configuration's precision and backend."""
+    """The default detector in a configuration's precision, backend and size."""
     found = backends.find_model(
         DETECTOR,
         precision=configuration.precision,
         backend=configuration.backend,
         threads=configuration.threads,
     )
-    return PersonDetector(found.open(configuration.threads), found.manifest)
+    session = found.open(configuration.threads)
+    return PersonDetector(session, found.manifest, configuration.detector_size)
 
 
 def lazy_detector(configuration: Configuration) -> BoxSource:
