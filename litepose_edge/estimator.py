@@ -44,8 +44,8 @@ class Estimator:
     process.
 
     Args:
-        model: A bundled pose network (`"lrpose-s"`, or `"lrpose-m"`: more accurate, slower, INT8
-            alone) or the path of an exported one.
+        model: A bundled pose network or the path of an exported one. `"lrpose-s"`; `"lrpose-m"`:
+            more accurate, slower; `"lrpose-n"`: quicker, less accurate (both INT8 alone).
         detector: `"default"`, the path of an exported detector, a function from a BGR frame to
             `(P, 4)` xyxy boxes, or None where `predict` is always given boxes.
         detector_size: Have the detector look once, at the image shrunk to so many pixels on its

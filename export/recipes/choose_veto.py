@@ -25,7 +25,7 @@ from litepose_edge.sources import read_image
 
 LEAST = 0.05
 SCORES = (0.15, 0.2, 0.25, 0.3, 0.35)
-BELIEFS = (0.0, 0.35, 0.38, 0.4, 0.41, 0.42, 0.43, 0.44, 0.45, 0.46, 0.48, 0.5)
+BELIEFS = (0.0, 0.35, 0.38, 0.4, 0.41, 0.42, 0.43, 0.44, 0.45, 0.46, 0.48, 0.5, 0.55, 0.6, 0.65)
 CROP_PX = 320
 Floats = NDArray[np.float32]
 
