@@ -11,7 +11,7 @@ from litepose_edge.measure.bench.svg import COLOURS, ticks
 
 WIDTH, HEIGHT = 760, 430
 LEFT, RIGHT, TOP, BOTTOM = 62, 20, 34, 52
-TEXT_PX, LETTER_PX = 13, 7.1
+TEXT_PX, LETTER_PX, CAPITAL_PX = 13, 6.9, 9.2
 NEAR_PX = 3
 NO_FIGURE = "-"
 
@@ -148,7 +148,7 @@ def to_svg(report: dict[str, Any]) -> str:
 
 def _free_place(name: str, x: float, y: float, taken: list[Box]) -> Box:
     """Where a label beside a point covers the least of points, labels and the outside."""
-    wide, high = LETTER_PX * len(name), TEXT_PX + 4.0
+    wide, high = _width(name), TEXT_PX + 4.0
     # Nearest first: right, left, above and below, then further up and down.
     sides = (x + 9, x - 9 - wide, x - wide / 2)
     rises = (-high / 2, -high - 8, 8, -2 * high - 4, high + 8, -3 * high, 2 * high + 8)
@@ -160,6 +160,10 @@ def _free_place(name: str, x: float, y: float, taken: list[Box]) -> Box:
     return min(places, key=lambda place: sum(_common(place, t) for t in taken) + _outside(place))
 
 
+def _width(text: str) -> float:
+    return sum(CAPITAL_PX if letter.isupper() else LETTER_PX for letter in text)
+
+
 def _common(first: Box, second: Box) -> float:
     wide = min(first[2], second[2]) - max(first[0], second[0])
     high = min(first[3], second[3]) - max(first[1], second[1])
@@ -167,7 +171,7 @@ def _common(first: Box, second: Box) -> float:
 
 
 def _outside(place: Box) -> float:
-    frame = (LEFT, TOP, WIDTH, HEIGHT - BOTTOM)
+    frame = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
     return (place[2] - place[0]) * (place[3] - place[1]) - _common(place, frame)
 
 
