@@ -31,7 +31,9 @@ CPUS = ("cortex-a72", "cortex-a76", "max")
 PEOPLE = {"astronaut": [(60, 0, 440, 511), (100, 0, 400, 300)], "camera": [(120, 60, 420, 511)]}
 # All of dev: over its first 300 people AP moves by .4 points with shifts of .15 px.
 DEV_PEOPLE = 876
-POSE, OTHERS, DETECTOR = "lrpose-s", ("lrpose-n", "lrpose-m"), "persondet"
+POSE, DETECTOR = "lrpose-s", "persondet"
+# And how many joints of the photographs they are sure of at least.
+OTHERS = {"lrpose-n": 70, "lrpose-m": 80}
 MIN_SCORE = 0.3
 UNIT_HEIGHT = 256  # shifts are in pixels of a padded box so high
 
@@ -151,15 +153,17 @@ def test_an_arm_processor_finds_the_keypoints_that_x86_finds_with_the_same_file(
     assert np.median(shift) <= 0.25
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_the_other_networks_find_on_arm_what_they_find_on_x86(machine, pictures, tmp_path, name):
+@pytest.mark.parametrize(("name", "sure"), OTHERS.items())
+def test_the_other_networks_find_on_arm_what_they_find_on_x86(
+    machine, pictures, tmp_path, name, sure
+):
     images = crops_for(name, pictures, tmp_path)
     there = run_on_arm(machine, "cortex-a76", images, tmp_path, model=name)
     here = run_here(images, tmp_path, model=arm_file(name))
     assert there["model_file"] == Path(arm_file(name)).name
     shift = shifts_px(here, there, name)
     tell(f"{name}, same file", shift)
-    assert len(shift) > 80
+    assert len(shift) > sure
     assert np.median(shift) <= 0.25
 
 
