@@ -182,6 +182,7 @@ def test_a_detector_that_looks_once_finds_what_the_estimator_does(photographs):
     pipeline = open_pipeline(small)
     keypoints, _ = pipeline.predict(View(view.image, None))
     pipeline.close()
+    assert len(expected) == 1
     np.testing.assert_array_equal(keypoints, expected.keypoints)
     boxes, _ = open_detector(small)(view.image, MIN_SCORE)
     usual, _ = open_detector(configuration(source=source, people=None))(view.image, MIN_SCORE)

@@ -93,7 +93,7 @@ def test_quantizing_twice_gives_the_same_bytes(people, tmp_path):
         adaptive_rounding=True,
         bias_correction=True,
         follow_steps=2,
-        force=True,  # two steps of following help nobody
+        force=True,  # whether it is any good is not asked here
     )
     for name in ("a.onnx", "b.onnx"):
         quantize(SOURCE, tmp_path / name, people, chosen)
