@@ -15,6 +15,7 @@ import onnx  # noqa: E402
 import torch  # noqa: E402
 
 from litepose_edge import backends  # noqa: E402
+from litepose_edge.backends import bundled  # noqa: E402
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession, is_exact  # noqa: E402
 from litepose_edge.errors import OutputError  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
@@ -222,3 +223,15 @@ def test_the_command_line_exports(checkpoint, photo_dataset, tmp_path, capsys):
     assert cli.run(arguments) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["parameters"] > 400_000
     assert cli.run(["export", "nothing", *arguments[2:4], "--out", "x.onnx"]) == 2
+
+
+@pytest.mark.parametrize("name", ["lrpose-n", "lrpose-s", "lrpose-m"])
+def test_released_files_judge_people_as_their_networks_contracts_say(name):
+    def judges(spec):
+        return spec.veto, spec.recheck, spec.second_look
+
+    wanted = contracts.contract(networks.find(name), 17).model
+    released = sorted(bundled.FOLDER.glob(f"{name}.*.onnx"))
+    assert len(released) >= 2
+    for path in released:
+        assert judges(backends.find_model(path).manifest.model) == judges(wanted)
