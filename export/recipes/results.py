@@ -2,6 +2,7 @@
 
     python export/recipes/results.py measure DATA [--peers PEERS]   # writes docs/results.json
     python export/recipes/results.py measure DATA --model lrpose-m  # leaves the others' rows
+    python export/recipes/results.py time                           # INT8 by FP32 alone, anew
     python export/recipes/results.py page                           # docs/results.md from all JSON
 
 The page is made from `docs/results.json`, `docs/versus.json` (`make bench`) and the records in
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ MODELS = {
     "lrpose-m": {"int8": "lrpose-m", "fp32": str(WEIGHTS / "lrpose-m.fp32.onnx")},
     "lrpose-n": {"int8": "lrpose-n", "fp32": str(WEIGHTS / "lrpose-n.fp32.onnx")},
 }
+RACE_S = 10.0
 GIVEN = "keypoints, ground-truth boxes"
 # Everybody's crop once, and everybody's averaged with its mirror image.
 VARIANTS = {"one look": "--no-flip-test", "flip test": "--flip-test"}
@@ -43,16 +46,23 @@ def main() -> None:
     measuring.add_argument("data", type=Path, help="folder with coco/")
     measuring.add_argument("--peers", type=Path, help="folder with detect/: boxes of RTMDet-nano")
     measuring.add_argument("--model", choices=MODELS, action="append", help="all unless given")
+    steps.add_parser("time")
     steps.add_parser("page")
     options = parser.parse_args()
+    path = DOCS / "results.json"
     if options.step == "measure":
-        path = DOCS / "results.json"
         chosen = [name for name in MODELS if name in (options.model or MODELS)]
         rows = measure(options.data / "coco" / "dev.json", options.peers, chosen)
         if len(chosen) < len(MODELS):
             before = json.loads(path.read_text("utf-8"))["models"]
             rows += [row for row in before if row["model"] not in chosen]
             rows.sort(key=lambda row: list(MODELS).index(row["model"]))
+        path.write_text(json.dumps({"models": rows}, indent=2) + "\n", "utf-8")
+    if options.step == "time":
+        rows = json.loads(path.read_text("utf-8"))["models"]
+        for row in rows:
+            if row["precision"] == "int8":
+                row["of_fp32"] = of_fp32(row["model"])
         path.write_text(json.dumps({"models": rows}, indent=2) + "\n", "utf-8")
     (DOCS / "results.md").write_text(page(DOCS), "utf-8")
 
@@ -84,12 +94,28 @@ def measure(dev: Path, peers: Path | None, chosen: Sequence[str]) -> list[dict[s
                 "rtmdet": None,
             }
             if precision == "int8":
+                row["of_fp32"] = of_fp32(name)
                 for variant, flag in VARIANTS.items():
                     row[variant] = evaluate(dev, model, precision, "none", flag)[GIVEN]
             if peers is not None and precision == "int8":
                 row["rtmdet"] = with_rtmdet(dev, model, precision, peers)
             models.append(row)
     return models
+
+
+def of_fp32(name: str) -> float:
+    """What part of FP32's time INT8 takes for a crop, in turns on one thread of ONNX Runtime."""
+    import numpy as np
+
+    from litepose_edge.backends import find_model
+    from litepose_export.quantization.race import race_sessions
+
+    files = MODELS[name]
+    exact, quantized = (find_model(files[p], precision=p) for p in ("fp32", "int8"))
+    size = exact.manifest.input
+    batch = np.zeros((1, 3, size.height, size.width), np.float32)
+    with closing(exact.open(1)) as first, closing(quantized.open(1)) as second:
+        return round(race_sessions((first, second), batch, RACE_S).ratio, 3)
 
 
 def evaluate(
@@ -141,20 +167,22 @@ def released(models: Sequence[dict[str, Any]], rivals: Sequence[dict[str, Any]])
             f"{m['parameters'] / 1e6:.2f} M",
             f"{m['macs'] / 1e9:.2f} G",
             f"{m['size_bytes'] / 2**20:.1f} MiB",
+            f"{m['of_fp32']:.2f}" if "of_fp32" in m else "",
         )
         name = f"{m['model']} {m['precision'].upper()}"
         rows.append((name, *accuracy(m["given"], m["found"]), other, *cost))
         for variant in VARIANTS:
             if (given := m.get(variant)) and given != m["given"]:
-                rows.append((f"{name}, {variant}", *accuracy(given, None), "-", "", "", ""))
+                rows.append((f"{name}, {variant}", *accuracy(given, None), "-", "", "", "", ""))
     headings = ("", "AP", "AP50", "AP75", "our boxes", "RTMDet-nano's boxes")
     lines = ["## Released models", ""]
-    lines += table((*headings, "parameters", "MACs", "file"), rows)
+    lines += table((*headings, "parameters", "MACs", "file", "time by FP32's"), rows)
     lines += [
         "",
         "The dev split's 876 labelled people in their own boxes, in our detector's (and as a part",
         "of that), in RTMDet-nano's; pycocotools. None was seen in training. No figure is COCO",
-        "val2017 AP: the photographs are a part of it.",
+        "val2017 AP: the photographs are a part of it. Time: the network alone, one crop, in turns",
+        "on one thread of ONNX Runtime.",
     ]
     detector, point = models[0]["detector"], models[0]["point"]
     lines += [
