@@ -25,7 +25,7 @@ test: $(DEV)/ready
 
 ## The runtime's tests on the oldest dependencies it allows.
 test-lowest: $(LOWEST)/ready
-	$(LOWEST)/bin/python -m pytest tests/edge -m "not slow and not arm"
+	$(LOWEST)/bin/python -m pytest tests/litepose_edge -m "not slow and not arm"
 
 ## Released models on dev photographs, under AVX2 emulation, and other long proofs.
 test-slow: $(DEV)/ready
@@ -33,16 +33,16 @@ test-slow: $(DEV)/ready
 
 ## The released INT8 models give the same keypoints on a CPU with AVX2 and without VNNI.
 test-avx2: $(DEV)/ready
-	$(BIN)/python -m pytest tests/edge/test_avx2.py -m slow --qemu "$(QEMU)"
+	$(BIN)/python -m pytest tests/litepose_edge/released/test_avx2.py -m slow --qemu "$(QEMU)"
 
 ## The benchmark report in a real browser; skips where there is none.
 test-browser: $(DEV)/ready
-	$(BIN)/python -m pytest tests/edge/test_bench_page.py -m slow
+	$(BIN)/python -m pytest tests/litepose_edge/measure/bench/test_bench_page.py -m slow
 
 ## The released INT8 models give the same keypoints on ARM. Emulated: right or wrong, not how fast.
 test-arm: $(DEV)/ready
-	$(BIN)/python tests/edge/arm_machine.py $(ARM)
-	$(BIN)/python -m pytest tests/edge/test_arm.py -m arm -s --arm $(ARM)
+	$(BIN)/python tests/helpers/arm_machine.py $(ARM)
+	$(BIN)/python -m pytest tests/litepose_edge/released/test_arm.py -m arm -s --arm $(ARM)
 
 lint: $(DEV)/ready
 	$(BIN)/ruff format --check .
@@ -58,7 +58,7 @@ build: $(DEV)/ready
 
 ## Ours against rtmlib, OpenCV, OpenVINO and other networks: remakes docs/versus.*
 bench: $(DEV)/rtmlib
-	$(BIN)/python benchmarks/versus.py --out docs
+	$(BIN)/python -m benchmarks.peers.versus --out docs
 
 ## Crop, normalise, DARK, grouping, NMS and tracking, each beside the plain loop.
 bench-micro: $(DEV)/ready
@@ -66,7 +66,7 @@ bench-micro: $(DEV)/ready
 
 ## Every row of the performance budget beside its bar; BUDGET=--strict fails where one is missed.
 budget: $(DEV)/rtmlib
-	$(BIN)/python benchmarks/budget.py $(BUDGET)
+	$(BIN)/python -m benchmarks.budget.budget $(BUDGET)
 
 ## A training recipe: make train RECIPE=lrpose-s (or lrpose-n, lrpose-m, persondet, litepose-xs, release).
 train: $(DEV)/ready

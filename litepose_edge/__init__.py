@@ -1,9 +1,9 @@
 """2-D human pose on CPUs without a GPU: `Estimator().predict(frame)`."""
 
-from litepose_edge.bottomup_options import BottomUpOptions
 from litepose_edge.errors import LitePoseError
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Size
+from litepose_edge.pipelines.bottomup_options import BottomUpOptions
 from litepose_edge.results import Person, Poses
 from litepose_edge.skeletons import COCO_17, Skeleton
 

@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from litepose_edge import backends, geometry
+from litepose_edge import backends, oks
 from litepose_edge.backends import Backend
-from litepose_edge.bottomup_options import USUAL, BottomUpOptions
-from litepose_edge.cpus import available_threads
-from litepose_edge.engine import Detector, Engine, EngineOptions
+from litepose_edge.boxes import holding_keypoints, nms, suppress
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec, DetectorSpec, TopDownSpec
+from litepose_edge.networks import Detector, Engine, EngineOptions
+from litepose_edge.person_filter import belief, least_belief, person_scores
+from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.preprocess import Image, check_boxes, check_image
-from litepose_edge.results import Poses, belief, least_belief, person_scores
+from litepose_edge.results import Poses
 from litepose_edge.sources import open_source
 from litepose_edge.sources.frames import Source
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
-from litepose_edge.workers import worker_pool
+from litepose_edge.threads import available_threads, worker_pool
 
 if TYPE_CHECKING:
-    from litepose_edge.tracker import Tracker
+    from litepose_edge.tracking.tracker import Tracker
 
 # Two skeletons this similar are one person boxed twice.
 SAME_PERSON = 0.7
@@ -220,7 +221,7 @@ class Estimator:
         Raises:
             ValueError: An option is out of range, or there is no detector.
         """
-        from litepose_edge.tracker import Tracker, TrackerOptions  # 10 ms, for videos only
+        from litepose_edge.tracking.tracker import Tracker, TrackerOptions  # 10 ms, for videos only
 
         self._check_usable()
         if detect_every < 1:
@@ -303,16 +304,14 @@ class Estimator:
         """Drop the detector's false alarms and second boxes of one person."""
         believed = belief(box_scores, poses.scores) >= self._min_belief
         poses = poses[believed & (poses.person_scores > 0)]
-        similarity = geometry.keypoint_similarity(
+        similarity = oks.keypoint_similarity(
             poses.keypoints, poses.scores, poses.boxes_xyxy, np.array(self._skeleton.oks_sigmas)
         )
-        poses = poses[geometry.suppress(similarity, poses.person_scores, SAME_PERSON)]
+        poses = poses[suppress(similarity, poses.person_scores, SAME_PERSON)]
         if callable(self._options.detector):
             return poses  # in boxes as they were given
-        boxes = geometry.holding_keypoints(
-            poses.boxes_xyxy, poses.keypoints, poses.scores, poses.image_size
-        )
-        kept = geometry.nms(boxes, poses.person_scores, SAME_BOX)
+        boxes = holding_keypoints(poses.boxes_xyxy, poses.keypoints, poses.scores, poses.image_size)
+        kept = nms(boxes, poses.person_scores, SAME_BOX)
         return replace(poses, boxes_xyxy=boxes)[kept]
 
     def _shared_engine(self) -> Engine:

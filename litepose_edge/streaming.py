@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from litepose_edge.results import Poses
 from litepose_edge.sources import Frame, FrameSource, Reader
-from litepose_edge.workers import worker_pool
+from litepose_edge.threads import worker_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

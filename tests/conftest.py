@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).parent.parent
-SHARED = ROOT.parent / "shared"
+from paths import SHARED
+
 # OpenVINO would otherwise leave compiled models in the home folder of whoever runs the tests.
 os.environ.setdefault("LITEPOSE_EDGE_CACHE", tempfile.mkdtemp(prefix="litepose-tests-"))
 NEEDS = {"export": ("torch", "onnx", "onnxsim"), "nncf": ("nncf",), "openvino": ("openvino",)}

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import plain
-from grouping import SIDE, SPEC, check_same, draw, numpy_peaks, plain_people
-from litepose_edge import COCO_17, geometry, grouping, peaks, tracking
+from benchmarks.budget.grouping import SIDE, SPEC, check_same, draw, numpy_peaks, plain_people
+from benchmarks.micro import plain
+from litepose_edge import COCO_17, oks
+from litepose_edge.boxes import nms
+from litepose_edge.decoding import associative, peaks
 from litepose_edge.geometry import Size
+from litepose_edge.tracking import tracks
 
 MAX_IOU = 0.5
 LEAST = 0.3
@@ -25,7 +28,7 @@ def test_grouping_ours(benchmark, people):
     benchmark.group = f"grouping, {people} people"
     heat, tags = draw(np.random.default_rng(0), people)
     check_same(heat, tags, numpy_peaks)
-    assert len(benchmark(grouping.find_people, heat, tags, SPEC, refine=False).values) == people
+    assert len(benchmark(associative.find_people, heat, tags, SPEC, refine=False).values) == people
 
 
 @pytest.mark.benchmark
@@ -49,7 +52,7 @@ def boxes():
 
 @pytest.mark.benchmark(group="NMS, 200 boxes")
 def test_nms_ours(benchmark, boxes):
-    assert benchmark(geometry.nms, *boxes, MAX_IOU).tolist() == plain.nms(*boxes, MAX_IOU)
+    assert benchmark(nms, *boxes, MAX_IOU).tolist() == plain.nms(*boxes, MAX_IOU)
 
 
 @pytest.mark.benchmark(group="NMS, 200 boxes")
@@ -69,7 +72,7 @@ def sights():
 
 
 def associate(sights):
-    return tracking.match(tracking.pose_similarity(*sights, SIGMAS), LEAST)
+    return tracks.match(oks.pose_similarity(*sights, SIGMAS), LEAST)
 
 
 def associate_plainly(sights):

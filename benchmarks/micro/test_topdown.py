@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-import plain
-from dark import draw
-from litepose_edge import decode, geometry
+from benchmarks.budget.dark import draw
+from benchmarks.micro import plain
+from litepose_edge import geometry
 from litepose_edge.backends import find_model
-from litepose_edge.expected_oks import expected_oks_cells
+from litepose_edge.decoding import heatmaps
+from litepose_edge.decoding.expected_oks import expected_oks_cells
 from litepose_edge.geometry import Size
 from litepose_edge.preprocess import Normalizer, warp
 from litepose_edge.skeletons import COCO_17
@@ -81,7 +82,7 @@ def maps(request, benchmark):
 
 @pytest.mark.benchmark
 def test_dark_ours(benchmark, maps):
-    found, _ = benchmark(decode.decode_heatmaps, maps)
+    found, _ = benchmark(heatmaps.decode_heatmaps, maps)
     np.testing.assert_allclose(found, loop(maps), atol=1e-5)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from litepose_edge.errors import LitePoseError
 
 if TYPE_CHECKING:
-    from litepose_export.quantization.gate import Figures
+    from litepose_export.quantization.gate.bounds import Figures
 
 
 class ExportError(LitePoseError):

@@ -23,9 +23,10 @@ from ablations import INPUT, VARIANTS
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
 from litepose_edge.backends.session import Session
 from litepose_edge.manifest import InputSpec
-from litepose_export.models.ablation import AblationPose, Parts
-from litepose_export.quantization import graph, selection
-from litepose_export.to_onnx import GraphOptions, export_graph
+from litepose_export.conversion.to_onnx import GraphOptions, export_graph
+from litepose_export.models.architectures.ablation import AblationPose, Parts
+from litepose_export.quantization.calibration import qdq
+from litepose_export.quantization.mixed_precision import float_nodes
 
 REFERENCE = ("rce-8", "int8")
 FLOAT = ("stem", "head")
@@ -65,10 +66,10 @@ def files(parts: Parts) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     torch.manual_seed(0)
     options = GraphOptions(rewrite_deconvolutions=parts.head != "nearest")
     exact = export_graph(AblationPose(parts).eval(), SPEC, ("heatmaps",), options)
-    prepared = graph.prepare(exact)
-    ranges = graph.find_ranges(prepared, noise(4))
-    left = selection.select(prepared, FLOAT)
-    return exact, graph.write_qdq(prepared, ranges, "u8s8-reduced", left)
+    prepared = qdq.prepare(exact)
+    ranges = qdq.find_ranges(prepared, noise(4))
+    left = float_nodes.select(prepared, FLOAT)
+    return exact, qdq.write_qdq(prepared, ranges, "u8s8-reduced", left)
 
 
 def noise(count: int) -> list[np.ndarray[Any, np.dtype[np.float32]]]:

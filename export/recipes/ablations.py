@@ -22,18 +22,19 @@ import torch
 
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import Refinement
-from litepose_edge.measure.coco import CocoDataset, read_coco
-from litepose_export.counting import count
-from litepose_export.models.ablation import AblationPose, Parts
-from litepose_export.training import augment, distill
-from litepose_export.training.data import People, data_hash, load_people
-from litepose_export.training.loop import Budget, Progress, Trainer
-from litepose_export.training.losses import activation
-from litepose_export.training.pose import PoseLoss, TargetOptions
-from litepose_export.training.sampler import CropSampler, Prefetcher
-from litepose_export.training.schedule import Phase, Schedule
-from litepose_export.training.session import commit_id
-from litepose_export.training.validate import Validator
+from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
+from litepose_export.models.architectures.ablation import AblationPose, Parts
+from litepose_export.models.counting import count
+from litepose_export.training.core.loop import Budget, Progress, Trainer
+from litepose_export.training.core.losses import activation
+from litepose_export.training.core.pose_loss import PoseLoss, TargetOptions
+from litepose_export.training.core.schedule import Phase, Schedule
+from litepose_export.training.core.validation import Validator
+from litepose_export.training.data import augmentation
+from litepose_export.training.data.crop_sampler import CropSampler, Prefetcher
+from litepose_export.training.data.people import People, data_hash, load_people
+from litepose_export.training.distillation import teacher
+from litepose_export.training.runs.runner import commit_id
 
 INPUT = Size(96, 128)
 BATCH = 64
@@ -90,7 +91,7 @@ class Material:
 
     datasets: list[CocoDataset]
     people: People
-    teaching: distill.Teaching | None
+    teaching: teacher.Teaching | None
     dev: CocoDataset
 
 
@@ -135,14 +136,14 @@ def load(data: Path, peers: Path | None, teaching_path: Path | None) -> Material
     people = load_people(datasets)
     teaching = None
     if teaching_path is not None and teaching_path.exists():
-        teaching = distill.load_teaching(teaching_path)
+        teaching = teacher.load_teaching(teaching_path)
     elif peers is not None:
         pose = peers / "pose"
         files = (pose / "pptinypose_256x192/model.xml", pose / "ultralight_simplepose_256x192.onnx")
-        first, second = (distill.open_network(path) for path in files)
-        teaching = distill.teach(people, first, second, lambda: None)
+        first, second = (teacher.open_network(path) for path in files)
+        teaching = teacher.teach(people, first, second, lambda: None)
         if teaching_path is not None:
-            distill.save_teaching(teaching, teaching_path)
+            teacher.save_teaching(teaching, teaching_path)
     return Material(datasets, people, teaching, read_coco(data / "coco" / "dev.json"))
 
 
@@ -163,7 +164,7 @@ def run(name: str, variant: Variant, seed: int, crops: int, material: Material) 
     )
     teaching = material.teaching if variant.teacher_share > 0 else None
     people, teaching = some_of(material.people, teaching, variant.people, seed)
-    sampler = CropSampler(people, teaching, augment.GENTLE, seed)
+    sampler = CropSampler(people, teaching, augmentation.GENTLE, seed)
     prefetcher = Prefetcher(sampler)
     targets = TargetOptions(stride=variant.parts.stride, teacher_share=variant.teacher_share)
     score = Validator(material.dev, INPUT, activation=heat, refinement="dark")
@@ -212,8 +213,8 @@ def run(name: str, variant: Variant, seed: int, crops: int, material: Material) 
 
 
 def some_of(
-    people: People, teaching: distill.Teaching | None, part: float, seed: int
-) -> tuple[People, distill.Teaching | None]:
+    people: People, teaching: teacher.Teaching | None, part: float, seed: int
+) -> tuple[People, teacher.Teaching | None]:
     """A random part of the people, the teachers' opinion of them with it."""
     if part == 1:
         return people, teaching
@@ -228,7 +229,7 @@ def some_of(
     )
     if teaching is None:
         return fewer, None
-    return fewer, distill.Teaching(
+    return fewer, teacher.Teaching(
         teaching.maps[chosen], teaching.keypoints[chosen], teaching.trusted[chosen]
     )
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from litepose_export.checkpoints import read_notes, read_state
 from litepose_export.errors import CheckpointError
+from litepose_export.models.checkpoints import read_notes, read_state
 
 
 def main() -> None:

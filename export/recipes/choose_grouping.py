@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from litepose_edge import backends
 from litepose_edge.backends.session import Session
-from litepose_edge.bottomup import BottomUp
 from litepose_edge.manifest import BottomUpSpec
-from litepose_edge.measure.coco import read_coco
-from litepose_edge.measure.evaluate import coco_metrics
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_edge.pipelines.bottomup import BottomUp
 from litepose_edge.sources import read_image
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6)

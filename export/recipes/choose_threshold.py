@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from litepose_edge import backends
-from litepose_edge.detector import PersonDetector
-from litepose_edge.measure.coco import read_coco
-from litepose_edge.measure.predictions import TALL_PX, box_matches
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.accuracy.predictions import TALL_PX, box_matches
+from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.sources import read_image
 
 THRESHOLDS = np.arange(0.1, 0.75, 0.05)

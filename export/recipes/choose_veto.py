@@ -18,9 +18,9 @@ from choose_threshold import EMPTY
 from numpy.typing import NDArray
 
 from litepose_edge import Estimator
-from litepose_edge.measure.coco import read_coco
-from litepose_edge.measure.predictions import TALL_PX, box_matches
-from litepose_edge.results import BOX_SHARE, belief, person_scores
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.accuracy.predictions import TALL_PX, box_matches
+from litepose_edge.person_filter import BOX_SHARE, belief, person_scores
 from litepose_edge.sources import read_image
 
 LEAST = 0.05

@@ -70,8 +70,8 @@ def main() -> None:
 def measure(dev: Path, peers: Path | None, chosen: Sequence[str]) -> list[dict[str, Any]]:
     """AP of the released files on all kinds of boxes, and what they cost."""
     from litepose_edge.backends import bundled
-    from litepose_export import networks
-    from litepose_export.counting import count
+    from litepose_export.models import networks
+    from litepose_export.models.counting import count
 
     models = []
     for name in chosen:
@@ -108,7 +108,7 @@ def of_fp32(name: str) -> float:
     import numpy as np
 
     from litepose_edge.backends import find_model
-    from litepose_export.quantization.race import race_sessions
+    from litepose_export.quantization.gate.latency import race_sessions
 
     files = MODELS[name]
     exact, quantized = (find_model(files[p], precision=p) for p in ("fp32", "int8"))

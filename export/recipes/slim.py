@@ -14,14 +14,14 @@ from pathlib import Path
 import torch
 
 from litepose_edge.geometry import Size
-from litepose_edge.measure.coco import read_coco
-from litepose_export import networks
-from litepose_export.training.augment import GENTLE
-from litepose_export.training.data import load_people
-from litepose_export.training.pose import normalise
-from litepose_export.training.sampler import CropSampler
-from litepose_export.training.slimming import slim
-from litepose_export.training.warm import read_average
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_export.models import networks
+from litepose_export.training.core.initialization import read_average
+from litepose_export.training.core.pose_loss import normalise
+from litepose_export.training.data.augmentation import GENTLE
+from litepose_export.training.data.crop_sampler import CropSampler
+from litepose_export.training.data.people import load_people
+from litepose_export.training.distillation.slimming import slim
 
 
 def main() -> None:

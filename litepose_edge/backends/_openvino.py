@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from litepose_edge.backends import _openvino_cache
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import TensorSpec
-from litepose_edge.cpus import available_threads
 from litepose_edge.errors import ModelError
+from litepose_edge.threads import available_threads
 
 log = logging.getLogger(__name__)
 

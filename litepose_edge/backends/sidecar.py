@@ -10,8 +10,7 @@ import msgspec
 from litepose_edge import manifest
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.errors import ManifestError, ModelIntegrityError
-from litepose_edge.manifest import Manifest
-from litepose_edge.styles import Part
+from litepose_edge.manifest import Manifest, Part
 
 
 class Sidecar(Part, frozen=True, omit_defaults=True):

@@ -15,13 +15,13 @@ from litepose_edge.backends.files import ModelFiles
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results, write_file
 from litepose_edge.cli.options import PrecisionName
-from litepose_edge.cli.presets import Graph, StyleName, preset
-from litepose_edge.detector import PersonDetector
 from litepose_edge.errors import ManifestError, UnsupportedModelError
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import DetectorSpec, Manifest, TopDownSpec
+from litepose_edge.manifest.presets import Graph, StyleName, preset
+from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.skeletons import skeleton_of
-from litepose_edge.topdown import TopDown
 
 FLOAT_TYPES, UINT8_TYPES = ("tensor(float)", "f32"), ("tensor(uint8)", "u8")
 

@@ -16,27 +16,27 @@ import typer
 from litepose_edge import backends
 from litepose_edge.cli import options
 from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results, write_file
-from litepose_edge.cpus import available_threads
-from litepose_edge.measure.bench import tables
-from litepose_edge.measure.bench.configuration import (
-    SYNTHETIC,
-    Configuration,
-    Engine,
-    Plan,
-    Precision,
-)
-from litepose_edge.measure.bench.machine import describe_machine, observe_state
-from litepose_edge.measure.bench.page import to_html
-from litepose_edge.measure.bench.report import (
+from litepose_edge.measure.bench.report import tables
+from litepose_edge.measure.bench.report.document import (
     Report,
     json_schema,
     make_report,
     read_report,
     to_json,
 )
-from litepose_edge.measure.bench.runner import count_runs, run_all
-from litepose_edge.measure.bench.worker import choose_meter
+from litepose_edge.measure.bench.report.page import to_html
+from litepose_edge.measure.bench.runs.configuration import (
+    SYNTHETIC,
+    Configuration,
+    Engine,
+    Plan,
+    Precision,
+)
+from litepose_edge.measure.bench.runs.machine import describe_machine, observe_state
+from litepose_edge.measure.bench.runs.runner import count_runs, run_all
+from litepose_edge.measure.bench.runs.worker import choose_meter
 from litepose_edge.sources import open_source
+from litepose_edge.threads import available_threads
 
 DEFAULT_MODEL = "lrpose-s"
 ENGINES = ("onnxruntime", "openvino", "onnxruntime-spinning")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from litepose_edge.cli.console import MODEL_OR_BACKEND, messages, results
-from litepose_edge.measure.diagnosis import Diagnosis, diagnose, json_schema, to_json
-from litepose_edge.measure.engines import Engine
+from litepose_edge.measure.doctor.diagnosis import Diagnosis, diagnose, json_schema, to_json
+from litepose_edge.measure.doctor.engines import Engine
 
 COLUMN = 12
 

@@ -18,11 +18,11 @@ from litepose_edge.cli.console import progress_bar, results
 from litepose_edge.cli.options import BackendName
 from litepose_edge.estimator import Estimator
 from litepose_edge.manifest import BottomUpSpec
-from litepose_edge.measure.coco import read_coco
-from litepose_edge.measure.crowdpose import CrowdMetrics
-from litepose_edge.measure.evaluate import Metrics
-from litepose_edge.measure.pckh import PckhMetrics
-from litepose_edge.measure.predictions import (
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.accuracy.coco_metrics import Metrics
+from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics
+from litepose_edge.measure.accuracy.pckh import PckhMetrics
+from litepose_edge.measure.accuracy.predictions import (
     TALL_PX,
     OperatingPoint,
     evaluate_end_to_end,

@@ -21,8 +21,8 @@ from litepose_edge.manifest import (
     RegressionSpec,
     SimccSpec,
     TopDownSpec,
+    style_name,
 )
-from litepose_edge.styles import style_name
 
 
 def info(

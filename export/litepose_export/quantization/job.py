@@ -17,23 +17,28 @@ from onnx import numpy_helper
 from litepose_edge import backends, manifest
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
-from litepose_edge.measure.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, shuffled, split
+from litepose_export.conversion.storage import restore_storage, store
 from litepose_export.errors import AccuracyGateError, ExportError
-from litepose_export.quantization import graph, selection, sensitivity
-from litepose_export.quantization.bias import correct_biases
-from litepose_export.quantization.compare import compare
-from litepose_export.quantization.drift import Yardstick
-from litepose_export.quantization.edit import signed_twin
-from litepose_export.quantization.equalize import equalize
-from litepose_export.quantization.follow import FollowOptions, follow, mirrored_batches
-from litepose_export.quantization.gate import Figures, judge
-from litepose_export.quantization.inputs import Inputs, calibration_inputs, shuffled, split
+from litepose_export.quantization.calibration import qdq
+from litepose_export.quantization.calibration.clip_search import (
+    BLENDS,
+    least_error_ranges,
+    search_ranges,
+)
+from litepose_export.quantization.gate.bounds import Figures, judge
+from litepose_export.quantization.gate.comparison import compare
+from litepose_export.quantization.gate.latency import race
+from litepose_export.quantization.gate.output_error import Yardstick
+from litepose_export.quantization.mixed_precision import float_nodes, sensitivity
+from litepose_export.quantization.optimize.bias_correction import correct_biases
+from litepose_export.quantization.optimize.cross_layer_equalization import equalize
+from litepose_export.quantization.optimize.finetune import FollowOptions, follow, mirrored_batches
+from litepose_export.quantization.optimize.gptq import round_weights
+from litepose_export.quantization.optimize.qdq_editor import signed_twin
+from litepose_export.quantization.optimize.simulation import LARGEST_CODE, QdqNetwork
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions, Stage
-from litepose_export.quantization.race import race
-from litepose_export.quantization.ranges import BLENDS, least_error_ranges, search_ranges
-from litepose_export.quantization.rounding import round_weights
-from litepose_export.quantization.simulate import LARGEST_CODE, QdqNetwork
-from litepose_export.storage import restore_storage, store
 
 # Inputs that searches measure on: enough keypoints for a mean, few enough to ask often.
 SEARCH_INPUTS, SEARCH_PEOPLE = 48, 120
@@ -66,7 +71,7 @@ class _Work:
     started: Started
     batches: Batches | None = None
     float_nodes: tuple[str, ...] = ()
-    ranges: graph.Ranges = field(default_factory=dict)
+    ranges: qdq.Ranges = field(default_factory=dict)
     quantized: onnx.ModelProto = field(default_factory=onnx.ModelProto)
     stages: list[Stage] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
@@ -188,10 +193,10 @@ def _begin(
         max(options.count, FOLLOW_INPUTS) if options.follow_steps and not batches else options.count
     )
     inputs = calibration_inputs(calibration, contract, count)
-    prepared = graph.prepare(model)
+    prepared = qdq.prepare(model)
     exact = restore_storage(model)
     work = _Work(exact, prepared, contract, inputs, calibration, held_out, options, started)
-    work.float_nodes = selection.select(prepared, options.float_patterns)
+    work.float_nodes = float_nodes.select(prepared, options.float_patterns)
     return work
 
 
@@ -208,14 +213,14 @@ def _write(work: _Work) -> list[sensitivity.Sensitivity]:
     if options.equalize:
         work.prepared, _ = equalize(work.prepared, work.calibration)
     tick = work.started("calibrate", len(work.calibration))
-    work.ranges = graph.find_ranges(
+    work.ranges = qdq.find_ranges(
         work.prepared, work.calibration, options.method, options.percentile, tick
     )
     _encode(work)
     work.judged("plain, equalised" if options.equalize else "plain")
     if not (options.sensitivity or options.search):
         return []
-    nodes = len(selection.quantizable(work.prepared)) - len(work.float_nodes)
+    nodes = len(float_nodes.quantizable(work.prepared)) - len(work.float_nodes)
     tick = work.started("rank the nodes", nodes)
     return sensitivity.rank(
         work.prepared, work.ranges, options.scheme, work.float_nodes, work.yardstick(), tick
@@ -224,7 +229,7 @@ def _write(work: _Work) -> list[sensitivity.Sensitivity]:
 
 def _encode(work: _Work, further: tuple[str, ...] = ()) -> None:
     left = (*work.float_nodes, *further)
-    work.quantized = graph.write_qdq(work.prepared, work.ranges, work.options.scheme, left)
+    work.quantized = qdq.write_qdq(work.prepared, work.ranges, work.options.scheme, left)
 
 
 def _search(work: _Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ...]:
@@ -260,7 +265,7 @@ def _improve(work: _Work) -> None:
         work.ranges, _ = search_ranges(
             work.ranges,
             narrow,
-            lambda ranges: graph.write_qdq(work.prepared, ranges, scheme, left),
+            lambda ranges: qdq.write_qdq(work.prepared, ranges, scheme, left),
             work.yardstick(),
             tick,
         )

@@ -21,13 +21,13 @@ from litepose_edge import backends, manifest
 from litepose_edge.backends import files, sidecar
 from litepose_edge.cli.console import write_file
 from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
-from litepose_edge.measure.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, split
 from litepose_export.errors import AccuracyGateError, ExportError
-from litepose_export.quantization.compare import compare_sessions
-from litepose_export.quantization.gate import Bounds, Figures, judge
-from litepose_export.quantization.inputs import Inputs, calibration_inputs, split
+from litepose_export.quantization.gate.bounds import Bounds, Figures, judge
+from litepose_export.quantization.gate.comparison import compare_sessions
+from litepose_export.quantization.gate.latency import race_sessions
 from litepose_export.quantization.options import QuantizationReport, Stage
-from litepose_export.quantization.race import race_sessions
 
 HELD_OUT = 0.25
 Started = Callable[[str, int], Callable[[], None]]

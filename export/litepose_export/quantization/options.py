@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from litepose_edge.backends import u8s8_is_exact
-from litepose_export.quantization.gate import Bounds, Figures
-from litepose_export.quantization.graph import Method, Scheme
-from litepose_export.quantization.race import Race
-from litepose_export.quantization.sensitivity import Sensitivity
+from litepose_export.quantization.calibration.qdq import Method, Scheme
+from litepose_export.quantization.gate.bounds import Bounds, Figures
+from litepose_export.quantization.gate.latency import Race
+from litepose_export.quantization.mixed_precision.sensitivity import Sensitivity
 
 Target = Literal["auto", "x86", "x86-vnni", "arm"]
 SCHEMES: dict[str, Scheme] = {"x86": "u8s8-reduced", "x86-vnni": "u8s8", "arm": "s8s8"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from litepose_export.training.targets import gaussian_maps
+from litepose_export.training.core.targets import gaussian_maps
 
 
 def part_maps(

@@ -1,0 +1,222 @@
+"""The released networks as a part of what this machine's multipliers can do.
+
+    python -m benchmarks.budget.limits [--rounds 20] [--json FILE]
+
+The peaks are `torch.mm` (float32) and `torch._int_mm` (int8) of 2048x2048 matrices; a network's
+rate is twice its multiply-accumulates divided by its latency. One thread, the process bound to
+one CPU; in every round the peaks and all networks take turns, so that a slow minute hits all of
+them. Medians of the rounds; beside the wall clock's parts of the peak stand those by CPU time,
+which programs beside this one disturb less. Needs torch and onnx (extra export); OpenVINO where
+it is installed. The INT8 pose network is also run on eight crops at once: larger matrices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.budget.bars import Bar, finish
+from litepose_edge import backends
+
+MODELS = ("lrpose-s", "persondet")
+PRECISIONS = ("fp32", "int8")
+SIDE = 2048
+CALLS = 5
+POSE = "lrpose-s"
+BATCH = 8
+Times = tuple[float, float]
+BARS = {"onnxruntime": 75.0, "openvino": 80.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One released file in one engine, ready to run.
+
+    Attributes:
+        model: Its name.
+        precision: `"fp32"` or `"int8"`.
+        backend: What runs it.
+        macs: Multiply-accumulates of a run.
+        run: Runs it once.
+        images: At once.
+    """
+
+    model: str
+    precision: str
+    backend: str
+    macs: int
+    run: Callable[[], Any]
+    images: int = 1
+
+
+def main() -> None:
+    """Measure, print the table and the bars."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", type=Path, help="write the report here as well")
+    options = parser.parse_args()
+    missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
+    if missing:
+        reason = f"{', '.join(missing)} not installed (extra export)"
+        finish({}, budget({}, dict.fromkeys(BARS, reason)), options.json)
+        return
+    bind_to_one_cpu()
+    report = measure(networks(), peaks(), options.rounds)
+    print_table(report)
+    missing_engines = {
+        name: f"{name} is not installed" for name in BARS if importlib.util.find_spec(name) is None
+    }
+    finish(report, budget(report, missing_engines), options.json)
+
+
+def bind_to_one_cpu() -> None:
+    """Keep this process on the first CPU it may use, where the system can do that."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+
+
+def networks() -> list[Network]:
+    """Every released network in every engine that is installed."""
+    from benchmarks.budget.onnx_macs import count
+
+    found = []
+    for backend in BARS:
+        if importlib.util.find_spec(backend) is None:
+            continue
+        for model in MODELS:
+            for precision in PRECISIONS:
+                opened = backends.find_model(model, precision=precision, backend=backend)
+                session = opened.open(1)
+                item = opened.manifest.input.shape
+                macs = count(opened.path, item)
+                together = (1, BATCH) if (model, precision) == (POSE, "int8") else (1,)
+                for images in together:
+                    batch = example(session.input, (images, *item))
+                    run = partial(session.run, batch)
+                    found.append(Network(model, precision, backend, images * macs, run, images))
+    return found
+
+
+def example(spec: backends.TensorSpec, free: tuple[int, ...]) -> np.ndarray:
+    """A batch that fits an input; what the graph leaves free is taken from `free`."""
+    shape = [n if isinstance(n, int) else own for n, own in zip(spec.shape, free, strict=True)]
+    rng = np.random.default_rng(0)
+    if "uint8" in spec.dtype or spec.dtype == "u8":
+        return rng.integers(0, 256, shape, np.uint8)
+    return rng.normal(0, 1, shape).astype(np.float32)
+
+
+def peaks() -> dict[str, Callable[[], Any]]:
+    """The matrix products that set the limit, by precision."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    whole = torch.randint(-128, 127, (2, SIDE, SIDE), dtype=torch.int8)
+    real = torch.randn(2, SIDE, SIDE)
+    return {
+        "fp32": lambda: torch.mm(real[0], real[1]),
+        "int8": lambda: torch._int_mm(whole[0], whole[1]),
+    }
+
+
+def measure(
+    contestants: list[Network], products: dict[str, Callable[[], Any]], rounds: int
+) -> dict[str, Any]:
+    """Peaks in G operations a second, and every network's latency, rate and part of its peak."""
+    product_s: dict[str, list[Times]] = {name: [] for name in products}
+    network_s: list[list[Times]] = [[] for _ in contestants]
+    # The first round only warms up.
+    for number in range(rounds + 1):
+        for name, product in products.items():
+            elapsed = times(product, 1)
+            if number:
+                product_s[name].append(elapsed)
+        for samples, network in zip(network_s, contestants, strict=True):
+            network.run()
+            elapsed = times(network.run, CALLS)
+            if number:
+                samples.append(elapsed)
+    limits = {
+        name: 2 * SIDE**3 / 1e9 / np.median(samples, axis=0) for name, samples in product_s.items()
+    }
+    rows = []
+    for samples, network in zip(network_s, contestants, strict=True):
+        latency = np.median(samples, axis=0)
+        rate = 2 * network.macs / 1e9 / latency
+        part, cpu_part = (100 * rate / limits[network.precision]).tolist()
+        rows.append(
+            {
+                "model": network.model,
+                "precision": network.precision,
+                "backend": network.backend,
+                "images": network.images,
+                "macs": network.macs,
+                "latency_ms": float(latency[0]) * 1e3,
+                "gops": float(rate[0]),
+                "percent_of_peak": part,
+                "percent_of_peak_by_cpu_time": cpu_part,
+            }
+        )
+    peak = {name: float(both[0]) for name, both in limits.items()}
+    return {"rounds": rounds, "peak_gops": peak, "networks": rows}
+
+
+def times(work: Callable[[], Any], calls: int) -> Times:
+    """Wall and CPU seconds of one call, the means of so many in a row."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - wall) / calls, (time.process_time() - cpu) / calls
+
+
+def budget(report: dict[str, Any], missing: dict[str, str]) -> list[Bar]:
+    """The budget's rows: the default pose network in INT8.
+
+    Args:
+        report: Of `measure`.
+        missing: Why an engine has no figure.
+    """
+    found = {
+        row["backend"]: row["percent_of_peak"]
+        for row in report.get("networks", [])
+        if (row["model"], row["precision"], row["images"]) == (POSE, "int8", 1)
+    }
+    return [
+        Bar(
+            name=f"LRPose-s INT8 rate, part of the int8 peak, {backend}",
+            figure=found.get(backend),
+            limit=limit,
+            at_least=True,
+            unit=" %",
+            reason=None if backend in found else missing[backend],
+        )
+        for backend, limit in BARS.items()
+    ]
+
+
+def print_table(report: dict[str, Any]) -> None:
+    """The report for people."""
+    limits = report["peak_gops"]
+    print(f"peaks, one thread: fp32 {limits['fp32']:.0f}, int8 {limits['int8']:.0f} G operations/s")
+    print(f"{'':32}{'MMAC':>8}{'ms':>8}{'Gop/s':>8}{'of peak':>10}{'by CPU time':>13}")
+    for row in report["networks"]:
+        together = f" x{row['images']}" if row["images"] > 1 else ""
+        name = f"{row['model']} {row['precision']} {row['backend']}{together}"
+        print(
+            f"{name:32}{row['macs'] / 1e6:8.1f}{row['latency_ms']:8.2f}{row['gops']:8.0f}"
+            f"{row['percent_of_peak']:8.0f} %{row['percent_of_peak_by_cpu_time']:11.0f} %"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""Ours and what else a user could run, each through its own usual code: a crop to keypoints.
+
+The second to fourth run weights of our other networks, the last three their own from `peers/`, the
+others our default network's. What an engine leaves to its user (cropping, normalising, decoding)
+is the plain code of `plain.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.micro import plain
+from benchmarks.peers.onnx_threads import within_affinity
+from litepose_edge import Estimator
+from litepose_edge.backends import bundled, find_model
+from litepose_edge.manifest import HeatmapSpec, TopDownSpec
+
+MODEL, LARGE, SMALL = "lrpose-s", "lrpose-m", "lrpose-n"
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+TINYPOSE_BLUR = 3
+
+Array = NDArray[Any]
+Run = Callable[[Array, Array], tuple[Array, Array]]
+
+
+class NotHereError(Exception):
+    """What a baseline needs is not on this machine; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """One way to keypoints.
+
+    Attributes:
+        name: What the table calls it.
+        weights: Whose network, in which precision.
+        usual: Its usual code, in a few words.
+        open: Loads it; gives a function from a frame and a `(4,)` xyxy box to keypoints
+            `(17, 2)` and scores `(17,)` in `[0, 1]`.
+    """
+
+    name: str
+    weights: str
+    usual: str
+    open: Callable[[], Run]
+
+
+def all_baselines(peers: Path) -> list[Baseline]:
+    """Everybody, ours first.
+
+    Args:
+        peers: Folder of third-party networks; those that are not there fail to open.
+    """
+    pose = peers / "pose"
+    ours_int8, ours_fp32 = "LRPose-s INT8", "LRPose-s FP32"
+    sdk = "Estimator.predict"
+    return [
+        Baseline("litepose-edge", ours_int8, sdk, lambda: _ours("int8", "onnxruntime")),
+        Baseline(
+            "litepose-edge, m", "LRPose-m INT8", sdk, lambda: _ours("int8", "onnxruntime", LARGE)
+        ),
+        Baseline(
+            "litepose-edge, m, one look",
+            "LRPose-m INT8",
+            "flip_test=False",
+            lambda: _ours("int8", "onnxruntime", LARGE, flip_test=False),
+        ),
+        Baseline(
+            "litepose-edge, n", "LRPose-n INT8", sdk, lambda: _ours("int8", "onnxruntime", SMALL)
+        ),
+        Baseline("litepose-edge, OpenVINO", ours_int8, sdk, lambda: _ours("int8", "openvino")),
+        Baseline("litepose-edge, FP32", ours_fp32, sdk, lambda: _ours("fp32", "onnxruntime")),
+        Baseline("rtmlib 0.0.16", ours_fp32, "its ViTPose class", _rtmlib),
+        Baseline("OpenCV DNN", ours_fp32, "readNet, plain quarter shift", _opencv),
+        Baseline(
+            "OpenVINO alone, INT8",
+            ours_int8,
+            "compile_model, plain quarter shift",
+            lambda: _openvino("int8"),
+        ),
+        Baseline(
+            "OpenVINO alone",
+            ours_fp32,
+            "compile_model, plain quarter shift",
+            lambda: _openvino("fp32"),
+        ),
+        Baseline(
+            "PP-TinyPose",
+            "its own, FP16 file",
+            "OpenVINO, DARK",
+            lambda: _tinypose(pose / "pptinypose_256x192" / "model.xml"),
+        ),
+        Baseline(
+            "Ultralight-SimplePose",
+            "its own, FP32",
+            "ONNX Runtime, quarter shift",
+            lambda: _ultralight(pose / "ultralight_simplepose_256x192.onnx"),
+        ),
+        Baseline(
+            "MoveNet Lightning",
+            "its own, INT8",
+            "OpenVINO, on the person's crop",
+            lambda: _movenet(pose / "movenet_lightning_int8.tflite"),
+        ),
+    ]
+
+
+def _ours(precision: Any, backend: Any, model: str = MODEL, flip_test: bool | None = None) -> Run:
+    if backend == "openvino":
+        _engine()
+    estimator = Estimator(
+        model, detector=None, precision=precision, backend=backend, flip_test=flip_test
+    )
+
+    def run(image: Array, box: Array) -> tuple[Array, Array]:
+        poses = estimator.predict(image, boxes_xyxy=box[None])
+        return poses.keypoints[0], poses.scores[0]
+
+    return run
+
+
+def _rtmlib() -> Run:
+    try:
+        import onnx
+        from rtmlib.tools.pose_estimation.vitpose import ViTPose
+    except ImportError as exc:
+        raise NotHereError(f"{exc.name} is not installed") from exc
+    import tempfile
+
+    # rtmlib's decoder reads heat, our graph ends in logits: give it the last step.
+    model = onnx.load(str(bundled.find(MODEL, "fp32")))
+    (output,) = model.graph.output
+    model.graph.node.append(onnx.helper.make_node("Sigmoid", [output.name], ["heat"]))
+    output.name = "heat"
+    size = find_model(MODEL, precision="fp32").manifest.input.size
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        file = Path(folder) / "heat.onnx"
+        onnx.save(model, str(file))
+        with within_affinity():
+            network = ViTPose(str(file), model_input_size=(size.width, size.height))
+
+    def run(image: Array, box: Array) -> tuple[Array, Array]:
+        keypoints, scores = network(image, [box.tolist()])
+        return keypoints[0], scores[0]
+
+    return run
+
+
+def _opencv() -> Run:
+    try:
+        network = cv2.dnn.readNetFromONNX(str(bundled.find(MODEL, "fp32")))
+    except cv2.error as exc:
+        raise NotHereError(f"OpenCV {cv2.__version__} cannot read the file") from exc
+
+    def infer(batch: Array) -> Array:
+        network.setInput(batch)
+        return np.asarray(network.forward())
+
+    return _our_weights(infer)
+
+
+def _openvino(precision: str) -> Run:
+    compiled = _engine().compile_model(str(bundled.find(MODEL, precision)), "CPU")
+    return _our_weights(lambda batch: np.asarray(compiled([batch])[0]))
+
+
+def _our_weights(infer: Callable[[Array], Array]) -> Run:
+    """A bare engine around our network, as the manifest says it wants to be used."""
+    contract = find_model(MODEL, precision="fp32").manifest
+    assert isinstance(contract.model, TopDownSpec)
+    assert isinstance(contract.model.head, HeatmapSpec)
+    spec = contract.input
+    return _heatmaps(
+        lambda batch: plain.sigmoid(infer(batch)[0]), spec.width, spec.height, spec.mean, spec.std
+    )
+
+
+def _heatmaps(
+    infer: Callable[[Array], Array],
+    width: int,
+    height: int,
+    mean: Any = MEAN,
+    std: Any = STD,
+    decode: Callable[[Array], tuple[Array, Array]] = plain.quarter,
+) -> Run:
+    """Crop, normalise, infer `(K, h, w)` heat, decode, map back."""
+
+    def run(image: Array, box: Array) -> tuple[Array, Array]:
+        affine = plain.crop_affine(box, width, height)
+        crop = cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_LINEAR)
+        heat = infer(plain.normalise(crop, mean, std))
+        cells, scores = decode(heat)
+        stride = np.array([width / heat.shape[2], height / heat.shape[1]])
+        return plain.to_image((cells + 0.5) * stride - 0.5, affine), scores
+
+    return run
+
+
+def _tinypose(path: Path) -> Run:
+    compiled = _engine().compile_model(str(_there(path)), "CPU")
+    return _heatmaps(
+        lambda batch: np.asarray(compiled([batch])[0])[0],
+        192,
+        256,
+        decode=lambda heat: plain.dark(np.maximum(heat, 0), TINYPOSE_BLUR),
+    )
+
+
+def _ultralight(path: Path) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # initialisers among the inputs: an old file's habit
+    with within_affinity():
+        session = onnxruntime.InferenceSession(str(_there(path)), options)
+    return _heatmaps(lambda batch: np.asarray(session.run(None, {"data": batch})[0])[0], 192, 256)
+
+
+def _movenet(path: Path) -> Run:
+    compiled = _engine().compile_model(str(_there(path)), "CPU")
+    side = 192
+
+    def run(image: Array, box: Array) -> tuple[Array, Array]:
+        affine = plain.crop_affine(box, side, side)
+        crop = cv2.warpAffine(image, affine, (side, side), flags=cv2.INTER_LINEAR)
+        rgb = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
+        found = np.asarray(compiled([rgb[None]])[0]).reshape(17, 3)
+        return plain.to_image(found[:, 1::-1] * side - 0.5, affine), found[:, 2]
+
+    return run
+
+
+def _engine() -> Any:
+    try:
+        import openvino
+    except ImportError as exc:
+        raise NotHereError("openvino is not installed") from exc
+    return openvino.Core()
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise NotHereError(f"{path.name} is not here")
+    return path

@@ -1,0 +1,247 @@
+"""Ours against other ways to keypoints on a CPU: latency, CPU time and accuracy in one run.
+
+    pip install --no-deps rtmlib==0.0.16 tqdm
+    python -m benchmarks.peers.versus [--cpus 1 2] [--people N] [--out docs]
+    python -m benchmarks.peers.versus --read docs/versus.json --out docs    # nothing is measured
+
+Everybody gets the same photographs and labelled boxes, person after person in turns, each after
+an untimed call of its own, with the defaults of its own code; a process bound to so many CPUs
+for each number of them. `--out` writes `versus.json` and, made from it, `versus.md` and
+`versus.svg`. Accuracy is COCO's AP over the same people (extra eval); without the photographs
+drawn scenes are timed and nothing is scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers import versus_page
+from benchmarks.peers.baselines import Baseline, NotHereError, Run, all_baselines
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.bench.runs.machine import describe_machine, observe_state, warnings
+from litepose_edge.measure.bench.runs.scene import draw_scene
+from litepose_edge.sources import read_image
+
+SHARED = Path(__file__).parents[3] / "shared"
+# A pool of idle threads that spins must have given up before the next one is timed.
+SETTLE_S = 0.01
+MIN_JOINT_SCORE = 0.2
+# Accuracy comes from the first number of CPUs; for the others' speed so many people are enough.
+TIMED = 200
+DRAWN = 20
+
+Person = tuple[int, np.ndarray, np.ndarray]
+
+
+def main() -> None:
+    """Measure or read, then write."""
+    options = arguments()
+    if options.worker:
+        found = measure(options)
+        options.worker.write_text(json.dumps(found))
+        return
+    report = json.loads(options.read.read_text()) if options.read else run_all(options)
+    print(versus_page.to_markdown(report))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        document = json.dumps(report, indent=2, allow_nan=False) + "\n"
+        (options.out / "versus.json").write_text(document)
+        (options.out / "versus.md").write_text(versus_page.to_markdown(report))
+        (options.out / "versus.svg").write_text(versus_page.to_svg(report))
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cpus", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--people", type=int, default=10**9, help="the first N labelled people")
+    parser.add_argument("--data", type=Path, default=SHARED / "data" / "coco" / "dev.json")
+    parser.add_argument("--peers", type=Path, default=SHARED / "peers")
+    parser.add_argument("--out", type=Path, help="folder for versus.json, .md and .svg")
+    parser.add_argument("--read", type=Path, help="an earlier versus.json: measure nothing")
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def run_all(options: argparse.Namespace) -> dict[str, Any]:
+    """A worker for each number of CPUs; accuracy from the first."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    before = observe_state()
+    most = {n: options.people if i == 0 else TIMED for i, n in enumerate(options.cpus)}
+    runs = {
+        cpus: worker(options, cpus, min(count, options.people))
+        for cpus, count in most.items()
+        if cpus <= usable
+    }
+    if not runs:
+        raise SystemExit(f"this process may use {usable} CPUs, fewer than were asked for")
+    first = next(iter(runs.values()))
+    machine = describe_machine()
+    return {
+        "schema": 1,
+        "cpu": machine.cpu,
+        "packages": machine.packages,
+        "warnings": warnings(machine, before, observe_state()),
+        "people": first["people"],
+        "labelled": options.data.exists(),
+        "baselines": [
+            {
+                "name": baseline.name,
+                "weights": baseline.weights,
+                "usual": baseline.usual,
+                "missing": first["missing"].get(baseline.name),
+                "accuracy": accuracy(options.data, first, baseline.name),
+                "speed": {
+                    str(cpus): figures(run, baseline.name)
+                    for cpus, run in runs.items()
+                    if baseline.name in run["wall_ms"]
+                },
+            }
+            for baseline in all_baselines(options.peers)
+        ],
+    }
+
+
+def worker(options: argparse.Namespace, cpus: int, most: int) -> dict[str, Any]:
+    """The measurement in a process that may use so many CPUs, with so many people at most."""
+    with tempfile.TemporaryDirectory(prefix="litepose-versus-") as folder:
+        target = Path(folder) / "run.json"
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.peers.versus",
+            "--worker",
+            str(target),
+            "--people",
+            str(most),
+        ]
+        command += ["--data", str(options.data), "--peers", str(options.peers)]
+
+        def bind() -> None:
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cpus])
+
+        can_bind = hasattr(os, "sched_setaffinity")
+        subprocess.run(command, check=True, preexec_fn=bind if can_bind else None)
+        found: dict[str, Any] = json.loads(target.read_text())
+        return found
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Everybody's times and keypoints, person by person."""
+    opened: list[tuple[Baseline, Run]] = []
+    missing: dict[str, str] = {}
+    for baseline in all_baselines(options.peers):
+        try:
+            opened.append((baseline, baseline.open()))
+        except NotHereError as exc:
+            missing[baseline.name] = str(exc)
+    found: dict[str, Any] = {
+        "missing": missing,
+        "wall_ms": {baseline.name: [] for baseline, _ in opened},
+        "cpu_ms": {baseline.name: [] for baseline, _ in opened},
+        "results": {baseline.name: [] for baseline, _ in opened},
+        "images": [],
+        "people": 0,
+    }
+    for number, (image_id, image, box) in enumerate(people(options.data, options.people)):
+        if image_id not in found["images"][-1:]:
+            found["images"].append(image_id)
+        found["people"] = number + 1
+        # Nobody is always first, or always after the same one.
+        for baseline, run in rotated(opened, number):
+            run(image, box)
+            wall, cpu = time.perf_counter_ns(), time.process_time_ns()
+            keypoints, scores = run(image, box)
+            cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
+            found["wall_ms"][baseline.name].append(wall / 1e6)
+            found["cpu_ms"][baseline.name].append(cpu / 1e6)
+            found["results"][baseline.name].append(to_coco(image_id, keypoints, scores))
+            time.sleep(SETTLE_S)
+        if number % 50 == 49:
+            print(f"{number + 1} people", file=sys.stderr, flush=True)
+    return found
+
+
+def rotated(baselines: list[tuple[Baseline, Run]], by: int) -> list[tuple[Baseline, Run]]:
+    """The same list begun at another place, every other time backwards."""
+    start = by % len(baselines)
+    turned = baselines[start:] + baselines[:start]
+    return turned[::-1] if by // len(baselines) % 2 else turned
+
+
+def people(data: Path, most: int) -> Iterator[Person]:
+    """Image id, frame and box of labelled people; of drawn ones where there are no labels."""
+    if not data.exists():
+        for seed in range(min(most, DRAWN)):
+            image, boxes = draw_scene(1, seed)
+            yield seed, image, boxes[0]
+        return
+    given = 0
+    for image in read_coco(data):
+        labelled = (image.keypoints[..., 2] > 0).any(axis=1)
+        if not labelled.any() or given >= most:
+            continue
+        pixels = read_image(image.path, upright=False)
+        # Whole photographs: AP counts everybody in them.
+        for box in image.boxes_xyxy[labelled]:
+            given += 1
+            yield image.image_id, pixels, box
+
+
+def to_coco(image_id: int, keypoints: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """An entry of COCO's results; the person's score is the mean of the joints seen at all."""
+    seen = scores[scores > MIN_JOINT_SCORE]
+    flat = np.column_stack([keypoints, scores]).astype(np.float64).round(3).ravel()
+    return {
+        "image_id": image_id,
+        "category_id": 1,
+        "keypoints": flat.tolist(),
+        "score": float(seen.mean()) if len(seen) else 0.0,
+    }
+
+
+def accuracy(data: Path, run: dict[str, Any], name: str) -> dict[str, float] | None:
+    """AP and its kin; None where there is nothing to score."""
+    if name not in run["results"] or not data.exists():
+        return None
+    if importlib.util.find_spec("pycocotools") is None:
+        return None
+    from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+
+    return coco_metrics(data, run["results"][name], "keypoints", run["images"]).to_dict()
+
+
+def figures(run: dict[str, Any], name: str) -> dict[str, float | int]:
+    """Means and tails in milliseconds a person, and the wall time against ours."""
+    wall, cpu = np.array(run["wall_ms"][name]), np.array(run["cpu_ms"][name])
+    ours = np.array(next(iter(run["wall_ms"].values())))
+    return {
+        "people": len(wall),
+        "mean_ms": round(usual_mean(wall), 3),
+        "p90_ms": round(float(np.percentile(wall, 90)), 3),
+        "cpu_ms": round(usual_mean(cpu), 3),
+        "to_ours": round(usual_mean(wall / ours), 3),
+    }
+
+
+def usual_mean(values: NDArray[np.float64]) -> float:
+    """Mean without a twentieth at either end: many people are looked at twice, few held up."""
+    cut = len(values) // 20
+    return float(np.sort(values)[cut : len(values) - cut].mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""PyTorch networks to verified, self-describing ONNX files."""

@@ -1,0 +1,272 @@
+"""The export: checkpoint to float ONNX file, and the proof that both compute the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from litepose_edge import manifest
+from litepose_edge.manifest import BottomUpSpec, HeatmapSpec, Manifest, TopDownSpec
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_export.conversion.parity import Parity, check_parity, random_inputs
+from litepose_export.conversion.sample_inputs import calibration_inputs
+from litepose_export.conversion.storage import halve_storage, store
+from litepose_export.conversion.to_onnx import GraphOptions, export_graph
+from litepose_export.conversion.uint8_input import Uint8Input
+from litepose_export.errors import ExportError
+from litepose_export.models import manifests, networks
+from litepose_export.models.architectures.lrpose import LRPose
+from litepose_export.models.architectures.persondet import PersonDet
+from litepose_export.models.checkpoints import fit, read_notes, read_state
+from litepose_export.models.counting import count
+
+PARITY_INPUTS = 8
+# Graphs of free size are also compared at a size so much larger, down and across.
+OTHER_SIZE = (64, 128)
+Step = Callable[[str], None]
+SHOWN_SCORE = 0.3  # the runtime's default min_score
+
+
+def _silent(what: str) -> None:
+    """Progress for callers that want none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export did: sizes and how far the file is from the PyTorch network.
+
+    Attributes:
+        network: Which.
+        path: The file.
+        size_bytes: Of the file.
+        input: The graph's input, such as `"float32 (1, 3, 256, 192)"`.
+        keypoints: How many it finds; 0 for detectors.
+        parameters: Learned numbers.
+        macs: Multiply-accumulates for one image.
+        tensor_difference: Largest difference to PyTorch, part of an output's largest value.
+        keypoint_shift_px: Largest shift of a clear keypoint; None without heatmaps of one person.
+        clear_joints: Part of the joints that was clear enough to compare.
+        parity_inputs: `"photographs"` or `"noise"`.
+    """
+
+    network: str
+    path: str
+    size_bytes: int
+    input: str
+    keypoints: int
+    parameters: int
+    macs: int
+    tensor_difference: float
+    keypoint_shift_px: float | None
+    clear_joints: float | None
+    parity_inputs: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """How a file is made from a checkpoint.
+
+    Attributes:
+        width: Of the input; the network's own unless given.
+        height: Of the input; the network's own unless given.
+        colour: Channel order of the weights; the known one unless given.
+        graph: What kind of graph.
+        half_storage: Keep the weights as float16 in the file: half the size, and a rounding that
+            moved AP by less than 0.1 points in our own networks.
+        threshold: For detectors and LRPose: the score that shall become 0.3, from which boxes
+            are reported and keypoints drawn by default, by a constant added to the logits. For
+            bottom-up networks: the heat below which a peak is no keypoint.
+        reach: For bottom-up networks: how far a keypoint may be from the rest of a person, as a
+            part of the maps' short side; any distance unless given.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    colour: manifests.Colour | None = None
+    graph: GraphOptions = field(default_factory=GraphOptions)
+    half_storage: bool = False
+    threshold: float | None = None
+    reach: float | None = None
+
+
+def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[nn.Module, Manifest]:
+    """A network with a checkpoint's weights, and its contract.
+
+    Raises:
+        ExportError: No such network, or it cannot take that input.
+        CheckpointError: Not a checkpoint of this network, damaged, or holding code.
+    """
+    network = networks.find(name)
+    state = read_state(checkpoint)
+    keypoints = networks.keypoints_of(network, state)
+    networks.check_arch(network, state)
+    size = networks.input_size_of(network, keypoints, options.width, options.height)
+    contract = manifests.contract(network, keypoints, size, options.colour)
+    if network.family == "lrpose" and read_notes(checkpoint).get("activation") == "linear":
+        contract = manifests.linear(contract)
+    module = network.build(keypoints, size)
+    fit(module, state, checkpoint)
+    if isinstance(contract.model, BottomUpSpec):
+        asked = {"min_peak": options.threshold, "reach": options.reach}
+        given = {name: value for name, value in asked.items() if value is not None}
+        spec = msgspec.structs.replace(contract.model, **given)
+        contract = msgspec.structs.replace(contract, model=spec)
+    elif options.reach is not None:
+        raise ExportError("a reach is for bottom-up networks only")
+    elif options.threshold is not None:
+        _shift_scores(module, options.threshold, contract)
+    return module, contract
+
+
+def export(
+    name: str,
+    checkpoint: Path,
+    target: Path,
+    options: ExportOptions = ExportOptions(),
+    *,
+    samples: CocoDataset | None = None,
+    step: Step = _silent,
+) -> ExportReport:
+    """Checkpoint to float ONNX file, verified.
+
+    Args:
+        name: Which network.
+        checkpoint: Its weights.
+        target: The file to write.
+        options: How.
+        samples: Photographs for the parity check; noise unless given.
+        step: Told what is being done.
+
+    Raises:
+        ParityError: The graph differs from PyTorch; nothing is written.
+    """
+    step("read the checkpoint")
+    network, contract = load_network(name, checkpoint, options)
+    if options.graph.dynamic_size:
+        if isinstance(contract.model, TopDownSpec):
+            raise ExportError(f"{name} looks at one person's crop: its input has one size")
+        contract = manifests.with_looks(contract)
+    cost = count(network, contract.input.size)
+    step("export the graph")
+    outputs = manifests.output_names(contract)
+    multiple = networks.find(name).multiple
+    graph = export_graph(network, contract.input, outputs, options.graph, multiple=multiple)
+    step("compare with PyTorch")
+    parity, described = verify_graph(network, graph, contract, options.graph, samples)
+    step("write the file")
+    store(halve_storage(graph) if options.half_storage else graph, described, target)
+    skeleton = getattr(contract.model, "skeleton", ())
+    return ExportReport(
+        network=name,
+        path=str(target),
+        size_bytes=target.stat().st_size,
+        input=_describe_input(graph),
+        keypoints=len(skeleton),
+        parameters=cost.parameters,
+        macs=cost.macs,
+        tensor_difference=parity.tensor,
+        keypoint_shift_px=parity.keypoint_px,
+        clear_joints=parity.clear_joints,
+        parity_inputs="noise" if samples is None else "photographs",
+    )
+
+
+def verify(model: Path, checkpoint: Path, *, step: Step = _silent) -> dict[str, Any]:
+    """Compare a float file with the checkpoint it came from.
+
+    Raises:
+        ParityError: They differ.
+        ExportError: The file is quantized: that is the accuracy gate's business.
+    """
+    step("read both")
+    graph = onnx.load(model)
+    contract = manifest.from_metadata({e.key: e.value for e in graph.metadata_props}, model)
+    if contract.precision != "fp32":
+        raise ExportError(f"{model} is quantized; only float files equal their checkpoint")
+    spec = contract.input
+    options = ExportOptions(width=spec.width, height=spec.height, colour=spec.colour)
+    network, _ = load_network(contract.name, checkpoint, options)
+    onnx.checker.check_model(graph, full_check=True)
+    step("compare with PyTorch")
+    uint8 = spec.dtype == "uint8"
+    free = [bool(d.dim_param) for d in graph.graph.input[0].type.tensor_type.shape.dim]
+    made = GraphOptions(uint8=uint8, dynamic_batch=free[0], dynamic_size=free[1 if uint8 else 2])
+    parity, _ = verify_graph(network, graph, contract, made, None)
+    return {"network": contract.name, "path": str(model), **asdict(parity)}
+
+
+def verify_graph(
+    network: nn.Module,
+    graph: onnx.ModelProto,
+    contract: Manifest,
+    options: GraphOptions,
+    samples: CocoDataset | None,
+) -> tuple[Parity, Manifest]:
+    """Check parity; the figures, and the contract with them in it.
+
+    Raises:
+        ParityError: The graph differs from PyTorch.
+    """
+    batches: list[Any]
+    if samples is None or options.uint8:
+        spec = msgspec.structs.replace(
+            contract.input, dtype="uint8" if options.uint8 else "float32"
+        )
+        contract = msgspec.structs.replace(contract, input=spec)
+        batches = random_inputs(spec, PARITY_INPUTS)
+        network = Uint8Input(network, spec) if options.uint8 else network
+    else:
+        batches = list(calibration_inputs(samples, contract, PARITY_INPUTS))
+    if options.dynamic_batch:
+        batches.append(np.concatenate(batches[:2]))
+    if options.dynamic_size:
+        spec = contract.input
+        larger = msgspec.structs.replace(
+            spec, height=spec.height + OTHER_SIZE[0], width=spec.width + OTHER_SIZE[1]
+        )
+        batches += random_inputs(larger, 1)
+    parity = check_parity(network, graph, batches, contract)
+    figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
+    return parity, msgspec.structs.replace(contract, parity=figures)
+
+
+def _describe_input(graph: onnx.ModelProto) -> str:
+    tensor = graph.graph.input[0].type.tensor_type
+    kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower().replace("float", "float32")
+    shape = ", ".join(d.dim_param or str(d.dim_value) for d in tensor.shape.dim)
+    return f"{kind} ({shape})"
+
+
+@torch.no_grad()
+def _shift_scores(network: nn.Module, threshold: float, contract: Manifest) -> None:
+    match network, contract.model:
+        case PersonDet(), _:
+            layers = list(network.scores)
+        case LRPose(), TopDownSpec(heatmaps=HeatmapSpec(activation="sigmoid")):
+            layers = [network.predict]
+        case _:
+            raise ExportError(
+                "a threshold is for detectors, bottom-up networks and LRPose's logits"
+            )
+    shift = _logit(SHOWN_SCORE) - _logit(threshold)
+    for layer in layers:
+        assert isinstance(layer, nn.Conv2d)
+        assert layer.bias is not None
+        layer.bias += shift
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))

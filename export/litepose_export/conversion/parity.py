@@ -1,0 +1,126 @@
+"""Does the exported graph compute what the PyTorch network computes?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.decoding import heatmaps
+from litepose_edge.geometry import Float32, Size
+from litepose_edge.manifest import HeatmapSpec, InputSpec, Manifest, TopDownSpec
+from litepose_export.errors import ParityError
+
+TOLERANCE = 1e-4
+# A joint's place is compared only where its peak stands this far, as a part of the map's range,
+# above the next one: between equal peaks the last bit decides.
+CLEAR_PEAK = 1e-3
+SEED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far two runs of one network are apart.
+
+    Attributes:
+        tensor: Largest difference of any output, as a part of that output's largest value.
+        keypoint_px: Largest shift of a clear keypoint in input pixels; None without heatmaps of
+            one person.
+        clear_joints: Part of the joints whose peak was clear enough to compare.
+    """
+
+    tensor: float
+    keypoint_px: float | None = None
+    clear_joints: float | None = None
+
+
+def random_inputs(spec: InputSpec, count: int) -> list[NDArray[Any]]:
+    """Inputs `(1, ...)` of noise, the same every time, for networks without photographs."""
+    rng = np.random.default_rng(SEED)
+    if spec.dtype == "uint8":
+        shape = (1, spec.height, spec.width, 3)
+        return [rng.integers(0, 256, shape, np.uint8) for _ in range(count)]
+    shape = (1, 3, spec.height, spec.width)
+    return [rng.standard_normal(shape).astype(np.float32) for _ in range(count)]
+
+
+@torch.no_grad()
+def check_parity(
+    network: nn.Module, model: onnx.ModelProto, batches: Sequence[NDArray[Any]], contract: Manifest
+) -> Parity:
+    """Compare PyTorch, computing in float64, with ONNX Runtime.
+
+    Float64, since deep networks with untrained weights amplify the rounding of float32 until
+    two correct implementations are 1e-4 apart.
+
+    Args:
+        network: The network before export.
+        model: The graph after it.
+        batches: What both are given.
+        contract: Says how maps become keypoints.
+
+    Raises:
+        ParityError: An output differs by more than 1e-4 of its largest value.
+    """
+    exact = copy.deepcopy(network).eval().double()
+    session = OnnxRuntimeSession(model.SerializeToString(), threads=1)
+    worst, shift = 0.0, 0.0
+    clear: list[NDArray[np.bool_]] = []
+    for batch in batches:
+        inputs = torch.from_numpy(batch)
+        expected = _outputs(exact(inputs.double() if inputs.is_floating_point() else inputs))
+        for want, got in zip(expected, session.run(batch).values(), strict=True):
+            worst = max(worst, float(np.abs(got - want).max() / np.abs(want).max()))
+            if isinstance(contract.model, TopDownSpec):
+                clear.append(clear_peaks(want))
+                moved = _keypoint_shift(want, got, contract)
+                shift = max(shift, float(moved[clear[-1]].max(initial=0)))
+    session.close()
+    if not worst <= TOLERANCE:  # NaN is no parity either
+        raise ParityError(
+            f"the exported graph differs from PyTorch by {worst:.2g} of an output's largest "
+            f"value; at most {TOLERANCE:g} is allowed, nothing was written"
+        )
+    if not clear:
+        return Parity(worst)
+    return Parity(worst, shift, float(np.concatenate(clear).mean()))
+
+
+def clear_peaks(maps: Float32) -> NDArray[np.bool_]:
+    """`(N, K)` bool: the highest cell stands clear of every other local maximum."""
+    flat = maps.reshape(-1, *maps.shape[2:])
+    clear = np.zeros(len(flat), np.bool_)
+    for i, heat in enumerate(flat):
+        peaks = heat[cv2.dilate(heat, np.ones((3, 3), np.uint8)) == heat]
+        highest = np.sort(peaks)[::-1]
+        margin = CLEAR_PEAK * float(np.ptp(heat))
+        clear[i] = len(highest) == 1 or highest[0] - highest[1] > margin
+    return clear.reshape(maps.shape[:2])
+
+
+def _outputs(result: Any) -> list[NDArray[np.float32]]:
+    tensors = result if isinstance(result, tuple) else (result,)
+    return [t.float().numpy() for t in tensors]
+
+
+def _keypoint_shift(first: Float32, second: Float32, contract: Manifest) -> Float32:
+    """`(N, K)` distances in input pixels."""
+    assert isinstance(contract.model, TopDownSpec)
+    spec, pixels = contract.model.head, contract.input.size
+    assert isinstance(spec, HeatmapSpec)
+    places = []
+    for maps in (first, second):
+        cells, _ = heatmaps.decode_as(maps, spec, contract.model.skeleton)
+        size = Size(maps.shape[3], maps.shape[2])
+        places.append(heatmaps.cells_to_input(cells, size, pixels, spec.alignment))
+    distances: Float32 = np.linalg.norm(places[0] - places[1], axis=-1)
+    return distances

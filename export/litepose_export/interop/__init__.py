@@ -1,0 +1,1 @@
+"""Other formats as PyTorch: ONNX operators and OpenVINO IR."""

@@ -1,0 +1,1 @@
+"""Tensor ranges from calibration inputs, and the QDQ graph made with them."""

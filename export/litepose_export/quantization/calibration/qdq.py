@@ -1,0 +1,145 @@
+"""Float graph to QDQ graph: ranges of its tensors, then codes; some nodes stay float."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorData, TensorsData, create_calibrator
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.registry import QDQRegistry
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from litepose_export.conversion.storage import restore_storage
+
+Scheme = Literal["u8s8", "u8s8-reduced", "s8s8"]
+Method = Literal["minmax", "entropy", "percentile"]
+Ranges = dict[str, tuple[float, float]]
+
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+# Histograms are merged every so many inputs: all inner tensors of 300 crops would be gigabytes.
+CHUNK = 16
+
+
+def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph as quantization wants it: float32 weights, known shapes, constants folded."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared = Path(folder) / "a.onnx", Path(folder) / "b.onnx"
+        onnx.save(restore_storage(model), source)
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        return onnx.load(prepared)
+
+
+def find_ranges(
+    prepared: onnx.ModelProto,
+    batches: Iterable[NDArray[Any]],
+    method: Method = "minmax",
+    percentile: float = 99.99,
+    tick: Callable[[], None] = lambda: None,
+) -> Ranges:
+    """Ranges of all inner tensors on calibration inputs.
+
+    Args:
+        prepared: From `prepare`.
+        batches: Inputs.
+        method: `"minmax"` keeps everything that was seen; `"entropy"` and `"percentile"` cut
+            off what is rare.
+        percentile: How much `"percentile"` keeps, in percent.
+        tick: Called once an input.
+    """
+    options: dict[str, Any] = {"moving_average": False} if method == "minmax" else {}
+    if method == "percentile":
+        options = {"percentile": percentile}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "a.onnx"
+        onnx.save(prepared, source)
+        calibrator = create_calibrator(
+            source,
+            sorted(QDQRegistry),
+            augmented_model_path=str(Path(folder) / "b.onnx"),
+            calibrate_method=METHODS[method],
+            extra_options=options,
+        )
+        waiting: list[NDArray[Any]] = []
+        for batch in batches:
+            # Inputs may reuse one buffer.
+            waiting.append(batch.copy())
+            tick()
+            if len(waiting) == CHUNK:
+                calibrator.collect_data(_Reader(prepared, waiting))
+                waiting = []
+        if waiting:
+            calibrator.collect_data(_Reader(prepared, waiting))
+        found = calibrator.compute_data()
+        del calibrator
+    return {
+        name: (np.asarray(found[name].lowest).item(), np.asarray(found[name].highest).item())
+        for name in found.keys()  # noqa: SIM118 - no dict
+    }
+
+
+def write_qdq(
+    prepared: onnx.ModelProto, ranges: Ranges, scheme: Scheme, float_nodes: Sequence[str]
+) -> onnx.ModelProto:
+    """The QDQ graph: per-channel symmetric weights, activations as the ranges say.
+
+    Args:
+        prepared: From `prepare`.
+        ranges: Of every inner tensor.
+        scheme: `"u8s8"` is fast where VNNI is and wrong where AVX2 saturates;
+            `"u8s8-reduced"` keeps weights in 7 bits and is exact on every x86; `"s8s8"` for ARM.
+        float_nodes: Names of nodes that are left as they are.
+    """
+    signed = scheme == "s8s8"
+    model = onnx.ModelProto()
+    model.CopyFrom(prepared)
+    data = {
+        name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+        for name, (low, high) in ranges.items()
+    }
+    quantizer = QDQQuantizer(
+        model,
+        True,  # per channel
+        scheme == "u8s8-reduced",
+        QuantType.QInt8,
+        QuantType.QInt8 if signed else QuantType.QUInt8,
+        TensorsData(CalibrationMethod.MinMax, data),
+        [],
+        list(float_nodes),
+        sorted(QDQRegistry),
+        {},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized: onnx.ModelProto = quantizer.model.model
+    return tidy(quantized)
+
+
+def tidy(quantized: onnx.ModelProto) -> onnx.ModelProto:
+    """Without what depends on the tool's version or the day."""
+    quantized.producer_name, quantized.producer_version = "litepose-export", ""
+    del quantized.metadata_props[:]
+    del quantized.graph.value_info[:]
+    return quantized
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Feeds calibration inputs one by one."""
+
+    def __init__(self, model: onnx.ModelProto, batches: Iterable[NDArray[Any]]) -> None:
+        self._name = model.graph.input[0].name
+        self._batches = iter(batches)
+
+    def get_next(self) -> dict[str, Any] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {self._name: batch}

@@ -1,0 +1,308 @@
+"""Float against INT8 on held-out photographs, through the runtime's own recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from litepose_edge import oks
+from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.backends.session import Session
+from litepose_edge.boxes import box_area
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.manifest import BottomUpSpec, DetectorSpec, Manifest, TopDownSpec
+from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
+from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_edge.measure.accuracy.predictions import box_matches
+from litepose_edge.person_filter import person_scores
+from litepose_edge.pipelines.bottomup import BottomUp
+from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.topdown import TopDown
+from litepose_edge.sources import read_image
+from litepose_export.conversion.sample_inputs import is_labelled, people_of
+from litepose_export.quantization.gate.bounds import COUNTED_SCORE, Figures, JointShift
+
+# Shifts are quoted in pixels of a crop this high, or of a photograph with so long a short side,
+# whatever the network's input.
+REFERENCE_HEIGHT = 256
+# Average precision wants the doubtful boxes as well.
+LEAST_SCORE = 0.02
+# A box that hovers about the default threshold is not lost: it may score so much less.
+STILL_FOUND = 0.2
+SAME_PERSON = 0.5
+
+
+def compare(
+    exact: onnx.ModelProto,
+    quantized: onnx.ModelProto,
+    contract: Manifest,
+    dataset: CocoDataset,
+    people: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Figures:
+    """Run both files on photographs that neither was calibrated on.
+
+    Args:
+        exact: The float file.
+        quantized: The INT8 file.
+        contract: Of both.
+        dataset: Held-out photographs, with or without labels, taken in order.
+        people: So many crops, or photographs for networks that find people, are compared.
+        tick: Called once a photograph.
+    """
+    first, second = (
+        OnnxRuntimeSession(model.SerializeToString(), threads=1) for model in (exact, quantized)
+    )
+    figures = compare_sessions((first, second), contract, dataset, people, tick)
+    first.close()
+    second.close()
+    return figures
+
+
+def compare_sessions(
+    sessions: tuple[Session, Session],
+    contract: Manifest,
+    dataset: CocoDataset,
+    people: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Figures:
+    """The same with files that are open already, in whichever engine: float first."""
+    match contract.model:
+        case TopDownSpec():
+            return _compare_crops(sessions, contract, dataset, people, tick)
+        case BottomUpSpec():
+            return _compare_everybody(sessions, contract, dataset, people, tick)
+        case DetectorSpec():
+            return _compare_boxes(sessions, contract, dataset, people, tick)
+
+
+@dataclass(slots=True)
+class _Shifts:
+    """Collects how far keypoints moved."""
+
+    names: tuple[str, ...]
+    moved: list[tuple[NDArray[np.intp], Float64]] = field(default_factory=list)
+    similar: list[float] = field(default_factory=list)
+    candidates: int = 0
+
+    def add(self, distance_px: Float64, counted: NDArray[np.bool_], candidates: int) -> None:
+        """`(P, K)` distances, and which of them count."""
+        self.moved.append((np.nonzero(counted)[1], distance_px[counted]))
+        self.candidates += candidates
+
+    def figures(self, people: int) -> Figures:
+        """All of them together."""
+        joint = np.concatenate([j for j, _ in self.moved] or [np.zeros(0, np.intp)])
+        moved = np.concatenate([d for _, d in self.moved] or [np.zeros(0)])
+        if not len(moved):
+            return Figures(people)
+        each = []
+        for number, name in enumerate(self.names):
+            own = moved[joint == number]
+            if len(own):
+                each.append(JointShift(name, len(own), *_quantiles(own)))
+        median, p95 = _quantiles(moved)
+        return Figures(
+            people,
+            joints=len(moved),
+            joints_part=len(moved) / max(self.candidates, 1),
+            shift_px=median,
+            p95_px=p95,
+            by_joint=tuple(each),
+            oks=float(np.mean(self.similar)),
+        )
+
+
+def _quantiles(values: Float64) -> tuple[float, float]:
+    return float(np.median(values)), float(np.percentile(values, 95))
+
+
+def _compare_crops(
+    sessions: tuple[Session, Session],
+    contract: Manifest,
+    dataset: CocoDataset,
+    people: int,
+    tick: Callable[[], None],
+) -> Figures:
+    spec = contract.model
+    assert isinstance(spec, TopDownSpec)
+    networks = [
+        TopDown(lambda _, s=session: s, contract, 1, flip_test=False)  # type: ignore[misc]
+        for session in sessions
+    ]
+    shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, contract)
+    compared = 0
+    for image in dataset:
+        chosen = people_of(image)
+        if compared >= people or not len(chosen):
+            continue
+        tick()
+        pixels = read_image(image.path, upright=False)
+        boxes = image.boxes_xyxy[chosen]
+        (first, first_scores), (second, second_scores) = (net(pixels, boxes) for net in networks)
+        counted = first_scores > COUNTED_SCORE
+        candidates = counted.size
+        if results.labelled:
+            labelled = image.keypoints[chosen, :, 2] > 0
+            counted, candidates = counted & labelled, int(labelled.sum())
+        distance = np.linalg.norm(first - second, axis=2).astype(np.float64)
+        heights = padded_heights(boxes, contract.input.size, spec.padding)
+        shifts.add(distance * REFERENCE_HEIGHT / heights[:, None], counted, candidates)
+        for i, box in enumerate(boxes):
+            shifts.similar.append(_oks(first[i], second[i], counted[i], box, contract))
+        results.add(image, (first, second), (first_scores, second_scores))
+        compared += len(boxes)
+    return results.complete(shifts.figures(compared))
+
+
+def padded_heights(boxes_xyxy: Float32, input_size: Size, padding: float) -> Float64:
+    """`(P,)` heights in image pixels of what is cropped around boxes."""
+    extent = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).astype(np.float64)
+    aspect = input_size.height / input_size.width
+    heights: Float64 = padding * np.maximum(extent[:, 1], extent[:, 0] * aspect)
+    return heights
+
+
+def _compare_everybody(
+    sessions: tuple[Session, Session],
+    contract: Manifest,
+    dataset: CocoDataset,
+    photographs: int,
+    tick: Callable[[], None],
+) -> Figures:
+    spec = contract.model
+    assert isinstance(spec, BottomUpSpec)
+    networks = [BottomUp(lambda _, s=session: s, contract, 1) for session in sessions]  # type: ignore[misc]
+    shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, contract)
+    compared = again = 0
+    for image in dataset.images[:photographs]:
+        tick()
+        pixels = read_image(image.path, upright=False)
+        first, second = (network(pixels) for network in networks)
+        results.results[0].extend(first.to_coco(image.image_id))
+        results.results[1].extend(second.to_coco(image.image_id))
+        results.images.append(image.image_id)
+        scale = REFERENCE_HEIGHT / min(pixels.shape[:2])
+        clear = np.flatnonzero(first.person_scores > COUNTED_SCORE)
+        compared += len(clear)
+        for i in clear:
+            counted = first.scores[i] > COUNTED_SCORE
+            alike = [
+                _oks(first.keypoints[i], other, counted, first.boxes_xyxy[i], contract)
+                for other in second.keypoints
+            ]
+            if not alike or max(alike) < SAME_PERSON:
+                continue
+            again += 1
+            best = int(np.argmax(alike))
+            shifts.similar.append(alike[best])
+            distance = np.linalg.norm(first.keypoints[i] - second.keypoints[best], axis=1)
+            both = counted & (second.scores[best] > 0)
+            shifts.add((distance * scale)[None], both[None], len(both))
+    return results.complete(shifts.figures(compared), recall=again / max(compared, 1))
+
+
+def _compare_boxes(
+    sessions: tuple[Session, Session],
+    contract: Manifest,
+    dataset: CocoDataset,
+    photographs: int,
+    tick: Callable[[], None],
+) -> Figures:
+    detectors = [PersonDetector(session, contract) for session in sessions]
+    results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    compared = again = 0
+    images = []
+    for image in dataset.images[:photographs]:
+        tick()
+        images.append(image.image_id)
+        pixels = read_image(image.path, upright=False)
+        found = [detect(pixels, LEAST_SCORE) for detect in detectors]
+        for (boxes, scores), into in zip(found, results, strict=True):
+            into += [_box_entry(image, b, s) for b, s in zip(boxes, scores, strict=True)]
+        (boxes, scores), (others, other_scores) = found
+        clear = boxes[scores > COUNTED_SCORE]
+        _, recalled = box_matches(others[other_scores > STILL_FOUND], clear)
+        compared += len(clear)
+        again += int(recalled.sum())
+    figures: dict[str, float | None] = {"ap_float": None, "ap_int8": None}
+    if is_labelled(dataset):
+        for name, entries in zip(figures, results, strict=True):
+            figures[name] = coco_metrics(dataset.path, entries, "bbox", images).ap
+    return Figures(compared, recall=again / max(compared, 1), **figures)  # type: ignore[arg-type]
+
+
+def _box_entry(image: AnnotatedImage, box: Float32, score: float) -> dict[str, Any]:
+    x1, y1, x2, y2 = (float(v) for v in box)
+    bbox = [x1, y1, x2 - x1, y2 - y1]
+    return {"image_id": image.image_id, "category_id": 1, "bbox": bbox, "score": float(score)}
+
+
+class _Results:
+    """Both files' results in COCO's form, scored where the labels are of the network's kind."""
+
+    def __init__(self, dataset: CocoDataset, contract: Manifest) -> None:
+        spec = contract.model
+        assert isinstance(spec, TopDownSpec | BottomUpSpec)
+        self._dataset = dataset
+        self.labelled = dataset.keypoint_names == spec.skeleton.keypoint_names
+        self.results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+        self.images: list[int] = []
+
+    def add(
+        self,
+        image: AnnotatedImage,
+        keypoints: tuple[Float32, Float32],
+        scores: tuple[Float32, Float32],
+    ) -> None:
+        """The people of one photograph."""
+        self.images.append(image.image_id)
+        for into, points, heat in zip(self.results, keypoints, scores, strict=True):
+            ranks = person_scores(np.ones(len(points), np.float32), heat)
+            for at, score, rank in zip(points, heat, ranks, strict=True):
+                flat = np.column_stack([at, score]).astype(np.float64).ravel().tolist()
+                into.append(
+                    {
+                        "image_id": image.image_id,
+                        "category_id": 1,
+                        "keypoints": flat,
+                        "score": float(rank),
+                    }
+                )
+
+    def complete(self, figures: Figures, recall: float | None = None) -> Figures:
+        """Figures with average precision in them."""
+        known: dict[str, Any] = {**_plain(figures), "recall": recall}
+        if self.labelled and self.images:
+            for name, entries in zip(("ap_float", "ap_int8"), self.results, strict=True):
+                bare = [{k: v for k, v in entry.items() if k != "bbox"} for entry in entries]
+                known[name] = coco_metrics(self._dataset.path, bare, "keypoints", self.images).ap
+        return Figures(**known)
+
+
+def _plain(figures: Figures) -> dict[str, Any]:
+    return {name: getattr(figures, name) for name in Figures.__dataclass_fields__}
+
+
+def _oks(
+    first: NDArray[Any],
+    second: NDArray[Any],
+    counted: NDArray[np.bool_],
+    box_xyxy: NDArray[Any],
+    contract: Manifest,
+) -> float:
+    """Similarity of two poses over the keypoints that count; 1 where none does."""
+    if not counted.any():
+        return 1.0
+    assert isinstance(contract.model, TopDownSpec | BottomUpSpec)
+    sigmas = np.array(contract.model.skeleton.oks_sigmas)
+    area = box_area(box_xyxy[None])
+    alike = oks.weighted_similarity(
+        first[None].astype(np.float32), second[None].astype(np.float32), area, counted, sigmas
+    )
+    return float(alike[0, 0])

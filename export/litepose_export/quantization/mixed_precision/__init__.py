@@ -1,0 +1,1 @@
+"""Which nodes stay in float, and how much each costs in accuracy."""

@@ -1,0 +1,140 @@
+"""Which nodes move the keypoints when they are quantized, and what leaving them in float costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import onnx
+
+from litepose_export.quantization.calibration.qdq import Ranges, Scheme, write_qdq
+from litepose_export.quantization.gate.output_error import Yardstick
+from litepose_export.quantization.mixed_precision.float_nodes import quantizable
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """What one node does.
+
+    Attributes:
+        node: Its name.
+        op_type: Its operator.
+        output: The tensor it makes, for patterns.
+        alone: Drift when it is the only one quantized.
+        removed: Drift that goes when it alone stays float in the INT8 graph.
+        operations: Its share of all multiply-accumulates and elements made: what float costs.
+    """
+
+    node: str
+    op_type: str
+    output: str
+    alone: float
+    removed: float
+    operations: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures by name."""
+        return asdict(self)
+
+
+def rank(
+    prepared: onnx.ModelProto,
+    ranges: Ranges,
+    scheme: Scheme,
+    float_nodes: Sequence[str],
+    measure: Yardstick,
+    tick: Callable[[], None] = lambda: None,
+) -> list[Sensitivity]:
+    """All nodes that are quantized now, those whose removal pays most per operation first.
+
+    Args:
+        prepared: Float graph.
+        ranges: Of its tensors.
+        scheme: Of the INT8 graph.
+        float_nodes: Nodes that stay float anyway.
+        measure: Says how far a graph is from the float file.
+        tick: Called once a node.
+    """
+    nodes = {node.name: node for node in prepared.graph.node}
+    candidates = [name for name in quantizable(prepared) if name not in set(float_nodes)]
+    work = operations(prepared)
+    total = max(sum(work.values()), 1.0)
+    full = measure(write_qdq(prepared, ranges, scheme, float_nodes)).cost
+    found = []
+    for name in candidates:
+        others = [other for other in quantizable(prepared) if other != name]
+        alone = measure(write_qdq(prepared, ranges, scheme, others)).cost
+        without = measure(write_qdq(prepared, ranges, scheme, [*float_nodes, name])).cost
+        node = nodes[name]
+        share = work[name] / total
+        found.append(Sensitivity(name, node.op_type, node.output[0], alone, full - without, share))
+        tick()
+    return sorted(found, key=lambda s: (-worth(s), s.node))
+
+
+def worth(item: Sensitivity) -> float:
+    """Drift removed by its part of the work; both measurements of the drift count."""
+    # Leaving one node out of many shows little, and noise: what it does alone steadies it.
+    gain = max(item.alone + item.removed, 0.0)
+    return gain / max(item.operations, 1e-4)
+
+
+def smallest_set(
+    ranked: Sequence[Sensitivity], passes: Callable[[tuple[str, ...]], bool]
+) -> tuple[str, ...] | None:
+    """The shortest beginning of the ranking that, left in float, passes; None if all do not.
+
+    Bisection: more float nodes are taken to be no worse.
+
+    Args:
+        ranked: From `rank`.
+        passes: Whether a file with these further float nodes is good enough.
+    """
+    names = tuple(item.node for item in ranked)
+    if passes(()):
+        return ()
+    if not passes(names):
+        return None
+    low, high = 0, len(names)  # `low` fails, `high` passes
+    while high - low > 1:
+        middle = (low + high) // 2
+        if passes(names[:middle]):
+            high = middle
+        else:
+            low = middle
+    return names[:high]
+
+
+def operations(prepared: onnx.ModelProto) -> dict[str, float]:
+    """Multiply-accumulates of each node, or elements made where there are none."""
+    shapes = {
+        info.name: [d.dim_value or 1 for d in info.type.tensor_type.shape.dim]
+        for info in (*prepared.graph.value_info, *prepared.graph.output, *prepared.graph.input)
+    }
+    kernels = {i.name: list(i.dims) for i in prepared.graph.initializer}
+    work = {}
+    for node in prepared.graph.node:
+        elements = 1.0
+        for length in shapes.get(node.output[0], []):
+            elements *= length
+        if node.op_type == "Conv" and node.input[1] in kernels:
+            # Of a kernel (outputs, inputs / groups, h, w), every output element sees all but one.
+            for length in kernels[node.input[1]][1:]:
+                elements *= length
+        elif node.op_type == "ConvTranspose" and node.input[1] in kernels:
+            elements = 1.0
+            for length in (*shapes.get(node.input[0], []), *kernels[node.input[1]][1:]):
+                elements *= length
+        work[node.name] = elements
+    return work
+
+
+def table(ranked: Sequence[Sensitivity]) -> str:
+    """The ranking as text."""
+    lines = [f"{'node':<28}{'operator':<16}{'alone':>9}{'removed':>9}{'work':>8}"]
+    lines += [
+        f"{s.node:<28}{s.op_type:<16}{s.alone:>9.4f}{s.removed:>9.4f}{s.operations:>8.2%}"
+        for s in ranked
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Post-training optimization: equalization, bias correction, GPTQ, fine-tuning."""

@@ -1,0 +1,134 @@
+"""Fine-tunes what is inside an INT8 graph until its outputs follow the float file's.
+
+Nothing of the float file changes, so the shift that users see between both precisions is the
+very thing that is minimised. No labels are needed: the float file is the teacher (Finkelstein et
+al., arXiv 1911.10999; all degrees of freedom at once as in arXiv 2212.02634).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.manifest import HeatmapSpec, Manifest, TopDownSpec
+from litepose_export.conversion.sample_inputs import Inputs
+from litepose_export.quantization.optimize.simulation import QdqNetwork
+
+SEED = 11
+# Away from peaks a logit matters this much of what it matters on one: it must stay low.
+BACKGROUND = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class FollowOptions:
+    """How hard to follow.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch: Inputs a step.
+        codes: Largest move of a weight in one step, in codes of its own scale.
+        scales: The same of an activation's scale, as a part of it.
+        biases: The same of a bias, as a part of its layer's mean one.
+        warmup: Steps until the full rate.
+    """
+
+    steps: int = 300
+    batch: int = 16
+    codes: float = 0.02
+    scales: float = 1e-3
+    biases: float = 2e-4
+    warmup: int = 10
+
+
+def follow(
+    network: QdqNetwork,
+    teacher: onnx.ModelProto,
+    contract: Manifest,
+    batches: Iterator[NDArray[Any]],
+    options: FollowOptions,
+    tick: Callable[[float], None] = lambda loss: None,
+) -> list[float]:
+    """Train the network to give the float file's outputs; the loss of every step.
+
+    Args:
+        network: The INT8 graph, changed in place.
+        teacher: The float file.
+        contract: Tells where outputs matter.
+        batches: Inputs `(N, 3, H, W)` without end.
+        options: How hard.
+        tick: Told the loss after each step.
+    """
+    session = OnnxRuntimeSession(teacher.SerializeToString(), threads=1)
+    groups = _groups(network, options)
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    losses = []
+    for step in range(options.steps):
+        rate = min(1.0, (step + 1) / options.warmup)
+        rate *= 0.5 * (1 + math.cos(math.pi * step / options.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        batch = next(batches)
+        wanted = _outputs(session, batch)
+        loss = _distance(network(torch.from_numpy(batch)), wanted, contract)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        tick(losses[-1])
+    session.close()
+    return losses
+
+
+def mirrored_batches(inputs: Inputs, batch: int, seed: int = SEED) -> Iterator[NDArray[Any]]:
+    """Random calibration inputs, half of them mirrored, without end."""
+    rng = np.random.default_rng(seed)
+    while True:
+        chosen = inputs.batch(rng.integers(0, len(inputs), batch).tolist())
+        if rng.random() < 0.5:
+            chosen = np.ascontiguousarray(chosen[..., ::-1])
+        yield chosen
+
+
+def _outputs(session: OnnxRuntimeSession, batch: NDArray[Any]) -> list[Tensor]:
+    """The teacher's outputs; files of one image at a time are asked one by one."""
+    parts = [batch] if isinstance(session.input.shape[0], str) else np.split(batch, len(batch))
+    answers = [session.run(part).values() for part in parts]
+    return [torch.from_numpy(np.concatenate(values)) for values in zip(*answers, strict=True)]
+
+
+def _distance(found: tuple[Tensor, ...], wanted: list[Tensor], contract: Manifest) -> Tensor:
+    """Mean squared difference of the outputs; of logits of heat, most where there is heat."""
+    spec = contract.model
+    head = spec.head if isinstance(spec, TopDownSpec) else None
+    total = torch.zeros(())
+    for got, want in zip(found, wanted, strict=True):
+        if isinstance(head, HeatmapSpec) and head.activation == "sigmoid":
+            weight = torch.sigmoid(want) + BACKGROUND
+            total = total + (weight * (got - want) ** 2).sum() / weight.sum()
+        else:
+            total = total + ((got - want) ** 2).mean() / want.var().clamp(min=1e-12)
+    return total
+
+
+def _groups(network: QdqNetwork, options: FollowOptions) -> list[dict[str, Any]]:
+    """Adam moves every number by its rate at first: the rates are set in the numbers' own units."""
+    groups = []
+    for key, weight in network.weights.items():
+        step = float(network.weight_scales[key].mean())
+        groups.append({"params": [weight], "lr": options.codes * step})
+    for value in network.floats.values():
+        size = float(value.detach().abs().mean())
+        groups.append({"params": [value], "lr": options.biases * max(size, 1e-6)})
+    groups.append({"params": list(network.scales.values()), "lr": options.scales})
+    for group in groups:
+        group["peak"] = group["lr"]
+    return groups

@@ -1,0 +1,181 @@
+"""Rounds weights so that their errors cancel on real inputs, instead of each to its nearest code.
+
+After Frantar et al., arXiv 2210.17323 (GPTQ): a kernel's numbers are rounded one after the
+other, and what each rounding did wrong is taken up by those not yet rounded, as far as their
+inputs move together. Inputs are centred first: the mean error is the bias's to take up.
+
+Fitting each layer to the float layer's outputs first, so that it also makes up for the layers
+before it, was tried and moved keypoints further (.186 against .178 px on LRPose-s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch.nn import functional as F  # noqa: N812 - the name torch users expect
+
+from litepose_edge.geometry import Float64
+from litepose_export.quantization.calibration.activations import inner_values
+from litepose_export.quantization.optimize.qdq_editor import QdqEditor
+
+# Places of an image whose inputs are looked at, for each layer: more change nothing.
+PLACES = 200
+DAMPING = 0.01
+# Narrower scales are tried: a lost extreme may cost less than coarser steps for all others.
+NARROWER = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
+SEED = 3
+
+
+@dataclass(slots=True)
+class _Moments:
+    """Sums over the inputs of one layer, `D` numbers each."""
+
+    products: Float64
+    total: Float64
+    count: int = 0
+
+    def add(self, columns: Float64) -> None:
+        """`(n, D)` inputs."""
+        self.products += columns.T @ columns
+        self.total += columns.sum(axis=0)
+        self.count += len(columns)
+
+    @property
+    def mean(self) -> Float64:
+        """`(D,)`."""
+        mean: Float64 = self.total / self.count
+        return mean
+
+    def covariance(self) -> Float64:
+        """`(D, D)`, with a little of the mean variance added to each."""
+        centred = self.products / self.count - np.outer(self.mean, self.mean)
+        some = DAMPING * np.trace(centred) / len(centred) + 1e-12
+        damped: Float64 = centred + some * np.eye(len(centred))
+        return damped
+
+
+def round_weights(
+    prepared: onnx.ModelProto,
+    quantized: onnx.ModelProto,
+    batches: Sequence[NDArray[Any]],
+    largest_code: int,
+    tick: Callable[[], None] = lambda: None,
+) -> onnx.ModelProto:
+    """Round the weights of every dense convolution anew, from those of the float graph.
+
+    Args:
+        prepared: The float graph that was quantized; its initialisers hold the weights.
+        quantized: Its QDQ graph.
+        batches: Calibration inputs.
+        largest_code: 64 for seven bits, 127 for eight.
+        tick: Called once a layer.
+    """
+    better = onnx.ModelProto()
+    better.CopyFrom(quantized)
+    editor = QdqEditor(better)
+    stored = {i.name: numpy_helper.to_array(i) for i in prepared.graph.initializer}
+    kernels = {
+        n.name: stored[n.input[1]]
+        for n in prepared.graph.node
+        if n.op_type == "Conv" and n.input[1] in stored
+    }
+    layers = [n for n in better.graph.node if n.name in kernels and editor.is_quantized(n)]
+    layers = [n for n in layers if _group(n) == 1]
+    moments = _moments(quantized, layers, kernels, batches)
+    for node in layers:
+        kernel, seen = kernels[node.name], moments[node.name]
+        exact = kernel.reshape(len(kernel), -1).astype(np.float64)
+        scale = editor.weight_scale(node).astype(np.float64)
+        codes, scale = round_rows(exact, scale, seen.covariance(), largest_code)
+        editor.set_weights(node, codes.reshape(kernel.shape), scale)
+        if len(node.input) > 2:
+            editor.add_to_bias(node, (exact - codes * scale[:, None]) @ seen.mean)
+        tick()
+    return better
+
+
+def round_rows(
+    weights: Float64, scale: Float64, covariance: Float64, largest_code: int
+) -> tuple[Float64, Float64]:
+    """Codes and scales of the rows of a matrix.
+
+    Args:
+        weights: `(R, D)`.
+        scale: `(R,)` that holds the largest weight of each row.
+        covariance: `(D, D)` of the inputs, positive definite.
+        largest_code: Codes run from minus this to this.
+
+    Returns:
+        codes: `(R, D)` whole numbers.
+        scale: `(R,)`.
+    """
+    # The numbers with the largest spread of inputs are rounded while there are most to help.
+    order = np.argsort(-np.diag(covariance), kind="stable")
+    spread = np.diag(covariance)
+    scale = _best_scale(weights, scale, spread, largest_code)
+    inverse = np.linalg.inv(covariance[np.ix_(order, order)])
+    carry = np.linalg.cholesky(inverse).T  # upper: row i says how i's error is taken up
+    rest = weights[:, order].copy()
+    codes = np.empty_like(rest)
+    for i in range(rest.shape[1]):
+        codes[:, i] = np.clip(np.round(rest[:, i] / scale), -largest_code, largest_code)
+        error = (rest[:, i] - codes[:, i] * scale) / carry[i, i]
+        rest[:, i + 1 :] -= np.outer(error, carry[i, i + 1 :])
+    back = np.empty_like(codes)
+    back[:, order] = codes
+    return back, scale
+
+
+def _best_scale(weights: Float64, scale: Float64, spread: Float64, largest_code: int) -> Float64:
+    """The factor of each row's scale that rounds to the nearest with the least error."""
+    best, least = scale.copy(), np.full(len(scale), np.inf)
+    for factor in NARROWER:
+        tried = scale * factor
+        codes = np.clip(np.round(weights / tried[:, None]), -largest_code, largest_code)
+        error = ((weights - codes * tried[:, None]) ** 2 * spread).sum(axis=1)
+        better = error < least
+        best[better], least[better] = tried[better], error[better]
+    return best
+
+
+def _moments(
+    quantized: onnx.ModelProto,
+    layers: Sequence[onnx.NodeProto],
+    kernels: dict[str, NDArray[Any]],
+    batches: Sequence[NDArray[Any]],
+) -> dict[str, _Moments]:
+    """What each layer reads in the quantized graph."""
+    rng = np.random.default_rng(SEED)
+    lengths = {node.name: int(np.prod(kernels[node.name].shape[1:])) for node in layers}
+    found = {name: _Moments(np.zeros((n, n)), np.zeros(n)) for name, n in lengths.items()}
+    for values in inner_values(quantized, [node.input[0] for node in layers], batches):
+        for node in layers:
+            columns = _columns(values[node.input[0]], node, kernels[node.name].shape)
+            chosen = rng.permutation(len(columns))[:PLACES]
+            found[node.name].add(columns[chosen])
+    return found
+
+
+def _columns(x: NDArray[Any], node: onnx.NodeProto, shape: tuple[int, ...]) -> NDArray[Any]:
+    """`(places, C * h * w)`: what a convolution multiplies with its kernel."""
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
+    padded = F.pad(torch.from_numpy(x), (left, right, top, bottom))
+    windows = F.unfold(
+        padded,
+        shape[2:],
+        dilation=tuple(attributes.get("dilations", (1, 1))),
+        stride=tuple(attributes.get("strides", (1, 1))),
+    )
+    return windows.transpose(1, 2).reshape(-1, windows.shape[1]).numpy()
+
+
+def _group(node: onnx.NodeProto) -> int:
+    return next((a.i for a in node.attribute if a.name == "group"), 1)

@@ -1,0 +1,172 @@
+"""A QDQ graph in PyTorch: the engine's numbers, with weights, biases and scales free to move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from litepose_export.errors import UnsupportedOpError
+from litepose_export.interop.onnx_operators import OPERATORS
+from litepose_export.quantization.optimize.fake_quantize import fake_quantize
+
+CODES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
+LARGEST_CODE = {"u8s8-reduced": 64, "u8s8": 127, "s8s8": 127}
+LEAST_SCALE = 1e-12
+
+
+class QdqNetwork(nn.Module):
+    """A QDQ graph as the network that it stands for.
+
+    Weights are kept in float and rounded on the way; `to_model` writes everything back into a
+    graph of the same shape.
+
+    Args:
+        model: The graph; kept, not changed.
+        largest_code: Of a weight: 64 for seven bits, 127 for eight.
+        start: Float weights to start from, by the name of their initialiser in the float graph;
+            the graph's own dequantized ones unless given.
+
+    Attributes:
+        weights: By the name of the node output that carries them; `.` reads `/` in all names.
+        floats: Biases, and the weights of layers left in float.
+        scales: Natural logarithms of the activations' scales, by initialiser.
+
+    Raises:
+        UnsupportedOpError: The graph holds an operator that has no counterpart here.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        largest_code: int,
+        start: dict[str, NDArray[Any]] | None = None,
+    ) -> None:
+        super().__init__()
+        self._model, self._largest = model, largest_code
+        self._constants = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+        self.weights, self.floats = nn.ParameterDict(), nn.ParameterDict()
+        self.scales = nn.ParameterDict()
+        self.weight_scales: dict[str, Tensor] = {}
+        # Which initialisers a bias takes its scale from: (of the input, of the weight).
+        self._bias_scales: dict[str, tuple[str, str]] = {}
+        for node in model.graph.node:
+            if node.op_type not in OPERATORS and node.op_type != "QuantizeLinear":
+                raise UnsupportedOpError(
+                    f"cannot simulate the operator {node.op_type} ({node.name}) in PyTorch"
+                )
+            self._adopt(node, start or {})
+        self._find_bias_scales()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The graph's outputs."""
+        graph = self._model.graph
+        values: dict[str, Any] = {graph.input[0].name: x}
+        for node in graph.node:
+            name = node.output[0]
+            if node.op_type == "QuantizeLinear":
+                values[name] = self._quantize(node, values[node.input[0]])
+            elif _key(name) in self.weights:
+                values[name] = self.weight(_key(name))
+            elif _key(name) in self.floats:
+                values[name] = self.floats[_key(name)]
+            else:
+                inputs = [self._value(given, values) for given in node.input]
+                found = OPERATORS[node.op_type](inputs, _attributes(node))
+                several = found if isinstance(found, tuple) else (found,)
+                values |= zip(node.output, several, strict=True)
+        return tuple(values[output.name] for output in graph.output)
+
+    def weight(self, key: str) -> Tensor:
+        """A weight as the engine sees it."""
+        limit = self._largest
+        return fake_quantize(self.weights[key], self.weight_scales[key], 0, -limit, limit)
+
+    @torch.no_grad()
+    def to_model(self) -> onnx.ModelProto:
+        """The graph with what was learned in it, rounded to codes."""
+        learned = onnx.ModelProto()
+        learned.CopyFrom(self._model)
+        stored = {i.name: i for i in learned.graph.initializer}
+
+        def put(name: str, values: NDArray[Any]) -> None:
+            kind = self._constants[name].dtype
+            stored[name].CopyFrom(numpy_helper.from_array(values.astype(kind), name))
+
+        for name in self._constants:
+            if _key(name) in self.scales:
+                put(name, self.scales[_key(name)].exp().numpy())
+            elif _key(name) in self.floats:
+                put(name, self.floats[_key(name)].numpy())
+        for node in learned.graph.node:
+            key = _key(node.output[0])
+            if key in self.weights:
+                codes = torch.round(self.weights[key] / self.weight_scales[key])
+                limit = self._largest
+                put(node.input[0], codes.clamp(-limit, limit).numpy())
+                put(node.input[1], self.weight_scales[key].flatten().numpy())
+            elif key in self._bias_scales:
+                of_input, of_weight = self._bias_scales[key]
+                scale = self.scales[of_input].exp() * self.weight_scales[of_weight].flatten()
+                put(node.input[1], scale.numpy())
+                put(node.input[0], torch.round(self.floats[key] / scale).numpy())
+        return learned
+
+    def _adopt(self, node: onnx.NodeProto, start: dict[str, NDArray[Any]]) -> None:
+        """Make parameters of what a node reads."""
+        key = _key(node.output[0])
+        if node.op_type == "QuantizeLinear":
+            of_scale = _key(node.input[1])
+            if of_scale not in self.scales:
+                step = max(float(self._constants[node.input[1]]), LEAST_SCALE)
+                self.scales[of_scale] = nn.Parameter(torch.tensor(step).log())
+        elif node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
+            codes, scale = self._constants[node.input[0]], self._constants[node.input[1]]
+            steps = np.maximum(scale, LEAST_SCALE).reshape(-1, *[1] * (codes.ndim - 1))
+            exact = torch.tensor((codes * steps).astype(np.float32))
+            if codes.dtype == np.int32:
+                self.floats[key] = nn.Parameter(exact)
+                return
+            given = start.get(node.input[0].removesuffix("_quantized"))
+            latent = exact if given is None else torch.tensor(given, dtype=torch.float32)
+            self.weights[key] = nn.Parameter(latent)
+            self.weight_scales[key] = torch.tensor(steps, dtype=torch.float32)
+        elif node.op_type == "Conv":
+            for name in node.input[1:]:
+                if name in self._constants:
+                    value = torch.tensor(self._constants[name], dtype=torch.float32)
+                    self.floats[_key(name)] = nn.Parameter(value)
+
+    def _find_bias_scales(self) -> None:
+        makers = {node.output[0]: node for node in self._model.graph.node}
+        for node in self._model.graph.node:
+            if node.op_type != "Conv" or len(node.input) < 3:
+                continue
+            bias, x = _key(node.input[2]), makers.get(node.input[0])
+            if node.input[2] in makers and x is not None and x.op_type == "DequantizeLinear":
+                self._bias_scales[bias] = (_key(x.input[1]), _key(node.input[1]))
+
+    def _value(self, name: str, values: dict[str, Any]) -> Any:
+        if name in values or not name:
+            return values.get(name)
+        key = _key(name)
+        return self.floats[key] if key in self.floats else self._constants[name]
+
+    def _quantize(self, node: onnx.NodeProto, x: Tensor) -> Tensor:
+        zero = self._constants[node.input[2]]
+        low, high = CODES[zero.dtype]
+        scale = self.scales[_key(node.input[1])].exp()
+        return fake_quantize(x, scale, float(zero), low, high)
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "/")
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}

@@ -1,0 +1,1 @@
+"""Training with photographs, teacher and augmentation on the accelerator."""

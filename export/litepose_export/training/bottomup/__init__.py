@@ -1,0 +1,1 @@
+"""Training of bottom-up networks with associative embedding."""

@@ -1,0 +1,1 @@
+"""The training loop, its schedule, optimizers, losses and validation."""

@@ -1,0 +1,273 @@
+"""The training loop: Muon and AdamW under a schedule, averaged weights, checkpoints, resume."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from litepose_export.errors import CheckpointError
+from litepose_export.models.checkpoints import read_checkpoint
+from litepose_export.training.core.initialization import normalised_layers
+from litepose_export.training.core.muon import Muon
+from litepose_export.training.core.schedule import Schedule
+
+LONGEST_STEP_S = 60.0  # whatever is longer was a pause: the machine slept
+Evaluate = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long to train: a number of steps (repeatable) or minutes of training time.
+
+    Attributes:
+        steps: Optimiser steps in all, or None.
+        minutes: Time spent training in all, earlier runs counted in, or None.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Part of the budget used, 1 when it is spent."""
+        by_step = step / self.steps if self.steps else 0.0
+        by_time = seconds / 60 / self.minutes if self.minutes else 0.0
+        return max(by_step, by_time)
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a progress display needs after a step."""
+
+    step: int
+    part: float
+    loss: float
+    crops_per_second: float
+    input_height: int
+
+
+class Trainer:
+    """A network, its optimiser, its averaged twin, and where they are kept.
+
+    Args:
+        network: Trained in place.
+        batches: `(size, shares) -> batches` without end.
+        loss: Loss of the network on a batch.
+        schedule: What happens when.
+        budget: How long.
+        folder: Checkpoint (`last.pt`) and log (`log.csv`) live here.
+        device: `"cpu"` or `"cuda"`.
+        notes: What an exporter must know of the network; goes into the checkpoint.
+        helper: Trained along with the network and kept in the checkpoint, or None.
+        frozen: Names of modules that stay as they are, statistics of normalisations too. Where
+            they come first, nothing is computed backwards through them.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        batches: Callable[[Any, tuple[float, ...]], Iterator[Any]],
+        loss: Callable[[nn.Module, Any], Tensor],
+        schedule: Schedule,
+        budget: Budget,
+        folder: Path,
+        sources: int = 1,
+        device: str = "cpu",
+        notes: Mapping[str, str] | None = None,
+        helper: nn.Module | None = None,
+        frozen: Sequence[str] = (),
+    ) -> None:
+        self._frozen = [network.get_submodule(name).requires_grad_(False) for name in frozen]
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self._batches, self._loss = batches, loss
+        self.schedule, self._budget = schedule, budget
+        self._folder, self._sources, self._device = folder, sources, device
+        self._optimizers = _optimizers(self.network, schedule)
+        self._helper = helper.to(device) if helper is not None else nn.Module()
+        if helper is not None:
+            self._optimizers += _optimizers(self._helper, replace(schedule, muon_rate=None))
+        self._notes = dict(notes or {})
+        self.step = 0
+        self.seconds = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The checkpoint that `resume` reads."""
+        return self._folder / "last.pt"
+
+    def resume(self) -> bool:
+        """Continue from the last checkpoint, if there is one.
+
+        Raises:
+            CheckpointError: The checkpoint belongs to another network or is damaged.
+        """
+        if not self.checkpoint_path.exists():
+            return False
+        state = read_checkpoint(self.checkpoint_path, self._device)
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self._helper.load_state_dict(state.get("helper", {}))
+            for optimizer, stored in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(stored)
+            self.step, self.seconds = state["step"], state["seconds"]
+        except (RuntimeError, KeyError, TypeError, ValueError) as exc:
+            raise CheckpointError(f"cannot resume from {self.checkpoint_path}: {exc}") from exc
+        return True
+
+    def look(self, network: nn.Module) -> None:
+        """Run a network like this one on a batch of the run's last stretch, for its statistics."""
+        self._loss(network, self.example())
+
+    def example(self) -> Any:
+        """A batch of the run's last stretch."""
+        shares = self.schedule.shares(1.0, self._sources)
+        return next(self._batches(self.schedule.phases[-1].input_size, shares))
+
+    def save(self) -> None:
+        """Write the checkpoint; a reader sees the old one or the new one, never half."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "helper": self._helper.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "step": self.step,
+            "seconds": self.seconds,
+            "notes": self._notes,
+        }
+        partial = self.checkpoint_path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint_path)
+
+    def run(
+        self,
+        *,
+        on_step: Callable[[Progress], None],
+        evaluate: Evaluate | None = None,
+        checkpoint_minutes: float = 4.0,
+    ) -> None:
+        """Train until the budget is spent, with a checkpoint every few minutes."""
+        self.network.train()
+        for module in self._frozen:
+            module.eval()
+        saved = time.monotonic()
+        losses: list[Tensor] = []
+        while (part := self._part()) < 1:
+            phase = self.schedule.phase(part)
+            shares = self.schedule.shares(part, self._sources)
+            for batch in self._batches(phase.input_size, shares):
+                started = time.monotonic()
+                losses.append(self._advance(batch, part))
+                took = min(time.monotonic() - started, LONGEST_STEP_S)
+                self.seconds += took + self._waited(started)
+                part = self._part()
+                if self.step % 20 == 0:
+                    loss = float(torch.stack(losses[-20:]).mean())
+                    on_step(self._progress(part, loss, phase.input_size.height))
+                same = phase == self.schedule.phase(part)
+                if part >= 1 or not same or shares != self.schedule.shares(part, self._sources):
+                    break
+                if time.monotonic() - saved > checkpoint_minutes * 60:
+                    self._checkpoint(losses, evaluate)
+                    losses, saved = [], time.monotonic()
+        self._checkpoint(losses, evaluate)
+
+    _last_end: float | None = None
+
+    def _waited(self, started: float) -> float:
+        """Seconds between the last step's end and this one's start: waiting for data counts."""
+        waited = 0.0 if self._last_end is None else min(started - self._last_end, 5.0)
+        self._last_end = time.monotonic()
+        return max(waited, 0.0)
+
+    def _part(self) -> float:
+        return self._budget.progress(self.step, self.seconds)
+
+    def _progress(self, part: float, loss: float, height: int) -> Progress:
+        rate = self.step * self.schedule.batch / max(self.seconds, 1e-9)
+        return Progress(self.step, part, loss, rate, height)
+
+    def _advance(self, batch: Any, part: float) -> Tensor:
+        factor = self.schedule.factor(self.step, part)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+        loss = self._loss(self.network, batch)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        for optimizer in self._optimizers:
+            optimizer.step()
+        self.step += 1
+        self._update_average(self.schedule.decay(self.step))
+        return loss.detach()
+
+    @torch.no_grad()
+    def _update_average(self, decay: float) -> None:
+        ours = [*self.average.parameters(), *self.average.buffers()]
+        theirs = [*self.network.parameters(), *self.network.buffers()]
+        floats = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
+
+    def _checkpoint(self, losses: list[Tensor], evaluate: Evaluate | None) -> None:
+        self.save()
+        self._last_end = None
+        row: dict[str, float] = {"step": self.step, "minutes": round(self.seconds / 60, 2)}
+        if losses:
+            row["loss"] = float(torch.stack(losses).mean())
+        if evaluate is not None:
+            row |= evaluate(self.average)
+        path = self._folder / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, ["step", "minutes", "loss", "ap", "ap50", "ap75", "ar"])
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
+    """Muon for the kernels of hidden layers where the schedule wants it, AdamW for the rest.
+
+    A dense convolution with a normalisation behind it is a hidden layer, not a prediction. The
+    stem, which sees colours, is left to AdamW as well.
+    """
+    hidden: list[Tensor] = []
+    if schedule.muon_rate is not None:
+        layers = dict(network.named_modules())
+        convolutions = [layers[name] for name in normalised_layers(network)]
+        hidden = [
+            layer.weight
+            for layer in convolutions
+            if isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.in_channels > 3
+        ]
+    taken = {id(weight) for weight in hidden}
+    rest = [p for p in network.parameters() if id(p) not in taken]
+    rate = schedule.learning_rate
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(
+            [
+                {"params": [p for p in rest if p.ndim > 1], "weight_decay": schedule.weight_decay},
+                {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=rate,
+        )
+    ]
+    if hidden:
+        assert schedule.muon_rate is not None
+        optimizers.append(Muon(hidden, lr=schedule.muon_rate, weight_decay=schedule.weight_decay))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return optimizers

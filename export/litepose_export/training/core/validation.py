@@ -1,0 +1,113 @@
+"""Average precision of a heatmap network in training, on ground-truth boxes."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from litepose_edge import geometry
+from litepose_edge.decoding import heatmaps
+from litepose_edge.geometry import Float32, Size
+from litepose_edge.manifest import Activation, Refinement
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_edge.person_filter import person_scores
+from litepose_edge.preprocess import warp
+from litepose_edge.skeletons import COCO_17
+from litepose_export.training.core.pose_loss import normalise
+from litepose_export.training.data.people import read_photographs
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One validation person: which image, where the crop came from, its pixels."""
+
+    image_id: int
+    to_image: NDArray[np.float64]
+    pixels: NDArray[np.uint8]
+
+
+class Validator:
+    """Holds the crops of a COCO file's people and scores a network on them."""
+
+    def __init__(
+        self,
+        dataset: CocoDataset,
+        input_size: Size,
+        padding: float = 1.25,
+        *,
+        activation: Activation = "sigmoid",
+        refinement: Refinement = "expected-oks",
+    ) -> None:
+        self._annotations = dataset.path
+        self._input_size = input_size
+        self._activation: Activation = activation
+        self._refinement: Refinement = refinement
+        self._crops = _crops(dataset, input_size, padding)
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """AP, AP50, AP75 and AR of the network."""
+        was_training = network.training
+        network.eval()
+        device = next(network.parameters()).device
+        results: list[dict[str, Any]] = []
+        for start in range(0, len(self._crops), 64):
+            crops = self._crops[start : start + 64]
+            batch = torch.from_numpy(np.stack([c.pixels for c in crops])).to(device)
+            logits = network(normalise(batch)).float().cpu().numpy()
+            results += self._decode(crops, logits)
+        network.train(was_training)
+        ids = sorted({c.image_id for c in self._crops})
+        return coco_metrics(self._annotations, results, "keypoints", ids).to_dict()
+
+    def with_refinement(self, refinement: Refinement) -> Validator:
+        """The same people, keypoints refined in another way."""
+        other = copy.copy(self)
+        other._refinement = refinement
+        return other
+
+    def _decode(self, crops: list[Crop], logits: Float32) -> list[dict[str, Any]]:
+        cells, scores = heatmaps.decode_heatmaps(
+            logits,
+            activation=self._activation,
+            refinement=self._refinement,
+            oks_sigmas=COCO_17.oks_sigmas,
+        )
+        map_size = Size(logits.shape[3], logits.shape[2])
+        points = heatmaps.cells_to_input(cells, map_size, self._input_size)
+        results = []
+        ranks = person_scores(np.ones(len(crops), np.float32), scores)
+        for crop, at, score, rank in zip(crops, points, scores, ranks, strict=True):
+            flat = np.column_stack([geometry.transform(crop.to_image, at), score]).ravel()
+            results.append(
+                {
+                    "image_id": crop.image_id,
+                    "category_id": 1,
+                    "keypoints": flat.tolist(),
+                    "score": float(rank),
+                }
+            )
+        return results
+
+
+def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[Crop]:
+    crops = []
+    photographs = read_photographs(image.path for image in dataset)
+    for image, pixels in zip(dataset, photographs, strict=True):
+        for box, keypoints in zip(image.boxes_xyxy, image.keypoints, strict=True):
+            if not (keypoints[:, 2] > 0).any():
+                continue
+            to_input = geometry.crop_view(box, input_size, padding)
+            crop = cv2.cvtColor(warp(pixels, to_input, input_size), cv2.COLOR_BGR2RGB)
+            crops.append(
+                Crop(image.image_id, geometry.invert(to_input), crop.astype(np.uint8, copy=False))
+            )
+    return crops

@@ -1,0 +1,1 @@
+"""Training people and their augmented crops."""

@@ -1,0 +1,78 @@
+"""Which person a training crop shows and where it lies: geometry alone, no pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge.geometry import Float64, Size
+from litepose_export.training.data import augmentation
+from litepose_export.training.data.augmentation import Augmentation
+from litepose_export.training.data.people import People
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One crop.
+
+    Attributes:
+        person: Whom it shows, or in whose photograph it shows nobody.
+        to_input: `(2, 3)`, photograph pixels to input pixels.
+        mirrored: Whether left and right have changed places.
+        nobody: It lies beside everybody.
+    """
+
+    person: int
+    to_input: Float64
+    mirrored: bool
+    nobody: bool
+
+
+class Planner:
+    """Draws plans from one random stream.
+
+    Args:
+        people: Who can be shown.
+        options: How far crops stray.
+        rng: The stream.
+    """
+
+    def __init__(self, people: People, options: Augmentation, rng: np.random.Generator) -> None:
+        self._people, self._options, self._rng = people, options, rng
+        self._members = [np.flatnonzero(people.source == s) for s in np.unique(people.source)]
+
+    def choose(self, count: int, shares: tuple[float, ...]) -> NDArray[np.int64]:
+        """`(count,)` people, `shares` of them from each source."""
+        sources = self._rng.choice(len(self._members), count, p=shares)
+        return np.array([self._rng.choice(self._members[s]) for s in sources], np.int64)
+
+    def plan(self, person: int, input_size: Size) -> Plan:
+        """A crop around a person, or now and then beside the people of their photograph."""
+        box = self._background(person)
+        if box is not None:
+            to_input, mirrored = augmentation.random_affine(
+                self._rng, box, input_size, self._options
+            )
+            return Plan(person, to_input, mirrored, nobody=True)
+        people, options = self._people, self._options
+        around = augmentation.random_box(
+            self._rng, people.boxes_xyxy[person], people.keypoints[person], options
+        )
+        to_input, mirrored = augmentation.random_affine(self._rng, around, input_size, options)
+        return Plan(person, to_input, mirrored, nobody=False)
+
+    def scene(self, input_size: Size) -> tuple[int, Float64]:
+        """A photograph of the first source, and a view of it wherever and of whatever size."""
+        number = int(self._people.image_index[self._rng.choice(self._members[0])])
+        size = Size.of(self._people.images[number])
+        box = augmentation.any_box(self._rng, size)
+        return number, augmentation.random_affine(self._rng, box, input_size, self._options)[0]
+
+    def _background(self, person: int) -> Float64 | None:
+        if self._rng.random() >= self._options.nobody:
+            return None
+        number = self._people.image_index[person]
+        size = Size.of(self._people.images[number])
+        return augmentation.background_box(self._rng, size, self._people.everybody[number])

@@ -1,0 +1,106 @@
+"""Loads annotated people and their decoded photographs into memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge.geometry import Float32
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.sources import read_image
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Labelled people and the photographs they are in.
+
+    Attributes:
+        images: Decoded BGR photographs.
+        image_index: `(N,)` int64, the photograph of each person.
+        boxes_xyxy: `(N, 4)` float32.
+        keypoints: `(N, K, 3)` float32 `(x, y, v)`, COCO visibility.
+        source: `(N,)` int64, which of the annotation files a person came from.
+        everybody: For each photograph `(P, 4)` float32, the boxes of all people in it, also of
+            those without keypoints.
+    """
+
+    images: tuple[Image, ...]
+    image_index: NDArray[np.int64]
+    boxes_xyxy: Float32
+    keypoints: Float32
+    source: NDArray[np.int64]
+    everybody: tuple[Float32, ...]
+
+    def __len__(self) -> int:
+        return len(self.boxes_xyxy)
+
+
+def read_photographs(paths: Iterable[Path]) -> tuple[Image, ...]:
+    """Decode photographs in parallel, EXIF orientation ignored as COCO's labels demand.
+
+    Raises:
+        SourceError: A file is missing or no image.
+    """
+    with ThreadPoolExecutor(4) as pool:
+        return tuple(pool.map(lambda path: read_image(path, upright=False), paths))
+
+
+def load_people(
+    datasets: Sequence[CocoDataset],
+    min_side_px: float = 32.0,
+    unlabelled_side_px: float | None = None,
+) -> People:
+    """Every person with keypoints whose box is at least `min_side_px` on its shorter side.
+
+    Args:
+        datasets: Annotation files.
+        min_side_px: Smaller people are left out.
+        unlabelled_side_px: With it, people without keypoints and at least as large come along, as
+            a source of their own behind the files.
+    """
+    paths: list[Path] = []
+    index: list[NDArray[np.int64]] = []
+    boxes: list[Float32] = []
+    keypoints: list[Float32] = []
+    source: list[NDArray[np.int64]] = []
+    everybody: list[Float32] = []
+    for number, dataset in enumerate(datasets):
+        for image in dataset:
+            extent = image.boxes_xyxy[:, 2:] - image.boxes_xyxy[:, :2]
+            seen, side = image.keypoints[..., 2] > 0, extent.min(axis=1)
+            keep = seen.any(axis=1) & (side >= min_side_px)
+            if unlabelled_side_px is not None:
+                keep |= ~seen.any(axis=1) & (side >= unlabelled_side_px)
+            keep &= ~image.crowd
+            if not keep.any():
+                continue
+            index.append(np.full(int(keep.sum()), len(paths), np.int64))
+            source.append(np.where(seen[keep].any(axis=1), number, len(datasets)))
+            boxes.append(image.boxes_xyxy[keep])
+            keypoints.append(image.keypoints[keep])
+            paths.append(image.path)
+            everybody.append(image.boxes_xyxy)
+    return People(
+        images=read_photographs(paths),
+        image_index=np.concatenate(index),
+        boxes_xyxy=np.concatenate(boxes),
+        keypoints=np.concatenate(keypoints),
+        source=np.concatenate(source),
+        everybody=tuple(everybody),
+    )
+
+
+def data_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over the bytes of annotation files or shards, for the record of a run."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

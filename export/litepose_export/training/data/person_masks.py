@@ -1,0 +1,195 @@
+"""Where labelled people's outlines are, roughly: to put people in front of other scenes.
+
+GrabCut (Rother et al., SIGGRAPH 2004; OpenCV's) from the skeleton: what lies along the limbs is
+the person, what lies outside the box or along another person's limbs is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge.geometry import Float32, Float64
+from litepose_export.errors import ExportError
+from litepose_export.training.data.people import Image, People
+
+LONGEST_PX = 160
+# COCO keypoints.
+LIMBS = ((5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16))
+TORSO = (5, 6, 12, 11)
+FACE = (0, 1, 2, 3, 4)
+# A head's width as a part of shoulders, trunk and thighs.
+HEADS = ((5, 6, 0.45), (5, 11, 0.32), (6, 12, 0.32), (11, 13, 0.4), (12, 14, 0.4))
+FEWEST = 6  # labelled joints; with fewer a skeleton says too little
+ITERATIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cutouts:
+    """Which pixels of the photographs are whose.
+
+    Attributes:
+        maps: For each photograph `(H, W)` uint8, the number of the person there, 0 for nobody.
+        numbers: `(N,)` uint8, the number of each person in their photograph's map, 0 where the
+            outline could not be told.
+    """
+
+    maps: tuple[NDArray[np.uint8], ...]
+    numbers: NDArray[np.uint8]
+
+
+def cut_out(people: People, tick: Callable[[], None]) -> Cutouts:
+    """Outline everybody; where two overlap, the smaller one keeps the pixels."""
+    numbers = np.zeros(len(people), np.uint8)
+    members: list[list[int]] = [[] for _ in people.images]
+    for person, photograph in enumerate(people.image_index):
+        members[photograph].append(person)
+
+    def cut(photograph: int) -> NDArray[np.uint8]:
+        image, here = people.images[photograph], members[photograph]
+        outlines = []
+        for person in here:
+            others = people.keypoints[[p for p in here if p != person]]
+            box, keypoints = people.boxes_xyxy[person], people.keypoints[person]
+            found = outline(image, box, keypoints, others)
+            if found is not None:
+                outlines.append((int(found.sum()), person, found))
+            tick()
+        drawn = np.zeros(image.shape[:2], np.uint8)
+        for number, (_, person, found) in enumerate(sorted(outlines, reverse=True)[:255], 1):
+            drawn[found], numbers[person] = number, number
+        return drawn
+
+    with ThreadPoolExecutor() as pool:
+        maps = tuple(pool.map(cut, range(len(people.images))))
+    return Cutouts(maps, numbers)
+
+
+def save_cutouts(cutouts: Cutouts, path: Path) -> None:
+    """Write cutouts to an `.npz`, their maps as PNG."""
+    blobs = [cv2.imencode(".png", drawn)[1] for drawn in cutouts.maps]
+    ends = np.cumsum([len(blob) for blob in blobs])
+    np.savez(path, png=np.concatenate(blobs), png_ends=ends, numbers=cutouts.numbers)
+
+
+def load_cutouts(path: Path) -> Cutouts:
+    """Read what `save_cutouts` wrote.
+
+    Raises:
+        ExportError: A map is damaged.
+    """
+    with np.load(path) as stored:
+        blobs = np.split(stored["png"], stored["png_ends"][:-1])
+        numbers = stored["numbers"]
+    return Cutouts(tuple(_unpacked(blob) for blob in blobs), numbers)
+
+
+def _unpacked(png: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    drawn = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE)
+    if drawn is None:
+        raise ExportError("a file of cutouts holds a damaged map")
+    return drawn.astype(np.uint8, copy=False)
+
+
+def outline(
+    image: Image, box_xyxy: Float32, keypoints: Float32, others: Float32
+) -> NDArray[np.bool_] | None:
+    """`(H, W)` bool, a person's pixels in a photograph; None where they cannot be told.
+
+    Args:
+        image: `(H, W, 3)` uint8 BGR.
+        box_xyxy: `(4,)` of the person.
+        keypoints: `(17, 3)` COCO `(x, y, v)`.
+        others: `(P, 17, 3)` of other people in the photograph.
+    """
+    if (keypoints[:, 2] > 0).sum() < FEWEST:
+        return None
+    extent = box_xyxy[2:] - box_xyxy[:2]
+    limits = np.array([image.shape[1], image.shape[0]])
+    low = np.floor(box_xyxy[:2] - 0.2 * extent).astype(int).clip(0)
+    high = np.minimum(np.ceil(box_xyxy[2:] + 0.2 * extent).astype(int), limits)
+    if (high - low).min() < 16:
+        return None
+    part = image[low[1] : high[1], low[0] : high[0]]
+    scale = min(1.0, LONGEST_PX / max(part.shape[:2]))
+    small = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    labels = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
+    x1, y1 = ((box_xyxy[:2] - 0.04 * extent - low) * scale).round().astype(int).clip(0)
+    x2, y2 = ((box_xyxy[2:] + 0.04 * extent - low) * scale).round().astype(int)
+    labels[y1:y2, x1:x2] = cv2.GC_PR_BGD
+    for other in others:
+        _draw(labels, _moved(other, low, scale), cv2.GC_BGD, 0.5)
+    own = _moved(keypoints, low, scale)
+    _draw(labels, own, cv2.GC_PR_FGD, 1.6)
+    _draw(labels, own, cv2.GC_FGD, 0.5)
+    behind, before = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)  # of this thread: the same person has the same outline every time
+    try:
+        cv2.grabCut(small, labels, (0, 0, 1, 1), behind, before, ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    except cv2.error:  # all of one kind
+        return None
+    kept = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    found = cv2.medianBlur(kept * 255, 5)
+    if not _plausible(found > 0, own):
+        return None
+    whole = np.zeros(image.shape[:2], np.bool_)
+    size = (high - low).tolist()
+    whole[low[1] : high[1], low[0] : high[0]] = cv2.resize(found, size) > 127
+    return whole
+
+
+def _moved(keypoints: Float32, low: NDArray[np.int64], scale: float) -> Float64:
+    moved = keypoints.astype(np.float64)
+    moved[:, :2] = (moved[:, :2] - low + 0.5) * scale - 0.5
+    return moved
+
+
+def _draw(labels: NDArray[np.uint8], keypoints: Float64, value: int, width: float) -> None:
+    """Limbs, torso and head of a skeleton, `width` times as thick as usual."""
+    seen, at = keypoints[:, 2] > 0, keypoints[:, :2]
+    torso = [i for i in TORSO if seen[i]]
+    size = _head_size(keypoints)
+    thick = max(round(0.6 * width * size), 1)
+    if len(torso) >= 3:
+        cv2.fillPoly(labels, [at[torso].round().astype(np.int32)], value)
+    for a, b in LIMBS:
+        if seen[a] and seen[b]:
+            start, end = (tuple(at[i].round().astype(int).tolist()) for i in (a, b))
+            cv2.line(labels, start, end, value, thick)
+    face = [i for i in FACE if seen[i]]
+    if face:
+        centre = at[face].mean(axis=0)
+    elif seen[[5, 6, 11, 12]].all():
+        neck, hips = at[[5, 6]].mean(axis=0), at[[11, 12]].mean(axis=0)
+        up = (neck - hips) / max(float(np.linalg.norm(neck - hips)), 1.0)
+        centre = neck + 1.1 * size * up
+    else:
+        return
+    radius = max(round(0.55 * width * size), 1)
+    cv2.circle(labels, tuple(centre.round().astype(int).tolist()), radius, value, -1)
+
+
+def _head_size(keypoints: Float64) -> float:
+    """Pixels a head is wide, from whatever of the body is seen."""
+    seen, at = keypoints[:, 2] > 0, keypoints[:, :2]
+    lengths = [
+        float(np.linalg.norm(at[a] - at[b])) * factor
+        for a, b, factor in HEADS
+        if seen[a] and seen[b]
+    ]
+    return float(np.clip(np.max(lengths, initial=3.0), 3.0, 0.35 * LONGEST_PX))
+
+
+def _plausible(found: NDArray[np.bool_], keypoints: Float64) -> bool:
+    """Whether it holds most of the joints, and neither next to nothing nor everything."""
+    seen = keypoints[keypoints[:, 2] > 0, :2].round().astype(int)
+    height, width = found.shape
+    inside = ((seen >= 0) & (seen < [width, height])).all(axis=1)
+    held = found[seen[inside, 1], seen[inside, 0]]
+    return bool(len(held) > 0 and held.mean() >= 0.8 and 0.06 < found.mean() < 0.75)

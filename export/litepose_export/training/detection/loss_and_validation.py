@@ -1,0 +1,102 @@
+"""Trains PersonDet and scores it while it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from litepose_edge import geometry
+from litepose_edge.boxes import nms
+from litepose_edge.geometry import Float32, Size
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_export.models.architectures.persondet import cell_centres, flatten, to_boxes
+from litepose_export.training.core.pose_loss import normalise
+from litepose_export.training.core.precision import bfloat16_pays
+from litepose_export.training.data.people import read_photographs
+from litepose_export.training.detection.assignment import Truth, detection_loss
+from litepose_export.training.detection.scenes import GREY, SceneBatch
+
+
+@dataclass(slots=True)
+class DetectionLoss:
+    """Loss of a detector on a batch of scenes, in bfloat16 where that is faster."""
+
+    device: str = "cpu"
+
+    def __call__(self, network: nn.Module, batch: SceneBatch) -> Tensor:
+        """Scalar loss, with a graph behind it."""
+        images = normalise(batch.images.to(self.device))
+        half = bfloat16_pays(self.device)
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
+            levels = network(images)
+        raw = flatten(tuple(level.float() for level in levels))
+        centres, strides = (
+            t.to(self.device) for t in cell_centres(images.shape[2], images.shape[3])
+        )
+        boxes = to_boxes(raw.distances, centres, strides)
+        t = batch.truth
+        truth = Truth(*(x.to(self.device) for x in (t.boxes, t.weights, t.ignored)))
+        return detection_loss(raw.logits, boxes, centres, truth)
+
+
+class DetectionValidator:
+    """Holds a COCO file's photographs, letterboxed, and scores a detector on them."""
+
+    def __init__(self, dataset: CocoDataset, input_size: Size) -> None:
+        self._dataset = dataset
+        self._input_size = input_size
+        self._pixels = []
+        self._to_image = []
+        for photograph in read_photographs(image.path for image in dataset):
+            to_input = geometry.letterbox_affine(Size.of(photograph), input_size)
+            pixels = cv2.warpAffine(
+                photograph, to_input, (input_size.width, input_size.height), borderValue=GREY
+            )
+            self._pixels.append(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+            self._to_image.append(geometry.invert(to_input))
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """AP, AP50, AP75 and AR of the detector's boxes."""
+        was_training = network.training
+        network.eval()
+        results: list[dict[str, Any]] = []
+        for number, (boxes, scores) in enumerate(self.detect(network)):
+            for box, score in zip(boxes, scores, strict=True):
+                xywh = [*box[:2], *(box[2:] - box[:2])]
+                results.append(
+                    {
+                        "image_id": self._dataset.images[number].image_id,
+                        "category_id": 1,
+                        "bbox": [float(v) for v in xywh],
+                        "score": float(score),
+                    }
+                )
+        network.train(was_training)
+        return coco_metrics(self._dataset.path, results, "bbox").to_dict()
+
+    @torch.no_grad()
+    def detect(self, network: nn.Module, min_score: float = 0.02) -> list[tuple[Float32, Float32]]:
+        """Boxes `(P, 4)` in photograph pixels and scores `(P,)` of every photograph."""
+        device = next(network.parameters()).device
+        centres, strides = cell_centres(self._input_size.height, self._input_size.width)
+        found = []
+        for start in range(0, len(self._pixels), 16):
+            batch = torch.from_numpy(np.stack(self._pixels[start : start + 16])).to(device)
+            raw = flatten(tuple(level.float().cpu() for level in network(normalise(batch))))
+            boxes = to_boxes(raw.distances, centres, strides).numpy()
+            scores = raw.logits.sigmoid().numpy()
+            for i in range(len(boxes)):
+                keep = scores[i] > min_score
+                kept = nms(boxes[i, keep], scores[i, keep], 0.6)[:100]
+                corners = geometry.transform(
+                    self._to_image[start + i], boxes[i, keep][kept].reshape(-1, 2)
+                )
+                found.append((corners.reshape(-1, 4).astype(np.float32), scores[i, keep][kept]))
+        return found

@@ -1,0 +1,63 @@
+"""What a teacher detector sees in the training photographs: people whom nobody labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.boxes import nms
+from litepose_edge.geometry import Float32, Size
+
+INPUT = Size(640, 640)
+STRIDES = (8, 16, 32)
+MEAN = np.array([103.53, 116.28, 123.675], np.float32)
+STD = np.array([57.375, 57.12, 58.395], np.float32)
+MIN_SCORE = 0.2
+MAX_IOU = 0.6
+
+
+def detect_people(
+    images: Sequence[NDArray[np.uint8]], model: Path, threads: int, tick: Callable[[], None]
+) -> list[Float32]:
+    """Run an RTMDet person detector (raw heads: class logits, then distances in pixels).
+
+    Returns:
+        For each image `(P, 5)` float32 `(x1, y1, x2, y2, score)`, best first.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    found = []
+    for image in images:
+        to_input = geometry.letterbox_affine(Size.of(image), INPUT)
+        pixels = cv2.warpAffine(
+            image, to_input, (INPUT.width, INPUT.height), borderValue=(114, 114, 114)
+        )
+        batch = ((pixels.astype(np.float32) - MEAN) / STD).transpose(2, 0, 1)[None]
+        outputs = session.run(None, {name: np.ascontiguousarray(batch)})
+        boxes, scores = _decode([np.asarray(o)[0] for o in outputs])
+        kept = nms(boxes, scores, MAX_IOU)
+        corners = geometry.transform(geometry.invert(to_input), boxes[kept].reshape(-1, 2))
+        found.append(np.column_stack([corners.reshape(-1, 4), scores[kept]]).astype(np.float32))
+        tick()
+    return found
+
+
+def _decode(outputs: list[Float32]) -> tuple[Float32, Float32]:
+    boxes, scores = [], []
+    for logits, distances, stride in zip(outputs[:3], outputs[3:], STRIDES, strict=True):
+        score = 1 / (1 + np.exp(-logits[0]))
+        y, x = np.nonzero(score > MIN_SCORE)
+        left, top, right, bottom = distances[:, y, x]
+        cx, cy = x * stride, y * stride
+        boxes.append(np.stack([cx - left, cy - top, cx + right, cy + bottom], axis=1))
+        scores.append(score[y, x])
+    return np.concatenate(boxes).astype(np.float32), np.concatenate(scores).astype(np.float32)

@@ -1,0 +1,224 @@
+"""Random training scenes for the detector: single photographs, mosaics, and nobody at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.boxes import box_area, box_iou
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_export.training.data.augmentation import disturb_colours, lose_detail
+from litepose_export.training.detection import textures
+from litepose_export.training.detection.assignment import Truth
+from litepose_export.training.detection.hard_negatives import Tile, cut, random_tile
+
+GREY = (114, 114, 114)
+SURE, UNSURE, SEPARATE_IOU = 0.5, 0.3, 0.3
+TEACHER_WEIGHT = 0.5
+MIN_SIDE_PX = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Boxes of one photograph.
+
+    Attributes:
+        boxes: `(G, 4)` float32, people to find.
+        weights: `(G,)` float32, 1 labelled by people, 0.5 by the teacher.
+        ignored: `(I, 4)` float32, places where the teacher is unsure.
+    """
+
+    boxes: Float32
+    weights: Float32
+    ignored: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class SceneBatch:
+    """One optimiser step's scenes: `(N, H, W, 3)` uint8 RGB and what is in them."""
+
+    images: torch.Tensor
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class SceneOptions:
+    """How scenes are made.
+
+    Attributes:
+        empty: Probability of a scene without people.
+        drawn: Of those, how many are drawn instead of cut from photographs.
+        hard: Of those cut, how many are places that fooled the detector before.
+        mosaic: Probability that a scene with people is four photographs.
+        zoom: Range of the zoom around a photograph that just fits.
+        blur: Probability of losing detail.
+    """
+
+    empty: float = 0.2
+    drawn: float = 0.3
+    hard: float = 0.5
+    mosaic: float = 0.5
+    zoom: tuple[float, float] = (0.6, 1.7)
+    blur: float = 0.1
+
+
+def label(dataset: CocoDataset, taught: Sequence[Float32]) -> list[Labels]:
+    """Merge people's labels with a teacher's `(P, 5)` boxes, photograph by photograph."""
+    merged = []
+    for image, boxes in zip(dataset, taught, strict=True):
+        own = image.boxes_xyxy
+        iou = box_iou(boxes[:, :4], own)
+        apart = iou.max(axis=1, initial=0) < SEPARATE_IOU
+        extra = boxes[apart & (boxes[:, 4] >= SURE), :4]
+        unsure = boxes[apart & (boxes[:, 4] >= UNSURE) & (boxes[:, 4] < SURE), :4]
+        weights = np.r_[np.ones(len(own)), np.full(len(extra), TEACHER_WEIGHT)]
+        merged.append(Labels(np.concatenate([own, extra]), weights.astype(np.float32), unsure))
+    return merged
+
+
+def occupied(labels: Labels) -> Float32:
+    """Where somebody is or might be, as `(P, 4)` boxes."""
+    return np.concatenate([labels.boxes, labels.ignored])
+
+
+class SceneSampler:
+    """Draws random scenes; one random stream, repeatable from its seed."""
+
+    def __init__(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        labels: Sequence[Labels],
+        options: SceneOptions,
+        seed: int,
+        hard: Sequence[Tile] = (),
+    ) -> None:
+        self._images, self._labels, self._options = images, labels, options
+        self._people = [occupied(found) for found in labels]
+        self._hard = hard
+        self._rng = np.random.default_rng(seed)
+
+    def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> SceneBatch:
+        """A batch of scenes (`shares` is for samplers with several sources)."""
+        del shares
+        images = np.empty((count, input_size.height, input_size.width, 3), np.uint8)
+        labels = []
+        for i in range(count):
+            scene, found = self._scene(input_size)
+            if self._rng.random() < self._options.blur:
+                scene = lose_detail(self._rng, scene)
+            cv2.cvtColor(disturb_colours(self._rng, scene), cv2.COLOR_BGR2RGB, dst=images[i])
+            labels.append(found)
+        return SceneBatch(torch.from_numpy(images), _pad(labels))
+
+    def _scene(self, size: Size) -> tuple[NDArray[np.uint8], Labels]:
+        rng, options = self._rng, self._options
+        if rng.random() < options.empty:
+            return self._empty_scene(size), _nobody()
+        canvas = np.full((size.height, size.width, 3), GREY, np.uint8)
+        if rng.random() >= options.mosaic:
+            return canvas, self._place(canvas, (0, 0, size.width, size.height))
+        x = int(size.width * rng.uniform(0.3, 0.7))
+        y = int(size.height * rng.uniform(0.3, 0.7))
+        quarters = (
+            (0, 0, x, y),
+            (x, 0, size.width, y),
+            (0, y, x, size.height),
+            (x, y, size.width, size.height),
+        )
+        parts = [self._place(canvas, quarter) for quarter in quarters]
+        return canvas, Labels(
+            np.concatenate([p.boxes for p in parts]),
+            np.concatenate([p.weights for p in parts]),
+            np.concatenate([p.ignored for p in parts]),
+        )
+
+    def _place(self, canvas: NDArray[np.uint8], area: tuple[int, int, int, int]) -> Labels:
+        """Draw one random photograph into a part of the canvas; return what is visible of it."""
+        rng = self._rng
+        number = int(rng.integers(len(self._images)))
+        image, labels = self._images[number], self._labels[number]
+        x1, y1, x2, y2 = area
+        part = Size(x2 - x1, y2 - y1)
+        fit = geometry.letterbox_affine(Size.of(image), part)
+        zoom = np.exp(rng.uniform(*np.log(self._options.zoom)))
+        stretch = np.exp(rng.uniform(-0.12, 0.12))
+        mirror = -1.0 if rng.random() < 0.5 else 1.0
+        extent = np.array([part.width, part.height], np.float64)
+        # Zooming in may look anywhere in the photograph; zooming out keeps most of it in view.
+        slack = np.abs(np.array([image.shape[1], image.shape[0]]) * fit[0, 0] * zoom - extent)
+        linear = np.diag([mirror * zoom * stretch, zoom / stretch])
+        centre = (extent - 1) / 2
+        shift = rng.uniform(-0.5, 0.5, 2) * slack
+        to_part = geometry.compose(np.column_stack([linear, centre - linear @ centre + shift]), fit)
+        cv2.warpAffine(
+            image,
+            to_part,
+            (part.width, part.height),
+            dst=canvas[y1:y2, x1:x2],
+            flags=cv2.INTER_AREA if zoom * fit[0, 0] < 0.5 else cv2.INTER_LINEAR,
+            borderValue=GREY,
+        )
+        return _visible(labels, to_part, part, np.array([x1, y1, x1, y1], np.float32))
+
+    def _empty_scene(self, size: Size) -> NDArray[np.uint8]:
+        rng = self._rng
+        if rng.random() < self._options.drawn:
+            return textures.draw(rng, size)
+        if self._hard and rng.random() < self._options.hard:
+            tile: Tile | None = self._hard[int(rng.integers(len(self._hard)))]
+        else:
+            tile = random_tile(rng, self._images, self._people)
+        if tile is None:
+            return textures.draw(rng, size)
+        scene = cut(self._images[tile.photograph], tile, size)
+        if rng.random() < 0.2:
+            grey = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
+            scene = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
+        return np.ascontiguousarray(scene[:, ::-1] if rng.random() < 0.5 else scene)
+
+
+def _visible(labels: Labels, to_part: Float64, part: Size, offset: Float32) -> Labels:
+    boxes, seen = _move(labels.boxes, to_part, part)
+    ignored, ignored_seen = _move(labels.ignored, to_part, part)
+    side = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    keep = (seen >= 0.35) & (side >= MIN_SIDE_PX)
+    doubtful = ~keep & (seen > 0.02)
+    return Labels(
+        boxes=boxes[keep] + offset,
+        weights=labels.weights[keep],
+        ignored=np.concatenate([boxes[doubtful], ignored[ignored_seen > 0.02]]) + offset,
+    )
+
+
+def _move(boxes: Float32, affine: Float64, part: Size) -> tuple[Float32, Float32]:
+    corners = geometry.transform(affine, boxes.reshape(-1, 2)).reshape(-1, 2, 2)
+    moved = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    limits = np.array([part.width, part.height] * 2, np.float32)
+    clipped = moved.clip(0, limits)
+    seen = box_area(clipped) / np.maximum(box_area(moved), 1e-6)
+    return clipped.astype(np.float32), seen.astype(np.float32)
+
+
+def _nobody() -> Labels:
+    none = np.zeros((0, 4), np.float32)
+    return Labels(none, np.zeros(0, np.float32), none)
+
+
+def _pad(labels: Sequence[Labels]) -> Truth:
+    people = max(1, *(len(found.boxes) for found in labels))
+    places = max(1, *(len(found.ignored) for found in labels))
+    boxes = np.zeros((len(labels), people, 4), np.float32)
+    weights = np.zeros((len(labels), people), np.float32)
+    ignored = np.zeros((len(labels), places, 4), np.float32)
+    for i, found in enumerate(labels):
+        boxes[i, : len(found.boxes)] = found.boxes
+        weights[i, : len(found.boxes)] = found.weights
+        ignored[i, : len(found.ignored)] = found.ignored
+    return Truth(torch.from_numpy(boxes), torch.from_numpy(weights), torch.from_numpy(ignored))

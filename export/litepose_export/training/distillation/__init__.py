@@ -1,0 +1,1 @@
+"""Distillation: teacher maps and pseudo-labels, hint layers, slimming."""

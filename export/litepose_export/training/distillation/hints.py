@@ -1,0 +1,84 @@
+"""Hints: hidden layers learn to predict those of a network that has learned for longer.
+
+Heat is cold nearly everywhere, so that for hours it tells a network's first layers little; a
+teacher's features speak at every cell. FitNets (Romero et al., ICLR 2015, arXiv 1412.6550).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name torch users expect
+
+from litepose_export.errors import ExportError
+from litepose_export.models.architectures.litepose import FusionHead
+from litepose_export.training.core.precision import bfloat16_pays
+
+# Of the five features that the head takes: strides 8, 16 and 16 again. The finer ones are
+# edges and colours, which every network finds by itself.
+HINTED = slice(2, None)
+# Up to this part of a run hints count in full; from then they fall, to a tenth at the second: in
+# the end the network is to do its own work and not the teacher's.
+FULL_UNTIL, FAINT_FROM, FAINT = 0.6, 0.82, 0.1
+_PROBE = 64
+
+
+class Hints(nn.Module):
+    """Linear maps from a network's features to a teacher's, trained along and thrown away.
+
+    Args:
+        student: Its features are hinted at.
+        teacher: Kept as it is.
+        weight: Of the hints' error against the loss, until `pace` says otherwise.
+
+    Raises:
+        ExportError: The teacher's features are not at the student's strides.
+    """
+
+    def __init__(self, student: FusionHead, teacher: FusionHead, weight: float = 0.2) -> None:
+        super().__init__()
+        self.weight = self._full_weight = weight
+        # In a tuple, so that it is no part of what is trained and stored.
+        self._teacher = (teacher.eval().requires_grad_(False),)
+        ours, theirs = _shapes(student), _shapes(teacher)
+        if any(a[2:] != b[2:] for a, b in zip(ours, theirs, strict=True)):
+            raise ExportError("the teacher's features have other strides than the network's")
+        self.maps = nn.ModuleList(
+            nn.Conv2d(a[1], b[1], 1) for a, b in zip(ours, theirs, strict=True)
+        )
+        # Every channel of the teacher's is worth the same, however loud it is.
+        self.scales = nn.ModuleList(nn.BatchNorm2d(b[1], affine=False) for b in theirs)
+
+    def pace(self, part: float) -> None:
+        """Weigh the hints as befits a part of the run, in `[0, 1]`."""
+        fallen = min(max((part - FULL_UNTIL) / (FAINT_FROM - FULL_UNTIL), 0.0), 1.0)
+        self.weight = self._full_weight * (1 - (1 - FAINT) * fallen)
+
+    def forward(self, images: Tensor, features: list[Tensor]) -> Tensor:
+        """Weighted squared error of the predicted features, a scalar.
+
+        Args:
+            images: `(N, 3, H, W)` normalised RGB.
+            features: The student's five, of the same images.
+        """
+        kind = images.device.type
+        half = bfloat16_pays(kind)
+        with torch.no_grad(), torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
+            theirs = self._teacher[0].features(images)[HINTED]
+        errors = [
+            F.mse_loss(to_teacher(ours.float()), scale(hint.float()))
+            for ours, hint, to_teacher, scale in zip(
+                features[HINTED], theirs, self.maps, self.scales, strict=True
+            )
+        ]
+        return self.weight * torch.stack(errors).sum()
+
+
+@torch.no_grad()
+def _shapes(network: FusionHead) -> list[torch.Size]:
+    """Shapes of the hinted features, leaving statistics as they are."""
+    training = network.training
+    parameter = next(network.parameters())
+    shapes = [f.shape for f in network.eval().features(parameter.new_zeros(1, 3, _PROBE, _PROBE))]
+    network.train(training)
+    return shapes[HINTED]

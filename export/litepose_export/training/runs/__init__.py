@@ -1,0 +1,1 @@
+"""Whole training runs, from options to checkpoint."""

@@ -1,0 +1,1 @@
+"""Network outputs to keypoints and boxes: arithmetic on arrays."""

@@ -1,0 +1,141 @@
+"""The manifest a model file carries: what goes in, what comes out, how it was made.
+
+The JSON lies in the ONNX metadata under `METADATA_KEY`, or beside a file we did not write.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from litepose_edge.errors import ManifestError
+from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
+from litepose_edge.manifest.parts import Part
+from litepose_edge.manifest.tasks import BottomUpSpec, DetectorSpec, InputSpec, TopDownSpec
+
+METADATA_KEY = "litepose_edge"
+SCHEMA = 1
+
+
+class QuantizationSpec(Part, frozen=True):
+    """How a file was made INT8, so that a runtime can tell where it is exact.
+
+    Files of others say `scheme="other"` and 0 calibration images: not known.
+
+    Attributes:
+        scheme: Number formats of activations and weights.
+        method: What was done, in words.
+        calibration_images: How many.
+        float_layers: Nodes left in float.
+        gate: Whether the exporter's accuracy gate let the file pass, or somebody overruled it.
+    """
+
+    scheme: Literal["u8s8", "u8s8-reduced", "s8s8", "other"]
+    method: str
+    calibration_images: Annotated[int, Meta(ge=0)]
+    float_layers: tuple[str, ...] = ()
+    gate: Literal["passed", "forced", "not run"] = "not run"
+
+
+class Training(Part, frozen=True):
+    """What the weights were trained on and by."""
+
+    data: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
+    licence: str = ""
+
+
+class Manifest(Part, frozen=True):
+    """Everything a runtime must know about a model file.
+
+    Attributes:
+        schema: Version of this structure.
+        name: The model's name, such as `"lrpose-s"`.
+        precision: What the weights are.
+        input: The input tensor.
+        model: The task and its decoding.
+        quantization: How INT8 was made; None for float files.
+        training: Where the weights come from.
+        parity: Figures the exporter measured when it wrote the file.
+    """
+
+    schema: int
+    name: str
+    precision: Literal["fp32", "int8"]
+    input: InputSpec
+    model: TopDownSpec | BottomUpSpec | DetectorSpec
+    quantization: QuantizationSpec | None = None
+    training: Training = Training()
+    parity: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.precision == "int8") != (self.quantization is not None):
+            raise ValueError("`quantization` must be there for int8 and only for int8")
+
+
+def encode(manifest: Manifest) -> str:
+    """JSON text of a manifest, the same bytes for the same content."""
+    return msgspec.json.encode(manifest, order="deterministic").decode()
+
+
+def parse(text: str | bytes) -> Manifest:
+    """Read and validate a manifest.
+
+    Raises:
+        ManifestError: Not JSON, a field is missing, unknown or mistyped, or the schema is newer.
+    """
+    try:
+        version = msgspec.json.decode(text, type=_Version).schema
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ManifestError(f"the manifest is not a litepose-edge manifest: {exc}") from exc
+    if version != SCHEMA:
+        raise ManifestError(
+            f"the manifest has schema {version}, this litepose-edge reads schema {SCHEMA}; "
+            "upgrade litepose-edge or export the model again"
+        )
+    try:
+        return msgspec.json.decode(text, type=Manifest)
+    except msgspec.DecodeError as exc:
+        raise ManifestError(f"the manifest is invalid: {exc}") from exc
+
+
+def from_metadata(metadata: dict[str, str], path: object) -> Manifest:
+    """The manifest among an ONNX file's metadata.
+
+    Raises:
+        ManifestError: There is none, or it is invalid.
+    """
+    text = metadata.get(METADATA_KEY)
+    if text is None:
+        raise ManifestError(
+            f"{path} carries no manifest (metadata '{METADATA_KEY}') and none lies beside it: "
+            "export it with litepose-export, or describe it with litepose-edge adopt"
+        )
+    return parse(text)
+
+
+def output_names(manifest: Manifest) -> tuple[str, ...]:
+    """The graph's outputs that decoding reads."""
+    match manifest.model:
+        case TopDownSpec(simcc=SimccSpec(x=x, y=y)):
+            return (x, y)
+        case TopDownSpec(heatmaps=HeatmapSpec(output=name)):
+            return (name,)
+        case TopDownSpec(regression=RegressionSpec(output=name)):
+            return (name,)
+        case BottomUpSpec(coarse=coarse, fine=fine):
+            return (coarse, fine)
+        case DetectorSpec(outputs=outputs):
+            return outputs
+    raise AssertionError("a task without outputs")
+
+
+def to_builtins(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as plain dicts and lists, for printing."""
+    return dict(msgspec.to_builtins(manifest))
+
+
+class _Version(msgspec.Struct):
+    schema: int

@@ -1,0 +1,198 @@
+"""The conventions of network families that others publish: a manifest for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from litepose_edge.geometry import Size
+from litepose_edge.manifest import (
+    SCHEMA,
+    DecodedStyle,
+    DetectorSpec,
+    DetectorStyle,
+    FastestdetStyle,
+    GflStyle,
+    HeatmapSpec,
+    InputSpec,
+    Manifest,
+    RegressionSpec,
+    RtmdetStyle,
+    SimccSpec,
+    TopDownSpec,
+    Triple,
+    YoloxStyle,
+)
+from litepose_edge.skeletons import Skeleton
+
+Colour = Literal["rgb", "bgr"]
+Placement = Literal["centre", "corner", "stretch"]
+Scaling = tuple[Triple, Triple]
+
+PLAIN: Scaling = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+UNIT: Scaling = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+# ImageNet's, in the order of each family's channels.
+IMAGENET_RGB: Scaling = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+IMAGENET_BGR: Scaling = ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395))
+GREY, BLACK = (114, 114, 114), (0, 0, 0)
+THREE_LEVELS, FOUR_LEVELS, FIVE_LEVELS = (8, 16, 32), (8, 16, 32, 64), (8, 16, 32, 64, 128)
+PADDING = 1.25
+MAX_IOU = 0.6
+
+
+class StyleName(StrEnum):
+    """A family of networks."""
+
+    YOLOX = "yolox"
+    NANODET = "nanodet"
+    NANODET_PLUS = "nanodet-plus"
+    GFL = "gfl"
+    PICODET = "picodet"
+    PICODET_DECODED = "picodet-decoded"
+    RTMDET = "rtmdet"
+    DECODED = "decoded"
+    FASTESTDET = "fastestdet"
+    PERSONDET = "persondet"
+    HEATMAP = "heatmap"
+    SIMCC = "simcc"
+    MOVENET = "movenet"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What a model file says about itself, and what it is to be called.
+
+    Attributes:
+        name: The model's name.
+        size: Its input's.
+        uint8: Whether it takes uint8 values.
+        nhwc: Whether it takes pixels rather than planes.
+        outputs: Names of the outputs, in the order the style wants.
+        skeleton: The keypoint set, for pose networks.
+    """
+
+    name: str
+    size: Size
+    uint8: bool
+    nhwc: bool
+    outputs: tuple[str, ...]
+    skeleton: Skeleton
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A family's conventions: the model's, its channels' order, mean and deviation."""
+
+    model: TopDownSpec | DetectorSpec
+    colour: Colour
+    scaling: Scaling
+
+
+def preset(style: StyleName, graph: Graph) -> Manifest:
+    """The manifest of a network of that family, as the family publishes its networks.
+
+    Raises:
+        ValueError: The graph has not as many outputs as the style reads.
+    """
+    poses = (StyleName.HEATMAP, StyleName.SIMCC, StyleName.MOVENET)
+    found = _pose(style, graph) if style in poses else _detector(style, graph.outputs)
+    mean, std = PLAIN if graph.uint8 else found.scaling
+    return Manifest(
+        schema=SCHEMA,
+        name=graph.name,
+        precision="fp32",
+        input=InputSpec(
+            width=graph.size.width,
+            height=graph.size.height,
+            colour=found.colour,
+            mean=mean,
+            std=std,
+            dtype="uint8" if graph.uint8 else "float32",
+            layout="nhwc" if graph.nhwc else "nchw",
+        ),
+        model=found.model,
+    )
+
+
+def _pose(style: StyleName, graph: Graph) -> Described:
+    first, skeleton = graph.outputs[0], graph.skeleton
+    match style:
+        case StyleName.SIMCC:  # RTMPose
+            if len(graph.outputs) < 2:
+                raise ValueError("a SimCC head has two outputs, x and y; the graph has one")
+            simcc = SimccSpec(x=first, y=graph.outputs[1])
+            model = TopDownSpec(padding=PADDING, skeleton=skeleton, simcc=simcc)
+        case StyleName.MOVENET:
+            table = RegressionSpec(output=first, alignment="centre")
+            model = TopDownSpec(padding=PADDING, skeleton=skeleton, regression=table)
+            return Described(model, "rgb", PLAIN)
+        case _:  # SimpleBaseline's conventions, decoded as DARK does: AP .604, quarter shift .596
+            maps = HeatmapSpec(
+                output=first,
+                activation="linear",
+                alignment="corner",
+                refinement="dark",
+                blur_kernel=11,
+            )
+            model = TopDownSpec(padding=PADDING, skeleton=skeleton, heatmaps=maps)
+    return Described(model, "rgb", IMAGENET_RGB)
+
+
+def _detector(style: StyleName, outputs: tuple[str, ...]) -> Described:
+    first = outputs[:1]
+    match style:
+        case StyleName.NANODET | StyleName.NANODET_PLUS | StyleName.GFL | StyleName.PICODET:
+            return _distributions(style, outputs)
+        case StyleName.YOLOX:
+            yolox = _spec(YoloxStyle(), first, THREE_LEVELS, "corner", GREY)
+            return Described(yolox, "bgr", PLAIN)
+        case StyleName.PICODET_DECODED:
+            # Published for stretched images, but finds more in whole ones: AP50 .649 for .630.
+            boxes = _spec(DecodedStyle(transposed=outputs[1:2]), outputs[:2], (), "centre")
+            return Described(boxes, "rgb", IMAGENET_RGB)
+        case StyleName.RTMDET:
+            rtmdet = _spec(RtmdetStyle(), outputs, THREE_LEVELS, "corner", GREY)
+            return Described(rtmdet, "bgr", IMAGENET_BGR)
+        case StyleName.FASTESTDET:
+            return Described(_spec(FastestdetStyle(), first, (16,)), "bgr", UNIT)
+        case StyleName.PERSONDET:
+            ours = _spec("persondet", outputs, THREE_LEVELS, "centre", GREY)
+            return Described(ours, "rgb", IMAGENET_RGB)
+        case _:  # MMDeploy's: boxes with scores, labels
+            table = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+            decoded = _spec(table, outputs[:2], (), "corner", GREY)
+            return Described(decoded, "bgr", IMAGENET_BGR)
+
+
+def _distributions(style: StyleName, outputs: tuple[str, ...]) -> Described:
+    match style:
+        case StyleName.NANODET:
+            nanodet = _spec(GflStyle(), outputs, THREE_LEVELS, "centre")
+            return Described(nanodet, "bgr", IMAGENET_BGR)
+        case StyleName.NANODET_PLUS:
+            plus = _spec(GflStyle(cell_offset=0.0), outputs[:1], FOUR_LEVELS)
+            return Described(plus, "bgr", IMAGENET_BGR)
+        case StyleName.PICODET:
+            picodet = _spec(GflStyle(), outputs, FOUR_LEVELS, "centre")
+            return Described(picodet, "rgb", IMAGENET_RGB)
+        case _:  # MMDetection's GFL
+            gfl = GflStyle(bins=17, cell_offset=0.0, activation="sigmoid")
+            return Described(_spec(gfl, outputs, FIVE_LEVELS, "corner"), "rgb", IMAGENET_RGB)
+
+
+def _spec(
+    style: DetectorStyle,
+    outputs: tuple[str, ...],
+    strides: tuple[int, ...] = (),
+    placement: Placement = "stretch",
+    fill: tuple[int, int, int] = BLACK,
+) -> DetectorSpec:
+    return DetectorSpec(
+        style=style,
+        outputs=outputs,
+        fill=fill,
+        max_iou=MAX_IOU,
+        strides=strides,
+        placement=placement,
+    )

@@ -1,0 +1,195 @@
+"""The network's input and its task: top-down pose, bottom-up pose, or detection."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from litepose_edge.geometry import Size
+from litepose_edge.manifest.detector_heads import (
+    DecodedStyle,
+    DetectorStyle,
+    FastestdetStyle,
+    GflStyle,
+    RtmdetStyle,
+    YoloxStyle,
+    style_name,
+)
+from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
+from litepose_edge.manifest.parts import Part, Positive, Triple, Unit
+from litepose_edge.skeletons import Skeleton
+
+
+class InputSpec(Part, frozen=True, omit_defaults=True):
+    """How pixels become the network's input: `(pixel - mean) / std` on 0..255 values.
+
+    Attributes:
+        width: Pixels across.
+        height: Pixels down.
+        colour: Order of the channels.
+        mean: Subtracted from each channel, in that order.
+        std: Each channel is divided by it.
+        dtype: `"uint8"` graphs normalise by themselves: mean and deviation are not applied.
+        layout: `"nchw"` planes or `"nhwc"` pixels. Files of ours with `dtype="uint8"` say
+            `"nchw"` about what is inside; they take `(N, H, W, 3)` BGR pixels and bring them
+            into order and layout by themselves.
+    """
+
+    width: Positive
+    height: Positive
+    colour: Literal["rgb", "bgr"]
+    mean: Triple
+    std: Triple
+    dtype: Literal["float32", "uint8"] = "float32"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+
+    @property
+    def size(self) -> Size:
+        """Width and height together."""
+        return Size(self.width, self.height)
+
+    @property
+    def in_graph(self) -> bool:
+        """Whether BGR pixels go in as they are and the graph does the rest."""
+        return self.dtype == "uint8" and self.layout == "nchw"
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the graph takes pixels and not planes."""
+        return self.layout == "nhwc" or self.in_graph
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """What one item of the batch must look like."""
+        if self.channels_last:
+            return (self.height, self.width, 3)
+        return (3, self.height, self.width)
+
+
+class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defaults=True):
+    """One person's crop in, one place a keypoint out, by one of three kinds of head.
+
+    Attributes:
+        padding: Factor by which a box grows before it is cropped.
+        skeleton: The keypoint set.
+        heatmaps, simcc, regression: The head: a map a keypoint, x and y classified, coordinates.
+        veto: Mean score that the best keypoints of a found person need where the box scores no more
+            than `min_score`; less for better boxes (`results.belief`). Others are false alarms.
+        second_look: Pose score (`results.pose_scores`) below which a mirrored crop is averaged in.
+        recheck: The same for people whom a detector found, if it is more.
+    """
+
+    padding: Annotated[float, Meta(ge=1)]
+    skeleton: Skeleton
+    heatmaps: HeatmapSpec | None = None
+    simcc: SimccSpec | None = None
+    regression: RegressionSpec | None = None
+    veto: Unit = 0.65
+    second_look: Unit = 0.0
+    recheck: Unit = 0.0
+
+    def __post_init__(self) -> None:
+        if sum(head is not None for head in (self.heatmaps, self.simcc, self.regression)) != 1:
+            raise ValueError("exactly one of `heatmaps`, `simcc`, `regression` must be there")
+
+    @property
+    def head(self) -> HeatmapSpec | SimccSpec | RegressionSpec:
+        """The one head."""
+        head = self.heatmaps or self.simcc or self.regression
+        assert head is not None
+        return head
+
+
+class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
+    """A whole image in; heatmaps and associative-embedding tags of everybody out.
+
+    Attributes:
+        coarse: Output of K heatmaps followed by K tag maps.
+        fine: Output of K heatmaps at twice its resolution.
+        skeleton: The keypoint set.
+        nms_kernel: Odd width of the window in which a peak must be the largest, in cells.
+        min_peak: Peaks below are no keypoints.
+        max_tag_distance: A keypoint joins a person whose mean tag is nearer than this.
+        reach: Part of the maps' short side. A keypoint joins a person whose nearest keypoint is no
+            farther than this, or than the person's own extent so far; None, as published, has
+            it join at any distance.
+        max_people: At most so many people; twice as many candidates for each keypoint.
+        long_side_multiple: The published input policy: the short side becomes the network's, the
+            long side follows, rounded up to this many pixels.
+    """
+
+    coarse: str
+    fine: str
+    skeleton: Skeleton
+    nms_kernel: Positive = 5
+    min_peak: Unit = 0.1
+    max_tag_distance: Annotated[float, Meta(gt=0)] = 1.0
+    reach: Annotated[float, Meta(gt=0)] | None = None
+    max_people: Positive = 30
+    long_side_multiple: Positive = 64
+
+
+class LookSpec(Part, frozen=True, omit_defaults=True):
+    """One of several looks of a detector at the same image.
+
+    Attributes:
+        width: Of the input, in pixels.
+        height: Of the input, in pixels.
+        mirrored: Left and right exchanged; boxes come back as if they were not.
+    """
+
+    width: Positive
+    height: Positive
+    mirrored: bool = False
+
+    @property
+    def size(self) -> Size:
+        """Width and height together."""
+        return Size(self.width, self.height)
+
+
+class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_defaults=True):
+    """A whole image in, person boxes out.
+
+    Attributes:
+        style: What the outputs mean. `"persondet"`, our own: `(1, 5, h, w)` a level, a logit
+            and the logarithms of the distances to the edges in strides.
+        outputs: Their names, in the order the style wants.
+        fill: BGR colour beside the image.
+        max_iou: A box overlapping a better one by more is dropped.
+        strides: Input pixels a cell of each level; none for boxes that the graph has decoded.
+        placement: The image's place in the input: shrunk to fit in the `"centre"` or in the
+            top left `"corner"`, or drawn out over all of it (`"stretch"`).
+        person: Index of the class that is people.
+        looks: How a network of free size looks at an image, if not once in the size of `input`;
+            what the looks find is fused (`fusion.fuse`).
+    """
+
+    style: DetectorStyle
+    outputs: Annotated[tuple[str, ...], Meta(min_length=1)]
+    fill: tuple[int, int, int]
+    max_iou: Unit
+    strides: tuple[Positive, ...] = ()
+    placement: Literal["centre", "corner", "stretch"] = "centre"
+    person: Annotated[int, Meta(ge=0)] = 0
+    looks: tuple[LookSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        levels, count = len(self.strides), len(self.outputs)
+        match self.style:
+            case "persondet":
+                fits = count == levels
+            case YoloxStyle() | FastestdetStyle():
+                fits = count == 1 and levels > 0
+            case GflStyle():
+                fits = levels > 0 and count in (1, 2 * levels)
+            case RtmdetStyle():
+                fits = levels > 0 and count == 2 * levels
+            case DecodedStyle():
+                fits = count <= 3
+        if not fits:
+            raise ValueError(
+                f"{count} `outputs` and {levels} `strides` do not fit the style "
+                f"'{style_name(self.style)}'"
+            )

@@ -1,0 +1,1 @@
+"""COCO files, keypoint and box metrics, and evaluation of an estimator on them."""

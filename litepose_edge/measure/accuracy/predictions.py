@@ -1,0 +1,158 @@
+"""Runs an estimator over a COCO file's photographs and scores what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from litepose_edge.boxes import box_iou
+from litepose_edge.estimator import Estimator
+from litepose_edge.geometry import Float32
+from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco_metrics import Metrics, coco_metrics
+from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics, crowdpose_metrics
+from litepose_edge.measure.accuracy.pckh import PckhMetrics, pckh, read_head_sizes
+from litepose_edge.sources import read_image
+
+TALL_PX = 96.0
+
+Tick = Callable[[], None]
+Metric = Literal["coco", "crowdpose", "pckh"]
+
+
+def evaluate_on_given_boxes(
+    estimator: Estimator, dataset: CocoDataset, tick: Tick, metric: Metric = "coco"
+) -> Metrics | CrowdMetrics | PckhMetrics:
+    """Accuracy of the keypoints when every labelled person's own box is cropped.
+
+    Args:
+        estimator: Needs no detector.
+        dataset: Photographs and labels.
+        tick: Called once a photograph.
+        metric: `"coco"`, `"crowdpose"` or `"pckh"`.
+
+    Raises:
+        SourceError: The labels are not of the kind that the metric needs.
+    """
+    results: list[dict[str, Any]] = []
+    images: list[int] = []
+    found: list[Float32] = []
+    truth: list[Float32] = []
+    sizes: list[Float32] = []
+    heads = read_head_sizes(dataset.path) if metric == "pckh" else {}
+    for image in dataset:
+        tick()
+        labelled = (image.keypoints[..., 2] > 0).any(axis=1)
+        if not labelled.any():
+            continue
+        images.append(image.image_id)
+        boxes = image.boxes_xyxy[labelled]
+        poses = estimator.predict(read_image(image.path, upright=False), boxes_xyxy=boxes)
+        results += poses.to_coco(image.image_id)
+        if metric == "pckh":
+            found.append(poses.keypoints)
+            truth.append(image.keypoints[labelled])
+            sizes.append(heads[image.image_id][labelled])
+    if metric == "pckh":
+        return pckh(np.concatenate(found), np.concatenate(truth), np.concatenate(sizes))
+    return _score(metric, dataset, _keypoints_only(results), images)
+
+
+def evaluate_end_to_end(
+    estimator: Estimator, dataset: CocoDataset, tick: Tick, metric: Metric = "coco"
+) -> tuple[Metrics | CrowdMetrics, Metrics]:
+    """Keypoint AP and box AP when the estimator finds the people itself.
+
+    Average precision wants the doubtful people too: make the estimator with a low `min_score`
+    and `max_people` above the most crowded photograph.
+
+    Args:
+        estimator: With a detector.
+        dataset: Photographs and labels.
+        tick: Called once a photograph.
+        metric: `"coco"` or `"crowdpose"`, for the keypoints.
+
+    Returns:
+        Keypoint metrics and box metrics, over all photographs.
+    """
+    keypoints: list[dict[str, Any]] = []
+    for image in dataset:
+        tick()
+        poses = estimator.predict(read_image(image.path, upright=False))
+        keypoints += poses.to_coco(image.image_id)
+    boxes = [
+        {key: entry[key] for key in ("image_id", "category_id", "bbox", "score")}
+        for entry in keypoints
+    ]
+    return (
+        _score(metric, dataset, _keypoints_only(keypoints), None),
+        coco_metrics(dataset.path, boxes, "bbox"),
+    )
+
+
+def _score(
+    metric: Metric, dataset: CocoDataset, results: list[dict[str, Any]], images: list[int] | None
+) -> Metrics | CrowdMetrics:
+    if metric == "crowdpose":
+        return crowdpose_metrics(dataset.path, results, images)
+    return coco_metrics(dataset.path, results, "keypoints", images)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """What a user of the default threshold gets.
+
+    Attributes:
+        recall: Part of the labelled people taller than 96 px whose box was found.
+        unmatched: Found boxes an image that are nobody's label.
+    """
+
+    recall: float
+    unmatched: float
+
+
+def operating_point(estimator: Estimator, dataset: CocoDataset, tick: Tick) -> OperatingPoint:
+    """Recall and false alarms at the estimator's own `min_score`, boxes matched at IoU 0.5.
+
+    Args:
+        estimator: With a detector.
+        dataset: Photographs and labels.
+        tick: Called once a photograph.
+    """
+    tall = hits = unmatched = 0
+    for image in dataset:
+        tick()
+        poses = estimator.predict(read_image(image.path, upright=False))
+        found, recalled = box_matches(poses.boxes_xyxy, image.boxes_xyxy)
+        counted = (image.boxes_xyxy[:, 3] - image.boxes_xyxy[:, 1]) > TALL_PX
+        tall += int(counted.sum())
+        hits += int(recalled[counted].sum())
+        unmatched += int((~found).sum())
+    return OperatingPoint(hits / max(tall, 1), unmatched / max(len(dataset), 1))
+
+
+def box_matches(
+    boxes_xyxy: np.ndarray[Any, Any], labels_xyxy: np.ndarray[Any, Any], min_iou: float = 0.5
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Greedy one-to-one matching of found boxes (best first) to labelled ones.
+
+    Returns:
+        found: `(P,)` bool, boxes that matched.
+        recalled: `(G,)` bool, labels that were matched.
+    """
+    found = np.zeros(len(boxes_xyxy), np.bool_)
+    recalled = np.zeros(len(labels_xyxy), np.bool_)
+    overlap = box_iou(boxes_xyxy, labels_xyxy)
+    for i in range(len(boxes_xyxy)):
+        free = np.where(recalled, 0, overlap[i])
+        if len(free) and free.max() >= min_iou:
+            found[i] = recalled[free.argmax()] = True
+    return found, recalled
+
+
+def _keypoints_only(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    # With a box in the entry, pycocotools takes the box's area for the person's.
+    return [{key: value for key, value in r.items() if key != "bbox"} for r in results]

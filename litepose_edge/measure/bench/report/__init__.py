@@ -1,0 +1,1 @@
+"""Turns benchmark results into JSON, tables and an HTML page."""

@@ -1,0 +1,1 @@
+"""Runs benchmarks: configurations, frames, worker processes, samples."""

@@ -1,0 +1,1 @@
+"""Networks behind sessions: image to boxes, crops to keypoints, image to people."""

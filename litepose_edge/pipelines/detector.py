@@ -1,0 +1,199 @@
+"""Image to person boxes: looking once or several times, decoding, non-maximum suppression."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.backends.session import Session
+from litepose_edge.boxes import box_area, nms
+from litepose_edge.decoding.box_fusion import fuse
+from litepose_edge.decoding.detector_heads import (
+    decode_decoded,
+    decode_fastestdet,
+    decode_gfl,
+    decode_levels,
+    decode_rtmdet,
+    decode_yolox,
+)
+from litepose_edge.errors import ManifestError, ModelError
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.manifest import (
+    DecodedStyle,
+    DetectorSpec,
+    FastestdetStyle,
+    GflStyle,
+    LookSpec,
+    Manifest,
+    RtmdetStyle,
+    YoloxStyle,
+)
+from litepose_edge.preprocess import Image, Normalizers, mirror, warp
+
+# Suppression compares each box with each: a threshold of 0 would hand it every cell.
+MAX_CANDIDATES = 1000
+ROUNDING = 1e-3
+# Of several looks one may be this much less sure than all together have to be.
+DOUBT = 0.5
+
+
+class BoxSource(Protocol):
+    """Anything that finds people."""
+
+    def __call__(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
+        """Boxes `(P, 4)` float32 xyxy in image pixels and scores `(P,)`, best first."""
+
+
+class PersonDetector:
+    """A detector network behind a session; safe to call from several threads.
+
+    A network of free size sees no more border beside the image than its strides ask for.
+
+    Args:
+        session: The network.
+        manifest: Its contract; must describe a detector.
+        size: Look once, at inputs of at most so many pixels a side, whatever the manifest says.
+
+    Raises:
+        ManifestError: The model is no detector, or shall look several times and has one size.
+        ModelError: It has one size and `size` is another, or `size` is no multiple of its strides.
+    """
+
+    def __init__(self, session: Session, manifest: Manifest, size: int | None = None) -> None:
+        if not isinstance(manifest.model, DetectorSpec):
+            raise ManifestError(f"model '{manifest.name}' is no detector")
+        self._session, self._input = session, manifest.input
+        self._spec = manifest.model
+        self._free_size = session.input.has_free_size(channels_last=self._input.channels_last)
+        self._multiple = max(self._spec.strides, default=1)
+        own = LookSpec(width=self._input.width, height=self._input.height)
+        self._looks = self._spec.looks or (own,)
+        if size is not None:
+            if size % self._multiple:
+                raise ModelError(
+                    f"'{manifest.name}' takes sizes in steps of {self._multiple} pixels, not {size}"
+                )
+            self._looks = (LookSpec(width=size, height=size),)
+        if not self._free_size and any(look.size != self._input.size for look in self._looks):
+            wrong = ManifestError if size is None else ModelError
+            raise wrong(
+                f"'{manifest.name}' takes {self._input.width}x{self._input.height} pixels only; "
+                "for other sizes export it with --dynamic-size"
+            )
+        self._normalizers = Normalizers(self._input)
+
+    def __call__(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
+        """Find people.
+
+        Args:
+            image: `(H, W, 3)` uint8 BGR.
+            min_score: Boxes below are not reported.
+
+        Returns:
+            boxes: `(P, 4)` float32 xyxy in image pixels, clipped to the image, best first.
+            scores: `(P,)` float32 in `[0, 1]`.
+
+        Raises:
+            ManifestError: The network's outputs are not what the manifest says.
+        """
+        if len(self._looks) == 1:
+            return self._look(image, self._looks[0], min_score)
+        found = [self._look(image, look, min_score * DOUBT) for look in self._looks]
+        boxes, scores = fuse(found, self._spec.max_iou, min_score)
+        kept = nms(boxes, scores, self._spec.max_iou)
+        return boxes[kept], scores[kept]
+
+    def _look(self, image: Image, look: LookSpec, min_score: float) -> tuple[Float32, Float32]:
+        size = Size.of(image)
+        input_size = self._fitting(size, look.size)
+        to_input = _placement_affine(size, input_size, self._spec.placement)
+        normalizer = self._normalizers(input_size)
+        crop = warp(image, to_input, input_size, fill=self._spec.fill, out=normalizer.crop)
+        if look.mirrored:
+            crop = mirror(crop)
+        outputs = self._session.run(normalizer(crop))
+        boxes, scores = _best(*self._decode(outputs, input_size, min_score))
+        if look.mirrored:
+            boxes[:, [0, 2]] = input_size.width - 1 - boxes[:, [2, 0]]
+        kept = nms(boxes, scores, self._spec.max_iou)
+        corners = geometry.transform(geometry.invert(to_input), boxes[kept].reshape(-1, 2))
+        edges = np.array([size.width, size.height], np.float64)
+        clipped = corners.clip(-0.5, edges - 0.5).reshape(-1, 4).astype(np.float32)
+        visible = box_area(clipped) > 0
+        return clipped[visible], scores[kept][visible]
+
+    def _fitting(self, image: Size, largest: Size) -> Size:
+        """The part of the largest input that an image needs."""
+        if not self._free_size or not self._spec.strides or self._spec.placement == "stretch":
+            return largest
+        scale = min(largest.width / image.width, largest.height / image.height)
+        width, height = (
+            min(-(-round(side * scale) // self._multiple) * self._multiple, most)
+            for side, most in ((image.width, largest.width), (image.height, largest.height))
+        )
+        return Size(max(width, self._multiple), max(height, self._multiple))
+
+    def _decode(
+        self, outputs: dict[str, NDArray[Any]], size: Size, min_score: float
+    ) -> tuple[Float32, Float32]:
+        """Boxes `(N, 4)` in input pixels and scores `(N,)`, overlapping as they are."""
+        spec = self._spec
+        try:
+            named = {name: outputs[name] for name in spec.outputs}
+        except KeyError as exc:
+            raise ManifestError(f"the detector has no output {exc}") from exc
+        arrays, strides, person = list(named.values()), spec.strides, spec.person
+        match spec.style:
+            case "persondet":
+                return decode_levels(arrays, strides, min_score)
+            case YoloxStyle() as style:
+                return decode_yolox(
+                    arrays[0], size, strides, style, person=person, min_score=min_score
+                )
+            case GflStyle() as style:
+                return decode_gfl(arrays, size, strides, style, person=person, min_score=min_score)
+            case RtmdetStyle() as style:
+                return decode_rtmdet(
+                    arrays, size, strides, style, person=person, min_score=min_score
+                )
+            case FastestdetStyle():
+                return decode_fastestdet(
+                    arrays[0], size, strides, person=person, min_score=min_score
+                )
+            case DecodedStyle() as style:
+                return decode_decoded(named, size, style, person=person, min_score=min_score)
+
+
+def _placement_affine(image_size: Size, input_size: Size, placement: str) -> Float64:
+    """`(2, 3)` map from image to input pixels: the edges of one onto edges of the other."""
+    if placement == "centre":
+        return geometry.letterbox_affine(image_size, input_size)
+    image = np.array([image_size.width, image_size.height], np.float64)
+    scale = np.array([input_size.width, input_size.height], np.float64) / image
+    if placement == "corner":
+        scale[:] = scale.min()
+    return np.concatenate([np.diag(scale), (scale[:, None] - 1) / 2], axis=1)
+
+
+def _best(boxes: Float32, scores: Float32) -> tuple[Float32, Float32]:
+    """Finite boxes, the most promising ones only, scores in `[0, 1]`.
+
+    Raises:
+        ManifestError: Scores are beyond 1.
+    """
+    highest = float(scores.max(initial=0))
+    if highest > 1 + ROUNDING:
+        raise ManifestError(
+            f"the detector scores a box {highest:.3g}, beyond 1: its style or `activation` in the "
+            "manifest is not the network's"
+        )
+    finite = np.isfinite(boxes).all(axis=1)
+    if not finite.all():
+        boxes, scores = boxes[finite], scores[finite]
+    if len(scores) > MAX_CANDIDATES:
+        best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
+        boxes, scores = boxes[best], scores[best]
+    return boxes, np.clip(scores, 0, 1).astype(np.float32, copy=False)

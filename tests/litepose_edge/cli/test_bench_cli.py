@@ -1,0 +1,199 @@
+"""The `bench` command: options, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+import typer
+
+from litepose_edge.cli.bench import bench
+from litepose_edge.cli.console import complain, run_command
+from litepose_edge.measure.bench.report.document import Report, to_json
+from litepose_edge.measure.energy import find_meters
+
+QUICK = ["--seconds", "0.2", "--repeats", "2", "--threads", "1"]
+
+
+def run(arguments):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+    app.command("bench")(bench)
+    return run_command(app, ["bench", *arguments], complain)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    arguments = ["default", "--precision", "int8,fp32", *QUICK, "--out", str(folder)]
+    assert run(arguments) == 0
+    return folder
+
+
+def test_all_four_files_are_made_from_one_measurement(measured):
+    document = json.loads((measured / "bench.json").read_text())
+    assert document["schema"] == 1
+    labels = [result["label"] for result in document["results"]]
+    assert labels == ["int8 onnxruntime 1 thread, 1 given", "fp32 onnxruntime 1 thread, 1 given"]
+    for name in ("bench.md", "bench.csv", "bench.html"):
+        text = (measured / name).read_text("utf-8")
+        assert document["results"][0]["checksum"] in text
+    assert document["noise"]["frame"]["repeats"] == 2
+    assert document["results"][0]["shift"]["against"] == labels[1]
+
+
+def test_an_earlier_document_is_shown_without_measuring(measured, tmp_path, capsys):
+    assert run(["--read", str(measured / "bench.json"), "--out", str(tmp_path)]) == 0
+    assert "Noise floor" in capsys.readouterr().out
+    for name in ("bench.json", "bench.md", "bench.csv", "bench.html"):
+        assert (tmp_path / name).read_bytes() == (measured / name).read_bytes()
+
+
+def test_json_on_stdout_is_the_document_alone(measured, capsys):
+    assert run(["--read", str(measured / "bench.json"), "--json"]) == 0
+    assert capsys.readouterr().out == (measured / "bench.json").read_text()
+
+
+def test_the_schema_can_be_printed(capsys):
+    assert run(["--schema"]) == 0
+    assert "Report" in json.loads(capsys.readouterr().out)["$defs"]
+
+
+def test_the_meters_can_be_listed(capsys):
+    assert run(["--list-meters"]) == 0
+    assert "rapl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["--threads", "0"], 2),
+        (["--threads", "two"], 2),
+        (["--people", "1,none"], 2),
+        (["--backend", "tensorrt"], 2),
+        (["--precision", "int4"], 2),
+        (["--repeats", "1"], 2),
+        (["--energy"], 2),
+        (["--detector-size", "224"], 2),
+        (["--watts-per-core", "3"], 2),
+        (["--mode", "paced", "--energy", "--meter", "no-such-meter"], 2),
+        (["--mode", "paced", "--energy", "--meter-log", "no-such-file.csv"], 1),
+        (["no-such-model"], 3),
+        (["no/such/model.onnx"], 3),
+        (["--source", "no-such-file.mp4"], 1),
+        (["--read", "no-such-file.json"], 1),
+    ],
+)
+def test_exit_codes(arguments, code, capsys):
+    assert run(arguments) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_modelled_energy_says_so_in_every_file(tmp_path, capsys):
+    arguments = ["--mode", "paced", *QUICK, "--energy", "--watts-per-core", "3"]
+    windows = ["--energy-seconds", "0.7", "--idle-seconds", "0.1"]
+    assert run([*arguments, *windows, "--out", str(tmp_path)]) == 0
+    assert "MODELLED, not measured" in capsys.readouterr().out
+    for name in ("bench.md", "bench.html"):
+        assert "MODELLED, not measured" in (tmp_path / name).read_text("utf-8")
+    assert "modelled" in (tmp_path / "bench.csv").read_text()
+    energy = json.loads((tmp_path / "bench.json").read_text())["results"][0]["energy"]
+    assert energy["meter"]["kind"] == "modelled"
+    assert energy["repeats"] == 5
+
+
+def test_an_external_meter_is_read_while_the_frames_run(tmp_path):
+    log, done = tmp_path / "power.csv", threading.Event()
+    log.write_text(f"time,power_mw\n{time.time() - 1},2000\n{time.time()},2000\n")
+
+    def record():
+        with log.open("a") as file:
+            while not done.wait(0.02):
+                file.write(f"{time.time():.6f},2000\n")
+                file.flush()
+
+    writer = threading.Thread(target=record)
+    writer.start()
+    try:
+        arguments = ["--mode", "paced", *QUICK, "--energy", "--meter-log", str(log)]
+        windows = ["--energy-seconds", "0.7", "--idle-seconds", "0.1"]
+        assert run([*arguments, *windows, "--out", str(tmp_path)]) == 0
+    finally:
+        done.set()
+        writer.join()
+    energy = json.loads((tmp_path / "bench.json").read_text())["results"][0]["energy"]
+    assert energy["reason"] is None
+    assert energy["meter"]["kind"] == "measured"
+    # Always 2 W: nothing above idle, 133 mJ a frame with it.
+    assert energy["idle_w"] == pytest.approx(2, rel=1e-3)
+    assert energy["net_j_per_frame"]["mean"] == pytest.approx(0, abs=1e-3)
+    assert energy["gross_j_per_frame"]["mean"] == pytest.approx(2 / 15, rel=0.2)
+
+
+def test_without_a_meter_the_energy_is_null_and_says_why(tmp_path):
+    if find_meters().meters:
+        pytest.skip("this machine has a meter")
+    assert run(["--mode", "paced", *QUICK, "--energy", "--out", str(tmp_path)]) == 0
+    energy = json.loads((tmp_path / "bench.json").read_text())["results"][0]["energy"]
+    assert energy["net_j_per_frame"] is None
+    assert "rapl: " in energy["reason"]
+    assert "null: " in (tmp_path / "bench.md").read_text()
+
+
+def test_paced_with_several_threads_adds_spinning_beside_the_default(monkeypatch, capsys):
+    asked = []
+
+    def measure(configurations, plan):
+        asked.extend(configurations)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("litepose_edge.cli.bench._measure", measure)
+    assert run(["--mode", "paced", "--threads", "1,2", "--people", "1,found"]) == 130
+    assert [(c.threads, c.engine, c.people) for c in asked] == [
+        (2, "onnxruntime", 1),
+        (2, "onnxruntime-spinning", 1),
+        (1, "onnxruntime", 1),
+        (2, "onnxruntime", None),
+        (1, "onnxruntime", None),
+    ]
+    asked.clear()
+    assert run(["--mode", "paced", "--no-spinning", "--threads", "2"]) == 130
+    assert [c.engine for c in asked] == ["onnxruntime"]
+
+
+def test_the_detector_s_one_look_is_measured_where_it_finds_the_people(photographs, tmp_path):
+    source = ["--source", str(photographs / "astronaut.png"), "--people", "1,found"]
+    arguments = [*source, *QUICK, "--detector-size", "224", "--out", str(tmp_path)]
+    assert run(arguments) == 0
+    given, found = json.loads((tmp_path / "bench.json").read_text())["results"]
+    assert given["label"] == "int8 onnxruntime 1 thread, 1 given"
+    assert found["label"] == "int8 onnxruntime 1 thread, found at 224 px"
+    assert found["configuration"]["detector_size"] == 224
+    assert found["stages"]["detect"]["p50"] > 0
+    assert found["error"] is None
+
+
+def test_a_configuration_that_fails_is_exit_code_1_and_the_rest_is_saved(
+    monkeypatch, measured, tmp_path, capsys
+):
+    good = json.loads((measured / "bench.json").read_text())
+    good["results"][1] = {
+        "configuration": good["results"][1]["configuration"],
+        "label": "fp32",
+        "error": "ModelError: broken",
+    }
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(good))
+
+    def measure(configurations, plan):
+        import msgspec
+
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+
+    monkeypatch.setattr("litepose_edge.cli.bench._measure", measure)
+    assert run(["--out", str(tmp_path), *QUICK]) == 1
+    assert "fp32: ModelError: broken" in capsys.readouterr().err
+    assert (tmp_path / "bench.json").read_bytes() == to_json(measure(None, None))

@@ -1,0 +1,99 @@
+"""Decoding by expected object keypoint similarity: the definition written out, and its habits."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from litepose_edge.decoding import heatmaps
+from litepose_edge.decoding.expected_oks import EXTENT, expected_oks_cells
+from litepose_edge.skeletons import COCO_17
+from litepose_edge.testing import gaussian_heatmaps, logits
+
+SIGMAS = (0.026, 0.107, 0.072)
+
+
+def by_definition(places, sigma):
+    """The mean OKS of every cell over a distribution, cell by cell."""
+    height, width = places.shape
+    area = (EXTENT**2) * height * width
+    rows, columns = np.mgrid[:height, :width]
+    similarity = np.empty((height, width))
+    for y in range(height):
+        for x in range(width):
+            squared = (rows - y) ** 2 + (columns - x) ** 2
+            similarity[y, x] = (places * np.exp(-squared / (2 * area * (2 * sigma) ** 2))).sum()
+    return similarity / places.sum()
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_the_cell_is_the_one_of_the_highest_mean_similarity(activation):
+    rng = np.random.default_rng(5)
+    maps = rng.normal(0, 2, (4, 3, 16, 12)).astype(np.float32)
+    found = expected_oks_cells(maps, activation, SIGMAS)
+    for person in range(4):
+        for joint, sigma in enumerate(SIGMAS):
+            z = maps[person, joint].astype(np.float64)
+            places = np.exp(z) if activation == "sigmoid" else np.maximum(z, 0)
+            similarity = by_definition(places, sigma)
+            y, x = np.unravel_index(similarity.argmax(), similarity.shape)
+            assert np.abs(found[person, joint] - [x, y]).max() <= 0.5 + 1e-6
+            # The place between the cells: the vertex of a parabola through the logarithms.
+            if 0 < x < 11:
+                before, here, after = np.log(similarity[y, x - 1 : x + 2])
+                vertex = x + (after - before) / (2 * (2 * here - before - after))
+                assert found[person, joint, 0] == pytest.approx(vertex, abs=1e-3)
+
+
+@given(st.floats(4, 19), st.floats(5, 26))
+@settings(max_examples=60)
+def test_a_lonely_bell_is_found_to_a_fiftieth_of_a_cell(x, y):
+    heat = gaussian_heatmaps(np.array([[[x, y]] * 17]), 32, 24)
+    found, _ = heatmaps.decode_heatmaps(
+        heat, activation="linear", refinement="expected-oks", oks_sigmas=COCO_17.oks_sigmas
+    )
+    np.testing.assert_allclose(found[0], [[x, y]] * 17, atol=0.02)
+
+
+def test_two_doubtful_places_beside_each_other_outweigh_a_higher_one_alone():
+    """The peak is at the lone place; where a hip is more likely to count is between the two."""
+    places = np.full((1, 2, 32, 24), 1e-6, np.float32)
+    places[..., 4, 20] = 0.4
+    places[..., 20, 8] = places[..., 20, 10] = 0.3
+    eye, hip = expected_oks_cells(np.log(places), "sigmoid", (0.025, 0.107))[0]
+    # An eye must be nearer than that to count: it stays at the peak.
+    np.testing.assert_allclose(eye, [20, 4], atol=0.05)
+    np.testing.assert_allclose(hip, [9, 20], atol=0.05)
+
+
+def test_the_mirror_image_gives_the_mirrored_place():
+    rng = np.random.default_rng(2)
+    maps = rng.normal(0, 3, (5, 3, 20, 15)).astype(np.float32)
+    found = expected_oks_cells(maps, "sigmoid", SIGMAS)
+    mirrored = expected_oks_cells(maps[..., ::-1].copy(), "sigmoid", SIGMAS)
+    np.testing.assert_allclose(mirrored[..., 0], 14 - found[..., 0], atol=1e-3)
+    np.testing.assert_allclose(mirrored[..., 1], found[..., 1], atol=1e-3)
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["sigmoid", "linear"]))
+@settings(max_examples=60)
+def test_any_map_gives_a_place_on_it(seed, activation):
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(0, rng.choice([0.01, 1, 50, 1e4]), (2, 3, 8, 6)).astype(np.float32)
+    maps[0, 0] = rng.choice([-1e4, 0, 5])
+    cells = expected_oks_cells(maps, activation, SIGMAS)
+    assert np.isfinite(cells).all()
+    assert ((cells >= 0) & (cells <= [5, 7])).all()
+
+
+def test_scores_stay_the_heat_of_the_peak():
+    rng = np.random.default_rng(4)
+    maps = logits(rng.uniform(0.01, 0.9, (2, 3, 8, 6)).astype(np.float32))
+    _, scores = heatmaps.decode_heatmaps(maps, refinement="expected-oks", oks_sigmas=SIGMAS)
+    _, usual = heatmaps.decode_heatmaps(maps)
+    np.testing.assert_array_equal(scores, usual)
+
+
+def test_sigmas_must_be_as_many_as_maps():
+    with pytest.raises(ValueError, match="0 OKS sigmas for 3 keypoints"):
+        heatmaps.decode_heatmaps(np.zeros((1, 3, 8, 6), np.float32), refinement="expected-oks")

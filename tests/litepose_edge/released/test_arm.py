@@ -1,0 +1,237 @@
+"""The released INT8 models on ARM processors, by user-mode emulation.
+
+Emulation proves that the numbers are right. It says nothing about speed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import arm_machine
+from litepose_edge import backends, geometry, preprocess
+from litepose_edge.backends import bundled
+from litepose_edge.boxes import box_iou
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_edge.measure.bench.runs.scene import draw_scene
+from litepose_edge.sources import read_image
+from paths import HELPERS
+
+pytestmark = pytest.mark.arm
+SCRIPT = HELPERS / "arm_outputs.py"
+# Without dot products (as a Raspberry Pi 4), with them (Raspberry Pi 5), with matrix products.
+CPUS = ("cortex-a72", "cortex-a76", "max")
+PEOPLE = {"astronaut": [(60, 0, 440, 511), (100, 0, 400, 300)], "camera": [(120, 60, 420, 511)]}
+# All of dev: over its first 300 people AP moves by .4 points with shifts of .15 px.
+DEV_PEOPLE = 876
+POSE, DETECTOR = "lrpose-s", "persondet"
+# And how many joints of the photographs they are sure of at least.
+OTHERS = {"lrpose-n": 70, "lrpose-m": 80}
+MIN_SCORE = 0.3
+UNIT_HEIGHT = 256  # shifts are in pixels of a padded box so high
+
+
+@pytest.fixture(scope="session")
+def machine(request):
+    folder = request.config.getoption("--arm")
+    found = arm_machine.find(Path(folder)) if folder else None
+    if found is None:
+        pytest.skip("needs the emulated ARM machine: make test-arm")
+    return found
+
+
+@pytest.fixture(scope="session")
+def pictures(photographs, tmp_path_factory):
+    """Photographs, their mirror images and drawn scenes, each with its boxes."""
+    folder = tmp_path_factory.mktemp("pictures")
+    images: list[tuple[str, list[list[float]]]] = []
+    for name, boxes in PEOPLE.items():
+        image = read_image(photographs / f"{name}.png")
+        width = image.shape[1]
+        mirrored = [(width - 1 - x2, y1, width - 1 - x1, y2) for x1, y1, x2, y2 in boxes]
+        for kind, pixels, places in (("as-is", image, boxes), ("mirror", image[:, ::-1], mirrored)):
+            path = folder / f"{name}-{kind}.png"
+            cv2.imwrite(str(path), pixels)
+            images.append((str(path), [list(map(float, box)) for box in places]))
+    for seed in range(4):
+        pixels, drawn = draw_scene(4, seed)
+        path = folder / f"drawn-{seed}.png"
+        cv2.imwrite(str(path), pixels)
+        images.append((str(path), drawn.tolist()))
+    return images
+
+
+@pytest.fixture(scope="session")
+def crops(pictures, tmp_path_factory):
+    """The people of the pictures as the default network sees them."""
+    return crops_for(POSE, pictures, tmp_path_factory.mktemp("crops"))
+
+
+def crops_for(model, pictures, folder):
+    """The people of the pictures as a network sees them, each an image of the input's size.
+
+    OpenCV resizes a little differently on ARM; here both get the same pixels.
+    """
+    contract = backends.find_model(model).manifest
+    size, padding = contract.input.size, contract.model.padding
+    middle = np.array([size.width - 1, size.height - 1]) / 2
+    half = np.array([size.width, size.height]) / padding / 2
+    box = [*(middle - half).tolist(), *(middle + half).tolist()]
+    images = []
+    for path, boxes in pictures:
+        for view in geometry.crop_view(np.array(boxes), size, padding):
+            target = folder / f"{len(images)}.png"
+            cv2.imwrite(str(target), preprocess.warp(cv2.imread(path), view, size))
+            images.append((str(target), [box]))
+    return images
+
+
+def run(command, images, folder, environment, *, model=POSE, detector=None) -> dict[str, Any]:
+    """What the script finds when this command runs it."""
+    job, out = folder / "job.json", folder / "out.npz"
+    job.write_text(json.dumps({"model": model, "detector": detector, "images": images}))
+    subprocess.run([*command, str(job), str(out)], check=True, env=environment)
+    return dict(np.load(out))
+
+
+def run_on_arm(machine, cpu, images, folder, **networks):
+    return run(machine.command(cpu, SCRIPT), images, folder, machine.environment(), **networks)
+
+
+def run_here(images, folder, **networks):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return run([sys.executable, str(SCRIPT)], images, folder, environment, **networks)
+
+
+def arm_file(name):
+    return str(bundled.FOLDER / f"{name}.int8-arm.onnx")
+
+
+def shifts_px(first, second, model=POSE):
+    """Shifts of the joints that the first result is sure of."""
+    contract = backends.find_model(model).manifest
+    size = contract.input.size
+    to_input = geometry.crop_affine(first["boxes"], size, contract.model.padding)
+    scale = to_input[:, 0, 0] * UNIT_HEIGHT / size.height
+    shift = np.linalg.norm(first["keypoints"] - second["keypoints"], axis=2) * scale[:, None]
+    return shift[first["scores"] > MIN_SCORE]
+
+
+def tell(what, shift):
+    print(
+        f"\n{what}: {len(shift)} joints, median {np.median(shift):.3f} px, "
+        f"p95 {np.percentile(shift, 95):.3f} px, largest {shift.max():.2f} px"
+    )
+
+
+@pytest.fixture(scope="module", params=CPUS)
+def on_arm(request, machine, crops, tmp_path_factory):
+    """What one of the processors finds in the crops."""
+    return run_on_arm(machine, request.param, crops, tmp_path_factory.mktemp(request.param))
+
+
+def test_an_arm_processor_takes_the_arm_file(on_arm):
+    assert on_arm["machine"] == "aarch64"
+    assert on_arm["model_file"] == Path(arm_file(POSE)).name
+    assert on_arm["onnxruntime"] == arm_machine.PINS["onnxruntime"]
+
+
+def test_an_arm_processor_finds_the_keypoints_that_x86_finds_with_the_same_file(
+    on_arm, crops, tmp_path
+):
+    here = run_here(crops, tmp_path, model=arm_file(POSE))
+    shift = shifts_px(here, on_arm)
+    tell("same file", shift)
+    assert len(shift) > 100
+    assert np.median(shift) <= 0.25
+
+
+@pytest.mark.parametrize(("name", "sure"), OTHERS.items())
+def test_the_other_networks_find_on_arm_what_they_find_on_x86(
+    machine, pictures, tmp_path, name, sure
+):
+    images = crops_for(name, pictures, tmp_path)
+    there = run_on_arm(machine, "cortex-a76", images, tmp_path, model=name)
+    here = run_here(images, tmp_path, model=arm_file(name))
+    assert there["model_file"] == Path(arm_file(name)).name
+    shift = shifts_px(here, there, name)
+    tell(f"{name}, same file", shift)
+    assert len(shift) > sure
+    assert np.median(shift) <= 0.25
+
+
+def test_full_range_sums_are_exact_on_arm(on_arm):
+    assert on_arm["exact"]
+
+
+def test_the_detector_finds_the_same_people_on_arm(machine, pictures, tmp_path):
+    contract = backends.find_model(DETECTOR).manifest
+    size, fill = contract.input.size, contract.model.fill
+    images = []
+    for path, _ in pictures:  # at the input's size already: see `crops`
+        image = cv2.imread(path)
+        view = geometry.letterbox_affine(geometry.Size.of(image), size)
+        target = tmp_path / Path(path).name
+        cv2.imwrite(str(target), preprocess.warp(image, view, size, fill=fill))
+        images.append((str(target), None))
+    there = run_on_arm(machine, "cortex-a76", images, tmp_path, detector="default")
+    here = run_here(images, tmp_path, model=arm_file(POSE), detector=arm_file(DETECTOR))
+    np.testing.assert_array_equal(here["people"], there["people"])
+    assert here["people"].sum() >= 4  # one in each photograph and its mirror image
+    overlap = np.diag(box_iou(here["boxes"], there["boxes"]))
+    print(f"\n{len(overlap)} boxes, smallest overlap {overlap.min():.4f}")
+    assert overlap.min() > 0.98
+
+
+@pytest.mark.slow
+def test_average_precision_on_arm_is_that_on_x86(machine, dev_json, tmp_path):
+    images, ids = dev_people(dev_json)
+    there = run_on_arm(machine, "cortex-a76", images, tmp_path)
+    same = run_here(images, tmp_path, model=arm_file(POSE))
+    bundled_here = run_here(images, tmp_path)
+    precisions = [precision(dev_json, run, ids) for run in (there, same, bundled_here)]
+    print("\nAP on ARM {:.4f}, x86 same file {:.4f}, x86 file {:.4f}".format(*precisions))
+    shift = shifts_px(same, there)
+    tell(f"{len(same['boxes'])} dev people, same file", shift)
+    tell("against the x86 file", shifts_px(bundled_here, there))
+    assert len(same["boxes"]) >= DEV_PEOPLE
+    assert np.median(shift) <= 0.25
+    assert abs(precisions[0] - precisions[1]) <= 0.003
+
+
+def dev_people(dev_json):
+    """The first photographs with labelled people, and their ids."""
+    images, ids, people = [], [], 0
+    for image in read_coco(dev_json):
+        labelled = (image.keypoints[..., 2] > 0).any(axis=1)
+        if people < DEV_PEOPLE and labelled.any():
+            images.append((str(image.path), image.boxes_xyxy[labelled].tolist()))
+            ids.append(image.image_id)
+            people += int(labelled.sum())
+    return images, ids
+
+
+def precision(dev_json, found, ids):
+    """Keypoint AP of these people in their own boxes."""
+    owners = np.repeat(ids, found["people"])
+    entries = [
+        {
+            "image_id": int(owner),
+            "category_id": 1,
+            "keypoints": np.column_stack([points, scores]).ravel().tolist(),
+            "score": float(score),
+        }
+        for owner, points, scores, score in zip(
+            owners, found["keypoints"], found["scores"], found["person_scores"], strict=True
+        )
+    ]
+    return coco_metrics(dev_json, entries, "keypoints", ids).ap

@@ -1,0 +1,68 @@
+"""Every example runs, and so does the code of the README."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+from paths import ROOT
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture
+def astronaut(photographs):
+    return photographs / "astronaut.png"
+
+
+def test_image_to_json(astronaut):
+    document = json.loads(run(ROOT / "examples" / "image_to_json.py", astronaut))
+    assert len(document["people"]) == 1
+
+
+def test_own_boxes(astronaut):
+    lines = run(ROOT / "examples" / "own_boxes.py", astronaut, "60,0,440,511", "0,0,90,90")
+    assert lines.count("nose at") == 2
+
+
+def test_draw(astronaut, tmp_path):
+    target = tmp_path / "drawn.png"
+    assert "1 people" in run(ROOT / "examples" / "draw.py", astronaut, target)
+    assert cv2.imread(str(target)).shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+def test_an_example_is_short(path):
+    assert len(path.read_text().splitlines()) <= 40
+
+
+def test_the_readmes_python_runs(astronaut, tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        script = tmp_path / "readme.py"
+        script.write_text(block.replace("photo.jpg", str(astronaut)))
+        subprocess.run([sys.executable, script], check=True, cwd=tmp_path, timeout=120)
+
+
+def test_follow_video(photographs, tmp_path):
+    picture = cv2.imread(str(photographs / "astronaut.png"))
+    clip = tmp_path / "still.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (512, 512))
+    for _ in range(12):
+        writer.write(picture)
+    writer.release()
+    lines = run(ROOT / "examples" / "follow_video.py", clip).splitlines()
+    assert len(lines) >= 11  # who is not sure at first sight counts from the second on
+    assert all("person 1" in line for line in lines)

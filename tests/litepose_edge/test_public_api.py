@@ -1,0 +1,69 @@
+"""The small front door, and what walking through it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import litepose_edge
+from litepose_edge import errors
+
+HEAVY = ("torch", "onnx", "openvino", "scipy", "litepose_export", "typer", "rich", "skimage")
+
+
+def loaded_after(code: str) -> set[str]:
+    script = f"{code}\nimport sys\nprint(' '.join(m for m in sys.modules if '.' not in m))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_all_is_complete():
+    public = [
+        name
+        for name in vars(litepose_edge)
+        if not name.startswith("_") and not isinstance(vars(litepose_edge)[name], type(sys))
+    ]
+    assert sorted(public) == sorted(litepose_edge.__all__)
+    assert len(litepose_edge.__all__) <= 12
+
+
+def test_importing_loads_nothing_heavy():
+    assert not loaded_after("import litepose_edge") & set(HEAVY)
+
+
+def test_one_prediction_loads_nothing_heavy():
+    code = (
+        "import numpy, litepose_edge\n"
+        "e = litepose_edge.Estimator()\n"
+        "e.predict(numpy.zeros((90, 120, 3), numpy.uint8))\n"
+        "e.predict(numpy.zeros((90, 120, 3), numpy.uint8), boxes_xyxy=[[0, 0, 50, 80]])"
+    )
+    assert not loaded_after(code) & set(HEAVY)
+
+
+def test_the_exporters_command_line_loads_without_pytorch():
+    assert not loaded_after("import litepose_export.cli.app") & {"torch", "onnx", "openvino"}
+
+
+def test_every_error_is_ours_and_most_are_pythons_too():
+    tree = {
+        "InvalidImageError": ValueError,
+        "InvalidBoxError": ValueError,
+        "SourceError": OSError,
+        "OutputError": OSError,
+        "BackendUnavailableError": ImportError,
+        "ManifestError": ValueError,
+        "ModelFileMissingError": FileNotFoundError,
+    }
+    for name, base in tree.items():
+        assert issubclass(getattr(errors, name), (errors.LitePoseError))
+        assert issubclass(getattr(errors, name), base)
+    for name in (
+        "ManifestError",
+        "ModelFileMissingError",
+        "ModelIntegrityError",
+        "UnsupportedModelError",
+    ):
+        assert issubclass(getattr(errors, name), errors.ModelError)

@@ -1,0 +1,158 @@
+"""The nouns the estimator returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from litepose_edge import COCO_17, Poses, Size
+from litepose_edge.person_filter import SUREST_BOX, belief, least_belief, person_scores
+
+
+def some_poses(people: int) -> Poses:
+    rng = np.random.default_rng(people)
+    low = rng.uniform(0, 50, (people, 2))
+    return Poses(
+        keypoints=rng.uniform(0, 100, (people, 17, 2)).astype(np.float32),
+        scores=rng.random((people, 17)).astype(np.float32),
+        boxes_xyxy=np.concatenate([low, low + 20], axis=1).astype(np.float32),
+        person_scores=rng.random(people).astype(np.float32),
+        skeleton=COCO_17,
+        image_size=Size(160, 120),
+    )
+
+
+@pytest.mark.parametrize("people", [0, 1, 3])
+def test_a_json_document_follows_schema_1(people):
+    document = json.loads(some_poses(people).to_json())
+    assert document["schema"] == 1
+    assert document["image"] == {"width": 160, "height": 120}
+    assert document["keypoint_names"][0] == "nose"
+    assert len(document["people"]) == people
+    for person in document["people"]:
+        assert set(person) == {"track_id", "score", "box_xyxy", "keypoints"}
+        assert len(person["keypoints"]) == 17
+        assert all(len(point) == 3 for point in person["keypoints"])
+        assert all(round(v, 3) == v for point in person["keypoints"] for v in point)
+
+
+def test_iteration_and_indexing_give_the_same_people():
+    poses = some_poses(3)
+    for i, person in enumerate(poses):
+        np.testing.assert_array_equal(person.keypoints, poses.keypoints[i])
+        np.testing.assert_array_equal(poses[i].scores, poses.scores[i])
+        assert person.track_id is None
+    assert len(poses) == 3
+    np.testing.assert_array_equal(poses[-1].keypoints, poses.keypoints[2])
+    with pytest.raises(IndexError):
+        poses[3]
+
+
+def test_a_mask_or_a_slice_gives_fewer_people():
+    poses = some_poses(3)
+    assert len(poses[np.array([True, False, True])]) == 2
+    assert len(poses[1:]) == 2
+    assert poses[:0].keypoints.shape == (0, 17, 2)
+
+
+def test_as_tuple_unpacks_as_rtmlib_users_expect():
+    keypoints, scores = some_poses(2).as_tuple()
+    assert keypoints.shape == (2, 17, 2)
+    assert scores.shape == (2, 17)
+
+
+def test_coco_entries_carry_51_numbers_and_a_score():
+    (entry,) = some_poses(1).to_coco(42)
+    assert entry["image_id"] == 42
+    assert entry["category_id"] == 1
+    assert len(entry["keypoints"]) == 51
+    assert isinstance(entry["score"], float)
+    json.dumps(entry)
+
+
+def test_nobody_works_everywhere():
+    poses = Poses.empty(COCO_17, Size(10, 10))
+    assert len(poses) == 0
+    assert list(poses) == []
+    assert poses.to_coco(1) == []
+    assert json.loads(poses.to_json())["people"] == []
+    assert poses.draw(np.zeros((10, 10, 3), np.uint8)).shape == (10, 10, 3)
+    assert poses.track_ids is None
+
+
+def test_the_repr_is_one_short_line():
+    assert repr(some_poses(2)) == "Poses(2 people, coco17, image 160x120)"
+
+
+def test_a_persons_sure_joints_count_most_and_the_box_a_little():
+    scores = np.zeros((4, 17), np.float32)
+    scores[0, :3] = [0.6, 0.8, 0.2]
+    scores[1] = 0.2  # none above the bar
+    scores[2] = 1
+    scores[3] = 0.5
+    result = person_scores(np.array([0.0625, 1, 1, 1], np.float32), scores)
+    np.testing.assert_allclose(result, [0.5 * 1.04 / 1.6, 0, 1, 0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("people", [0, 1, 3])
+def test_supervision_gets_the_same_people(people):
+    supervision = pytest.importorskip("supervision", reason="supervision is not installed")
+    poses = dataclasses.replace(some_poses(people), track_ids=np.arange(people) + 7)
+    there = poses.to_supervision()
+    assert isinstance(there, supervision.KeyPoints)
+    assert len(there) == people
+    if people:
+        np.testing.assert_array_equal(there.xy, poses.keypoints)
+        np.testing.assert_array_equal(there.keypoint_confidence, poses.scores)
+        np.testing.assert_array_equal(there.data["track_id"], poses.track_ids)
+        np.testing.assert_array_equal(there.data["person_score"], poses.person_scores)
+
+
+def test_without_supervision_the_command_that_installs_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(ImportError, match="pip install"):
+        some_poses(1).to_supervision()
+
+
+def believed(box, *scores):
+    row = np.zeros((1, 17), np.float32)
+    row[0, : len(scores)] = scores
+    return belief(np.array([box], np.float32), row).item()
+
+
+def test_odds_of_box_and_keypoints_multiply():
+    # Odds 1 and 3 for a person: 3 to 1.
+    assert believed(0.5, *[0.75] * 5) == pytest.approx(0.75)
+    assert believed(0.25, *[0.75] * 5) == pytest.approx(0.5)
+    # One does not know: belief is what the other one says.
+    assert believed(0.4, *[0.5] * 9) == pytest.approx(0.4)
+
+
+def test_only_the_best_keypoints_count():
+    assert believed(0.5, *[0.9] * 5) == pytest.approx(believed(0.5, *[0.9] * 5, *[0.2] * 12))
+    assert believed(0.5, *[0.9] * 4) < believed(0.5, *[0.9] * 5)
+
+
+def test_no_box_is_so_sure_that_keypoints_cannot_overrule_it():
+    capped = believed(SUREST_BOX, *[0.1] * 5)
+    assert believed(1.0, *[0.1] * 5) == pytest.approx(capped, rel=1e-6)
+    assert believed(1.0, *[0.1] * 5) < 0.2
+    assert believed(1.0) == believed(0.0) == 0
+
+
+def test_the_least_belief_is_that_of_a_box_that_just_passes_with_keypoints_that_do():
+    for box, veto in ((0.3, 0.65), (0.02, 0.5), (0.9, 0.4)):
+        assert least_belief(box, veto) == pytest.approx(believed(box, *[veto] * 5))
+    assert least_belief(0.0, 0.65) == least_belief(0.3, 0.0) == 0
+    assert least_belief(0.3, 1.0) == 1
+
+
+@pytest.mark.parametrize("box", [0.1, 0.4, 0.6])
+def test_belief_grows_with_the_keypoints_up_to_certainty(box):
+    values = [believed(box, *[score] * 5) for score in np.linspace(0, 1, 11)]
+    assert (np.diff(values) > 0).all()
+    assert values[-1] == pytest.approx(1)

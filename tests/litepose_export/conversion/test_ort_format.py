@@ -1,0 +1,87 @@
+"""Files in ONNX Runtime's own format."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytestmark = pytest.mark.export
+
+from litepose_edge import Estimator, backends  # noqa: E402
+from litepose_edge.backends import bundled  # noqa: E402
+from litepose_edge.errors import ModelError, ModelFileMissingError, OutputError  # noqa: E402
+from litepose_edge.sources import read_image  # noqa: E402
+from litepose_export.cli import app  # noqa: E402
+from litepose_export.conversion import ort_format  # noqa: E402
+from litepose_export.errors import ExportError, ParityError  # noqa: E402
+
+BOX = [[60, 0, 440, 511]]
+
+
+@pytest.fixture(scope="module", params=["lrpose-s.fp32", "lrpose-s.int8-x86", "lrpose-s.int8-arm"])
+def converted(request, tmp_path_factory):
+    source = bundled.FOLDER / f"{request.param}.onnx"
+    target = tmp_path_factory.mktemp("ort") / f"{request.param}.ort"
+    return source, target, ort_format.convert(source, target)
+
+
+def test_the_contract_survives(converted):
+    source, target, _ = converted
+    assert backends.find_model(target).manifest == backends.find_model(source).manifest
+
+
+def test_the_keypoints_are_those_of_the_source(converted, photographs):
+    picture = read_image(photographs / "astronaut.png")
+    poses = []
+    for path in converted[:2]:
+        with Estimator(path, detector=None, threads=1) as estimator:
+            poses.append(estimator.predict(picture, boxes_xyxy=BOX))
+    shift_px = np.linalg.norm(poses[1].keypoints - poses[0].keypoints, axis=2)
+    # From a source with signed activations ONNX Runtime makes unsigned ones on x86, which rounds
+    # ties to the other side; the converted file computes as an ARM processor would.
+    if "arm" in converted[0].name:
+        assert np.median(shift_px) * 256 / 640 <= 0.5  # the padded box is 640 px high
+    else:
+        assert shift_px.max() <= 1e-3
+
+
+def test_a_reduced_build_is_told_which_operators_it_needs(converted):
+    _, target, report = converted
+    assert report.size_bytes == target.stat().st_size
+    listing = target.with_suffix(".operators.config")
+    assert str(listing) == report.operators
+    text = listing.read_text("utf-8")
+    assert ("QLinearConv" in text) == ("int8" in target.name)
+    assert not any(line.startswith("#") for line in text.splitlines())
+
+
+def test_the_command_reports_what_it_wrote(tmp_path, capsys):
+    source = bundled.find("persondet", "int8")
+    assert app.run(["ort", str(source), "--out", str(tmp_path / "d.ort"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["difference"] <= ort_format.MAX_DIFFERENCE
+    assert {p.name for p in tmp_path.iterdir()} == {"d.ort", "d.operators.config"}
+
+
+def test_a_conversion_that_changes_the_outputs_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(ort_format, "_difference", lambda *_, **__: 0.01)
+    with pytest.raises(ParityError, match="differs"):
+        ort_format.convert(bundled.find("lrpose-s", "int8"), tmp_path / "m.ort")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_converted_is_refused(tmp_path):
+    source = bundled.find("lrpose-s", "int8")
+    with pytest.raises(ExportError, match=r"end in \.ort"):
+        ort_format.convert(source, tmp_path / "m.onnx")
+    with pytest.raises(ModelFileMissingError):
+        ort_format.convert(tmp_path / "none.onnx", tmp_path / "m.ort")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    with pytest.raises(ModelError):
+        ort_format.convert(broken, tmp_path / "m.ort")
+    with pytest.raises(OutputError):
+        ort_format.convert(source, broken / "m.ort")

@@ -1,0 +1,104 @@
+"""OpenVINO networks as PyTorch operators answer what OpenVINO answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+openvino = pytest.importorskip("openvino")
+pytestmark = [
+    pytest.mark.export,
+    pytest.mark.openvino,
+    # OpenVINO's own way of reading a module.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+]
+
+import torch  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
+from openvino.utils.node_factory import NodeFactory  # noqa: E402
+from torch import nn  # noqa: E402
+
+from litepose_export.errors import ExportError  # noqa: E402
+from litepose_export.interop.openvino_ir import IRNetwork  # noqa: E402
+from litepose_export.training.distillation import teacher  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """What PP-TinyPose is made of: groups, channel shuffles, branches of different sizes."""
+    rng = np.random.default_rng(0)
+
+    def convolved(x, shape, strides=(1, 1), pads=(1, 1), dilations=(1, 1)):
+        kernel = ops.constant((0.3 * rng.normal(size=shape)).astype(np.float32))
+        kind = ops.group_convolution if len(shape) == 5 else ops.convolution
+        y = kind(x, kernel, strides, pads, pads, dilations)
+        bias = rng.normal(size=(1, shape[0] * (shape[1] if len(shape) == 5 else 1), 1, 1))
+        return ops.add(y, ops.constant(bias.astype(np.float32)))
+
+    def resized(x, sizes, factors, **attributes):
+        usual = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "simple"}
+        given = [ops.constant(np.array(sizes)), ops.constant(np.array(factors, np.float32))]
+        given.append(ops.constant(np.array([2, 3])))
+        inputs = [node.output(0) for node in (x, *given)]
+        return NodeFactory("opset4").create("Interpolate", inputs, usual | attributes)
+
+    image = ops.parameter([1, 3, 48, 64], np.float32)
+    x = ops.relu(convolved(image, (16, 3, 3, 3), strides=(2, 2)))
+    left, right = ops.split(x, ops.constant(np.int64(1)), 2).outputs()
+    right = convolved(convolved(right, (8, 1, 1, 3, 3), strides=(2, 2)), (8, 8, 1, 1), pads=(0, 0))
+    right = resized(right, [24, 32], [2, 2], mode="nearest", shape_calculation_mode="scales")
+    x = ops.concat([left, right], 1)
+    x = ops.reshape(x, np.array([0, 2, 8, 24, 32]), special_zero=True)
+    x = ops.transpose(x, np.array([0, 2, 1, 3, 4]))
+    x = ops.reshape(x, np.array([0, 16, 24, 32]), special_zero=True)
+    x = resized(
+        x,
+        [30, 44],
+        [1.25, 1.375],
+        mode="linear_onnx",
+        shape_calculation_mode="sizes",
+        coordinate_transformation_mode="align_corners",
+    )
+    x = convolved(x, (4, 16, 3, 3), pads=(1, 2), dilations=(1, 2))
+    x = ops.multiply(x, ops.constant(np.float32(0.5)))
+    path = tmp_path_factory.mktemp("ir") / "shuffled.xml"
+    openvino.save_model(openvino.Model([x], [image], "shuffled"), path, compress_to_fp16=True)
+    return path
+
+
+def test_it_answers_what_openvino_does(saved):
+    images = np.random.default_rng(1).random((1, 3, 48, 64), np.float32)
+    expected = teacher.open_network(saved)(images)
+    network = IRNetwork(saved)
+    with torch.no_grad():
+        found = network(torch.from_numpy(images)).numpy()
+    assert found.shape == (1, 4, 30, 44)
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_operator_it_does_not_know_is_refused(tmp_path):
+    model = openvino.convert_model(nn.GELU(), example_input=torch.rand(1, 3), input=[(1, 3)])
+    openvino.save_model(model, tmp_path / "gelu.xml")
+    with pytest.raises(ExportError, match="Gelu"):
+        IRNetwork(tmp_path / "gelu.xml")
+
+
+@pytest.mark.parametrize("text", [None, "no xml", "<net/>"])
+def test_what_is_no_ir_is_refused(text, tmp_path):
+    path = tmp_path / "x.xml"
+    if text is not None:
+        path.write_text(text)
+        path.with_suffix(".bin").write_bytes(b"")
+    with pytest.raises(ExportError, match=r"x\.xml"):
+        IRNetwork(path)
+
+
+def test_pp_tinypose_answers_alike(dev_json):
+    path = dev_json.parents[2] / "peers/pose/pptinypose_256x192/model.xml"
+    images = np.random.default_rng(0).normal(size=(1, 3, 256, 192)).astype(np.float32)
+    expected = teacher.open_network(path)(images)
+    with torch.no_grad():
+        found = IRNetwork(path)(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -1,0 +1,121 @@
+"""INT8 OpenVINO IR made by NNCF, through the same gate."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("nncf")
+pytestmark = [pytest.mark.export, pytest.mark.openvino, pytest.mark.nncf]
+
+from litepose_edge import Estimator, backends  # noqa: E402
+from litepose_edge.backends import bundled, sidecar  # noqa: E402
+from litepose_edge.errors import ModelIntegrityError  # noqa: E402
+from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
+from litepose_edge.sources import read_image  # noqa: E402
+from litepose_export.cli import app  # noqa: E402
+from litepose_export.errors import AccuracyGateError, ExportError  # noqa: E402
+from litepose_export.quantization.gate.bounds import Bounds  # noqa: E402
+from litepose_export.quantization.nncf_ir import IrOptions, quantize_ir  # noqa: E402
+
+# Drawn figures are nobody the networks were trained on: what is asked is that a gate is asked.
+ANYTHING = Bounds(shift_px=None, p95_px=None, ap_drop=None, recall=None, oks=None)
+QUICK = IrOptions(count=6, bounds=ANYTHING, gate_people=8, race_s=0.0)
+SOURCE = bundled.FOLDER / "lrpose-s.fp32.onnx"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LITEPOSE_EDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def ir(photo_dataset, tmp_path_factory):
+    target = tmp_path_factory.mktemp("ir") / "s.xml"
+    dataset = read_coco(photo_dataset)
+    return target, quantize_ir(SOURCE, target, dataset, QUICK, held_out=dataset)
+
+
+def test_an_ir_is_three_files_and_knows_its_contract(ir):
+    target, report = ir
+    assert {p.name for p in target.parent.iterdir()} == {"s.xml", "s.bin", "s.xml.json"}
+    contract = backends.find_model(target, backend="openvino").manifest
+    assert contract.precision == "int8"
+    assert contract.quantization.method.startswith("NNCF")
+    assert contract.quantization.gate == report.verdict == "passed"
+    assert contract.parity["gate_people"] == report.gate.people == 8
+    assert contract.model == backends.find_model(SOURCE).manifest.model
+
+
+def test_an_ir_finds_the_keypoints_of_its_source(ir, photographs):
+    picture = read_image(photographs / "astronaut.png")
+    poses = []
+    for path in (SOURCE, ir[0]):
+        with Estimator(path, detector=None, backend="openvino", precision=None) as estimator:
+            poses.append(estimator.predict(picture, boxes_xyxy=[[60, 0, 440, 511]]))
+    face = slice(0, 7)  # in full view
+    shift_px = np.linalg.norm(poses[0].keypoints - poses[1].keypoints, axis=2)[0, face]
+    # Calibrated on six drawn figures; the face is 130 px wide.
+    assert np.median(shift_px) < 8
+
+
+def test_the_output_layer_stays_float_and_the_rest_becomes_int8(ir):
+    target, report = ir
+    assert len(report.float_layers) == 1
+    assert report.size_bytes < 0.8 * SOURCE.stat().st_size
+    assert 'element_type="i8"' in target.read_text("utf-8")
+
+
+def test_the_same_photographs_give_the_same_weights(ir, photo_dataset, tmp_path):
+    dataset = read_coco(photo_dataset)
+    quantize_ir(SOURCE, tmp_path / "s.xml", dataset, QUICK, held_out=dataset)
+    # OpenVINO numbers the names in the .xml through the whole process: the same command gives the
+    # same bytes of it, a second call does not.
+    assert (tmp_path / "s.bin").read_bytes() == ir[0].with_suffix(".bin").read_bytes()
+
+
+def test_weights_that_were_changed_are_refused(ir, tmp_path):
+    for path in ir[0].parent.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = tmp_path / "s.bin"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00\x00")
+    with pytest.raises(ModelIntegrityError, match=r"s\.bin"):
+        backends.find_model(tmp_path / "s.xml", backend="openvino")
+
+
+def test_an_ir_that_the_gate_refuses_is_not_written(photo_dataset, tmp_path):
+    dataset = read_coco(photo_dataset)
+    strict = IrOptions(count=2, bounds=Bounds(shift_px=-1.0), gate_people=8, race_s=0.0)
+    with pytest.raises(AccuracyGateError, match="refused"):
+        quantize_ir(SOURCE, tmp_path / "s.xml", dataset, strict, held_out=dataset)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_float_files_become_ir_files(photo_dataset, tmp_path):
+    dataset = read_coco(photo_dataset)
+    with pytest.raises(ExportError, match=r"end in \.xml"):
+        quantize_ir(SOURCE, tmp_path / "s.onnx", dataset, QUICK)
+    quantized = bundled.FOLDER / "lrpose-s.int8-x86.onnx"
+    with pytest.raises(ExportError, match="quantized already"):
+        quantize_ir(quantized, tmp_path / "s.xml", dataset, QUICK)
+
+
+def test_the_command_stamps_what_it_was_forced_to_write(photo_dataset, tmp_path, capsys):
+    target = tmp_path / "d.xml"
+    command = ["quantize-openvino", str(SOURCE), "--calibration", str(photo_dataset)]
+    command += ["--gate", str(photo_dataset), "--out", str(target), "--count", "2"]
+    strict = ["--gate-people", "8", "--max-shift-px", "-1"]
+    assert app.run([*command, *strict]) == 3
+    assert not target.exists()
+    capsys.readouterr()
+    assert app.run([*command, *strict, "--force", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"] == "forced"
+    assert sidecar.path_of(target).exists()
+    found = backends.find_model(target, backend="openvino")
+    assert found.manifest.quantization.gate == "forced"
