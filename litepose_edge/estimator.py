@@ -109,8 +109,8 @@ class Estimator:
         )
         spec = found.manifest.model
         # The pose network has a say in who is there.
-        veto = spec.veto if isinstance(spec, TopDownSpec) else 0.0
-        self._min_belief = max(least_belief(min_score, veto), 1e-6)
+        min_pose_score = spec.min_pose_score if isinstance(spec, TopDownSpec) else 0.0
+        self._min_belief = max(least_belief(min_score, min_pose_score), 1e-6)
         if bottom_up is not None and not isinstance(spec, BottomUpSpec):
             raise ValueError(
                 f"bottom_up is for bottom-up networks; '{found.manifest.name}' is none"

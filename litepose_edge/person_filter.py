@@ -51,9 +51,9 @@ def belief(box_scores: Float32, scores: Float32) -> Float32:
     return np.array(believed, np.float32)
 
 
-def least_belief(min_score: float, veto: float) -> float:
-    """What reported people are believed in: a box of `min_score` needs keypoints of mean `veto`."""
-    return _together(min_score, veto)
+def least_belief(min_score: float, min_pose_score: float) -> float:
+    """What a person needs: a box of `min_score` needs keypoints of mean `min_pose_score`."""
+    return _together(min_score, min_pose_score)
 
 
 def _together(box: float, mean: float) -> float:

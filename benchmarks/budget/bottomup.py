@@ -107,15 +107,15 @@ def make_files(
     for form in ("plain", "rewritten"):
         options = GraphOptions(rewrite_deconvolutions=form == "rewritten")
         export.export(name, checkpoint, files[form], export.ExportOptions(graph=options))
-    contract = backends.find_model(files["rewritten"]).manifest
-    batches: Sequence[NDArray[Any]] = random_inputs(contract.input, 8)
+    manifest = backends.find_model(files["rewritten"]).manifest
+    batches: Sequence[NDArray[Any]] = random_inputs(manifest.input, 8)
     if calibration is not None:
-        batches = calibration_inputs(read_coco(calibration), contract, 100)
+        batches = calibration_inputs(read_coco(calibration), manifest, 100)
     prepared = qdq.prepare(onnx.load(files["rewritten"]))
     left = float_nodes.select(prepared, DEFAULT_FLOAT)
     quantized = qdq.write_qdq(prepared, qdq.find_ranges(prepared, batches), SCHEME, left)
     spec = QuantizationSpec(scheme=SCHEME, method="minmax", calibration_images=len(batches))
-    described = msgspec.structs.replace(contract, precision="int8", quantization=spec)
+    described = msgspec.structs.replace(manifest, precision="int8", quantization=spec)
     store(quantized, described, files["int8"])
     return files
 

@@ -60,7 +60,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The figures of every INT8 file."""
     import onnx
 
-    from litepose_edge.manifest import from_metadata
+    from litepose_edge.manifest import manifest_from_metadata
     from litepose_edge.measure.accuracy.coco import read_coco
     from litepose_export.conversion.sample_inputs import calibration_inputs
     from litepose_export.conversion.storage import restore_storage
@@ -68,14 +68,16 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from litepose_export.quantization.gate.latency import race
 
     model = onnx.load(options.float)
-    contract = from_metadata({e.key: e.value for e in model.metadata_props}, "the float file")
+    manifest = manifest_from_metadata(
+        {e.key: e.value for e in model.metadata_props}, "the float file"
+    )
     exact = restore_storage(model)
     dataset = read_coco(options.data)
-    batch = calibration_inputs(dataset, contract, 1)[0]
+    batch = calibration_inputs(dataset, manifest, 1)[0]
     report: dict[str, Any] = {}
     for path in options.int8:
         quantized = onnx.load(path)
-        f = compare(exact, quantized, contract, dataset, options.people)
+        f = compare(exact, quantized, manifest, dataset, options.people)
         timing = race(exact, quantized, batch, options.seconds)
         if f.shift_px is None or f.ap_float is None or f.ap_int8 is None:
             raise SystemExit(f"{path}: no labelled keypoint to compare")

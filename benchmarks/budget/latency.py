@@ -103,13 +103,13 @@ def build(
     found = backends.find_model("persondet", precision=precision, threads=threads)
     detector = PersonDetector(found.open(threads), found.manifest)
     pose = backends.find_model("lrpose-s", precision=precision, threads=threads)
-    session, contract = pose.open(threads), pose.manifest
-    assert isinstance(contract.model, TopDownSpec)
-    size, padding = contract.input.size, contract.model.padding
-    head, skeleton = contract.model.head, contract.model.skeleton
+    session, manifest = pose.open(threads), pose.manifest
+    assert isinstance(manifest.model, TopDownSpec)
+    size, padding = manifest.input.size, manifest.model.padding
+    head, skeleton = manifest.model.head, manifest.model.skeleton
     assert isinstance(head, HeatmapSpec)
     output = head.output
-    normalizer = Normalizer(contract.input)
+    normalizer = Normalizer(manifest.input)
 
     def crop() -> NDArray[np.float32]:
         to_input = geometry.crop_view(box, size, padding)

@@ -164,12 +164,12 @@ def measure_python(repeats: int) -> dict[str, Any]:
     """Everything but the network, a person."""
     cv2.setNumThreads(1)
     rival = rtmlib_network()
-    contract = find_model(MODEL, precision="int8").manifest
-    assert isinstance(contract.model, TopDownSpec)
-    size, padding = contract.input.size, contract.model.padding
-    head, skeleton = contract.model.heatmaps, contract.model.skeleton
+    manifest = find_model(MODEL, precision="int8").manifest
+    assert isinstance(manifest.model, TopDownSpec)
+    size, padding = manifest.input.size, manifest.model.padding
+    head, skeleton = manifest.model.heatmaps, manifest.model.skeleton
     assert head is not None
-    normalizer = Normalizer(contract.input)
+    normalizer = Normalizer(manifest.input)
     rng = np.random.default_rng(1)
     rows = {}
     for people in PEOPLE:

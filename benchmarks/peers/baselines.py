@@ -175,10 +175,10 @@ def _openvino(precision: str) -> Run:
 
 def _our_weights(infer: Callable[[Array], Array]) -> Run:
     """A bare engine around our network, as the manifest says it wants to be used."""
-    contract = find_model(MODEL, precision="fp32").manifest
-    assert isinstance(contract.model, TopDownSpec)
-    assert isinstance(contract.model.head, HeatmapSpec)
-    spec = contract.input
+    manifest = find_model(MODEL, precision="fp32").manifest
+    assert isinstance(manifest.model, TopDownSpec)
+    assert isinstance(manifest.model.head, HeatmapSpec)
+    spec = manifest.input
     return _heatmaps(
         lambda batch: plain.sigmoid(infer(batch)[0]), spec.width, spec.height, spec.mean, spec.std
     )

@@ -3,7 +3,7 @@
     python export/recipes/choose_grouping.py litepose-xs.fp32.onnx train.json [--photographs 150]
 
 Choose on photographs that the figures are not quoted on. The choice goes into `litepose-export
-export --threshold T --reach R`; without a reach keypoints join people at any distance, as
+export --threshold T --max-join-distance R`; without a reach keypoints join people at any distance, as
 published.
 """
 
@@ -26,7 +26,7 @@ from litepose_edge.pipelines.bottomup import BottomUp
 from litepose_edge.sources import read_image
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
-REACHES = (None, 0.1, 0.15, 0.2, 0.3)
+MAX_JOIN_DISTANCES = (None, 0.1, 0.15, 0.2, 0.3)
 
 
 class Remembering:
@@ -68,10 +68,12 @@ def main() -> None:
     session = Remembering(found.open(1))
     print("threshold  reach      AP   AP50  people")
     for threshold in THRESHOLDS:
-        for reach in REACHES:
-            model = msgspec.structs.replace(spec, min_peak=threshold, reach=reach)
-            contract = msgspec.structs.replace(found.manifest, model=model)
-            recipe = BottomUp(lambda _: session, contract, 1)
+        for max_join_distance in MAX_JOIN_DISTANCES:
+            model = msgspec.structs.replace(
+                spec, min_peak=threshold, max_join_distance=max_join_distance
+            )
+            manifest = msgspec.structs.replace(found.manifest, model=model)
+            recipe = BottomUp(lambda _: session, manifest, 1)
             entries: list[dict[str, Any]] = []
             for number, (image_id, photograph) in enumerate(zip(ids, pixels, strict=True)):
                 session.photograph = number
@@ -79,7 +81,8 @@ def main() -> None:
             # With a box in the entry, pycocotools takes the box's area for the person's.
             bare = [{k: v for k, v in entry.items() if k != "bbox"} for entry in entries]
             scored = coco_metrics(dataset.path, bare, "keypoints", ids)
-            row = f"{threshold:9.2f}  {reach or 'none':>5}  {scored.ap:.4f} {scored.ap50:.4f}"
+            limit = max_join_distance or "none"
+            row = f"{threshold:9.2f}  {limit:>5}  {scored.ap:.4f} {scored.ap50:.4f}"
             print(f"{row}  {len(bare):6d}")
 
 

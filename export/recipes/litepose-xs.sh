@@ -27,7 +27,7 @@ fi
 # The threshold goes with the loss: LossWeights.heat_of(0.1). choose_grouping.py helps to choose
 # both.
 litepose-export export "$network" --checkpoint "$checkpoint" --dynamic-size --rewrite-deconv \
-  --threshold "${THRESHOLD:-0.5}" --reach "${REACH:-0.3}" --samples "$DATA/coco/train.json" --out "$out/$network.fp32.onnx"
+  --threshold "${THRESHOLD:-0.5}" --max-join-distance "${REACH:-0.3}" --samples "$DATA/coco/train.json" --out "$out/$network.fp32.onnx"
 litepose-edge eval --model "$out/$network.fp32.onnx" --data "$DATA/coco/dev.json"
 # The gate refuses networks whose keypoints go elsewhere in INT8: a larger threshold or a smaller
 # reach steadies them.

@@ -135,7 +135,7 @@ def with_rtmdet(dev: Path, model: str, precision: str, peers: Path) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rtmdet.onnx"
         shutil.copy(peers / "detect" / "rtmdet_nano_person_640.onnx", file)
-        adopt = ["litepose-edge", "adopt", str(file), "--style", "rtmdet"]
+        adopt = ["litepose-edge", "adopt", str(file), "--output-format", "rtmdet"]
         subprocess.run(adopt, capture_output=True, check=True)
         found: dict[str, float] = evaluate(dev, model, precision, str(file))[
             "keypoints, detector boxes"

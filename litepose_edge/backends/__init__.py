@@ -8,7 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from litepose_edge import manifest
 from litepose_edge.backends import bundled, files, sidecar
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import Session, TensorSpec
@@ -18,7 +17,7 @@ from litepose_edge.errors import (
     ModelError,
     UnsupportedModelError,
 )
-from litepose_edge.manifest import Manifest
+from litepose_edge.manifest import METADATA_KEY, Manifest, manifest_from_metadata, output_names
 
 Backend = Literal["onnxruntime", "openvino"]
 
@@ -36,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model file in memory and its contract; opens as many sessions as are wanted.
+    """A model file in memory and its manifest; opens as many sessions as are wanted.
 
     Attributes:
         path: Where it came from.
@@ -62,7 +61,7 @@ def find_model(
     precision: str | None = None,
     backend: Backend = "onnxruntime",
     threads: int = 1,
-    contract: Manifest | None = None,
+    manifest: Manifest | None = None,
 ) -> Model:
     """Find, check and load a model.
 
@@ -73,7 +72,7 @@ def find_model(
             INT8 for a name and whatever a file is.
         backend: `"onnxruntime"` or `"openvino"`.
         threads: Threads of the first session.
-        contract: The manifest of a file that has none inside; else the one beside it is read.
+        manifest: The manifest of a file that has none inside; else the one beside it is read.
 
     Raises:
         ModelError: No such file, damaged, without a valid manifest, of the other precision, or
@@ -83,24 +82,24 @@ def find_model(
     named = bundled.is_name(model)
     path = bundled.find(str(model), precision or "int8") if named else Path(model)
     content = files.read(path)
-    if contract is None and not named and sidecar.path_of(path).exists():
-        contract = sidecar.read(content)
+    if manifest is None and not named and sidecar.path_of(path).exists():
+        manifest = sidecar.read(content)
     opened = open_files(content, backend, threads)
-    if manifest.METADATA_KEY in opened.metadata or contract is None:
+    if METADATA_KEY in opened.metadata or manifest is None:
         # What was written into a file knows it better than what was written about it.
-        contract = manifest.from_metadata(opened.metadata, path)
-    if precision is not None and contract.precision != precision:
+        manifest = manifest_from_metadata(opened.metadata, path)
+    if precision is not None and manifest.precision != precision:
         raise ModelError(
-            f"{path} is {contract.precision}, but precision='{precision}' was asked for"
+            f"{path} is {manifest.precision}, but precision='{precision}' was asked for"
         )
-    _check_tensors(contract, opened, path)
-    quantized = contract.quantization
+    _check_tensors(manifest, opened, path)
+    quantized = manifest.quantization
     if quantized is not None and quantized.scheme == "u8s8" and not u8s8_is_exact():
         raise UnsupportedModelError(
             f"{path} holds full-range U8S8 weights, whose sums saturate on this CPU; quantize "
             "it with --target x86 (reduced range, exact everywhere) or run the FP32 file"
         )
-    return Model(path, contract, content, backend, (threads, opened.session))
+    return Model(path, manifest, content, backend, (threads, opened.session))
 
 
 @cache
@@ -151,9 +150,9 @@ def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
             raise ValueError(f"backend must be 'onnxruntime' or 'openvino', got {backend!r}")
 
 
-def _check_tensors(contract: Manifest, opened: Opened, path: Path) -> None:
+def _check_tensors(manifest: Manifest, opened: Opened, path: Path) -> None:
     """Whether graph and manifest agree; a size the graph leaves open the manifest decides."""
-    expected, shape = contract.input.shape, opened.session.input.shape
+    expected, shape = manifest.input.shape, opened.session.input.shape
     agrees = len(shape) == 4 and all(
         isinstance(found, str) or found == wanted
         for found, wanted in zip(shape[1:], expected, strict=True)
@@ -163,7 +162,7 @@ def _check_tensors(contract: Manifest, opened: Opened, path: Path) -> None:
             f"{path}: the manifest says (N, {', '.join(map(str, expected))}) input, "
             f"the graph has {shape}"
         )
-    missing = [n for n in manifest.output_names(contract) if n not in opened.outputs]
+    missing = [n for n in output_names(manifest) if n not in opened.outputs]
     if missing:
         raise ManifestError(
             f"{path}: the manifest reads output '{missing[0]}', the graph has "

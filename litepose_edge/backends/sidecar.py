@@ -7,10 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from litepose_edge import manifest
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.errors import ManifestError, ModelIntegrityError
-from litepose_edge.manifest import Manifest, Part
+from litepose_edge.manifest import Manifest, Part, encode_manifest, parse_manifest
 
 
 class Sidecar(Part, frozen=True, omit_defaults=True):
@@ -18,7 +17,7 @@ class Sidecar(Part, frozen=True, omit_defaults=True):
 
     Attributes:
         sha256: Of the model file, in hexadecimal.
-        manifest: Its contract.
+        manifest: Its manifest.
         weights_sha256: Of the weights, where they are in a second file (OpenVINO IR).
     """
 
@@ -51,14 +50,14 @@ def read(model: ModelFiles) -> Manifest:
     _check(path, model.path, sidecar.sha256, model.content)
     if model.weights is not None:
         _check(path, model.path.with_suffix(".bin"), sidecar.weights_sha256, model.weights)
-    return manifest.parse(bytes(sidecar.manifest))
+    return parse_manifest(bytes(sidecar.manifest))
 
 
-def encode(contract: Manifest, model: ModelFiles) -> bytes:
-    """The text of a model's sidecar, the same bytes for the same model and contract."""
+def encode(manifest: Manifest, model: ModelFiles) -> bytes:
+    """The text of a model's sidecar, the same bytes for the same model and manifest."""
     sidecar = Sidecar(
         sha256=_digest(model.content),
-        manifest=msgspec.Raw(manifest.encode(contract).encode()),
+        manifest=msgspec.Raw(encode_manifest(manifest).encode()),
         weights_sha256=None if model.weights is None else _digest(model.weights),
     )
     return msgspec.json.format(msgspec.json.encode(sidecar), indent=2) + b"\n"

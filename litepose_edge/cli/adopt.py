@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from litepose_edge import backends, manifest
+from litepose_edge import backends
 from litepose_edge.backends import Backend, Model, files, sidecar
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.cli import options
@@ -17,8 +17,15 @@ from litepose_edge.cli.console import results, write_file
 from litepose_edge.cli.options import PrecisionName
 from litepose_edge.errors import ManifestError, UnsupportedModelError
 from litepose_edge.geometry import Size
-from litepose_edge.manifest import DetectorSpec, Manifest, TopDownSpec
-from litepose_edge.manifest.presets import Graph, StyleName, preset
+from litepose_edge.manifest import (
+    METADATA_KEY,
+    DetectorSpec,
+    Manifest,
+    TopDownSpec,
+    manifest_to_builtins,
+    parse_manifest,
+)
+from litepose_edge.manifest.presets import Graph, OutputFormatName, preset
 from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.skeletons import skeleton_of
@@ -28,7 +35,9 @@ FLOAT_TYPES, UINT8_TYPES = ("tensor(float)", "f32"), ("tensor(uint8)", "u8")
 
 def adopt(
     model: Annotated[Path, typer.Argument(help="ONNX, OpenVINO IR (.xml) or .tflite file.")],
-    style: Annotated[StyleName, typer.Option(help="The family whose conventions it follows.")],
+    output_format: Annotated[
+        OutputFormatName, typer.Option(help="The family whose conventions it follows.")
+    ],
     name: Annotated[str | None, typer.Option(help="What to call it; its file's name.")] = None,
     size: Annotated[
         str | None, typer.Option(help="Input as WIDTHxHEIGHT, where the graph leaves it open.")
@@ -53,19 +62,19 @@ def adopt(
     """
     source = files.read(model)
     backend: Backend = "openvino" if source.needs_openvino else "onnxruntime"
-    contract = _described(source, backend, style, name, size, output, keypoints)
-    contract = _changed(contract, precision, changes or [])
-    found = backends.find_model(model, backend=backend, contract=contract)
+    manifest = _described(source, backend, output_format, name, size, output, keypoints)
+    manifest = _changed(manifest, precision, changes or [])
+    found = backends.find_model(model, backend=backend, manifest=manifest)
     _check_outputs(found)
     target = sidecar.path_of(model)
-    write_file(target, sidecar.encode(contract, source))
+    write_file(target, sidecar.encode(manifest, source))
     results.print(f"wrote {target}", markup=False)
 
 
 def _described(
     source: ModelFiles,
     backend: Backend,
-    style: StyleName,
+    output_format: OutputFormatName,
     name: str | None,
     size: str | None,
     outputs: list[str] | None,
@@ -75,7 +84,7 @@ def _described(
     opened = backends.open_files(source, backend, threads=1)
     tensor = opened.session.input
     opened.session.close()
-    if manifest.METADATA_KEY in opened.metadata:
+    if METADATA_KEY in opened.metadata:
         raise typer.BadParameter(f"{source.path} carries a manifest already: use it as it is")
     if len(tensor.shape) != 4 or tensor.dtype not in (*FLOAT_TYPES, *UINT8_TYPES):
         raise UnsupportedModelError(
@@ -86,7 +95,7 @@ def _described(
     height, width = tensor.shape[1:3] if nhwc else tensor.shape[2:]
     try:
         return preset(
-            style,
+            output_format,
             Graph(
                 name=name or source.path.stem,
                 size=_size(size, width, height),
@@ -97,7 +106,7 @@ def _described(
             ),
         )
     except ValueError as exc:
-        raise typer.BadParameter(f"style '{style}' does not fit: {exc}") from exc
+        raise typer.BadParameter(f"style '{output_format}' does not fit: {exc}") from exc
 
 
 def _size(given: str | None, width: int | str, height: int | str) -> Size:
@@ -111,9 +120,9 @@ def _size(given: str | None, width: int | str, height: int | str) -> Size:
     return Size(width, height)
 
 
-def _changed(contract: Manifest, precision: PrecisionName | None, changes: list[str]) -> Manifest:
+def _changed(manifest: Manifest, precision: PrecisionName | None, changes: list[str]) -> Manifest:
     """The manifest with `--set` values put in; the result is checked as any file's is."""
-    document = manifest.to_builtins(contract)
+    document = manifest_to_builtins(manifest)
     if precision is PrecisionName.INT8:
         document["precision"] = "int8"
         document["quantization"] = {
@@ -134,21 +143,21 @@ def _changed(contract: Manifest, precision: PrecisionName | None, changes: list[
         except ValueError:
             place[last] = text
     try:
-        return manifest.parse(json.dumps(document))
+        return parse_manifest(json.dumps(document))
     except ManifestError as exc:
         raise typer.BadParameter(str(exc)) from exc
 
 
 def _check_outputs(found: Model) -> None:
     """Run the network on a black image; decoding complains about what it does not expect."""
-    contract = found.manifest
-    black = np.zeros((contract.input.height, contract.input.width, 3), np.uint8)
-    match contract.model:
+    manifest = found.manifest
+    black = np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8)
+    match manifest.model:
         case DetectorSpec():
-            PersonDetector(found.open(1), contract)(black, 0.0)
+            PersonDetector(found.open(1), manifest)(black, 0.0)
         case TopDownSpec():
-            box = np.array([[0, 0, contract.input.width, contract.input.height]], np.float32)
-            topdown = TopDown(found.open, contract, threads=1)
+            box = np.array([[0, 0, manifest.input.width, manifest.input.height]], np.float32)
+            topdown = TopDown(found.open, manifest, threads=1)
             keypoints, scores = topdown(black, box)
             topdown.close()
             if not (np.isfinite(keypoints).all() and np.isfinite(scores).all()):

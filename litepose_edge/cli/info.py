@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from litepose_edge import backends, manifest
+from litepose_edge import backends
 from litepose_edge.backends import bundled
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results
@@ -21,7 +21,8 @@ from litepose_edge.manifest import (
     RegressionSpec,
     SimccSpec,
     TopDownSpec,
-    style_name,
+    format_name,
+    manifest_to_builtins,
 )
 
 
@@ -31,38 +32,47 @@ def info(
     backend: options.BackendOption = BackendName.ONNXRUNTIME,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Print the contract that a model file carries, and whether this CPU runs it exactly."""
+    """Print the manifest that a model file carries, and whether this CPU runs it exactly."""
     found = backends.find_model(
         model, precision=precision.value if precision else None, backend=backend.value
     )
-    contract = found.manifest
+    manifest = found.manifest
     if as_json:
-        document = manifest.to_builtins(contract)
+        document = manifest_to_builtins(manifest)
         results.file.write(json.dumps(document, indent=2) + "\n")
         return
     content = bundled.read(found.path)
-    results.print(f"{contract.name}  {contract.precision}", style="bold")
+    results.print(f"{manifest.name}  {manifest.precision}", style="bold")
     results.print(f"file       {found.path}", markup=False)
     results.print(f"bytes      {len(content)}")
     results.print(f"sha256     {hashlib.sha256(content).hexdigest()}")
     shape = ", ".join(str(n) for n in found.open(1).input.shape)
-    results.print(f"input      ({shape}) {contract.input.colour}, 0..255")
-    if contract.quantization is not None:
-        results.print(f"int8       {_quantization(contract.quantization.scheme)}")
-    for name, value in (*_task(contract), *_origin(contract)):
+    results.print(f"input      ({shape}) {manifest.input.colour}, 0..255")
+    if manifest.quantization is not None:
+        results.print(f"int8       {_quantization(manifest.quantization.scheme)}")
+    for name, value in (*_task(manifest), *_origin(manifest)):
         results.print(f"{name:<10} {value}", markup=False)
 
 
-def _task(contract: Manifest) -> list[tuple[str, str]]:
-    match contract.model:
+def _task(manifest: Manifest) -> list[tuple[str, str]]:
+    match manifest.model:
         case TopDownSpec(padding=padding, skeleton=skeleton) as spec:
             return [
                 ("task", f"one person's crop, box padded by {padding}, to keypoints"),
                 ("decode", _head(spec)),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
-        case BottomUpSpec(skeleton=skeleton, nms_kernel=kernel, max_people=people, reach=reach):
-            within = "" if reach is None else f" within {reach:g} of the short side"
+        case BottomUpSpec(
+            skeleton=skeleton,
+            nms_kernel=kernel,
+            max_people=people,
+            max_join_distance=max_join_distance,
+        ):
+            within = (
+                ""
+                if max_join_distance is None
+                else f" within {max_join_distance:g} of the short side"
+            )
             peaks = f"peaks in {kernel}x{kernel} cells"
             return [
                 ("task", "a whole image to everybody's heatmaps and tags"),
@@ -72,15 +82,17 @@ def _task(contract: Manifest) -> list[tuple[str, str]]:
                 ),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
-        case DetectorSpec(style=style, strides=strides, max_iou=max_iou, looks=looks):
+        case DetectorSpec(
+            output_format=output_format, strides=strides, max_iou=max_iou, views=views
+        ):
             levels = f"strides {', '.join(map(str, strides))}, " if strides else ""
             times = " and ".join(
-                f"at {look.width}x{look.height}{', mirrored' * look.mirrored}" for look in looks
+                f"at {view.width}x{view.height}{', mirrored' * view.mirrored}" for view in views
             )
             return [
                 ("task", "a whole image to person boxes"),
-                *([("looks", f"{times}, fused")] if looks else []),
-                ("decode", f"{style_name(style)}, {levels}NMS above IoU {max_iou}"),
+                *([("views", f"{times}, fused")] if views else []),
+                ("decode", f"{format_name(output_format)}, {levels}NMS above IoU {max_iou}"),
             ]
 
 
@@ -97,13 +109,13 @@ def _head(spec: TopDownSpec) -> str:
             return f"coordinates: {', '.join(order)}, in {where}"
 
 
-def _origin(contract: Manifest) -> list[tuple[str, str]]:
-    training = contract.training
+def _origin(manifest: Manifest) -> list[tuple[str, str]]:
+    training = manifest.training
     return [
         ("data", "; ".join(training.data) or "not stated"),
         ("teachers", "; ".join(training.teachers) or "none"),
         ("licence", training.licence or "not stated"),
-        *((name, f"{value:g}") for name, value in contract.parity.items()),
+        *((name, f"{value:g}") for name, value in manifest.parity.items()),
     ]
 
 

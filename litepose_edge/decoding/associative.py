@@ -67,7 +67,7 @@ def find_people(
     hot = hot_cells(heat, spec.min_peak)
     peaks = find_peaks(heat, tags, hot, spec.nms_kernel, limit)
     size = Size.of(heat[0])
-    members = group_by_tag(peaks, len(heat), spec.max_tag_distance, size, spec.reach)
+    members = group_by_tag(peaks, len(heat), spec.max_tag_distance, size, spec.max_join_distance)
     present = members >= 0
     values = np.where(present, _padded(peaks.values)[members], 0).astype(np.float32)
     scores = values.mean(axis=1) if len(values) else np.zeros(0, np.float32)
@@ -85,7 +85,7 @@ def group_by_tag(
     keypoints: int,
     max_tag_distance: float,
     heat_size: Size,
-    reach: float | None = None,
+    max_join_distance: float | None = None,
 ) -> Indices:
     """Who each peak belongs to.
 
@@ -100,8 +100,9 @@ def group_by_tag(
         keypoints: K.
         max_tag_distance: A peak joins a person whose mean tag is nearer than this.
         heat_size: Size of the map the peaks' cells are of.
-        reach: Part of that map's short side; who is farther from a peak than this and than their
-            own extent so far does not compete for it. None: everybody does, as published.
+        max_join_distance: Part of that map's short side; a person farther from a peak than this
+            and than their own extent so far does not compete for it. None: all people do, as
+            published.
 
     Returns:
         `(P, K)` index of each person's peaks; -1 where there is none.
@@ -112,7 +113,7 @@ def group_by_tag(
     sizes = np.zeros((count, 1), np.float32)
     starts = np.searchsorted(peaks.joints, np.arange(keypoints + 1)).tolist()
     low, high = np.full((2, count, 2), [[[np.inf]], [[-np.inf]]], np.float32)
-    least = (reach or 0) * min(heat_size.width, heat_size.height)
+    least = (max_join_distance or 0) * min(heat_size.width, heat_size.height)
     people = 0
     for joint in joint_order(keypoints):
         candidates = np.arange(starts[joint], starts[joint + 1])
@@ -121,7 +122,7 @@ def group_by_tag(
         means = sums[:people] / sizes[:people]
         distances = _tag_distances(peaks.tags[candidates], means)
         near = distances < max_tag_distance
-        if reach is not None and people:
+        if max_join_distance is not None and people:
             limits = np.maximum(least, (high[:people] - low[:people]).max(axis=1))
             near = _within_reach(peaks, candidates, members[:people], near, limits)
         owners = _owners(
@@ -134,7 +135,7 @@ def group_by_tag(
         members[owners, joint] = candidates
         sums[owners] += peaks.tags[candidates]
         sizes[owners] += 1
-        if reach is not None:
+        if max_join_distance is not None:
             low[owners] = np.minimum(low[owners], peaks.cells[candidates])
             high[owners] = np.maximum(high[owners], peaks.cells[candidates])
     return members[:people]

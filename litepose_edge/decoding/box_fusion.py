@@ -12,7 +12,7 @@ from litepose_edge.geometry import Float32
 
 
 def fuse(
-    looks: Sequence[tuple[Float32, Float32]], min_iou: float, min_score: float
+    views: Sequence[tuple[Float32, Float32]], min_iou: float, min_score: float
 ) -> tuple[Float32, Float32]:
     """Weighted boxes fusion (Solovyev et al., arXiv 1910.13302).
 
@@ -21,7 +21,7 @@ def fuse(
     counts as 0.
 
     Args:
-        looks: What each look found: boxes `(P, 4)` float32 xyxy in image pixels, nobody twice,
+        views: What each look found: boxes `(P, 4)` float32 xyxy in image pixels, nobody twice,
             and scores `(P,)` float32 in `(0, 1]`.
         min_iou: Boxes that overlap less are different people's.
         min_score: People whose mean score is lower are left out.
@@ -30,9 +30,9 @@ def fuse(
         boxes: `(Q, 4)` float32.
         scores: `(Q,)` float32 in `(0, 1]`, in no order.
     """
-    boxes = np.concatenate([found for found, _ in looks])
-    scores = np.concatenate([found for _, found in looks])
-    spans = list(pairwise(np.cumsum([0, *(len(found) for found, _ in looks)]).tolist()))
+    boxes = np.concatenate([found for found, _ in views])
+    scores = np.concatenate([found for _, found in views])
+    spans = list(pairwise(np.cumsum([0, *(len(found) for found, _ in views)]).tolist()))
     overlap = box_iou(boxes, boxes)
     affinity = np.where(overlap >= min_iou, overlap * scores, 0)
     for start, end in spans:
@@ -49,7 +49,7 @@ def fuse(
         members += [s + int(near[s:end].argmax()) for s, end in spans if near[s:end].any()]
         free[members] = False
         total = scores[members].sum()
-        if total >= min_score * len(looks):
+        if total >= min_score * len(views):
             fused.append(scores[members] @ boxes[members] / total)
-            means.append(total / len(looks))
+            means.append(total / len(views))
     return np.array(fused, np.float32).reshape(-1, 4), np.array(means, np.float32)

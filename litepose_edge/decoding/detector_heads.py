@@ -18,10 +18,10 @@ from litepose_edge.manifest import (
     EDGES,
     MIDDLE,
     Activation,
-    DecodedStyle,
-    GflStyle,
-    RtmdetStyle,
-    YoloxStyle,
+    DecodedFormat,
+    GflFormat,
+    RtmdetFormat,
+    YoloxFormat,
 )
 
 # Logarithm of the largest size in strides: keeps exp() of a wild output finite.
@@ -60,7 +60,7 @@ def decode_yolox(
     output: Float32,
     input_size: Size,
     strides: tuple[int, ...],
-    style: YoloxStyle,
+    output_format: YoloxFormat,
     *,
     person: int,
     min_score: float,
@@ -71,7 +71,7 @@ def decode_yolox(
         output: `(1, N, 5 + classes)` float32.
         input_size: Size of the network's input.
         strides: Input pixels a cell of each level.
-        style: The head's conventions.
+        output_format: The head's conventions.
         person: Index of the class that is people.
         min_score: Cells below are skipped.
 
@@ -82,8 +82,8 @@ def decode_yolox(
     table = _rows(output)
     corners, stride = _cells(input_size, strides, 0.0)
     _expect(len(table), len(corners), "rows", strides)
-    scores = _activate(_column(table, 4), style.activation)
-    scores = scores * _activate(_column(table, 5 + person), style.activation)
+    scores = _activate(_column(table, 4), output_format.activation)
+    scores = scores * _activate(_column(table, 5 + person), output_format.activation)
     kept = np.flatnonzero(scores >= _least(min_score, "linear"))
     values, px = table[kept], stride[kept, None]
     middle = corners[kept] + values[:, :2] * px
@@ -95,7 +95,7 @@ def decode_gfl(
     outputs: list[Float32],
     input_size: Size,
     strides: tuple[int, ...],
-    style: GflStyle,
+    output_format: GflFormat,
     *,
     person: int,
     min_score: float,
@@ -106,7 +106,7 @@ def decode_gfl(
         outputs: One table of everything, or class scores then distances of each level.
         input_size: Size of the network's input.
         strides: Input pixels a cell of each level.
-        style: The head's conventions.
+        output_format: The head's conventions.
         person: Index of the class that is people.
         min_score: Cells below are skipped.
 
@@ -116,20 +116,25 @@ def decode_gfl(
     """
     if len(outputs) == 1:
         table = _rows(outputs[0])
-        classes, distances = [table[:, : -4 * style.bins]], [table[:, -4 * style.bins :]]
+        classes, distances = (
+            [table[:, : -4 * output_format.bins]],
+            [table[:, -4 * output_format.bins :]],
+        )
     else:
         tables = [_rows(output) for output in outputs]
         classes, distances = tables[: len(strides)], tables[len(strides) :]
-    if distances[0].shape[1] != 4 * style.bins:
+    if distances[0].shape[1] != 4 * output_format.bins:
         raise ManifestError(
             f"the detector's distances have {distances[0].shape[1]} columns, the manifest says "
-            f"4 x {style.bins} bins"
+            f"4 x {output_format.bins} bins"
         )
-    points, stride = _cells(input_size, strides, style.cell_offset)
-    kept, scores = _choose(classes, len(points), style.activation, person, min_score, strides)
-    values = _pick(distances, kept).reshape(-1, 4, style.bins)
+    points, stride = _cells(input_size, strides, output_format.cell_offset)
+    kept, scores = _choose(
+        classes, len(points), output_format.activation, person, min_score, strides
+    )
+    values = _pick(distances, kept).reshape(-1, 4, output_format.bins)
     weights = np.exp(values - values.max(axis=2, keepdims=True))
-    steps = np.arange(style.bins, dtype=np.float32)
+    steps = np.arange(output_format.bins, dtype=np.float32)
     away = (weights @ steps) / weights.sum(axis=2) * stride[kept, None]
     return _from_edges(points[kept] - away[:, :2], points[kept] + away[:, 2:]), scores
 
@@ -138,7 +143,7 @@ def decode_rtmdet(
     outputs: list[Float32],
     input_size: Size,
     strides: tuple[int, ...],
-    style: RtmdetStyle,
+    output_format: RtmdetFormat,
     *,
     person: int,
     min_score: float,
@@ -149,7 +154,7 @@ def decode_rtmdet(
         outputs: Class scores of each level, then distances of each level.
         input_size: Size of the network's input.
         strides: Input pixels a cell of each level.
-        style: The head's conventions.
+        output_format: The head's conventions.
         person: Index of the class that is people.
         min_score: Cells below are skipped.
 
@@ -158,14 +163,14 @@ def decode_rtmdet(
         scores: `(P,)` float32 in `[0, 1]`.
     """
     tables = [_rows(output) for output in outputs]
-    points, stride = _cells(input_size, strides, style.cell_offset)
+    points, stride = _cells(input_size, strides, output_format.cell_offset)
     kept, scores = _choose(
-        tables[: len(strides)], len(points), style.activation, person, min_score, strides
+        tables[: len(strides)], len(points), output_format.activation, person, min_score, strides
     )
     away = _pick(tables[len(strides) :], kept)
     if away.shape[1] != 4:
         raise ManifestError(f"expected 4 distances a cell, the detector gives {away.shape[1]}")
-    if style.distances == "strides":
+    if output_format.distances == "strides":
         away = away * stride[kept, None]
     return _from_edges(points[kept] - away[:, :2], points[kept] + away[:, 2:]), scores
 
@@ -202,7 +207,7 @@ def decode_fastestdet(
 def decode_decoded(
     outputs: dict[str, NDArray[Any]],
     input_size: Size,
-    style: DecodedStyle,
+    output_format: DecodedFormat,
     *,
     person: int,
     min_score: float,
@@ -212,7 +217,7 @@ def decode_decoded(
     Args:
         outputs: The table of boxes, then scores and labels as far as the table has none.
         input_size: Size of the network's input.
-        style: The table's conventions.
+        output_format: The table's conventions.
         person: Label, or index of the class column, that is people.
         min_score: Boxes below are skipped.
 
@@ -220,13 +225,13 @@ def decode_decoded(
         boxes: `(P, 4)` float32 xyxy in input pixels.
         scores: `(P,)` float32 in `[0, 1]`.
     """
-    table, *others = _tables(outputs, style)
-    place: dict[str, int] = {name: i for i, name in enumerate(style.columns)}
-    named = len(style.columns)
+    table, *others = _tables(outputs, output_format)
+    place: dict[str, int] = {name: i for i, name in enumerate(output_format.columns)}
+    named = len(output_format.columns)
     if table.shape[1] < named:
         raise ManifestError(
             f"the detector's table of shape {table.shape} lacks some of the columns "
-            f"{', '.join(style.columns)}"
+            f"{', '.join(output_format.columns)}"
         )
     if "score" in place:
         scores = table[:, place["score"]]
@@ -237,15 +242,15 @@ def decode_decoded(
         scores = given[:, 0] if others or "label" in place else _column(given, person)
     else:
         raise ManifestError("the detector gives no scores: no column and no output holds them")
-    scores = _activate(_same_length(scores, table), style.activation)
+    scores = _activate(_same_length(scores, table), output_format.activation)
     if "objectness" in place:
-        scores = scores * _activate(table[:, place["objectness"]], style.activation)
+        scores = scores * _activate(table[:, place["objectness"]], output_format.activation)
     wanted = scores >= _least(min_score, "linear")
     if "label" in place:
         wanted &= table[:, place["label"]] == person
     elif others:
         wanted &= _same_length(others[0][:, 0], table) == person
-    return _placed(table[wanted], place, input_size, style.unit), scores[wanted]
+    return _placed(table[wanted], place, input_size, output_format.unit), scores[wanted]
 
 
 def _placed(table: Float32, place: dict[str, int], input_size: Size, unit: str) -> Float32:
@@ -312,7 +317,7 @@ def _rows(output: NDArray[Any]) -> Float32:
     raise ManifestError(f"expected one image's cells, the detector gives shape {output.shape}")
 
 
-def _tables(outputs: dict[str, NDArray[Any]], style: DecodedStyle) -> list[Float32]:
+def _tables(outputs: dict[str, NDArray[Any]], output_format: DecodedFormat) -> list[Float32]:
     """One row a box; the first output says whether all have an axis for the batch."""
     first = next(iter(outputs.values()))
     batch_axes = first.ndim - 2
@@ -331,7 +336,7 @@ def _tables(outputs: dict[str, NDArray[Any]], style: DecodedStyle) -> list[Float
             raise ManifestError(
                 f"expected a table, output '{name}' of the detector has shape {output.shape}"
             )
-        tables.append(table.T if name in style.transposed else table)
+        tables.append(table.T if name in output_format.transposed else table)
     return tables
 
 

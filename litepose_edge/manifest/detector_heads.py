@@ -14,7 +14,7 @@ BoxColumn = Literal[
 EDGES, MIDDLE = {"x1", "y1", "x2", "y2"}, {"cx", "cy", "w", "h"}
 
 
-class YoloxStyle(Part, frozen=True, tag="yolox", tag_field="kind"):
+class YoloxFormat(Part, frozen=True, tag="yolox", tag_field="kind"):
     """YOLOX's raw grid: one table `(1, N, 5 + classes)` of all levels' cells.
 
     Columns: the middle's offset from the cell and the logarithms of width and height, all in
@@ -27,7 +27,7 @@ class YoloxStyle(Part, frozen=True, tag="yolox", tag_field="kind"):
     activation: Activation = "linear"
 
 
-class GflStyle(Part, frozen=True, tag="gfl", tag_field="kind"):
+class GflFormat(Part, frozen=True, tag="gfl", tag_field="kind"):
     """Generalized focal loss heads (GFL, NanoDet, PicoDet): distances as distributions.
 
     Outputs: one table `(1, N, classes + 4 * bins)` of all levels' cells, or the class scores of
@@ -45,7 +45,7 @@ class GflStyle(Part, frozen=True, tag="gfl", tag_field="kind"):
     activation: Activation = "linear"
 
 
-class RtmdetStyle(Part, frozen=True, tag="rtmdet", tag_field="kind"):
+class RtmdetFormat(Part, frozen=True, tag="rtmdet", tag_field="kind"):
     """Distances to the edges as they are (RTMDet): class scores and distances of each level.
 
     Outputs: the class scores of each level followed by the distances (left, top, right, bottom)
@@ -62,7 +62,7 @@ class RtmdetStyle(Part, frozen=True, tag="rtmdet", tag_field="kind"):
     activation: Activation = "sigmoid"
 
 
-class FastestdetStyle(Part, frozen=True, tag="fastestdet", tag_field="kind"):
+class FastestdetFormat(Part, frozen=True, tag="fastestdet", tag_field="kind"):
     """FastestDet's one map `(1, 5 + classes, h, w)`: objectness, box, class probabilities.
 
     The middle is the cell plus the hyperbolic tangent of the first two box values, the size the
@@ -70,7 +70,7 @@ class FastestdetStyle(Part, frozen=True, tag="fastestdet", tag_field="kind"):
     """
 
 
-class DecodedStyle(Part, frozen=True, tag="decoded", tag_field="kind"):
+class DecodedFormat(Part, frozen=True, tag="decoded", tag_field="kind"):
     """Boxes that the graph has decoded, with or without its own non-maximum suppression.
 
     The first output is a table of boxes, `(1, N, columns)` or `(N, columns)`. Columns after the
@@ -101,11 +101,15 @@ class DecodedStyle(Part, frozen=True, tag="decoded", tag_field="kind"):
             raise ValueError("`columns` must hold edges or a middle and a size, not both")
 
 
-DetectorStyle = (
-    Literal["persondet"] | YoloxStyle | GflStyle | RtmdetStyle | FastestdetStyle | DecodedStyle
+DetectorFormat = (
+    Literal["persondet"] | YoloxFormat | GflFormat | RtmdetFormat | FastestdetFormat | DecodedFormat
 )
 
 
-def style_name(style: DetectorStyle) -> str:
+def format_name(output_format: DetectorFormat) -> str:
     """What a detector's style is called."""
-    return style if isinstance(style, str) else str(style.__struct_config__.tag)
+    return (
+        output_format
+        if isinstance(output_format, str)
+        else str(output_format.__struct_config__.tag)
+    )

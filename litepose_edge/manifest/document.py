@@ -75,12 +75,12 @@ class Manifest(Part, frozen=True):
             raise ValueError("`quantization` must be there for int8 and only for int8")
 
 
-def encode(manifest: Manifest) -> str:
+def encode_manifest(manifest: Manifest) -> str:
     """JSON text of a manifest, the same bytes for the same content."""
     return msgspec.json.encode(manifest, order="deterministic").decode()
 
 
-def parse(text: str | bytes) -> Manifest:
+def parse_manifest(text: str | bytes) -> Manifest:
     """Read and validate a manifest.
 
     Raises:
@@ -101,7 +101,7 @@ def parse(text: str | bytes) -> Manifest:
         raise ManifestError(f"the manifest is invalid: {exc}") from exc
 
 
-def from_metadata(metadata: dict[str, str], path: object) -> Manifest:
+def manifest_from_metadata(metadata: dict[str, str], path: object) -> Manifest:
     """The manifest among an ONNX file's metadata.
 
     Raises:
@@ -113,7 +113,7 @@ def from_metadata(metadata: dict[str, str], path: object) -> Manifest:
             f"{path} carries no manifest (metadata '{METADATA_KEY}') and none lies beside it: "
             "export it with litepose-export, or describe it with litepose-edge adopt"
         )
-    return parse(text)
+    return parse_manifest(text)
 
 
 def output_names(manifest: Manifest) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ def output_names(manifest: Manifest) -> tuple[str, ...]:
     raise AssertionError("a task without outputs")
 
 
-def to_builtins(manifest: Manifest) -> dict[str, Any]:
+def manifest_to_builtins(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain dicts and lists, for printing."""
     return dict(msgspec.to_builtins(manifest))
 

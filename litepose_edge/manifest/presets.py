@@ -9,20 +9,20 @@ from typing import Literal
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import (
     SCHEMA,
-    DecodedStyle,
+    DecodedFormat,
+    DetectorFormat,
     DetectorSpec,
-    DetectorStyle,
-    FastestdetStyle,
-    GflStyle,
+    FastestdetFormat,
+    GflFormat,
     HeatmapSpec,
     InputSpec,
     Manifest,
     RegressionSpec,
-    RtmdetStyle,
+    RtmdetFormat,
     SimccSpec,
     TopDownSpec,
     Triple,
-    YoloxStyle,
+    YoloxFormat,
 )
 from litepose_edge.skeletons import Skeleton
 
@@ -41,7 +41,7 @@ PADDING = 1.25
 MAX_IOU = 0.6
 
 
-class StyleName(StrEnum):
+class OutputFormatName(StrEnum):
     """A family of networks."""
 
     YOLOX = "yolox"
@@ -68,7 +68,7 @@ class Graph:
         size: Its input's.
         uint8: Whether it takes uint8 values.
         nhwc: Whether it takes pixels rather than planes.
-        outputs: Names of the outputs, in the order the style wants.
+        outputs: Names of the outputs, in the order the format wants.
         skeleton: The keypoint set, for pose networks.
     """
 
@@ -89,14 +89,18 @@ class Described:
     scaling: Scaling
 
 
-def preset(style: StyleName, graph: Graph) -> Manifest:
+def preset(output_format: OutputFormatName, graph: Graph) -> Manifest:
     """The manifest of a network of that family, as the family publishes its networks.
 
     Raises:
-        ValueError: The graph has not as many outputs as the style reads.
+        ValueError: The graph has not as many outputs as the format reads.
     """
-    poses = (StyleName.HEATMAP, StyleName.SIMCC, StyleName.MOVENET)
-    found = _pose(style, graph) if style in poses else _detector(style, graph.outputs)
+    poses = (OutputFormatName.HEATMAP, OutputFormatName.SIMCC, OutputFormatName.MOVENET)
+    found = (
+        _pose(output_format, graph)
+        if output_format in poses
+        else _detector(output_format, graph.outputs)
+    )
     mean, std = PLAIN if graph.uint8 else found.scaling
     return Manifest(
         schema=SCHEMA,
@@ -115,15 +119,15 @@ def preset(style: StyleName, graph: Graph) -> Manifest:
     )
 
 
-def _pose(style: StyleName, graph: Graph) -> Described:
+def _pose(output_format: OutputFormatName, graph: Graph) -> Described:
     first, skeleton = graph.outputs[0], graph.skeleton
-    match style:
-        case StyleName.SIMCC:  # RTMPose
+    match output_format:
+        case OutputFormatName.SIMCC:  # RTMPose
             if len(graph.outputs) < 2:
                 raise ValueError("a SimCC head has two outputs, x and y; the graph has one")
             simcc = SimccSpec(x=first, y=graph.outputs[1])
             model = TopDownSpec(padding=PADDING, skeleton=skeleton, simcc=simcc)
-        case StyleName.MOVENET:
+        case OutputFormatName.MOVENET:
             table = RegressionSpec(output=first, alignment="centre")
             model = TopDownSpec(padding=PADDING, skeleton=skeleton, regression=table)
             return Described(model, "rgb", PLAIN)
@@ -139,57 +143,62 @@ def _pose(style: StyleName, graph: Graph) -> Described:
     return Described(model, "rgb", IMAGENET_RGB)
 
 
-def _detector(style: StyleName, outputs: tuple[str, ...]) -> Described:
+def _detector(output_format: OutputFormatName, outputs: tuple[str, ...]) -> Described:
     first = outputs[:1]
-    match style:
-        case StyleName.NANODET | StyleName.NANODET_PLUS | StyleName.GFL | StyleName.PICODET:
-            return _distributions(style, outputs)
-        case StyleName.YOLOX:
-            yolox = _spec(YoloxStyle(), first, THREE_LEVELS, "corner", GREY)
+    match output_format:
+        case (
+            OutputFormatName.NANODET
+            | OutputFormatName.NANODET_PLUS
+            | OutputFormatName.GFL
+            | OutputFormatName.PICODET
+        ):
+            return _distributions(output_format, outputs)
+        case OutputFormatName.YOLOX:
+            yolox = _spec(YoloxFormat(), first, THREE_LEVELS, "corner", GREY)
             return Described(yolox, "bgr", PLAIN)
-        case StyleName.PICODET_DECODED:
+        case OutputFormatName.PICODET_DECODED:
             # Published for stretched images, but finds more in whole ones: AP50 .649 for .630.
-            boxes = _spec(DecodedStyle(transposed=outputs[1:2]), outputs[:2], (), "centre")
+            boxes = _spec(DecodedFormat(transposed=outputs[1:2]), outputs[:2], (), "centre")
             return Described(boxes, "rgb", IMAGENET_RGB)
-        case StyleName.RTMDET:
-            rtmdet = _spec(RtmdetStyle(), outputs, THREE_LEVELS, "corner", GREY)
+        case OutputFormatName.RTMDET:
+            rtmdet = _spec(RtmdetFormat(), outputs, THREE_LEVELS, "corner", GREY)
             return Described(rtmdet, "bgr", IMAGENET_BGR)
-        case StyleName.FASTESTDET:
-            return Described(_spec(FastestdetStyle(), first, (16,)), "bgr", UNIT)
-        case StyleName.PERSONDET:
+        case OutputFormatName.FASTESTDET:
+            return Described(_spec(FastestdetFormat(), first, (16,)), "bgr", UNIT)
+        case OutputFormatName.PERSONDET:
             ours = _spec("persondet", outputs, THREE_LEVELS, "centre", GREY)
             return Described(ours, "rgb", IMAGENET_RGB)
         case _:  # MMDeploy's: boxes with scores, labels
-            table = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+            table = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
             decoded = _spec(table, outputs[:2], (), "corner", GREY)
             return Described(decoded, "bgr", IMAGENET_BGR)
 
 
-def _distributions(style: StyleName, outputs: tuple[str, ...]) -> Described:
-    match style:
-        case StyleName.NANODET:
-            nanodet = _spec(GflStyle(), outputs, THREE_LEVELS, "centre")
+def _distributions(output_format: OutputFormatName, outputs: tuple[str, ...]) -> Described:
+    match output_format:
+        case OutputFormatName.NANODET:
+            nanodet = _spec(GflFormat(), outputs, THREE_LEVELS, "centre")
             return Described(nanodet, "bgr", IMAGENET_BGR)
-        case StyleName.NANODET_PLUS:
-            plus = _spec(GflStyle(cell_offset=0.0), outputs[:1], FOUR_LEVELS)
+        case OutputFormatName.NANODET_PLUS:
+            plus = _spec(GflFormat(cell_offset=0.0), outputs[:1], FOUR_LEVELS)
             return Described(plus, "bgr", IMAGENET_BGR)
-        case StyleName.PICODET:
-            picodet = _spec(GflStyle(), outputs, FOUR_LEVELS, "centre")
+        case OutputFormatName.PICODET:
+            picodet = _spec(GflFormat(), outputs, FOUR_LEVELS, "centre")
             return Described(picodet, "rgb", IMAGENET_RGB)
         case _:  # MMDetection's GFL
-            gfl = GflStyle(bins=17, cell_offset=0.0, activation="sigmoid")
+            gfl = GflFormat(bins=17, cell_offset=0.0, activation="sigmoid")
             return Described(_spec(gfl, outputs, FIVE_LEVELS, "corner"), "rgb", IMAGENET_RGB)
 
 
 def _spec(
-    style: DetectorStyle,
+    output_format: DetectorFormat,
     outputs: tuple[str, ...],
     strides: tuple[int, ...] = (),
     placement: Placement = "stretch",
     fill: tuple[int, int, int] = BLACK,
 ) -> DetectorSpec:
     return DetectorSpec(
-        style=style,
+        output_format=output_format,
         outputs=outputs,
         fill=fill,
         max_iou=MAX_IOU,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
 from litepose_edge.geometry import Size
 from litepose_edge.manifest.detector_heads import (
-    DecodedStyle,
-    DetectorStyle,
-    FastestdetStyle,
-    GflStyle,
-    RtmdetStyle,
-    YoloxStyle,
-    style_name,
+    DecodedFormat,
+    DetectorFormat,
+    FastestdetFormat,
+    GflFormat,
+    RtmdetFormat,
+    YoloxFormat,
+    format_name,
 )
 from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
 from litepose_edge.manifest.parts import Part, Positive, Triple, Unit
@@ -85,9 +85,9 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     heatmaps: HeatmapSpec | None = None
     simcc: SimccSpec | None = None
     regression: RegressionSpec | None = None
-    veto: Unit = 0.65
-    second_look: Unit = 0.0
-    recheck: Unit = 0.0
+    min_pose_score: Unit = 0.65
+    flip_test_below: Unit = 0.0
+    flip_test_below_detected: Unit = 0.0
 
     def __post_init__(self) -> None:
         if sum(head is not None for head in (self.heatmaps, self.simcc, self.regression)) != 1:
@@ -111,9 +111,9 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
         nms_kernel: Odd width of the window in which a peak must be the largest, in cells.
         min_peak: Peaks below are no keypoints.
         max_tag_distance: A keypoint joins a person whose mean tag is nearer than this.
-        reach: Part of the maps' short side. A keypoint joins a person whose nearest keypoint is no
-            farther than this, or than the person's own extent so far; None, as published, has
-            it join at any distance.
+        max_join_distance: Part of the maps' short side. A keypoint joins a person whose nearest
+            keypoint is no farther than this, or than the person's own extent so far; None, as
+            published, has it join at any distance.
         max_people: At most so many people; twice as many candidates for each keypoint.
         long_side_multiple: The published input policy: the short side becomes the network's, the
             long side follows, rounded up to this many pixels.
@@ -125,19 +125,22 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
     nms_kernel: Positive = 5
     min_peak: Unit = 0.1
     max_tag_distance: Annotated[float, Meta(gt=0)] = 1.0
-    reach: Annotated[float, Meta(gt=0)] | None = None
+    max_join_distance: Annotated[float, Meta(gt=0)] | None = None
     max_people: Positive = 30
     long_side_multiple: Positive = 64
 
 
-class LookSpec(Part, frozen=True, omit_defaults=True):
-    """One of several looks of a detector at the same image.
+class TestTimeView(Part, frozen=True, omit_defaults=True):
+    """One of several forward passes of a detector over the same image.
 
     Attributes:
         width: Of the input, in pixels.
         height: Of the input, in pixels.
         mirrored: Left and right exchanged; boxes come back as if they were not.
     """
+
+    # Its name begins like a test's; pytest must not collect it.
+    __test__: ClassVar[bool] = False
 
     width: Positive
     height: Positive
@@ -153,43 +156,43 @@ class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_def
     """A whole image in, person boxes out.
 
     Attributes:
-        style: What the outputs mean. `"persondet"`, our own: `(1, 5, h, w)` a level, a logit
-            and the logarithms of the distances to the edges in strides.
-        outputs: Their names, in the order the style wants.
+        output_format: What the outputs mean. `"persondet"`, our own: `(1, 5, h, w)` a level, a
+            logit and the logarithms of the distances to the edges in strides.
+        outputs: Their names, in the order the format wants.
         fill: BGR colour beside the image.
         max_iou: A box overlapping a better one by more is dropped.
         strides: Input pixels a cell of each level; none for boxes that the graph has decoded.
         placement: The image's place in the input: shrunk to fit in the `"centre"` or in the
             top left `"corner"`, or drawn out over all of it (`"stretch"`).
         person: Index of the class that is people.
-        looks: How a network of free size looks at an image, if not once in the size of `input`;
-            what the looks find is fused (`fusion.fuse`).
+        views: Test-time augmentation of a network of free size: the inputs it runs on, if not
+            the one of `input`; their boxes are fused (`box_fusion.fuse`).
     """
 
-    style: DetectorStyle
+    output_format: DetectorFormat
     outputs: Annotated[tuple[str, ...], Meta(min_length=1)]
     fill: tuple[int, int, int]
     max_iou: Unit
     strides: tuple[Positive, ...] = ()
     placement: Literal["centre", "corner", "stretch"] = "centre"
     person: Annotated[int, Meta(ge=0)] = 0
-    looks: tuple[LookSpec, ...] = ()
+    views: tuple[TestTimeView, ...] = ()
 
     def __post_init__(self) -> None:
         levels, count = len(self.strides), len(self.outputs)
-        match self.style:
+        match self.output_format:
             case "persondet":
                 fits = count == levels
-            case YoloxStyle() | FastestdetStyle():
+            case YoloxFormat() | FastestdetFormat():
                 fits = count == 1 and levels > 0
-            case GflStyle():
+            case GflFormat():
                 fits = levels > 0 and count in (1, 2 * levels)
-            case RtmdetStyle():
+            case RtmdetFormat():
                 fits = levels > 0 and count == 2 * levels
-            case DecodedStyle():
+            case DecodedFormat():
                 fits = count <= 3
         if not fits:
             raise ValueError(
                 f"{count} `outputs` and {levels} `strides` do not fit the style "
-                f"'{style_name(self.style)}'"
+                f"'{format_name(self.output_format)}'"
             )

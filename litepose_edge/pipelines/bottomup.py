@@ -43,7 +43,7 @@ class BottomUp:
 
     Args:
         open_session: Opens the network with a number of threads.
-        manifest: Its contract; must describe a bottom-up network.
+        manifest: Its manifest; must describe a bottom-up network.
         threads: CPU threads to use.
         options: Input policy and decoding.
         flip_test: Average with the mirrored image: twice the time.

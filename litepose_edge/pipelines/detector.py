@@ -22,14 +22,14 @@ from litepose_edge.decoding.detector_heads import (
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import (
-    DecodedStyle,
+    DecodedFormat,
     DetectorSpec,
-    FastestdetStyle,
-    GflStyle,
-    LookSpec,
+    FastestdetFormat,
+    GflFormat,
     Manifest,
-    RtmdetStyle,
-    YoloxStyle,
+    RtmdetFormat,
+    TestTimeView,
+    YoloxFormat,
 )
 from litepose_edge.preprocess import Image, Normalizers, mirror, warp
 
@@ -37,7 +37,7 @@ from litepose_edge.preprocess import Image, Normalizers, mirror, warp
 MAX_CANDIDATES = 1000
 ROUNDING = 1e-3
 # Of several looks one may be this much less sure than all together have to be.
-DOUBT = 0.5
+PER_VIEW_FACTOR = 0.5
 
 
 class BoxSource(Protocol):
@@ -54,7 +54,7 @@ class PersonDetector:
 
     Args:
         session: The network.
-        manifest: Its contract; must describe a detector.
+        manifest: Its manifest; must describe a detector.
         size: Look once, at inputs of at most so many pixels a side, whatever the manifest says.
 
     Raises:
@@ -69,15 +69,15 @@ class PersonDetector:
         self._spec = manifest.model
         self._free_size = session.input.has_free_size(channels_last=self._input.channels_last)
         self._multiple = max(self._spec.strides, default=1)
-        own = LookSpec(width=self._input.width, height=self._input.height)
-        self._looks = self._spec.looks or (own,)
+        own = TestTimeView(width=self._input.width, height=self._input.height)
+        self._views = self._spec.views or (own,)
         if size is not None:
             if size % self._multiple:
                 raise ModelError(
                     f"'{manifest.name}' takes sizes in steps of {self._multiple} pixels, not {size}"
                 )
-            self._looks = (LookSpec(width=size, height=size),)
-        if not self._free_size and any(look.size != self._input.size for look in self._looks):
+            self._views = (TestTimeView(width=size, height=size),)
+        if not self._free_size and any(view.size != self._input.size for view in self._views):
             wrong = ManifestError if size is None else ModelError
             raise wrong(
                 f"'{manifest.name}' takes {self._input.width}x{self._input.height} pixels only; "
@@ -99,24 +99,24 @@ class PersonDetector:
         Raises:
             ManifestError: The network's outputs are not what the manifest says.
         """
-        if len(self._looks) == 1:
-            return self._look(image, self._looks[0], min_score)
-        found = [self._look(image, look, min_score * DOUBT) for look in self._looks]
+        if len(self._views) == 1:
+            return self._view(image, self._views[0], min_score)
+        found = [self._view(image, view, min_score * PER_VIEW_FACTOR) for view in self._views]
         boxes, scores = fuse(found, self._spec.max_iou, min_score)
         kept = nms(boxes, scores, self._spec.max_iou)
         return boxes[kept], scores[kept]
 
-    def _look(self, image: Image, look: LookSpec, min_score: float) -> tuple[Float32, Float32]:
+    def _view(self, image: Image, view: TestTimeView, min_score: float) -> tuple[Float32, Float32]:
         size = Size.of(image)
-        input_size = self._fitting(size, look.size)
+        input_size = self._fitting(size, view.size)
         to_input = _placement_affine(size, input_size, self._spec.placement)
         normalizer = self._normalizers(input_size)
         crop = warp(image, to_input, input_size, fill=self._spec.fill, out=normalizer.crop)
-        if look.mirrored:
+        if view.mirrored:
             crop = mirror(crop)
         outputs = self._session.run(normalizer(crop))
         boxes, scores = _best(*self._decode(outputs, input_size, min_score))
-        if look.mirrored:
+        if view.mirrored:
             boxes[:, [0, 2]] = input_size.width - 1 - boxes[:, [2, 0]]
         kept = nms(boxes, scores, self._spec.max_iou)
         corners = geometry.transform(geometry.invert(to_input), boxes[kept].reshape(-1, 2))
@@ -146,25 +146,29 @@ class PersonDetector:
         except KeyError as exc:
             raise ManifestError(f"the detector has no output {exc}") from exc
         arrays, strides, person = list(named.values()), spec.strides, spec.person
-        match spec.style:
+        match spec.output_format:
             case "persondet":
                 return decode_levels(arrays, strides, min_score)
-            case YoloxStyle() as style:
+            case YoloxFormat() as output_format:
                 return decode_yolox(
-                    arrays[0], size, strides, style, person=person, min_score=min_score
+                    arrays[0], size, strides, output_format, person=person, min_score=min_score
                 )
-            case GflStyle() as style:
-                return decode_gfl(arrays, size, strides, style, person=person, min_score=min_score)
-            case RtmdetStyle() as style:
+            case GflFormat() as output_format:
+                return decode_gfl(
+                    arrays, size, strides, output_format, person=person, min_score=min_score
+                )
+            case RtmdetFormat() as output_format:
                 return decode_rtmdet(
-                    arrays, size, strides, style, person=person, min_score=min_score
+                    arrays, size, strides, output_format, person=person, min_score=min_score
                 )
-            case FastestdetStyle():
+            case FastestdetFormat():
                 return decode_fastestdet(
                     arrays[0], size, strides, person=person, min_score=min_score
                 )
-            case DecodedStyle() as style:
-                return decode_decoded(named, size, style, person=person, min_score=min_score)
+            case DecodedFormat() as output_format:
+                return decode_decoded(
+                    named, size, output_format, person=person, min_score=min_score
+                )
 
 
 def _placement_affine(image_size: Size, input_size: Size, placement: str) -> Float64:

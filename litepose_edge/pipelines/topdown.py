@@ -35,10 +35,10 @@ class TopDown:
 
     Args:
         open_session: Opens the network with a number of threads.
-        manifest: Its contract; must describe a top-down network.
+        manifest: Its manifest; must describe a top-down network.
         threads: CPU threads to use in all.
-        flip_test: Average everybody's crop with its mirror image: better, in twice the time.
-            False: nobody's; None: of those that the manifest's `second_look` and `recheck` ask for.
+        flip_test: True: average each crop with its mirror image, in twice the time. False: none.
+            None: those below the manifest's `flip_test_below` and `flip_test_below_detected`.
 
     Raises:
         ManifestError: The model is not top-down.
@@ -105,7 +105,9 @@ class TopDown:
         """The pose score below which somebody is looked at once more."""
         if self._flip_test is not None:
             return math.inf if self._flip_test else 0.0
-        return max(self._spec.second_look, self._spec.recheck if found else 0.0)
+        return max(
+            self._spec.flip_test_below, self._spec.flip_test_below_detected if found else 0.0
+        )
 
     def _run(self, session: Session, normalizer: Normalizer, crop: Image) -> Outputs:
         outputs = session.run(normalizer(crop))

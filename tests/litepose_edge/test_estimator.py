@@ -198,15 +198,17 @@ def test_without_a_detector_boxes_are_needed(astronaut):
             estimator.predict(astronaut)
 
 
-@pytest.mark.parametrize(("veto", "people"), [(0.3, 1), (1.0, 0)])
-def test_a_manifest_says_how_little_people_may_be_believed_in(veto, people, astronaut, monkeypatch):
+@pytest.mark.parametrize(("min_pose_score", "people"), [(0.3, 1), (1.0, 0)])
+def test_a_manifest_says_how_little_people_may_be_believed_in(
+    min_pose_score, people, astronaut, monkeypatch
+):
     real = backends.find_model
 
     def find_model(*args, **kwargs):
         found = real(*args, **kwargs)
         if not isinstance(found.manifest.model, TopDownSpec):
             return found
-        model = msgspec.structs.replace(found.manifest.model, veto=veto)
+        model = msgspec.structs.replace(found.manifest.model, min_pose_score=min_pose_score)
         return replace(found, manifest=msgspec.structs.replace(found.manifest, model=model))
 
     monkeypatch.setattr(backends, "find_model", find_model)

@@ -145,8 +145,10 @@ def test_no_box_is_so_sure_that_keypoints_cannot_overrule_it():
 
 
 def test_the_least_belief_is_that_of_a_box_that_just_passes_with_keypoints_that_do():
-    for box, veto in ((0.3, 0.65), (0.02, 0.5), (0.9, 0.4)):
-        assert least_belief(box, veto) == pytest.approx(believed(box, *[veto] * 5))
+    for box, min_pose_score in ((0.3, 0.65), (0.02, 0.5), (0.9, 0.4)):
+        assert least_belief(box, min_pose_score) == pytest.approx(
+            believed(box, *[min_pose_score] * 5)
+        )
     assert least_belief(0.0, 0.65) == least_belief(0.3, 0.0) == 0
     assert least_belief(0.3, 1.0) == 1
 

@@ -260,7 +260,7 @@ def export(
             help="Detector, LRPose: score that shall become 0.3; LitePose: least peak.",
         ),
     ] = None,
-    reach: Annotated[
+    max_join_distance: Annotated[
         float | None,
         typer.Option(min=0.01, help="LitePose: how far, by the short side, keypoints join people."),
     ] = None,
@@ -283,7 +283,7 @@ def export(
         ),
         half_storage=float16_storage,
         threshold=threshold,
-        reach=reach,
+        max_join_distance=max_join_distance,
     )
     with _steps() as step:
         report = pipeline.export(

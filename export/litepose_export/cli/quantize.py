@@ -179,8 +179,8 @@ def read_photographs(calibration: Path, model: Path) -> CocoDataset:
         return read_coco(calibration)
     inputs = need("litepose_export.conversion.sample_inputs")
     backends = need("litepose_edge.backends")
-    contract = backends.find_model(model).manifest
-    if not isinstance(contract.model, TopDownSpec):
+    manifest = backends.find_model(model).manifest
+    if not isinstance(manifest.model, TopDownSpec):
         return inputs.read_folder(calibration, None)  # type: ignore[no-any-return]
     found = backends.find_model(DEFAULT_DETECTOR, precision="fp32")
     detector = need("litepose_edge.pipelines.detector").PersonDetector(

@@ -14,8 +14,13 @@ import onnx
 import torch
 from torch import nn
 
-from litepose_edge import manifest
-from litepose_edge.manifest import BottomUpSpec, HeatmapSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import (
+    BottomUpSpec,
+    HeatmapSpec,
+    Manifest,
+    TopDownSpec,
+    manifest_from_metadata,
+)
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.parity import Parity, check_parity, random_inputs
 from litepose_export.conversion.sample_inputs import calibration_inputs
@@ -89,8 +94,8 @@ class ExportOptions:
         threshold: For detectors and LRPose: the score that shall become 0.3, from which boxes
             are reported and keypoints drawn by default, by a constant added to the logits. For
             bottom-up networks: the heat below which a peak is no keypoint.
-        reach: For bottom-up networks: how far a keypoint may be from the rest of a person, as a
-            part of the maps' short side; any distance unless given.
+        max_join_distance: For bottom-up networks: how far a keypoint may be from the rest of a
+            person, as a part of the maps' short side; any distance unless given.
     """
 
     width: int | None = None
@@ -99,11 +104,11 @@ class ExportOptions:
     graph: GraphOptions = field(default_factory=GraphOptions)
     half_storage: bool = False
     threshold: float | None = None
-    reach: float | None = None
+    max_join_distance: float | None = None
 
 
 def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[nn.Module, Manifest]:
-    """A network with a checkpoint's weights, and its contract.
+    """A network with a checkpoint's weights, and its manifest.
 
     Raises:
         ExportError: No such network, or it cannot take that input.
@@ -114,21 +119,21 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     keypoints = networks.keypoints_of(network, state)
     networks.check_arch(network, state)
     size = networks.input_size_of(network, keypoints, options.width, options.height)
-    contract = manifests.contract(network, keypoints, size, options.colour)
+    manifest = manifests.manifest(network, keypoints, size, options.colour)
     if network.family == "lrpose" and read_notes(checkpoint).get("activation") == "linear":
-        contract = manifests.linear(contract)
+        manifest = manifests.linear(manifest)
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
-    if isinstance(contract.model, BottomUpSpec):
-        asked = {"min_peak": options.threshold, "reach": options.reach}
+    if isinstance(manifest.model, BottomUpSpec):
+        asked = {"min_peak": options.threshold, "max_join_distance": options.max_join_distance}
         given = {name: value for name, value in asked.items() if value is not None}
-        spec = msgspec.structs.replace(contract.model, **given)
-        contract = msgspec.structs.replace(contract, model=spec)
-    elif options.reach is not None:
+        spec = msgspec.structs.replace(manifest.model, **given)
+        manifest = msgspec.structs.replace(manifest, model=spec)
+    elif options.max_join_distance is not None:
         raise ExportError("a reach is for bottom-up networks only")
     elif options.threshold is not None:
-        _shift_scores(module, options.threshold, contract)
-    return module, contract
+        _shift_scores(module, options.threshold, manifest)
+    return module, manifest
 
 
 def export(
@@ -154,21 +159,21 @@ def export(
         ParityError: The graph differs from PyTorch; nothing is written.
     """
     step("read the checkpoint")
-    network, contract = load_network(name, checkpoint, options)
+    network, manifest = load_network(name, checkpoint, options)
     if options.graph.dynamic_size:
-        if isinstance(contract.model, TopDownSpec):
+        if isinstance(manifest.model, TopDownSpec):
             raise ExportError(f"{name} looks at one person's crop: its input has one size")
-        contract = manifests.with_looks(contract)
-    cost = count(network, contract.input.size)
+        manifest = manifests.with_views(manifest)
+    cost = count(network, manifest.input.size)
     step("export the graph")
-    outputs = manifests.output_names(contract)
+    outputs = manifests.output_names(manifest)
     multiple = networks.find(name).multiple
-    graph = export_graph(network, contract.input, outputs, options.graph, multiple=multiple)
+    graph = export_graph(network, manifest.input, outputs, options.graph, multiple=multiple)
     step("compare with PyTorch")
-    parity, described = verify_graph(network, graph, contract, options.graph, samples)
+    parity, described = verify_graph(network, graph, manifest, options.graph, samples)
     step("write the file")
     store(halve_storage(graph) if options.half_storage else graph, described, target)
-    skeleton = getattr(contract.model, "skeleton", ())
+    skeleton = getattr(manifest.model, "skeleton", ())
     return ExportReport(
         network=name,
         path=str(target),
@@ -193,29 +198,29 @@ def verify(model: Path, checkpoint: Path, *, step: Step = _silent) -> dict[str, 
     """
     step("read both")
     graph = onnx.load(model)
-    contract = manifest.from_metadata({e.key: e.value for e in graph.metadata_props}, model)
-    if contract.precision != "fp32":
+    manifest = manifest_from_metadata({e.key: e.value for e in graph.metadata_props}, model)
+    if manifest.precision != "fp32":
         raise ExportError(f"{model} is quantized; only float files equal their checkpoint")
-    spec = contract.input
+    spec = manifest.input
     options = ExportOptions(width=spec.width, height=spec.height, colour=spec.colour)
-    network, _ = load_network(contract.name, checkpoint, options)
+    network, _ = load_network(manifest.name, checkpoint, options)
     onnx.checker.check_model(graph, full_check=True)
     step("compare with PyTorch")
     uint8 = spec.dtype == "uint8"
     free = [bool(d.dim_param) for d in graph.graph.input[0].type.tensor_type.shape.dim]
     made = GraphOptions(uint8=uint8, dynamic_batch=free[0], dynamic_size=free[1 if uint8 else 2])
-    parity, _ = verify_graph(network, graph, contract, made, None)
-    return {"network": contract.name, "path": str(model), **asdict(parity)}
+    parity, _ = verify_graph(network, graph, manifest, made, None)
+    return {"network": manifest.name, "path": str(model), **asdict(parity)}
 
 
 def verify_graph(
     network: nn.Module,
     graph: onnx.ModelProto,
-    contract: Manifest,
+    manifest: Manifest,
     options: GraphOptions,
     samples: CocoDataset | None,
 ) -> tuple[Parity, Manifest]:
-    """Check parity; the figures, and the contract with them in it.
+    """Check parity; the figures, and the manifest with them in it.
 
     Raises:
         ParityError: The graph differs from PyTorch.
@@ -223,24 +228,24 @@ def verify_graph(
     batches: list[Any]
     if samples is None or options.uint8:
         spec = msgspec.structs.replace(
-            contract.input, dtype="uint8" if options.uint8 else "float32"
+            manifest.input, dtype="uint8" if options.uint8 else "float32"
         )
-        contract = msgspec.structs.replace(contract, input=spec)
+        manifest = msgspec.structs.replace(manifest, input=spec)
         batches = random_inputs(spec, PARITY_INPUTS)
         network = Uint8Input(network, spec) if options.uint8 else network
     else:
-        batches = list(calibration_inputs(samples, contract, PARITY_INPUTS))
+        batches = list(calibration_inputs(samples, manifest, PARITY_INPUTS))
     if options.dynamic_batch:
         batches.append(np.concatenate(batches[:2]))
     if options.dynamic_size:
-        spec = contract.input
+        spec = manifest.input
         larger = msgspec.structs.replace(
             spec, height=spec.height + OTHER_SIZE[0], width=spec.width + OTHER_SIZE[1]
         )
         batches += random_inputs(larger, 1)
-    parity = check_parity(network, graph, batches, contract)
+    parity = check_parity(network, graph, batches, manifest)
     figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
-    return parity, msgspec.structs.replace(contract, parity=figures)
+    return parity, msgspec.structs.replace(manifest, parity=figures)
 
 
 def _describe_input(graph: onnx.ModelProto) -> str:
@@ -251,8 +256,8 @@ def _describe_input(graph: onnx.ModelProto) -> str:
 
 
 @torch.no_grad()
-def _shift_scores(network: nn.Module, threshold: float, contract: Manifest) -> None:
-    match network, contract.model:
+def _shift_scores(network: nn.Module, threshold: float, manifest: Manifest) -> None:
+    match network, manifest.model:
         case PersonDet(), _:
             layers = list(network.scores)
         case LRPose(), TopDownSpec(heatmaps=HeatmapSpec(activation="sigmoid")):

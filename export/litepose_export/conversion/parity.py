@@ -55,7 +55,7 @@ def random_inputs(spec: InputSpec, count: int) -> list[NDArray[Any]]:
 
 @torch.no_grad()
 def check_parity(
-    network: nn.Module, model: onnx.ModelProto, batches: Sequence[NDArray[Any]], contract: Manifest
+    network: nn.Module, model: onnx.ModelProto, batches: Sequence[NDArray[Any]], manifest: Manifest
 ) -> Parity:
     """Compare PyTorch, computing in float64, with ONNX Runtime.
 
@@ -66,7 +66,7 @@ def check_parity(
         network: The network before export.
         model: The graph after it.
         batches: What both are given.
-        contract: Says how maps become keypoints.
+        manifest: Says how maps become keypoints.
 
     Raises:
         ParityError: An output differs by more than 1e-4 of its largest value.
@@ -80,9 +80,9 @@ def check_parity(
         expected = _outputs(exact(inputs.double() if inputs.is_floating_point() else inputs))
         for want, got in zip(expected, session.run(batch).values(), strict=True):
             worst = max(worst, float(np.abs(got - want).max() / np.abs(want).max()))
-            if isinstance(contract.model, TopDownSpec):
+            if isinstance(manifest.model, TopDownSpec):
                 clear.append(clear_peaks(want))
-                moved = _keypoint_shift(want, got, contract)
+                moved = _keypoint_shift(want, got, manifest)
                 shift = max(shift, float(moved[clear[-1]].max(initial=0)))
     session.close()
     if not worst <= TOLERANCE:  # NaN is no parity either
@@ -112,14 +112,14 @@ def _outputs(result: Any) -> list[NDArray[np.float32]]:
     return [t.float().numpy() for t in tensors]
 
 
-def _keypoint_shift(first: Float32, second: Float32, contract: Manifest) -> Float32:
+def _keypoint_shift(first: Float32, second: Float32, manifest: Manifest) -> Float32:
     """`(N, K)` distances in input pixels."""
-    assert isinstance(contract.model, TopDownSpec)
-    spec, pixels = contract.model.head, contract.input.size
+    assert isinstance(manifest.model, TopDownSpec)
+    spec, pixels = manifest.model.head, manifest.input.size
     assert isinstance(spec, HeatmapSpec)
     places = []
     for maps in (first, second):
-        cells, _ = heatmaps.decode_as(maps, spec, contract.model.skeleton)
+        cells, _ = heatmaps.decode_as(maps, spec, manifest.model.skeleton)
         size = Size(maps.shape[3], maps.shape[2])
         places.append(heatmaps.cells_to_input(cells, size, pixels, spec.alignment))
     distances: Float32 = np.linalg.norm(places[0] - places[1], axis=-1)

@@ -104,30 +104,30 @@ def split(dataset: CocoDataset, part: float) -> tuple[CocoDataset, CocoDataset]:
     )
 
 
-def calibration_inputs(dataset: CocoDataset, contract: Manifest, count: int) -> Inputs:
+def calibration_inputs(dataset: CocoDataset, manifest: Manifest, count: int) -> Inputs:
     """Inputs as a user's frames would make them, the same every time.
 
     Args:
         dataset: Photographs with boxes; of each, people are cropped one by one until there are
             enough, at first one of each photograph.
-        contract: What the network wants.
+        manifest: What the network wants.
         count: How many inputs; fewer where there are fewer.
 
     Raises:
         SourceError: A photograph is damaged, or there is nobody to crop.
     """
     rng = np.random.default_rng(SEED)
-    size = contract.input.size
+    size = manifest.input.size
     first: list[Image] = []
     others: list[Image] = []
     for image in shuffled(dataset):
         if len(first) >= count:
             break
         people = people_of(image)
-        if isinstance(contract.model, TopDownSpec) and not len(people):
+        if isinstance(manifest.model, TopDownSpec) and not len(people):
             continue  # nobody in this photograph to crop
         pixels = read_image(image.path, upright=False)
-        match contract.model:
+        match manifest.model:
             case TopDownSpec(padding=padding):
                 cut = [
                     warp(pixels, geometry.crop_view(box, size, padding), size)
@@ -143,4 +143,4 @@ def calibration_inputs(dataset: CocoDataset, contract: Manifest, count: int) -> 
     crops = (first + others)[:count]
     if not crops:
         raise SourceError(f"nobody to calibrate on in {dataset.path}")
-    return Inputs(np.stack(crops), contract.input)
+    return Inputs(np.stack(crops), manifest.input)

@@ -9,14 +9,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from litepose_edge import manifest
 from litepose_edge.errors import OutputError
-from litepose_edge.manifest import Manifest
+from litepose_edge.manifest import METADATA_KEY, Manifest, encode_manifest
 
 MIN_FLOATS = 256
 
 
-def store(model: onnx.ModelProto, contract: Manifest, path: Path) -> None:
+def store(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     """Write a model with its manifest in the metadata, under a temporary name first.
 
     Raises:
@@ -24,7 +23,7 @@ def store(model: onnx.ModelProto, contract: Manifest, path: Path) -> None:
     """
     described = onnx.ModelProto()
     described.CopyFrom(model)
-    onnx.helper.set_model_props(described, {manifest.METADATA_KEY: manifest.encode(contract)})
+    onnx.helper.set_model_props(described, {METADATA_KEY: encode_manifest(manifest)})
     onnx.checker.check_model(described)
     partial = path.with_suffix(".part")
     try:

@@ -11,7 +11,7 @@ from litepose_edge.manifest import InputSpec
 
 
 class Uint8Input(nn.Module):
-    """Takes `(N, H, W, 3)` uint8 BGR crops, gives the network what its contract asks for.
+    """Takes `(N, H, W, 3)` uint8 BGR crops, gives the network what its manifest asks for.
 
     Args:
         network: Takes `(N, 3, H, W)` normalised float.

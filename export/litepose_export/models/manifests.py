@@ -13,8 +13,8 @@ from litepose_edge.manifest import (
     DetectorSpec,
     HeatmapSpec,
     InputSpec,
-    LookSpec,
     Manifest,
+    TestTimeView,
     TopDownSpec,
     Training,
 )
@@ -31,18 +31,18 @@ COARSE_OUTPUT, FINE_OUTPUT = "coarse", "fine"
 PADDING = 1.25
 DETECTOR_INPUT = Size(352, 352)
 # Two looks find more of those near by: the smaller one sees them whole. ADR 14.
-DETECTOR_LOOKS = (
-    LookSpec(width=224, height=224),
-    LookSpec(width=352, height=352, mirrored=True),
+DETECTOR_VIEWS = (
+    TestTimeView(width=224, height=224),
+    TestTimeView(width=352, height=352, mirrored=True),
 )
 DETECTOR_OUTPUTS = tuple(f"level_{stride}" for stride in STRIDES)
 # LRPose-m is for those who want accuracy: it looks twice at half of the people. ADR 16.
-SECOND_LOOKS = {"lrpose-m": 0.62}
+FLIP_TEST_BELOW = {"lrpose-m": 0.62}
 # Of those proposed on dev .40 are looked at again before they are reported. ADR 17.
-RECHECK = 0.5
-VETO = 0.625  # ADR 17
+FLIP_TEST_BELOW_DETECTED = 0.5
+MIN_POSE_SCORE = 0.625  # ADR 17
 # LRPose-n takes more for people than there are: it must be surer. ADR 18.
-VETOES = {"lrpose-n": 0.785}
+MIN_POSE_SCORES = {"lrpose-n": 0.785}
 FILL = (114, 114, 114)
 MAX_IOU = 0.6
 
@@ -67,7 +67,7 @@ EFFICIENTPOSE_COLOURS: dict[tuple[str, int], Colour] = {
 }
 
 
-def contract(
+def manifest(
     network: Network, keypoints: int, size: Size | None = None, colour: Colour | None = None
 ) -> Manifest:
     """The manifest of a network's float file.
@@ -90,7 +90,7 @@ def contract(
         case "persondet":
             training = DETECTOR_TRAINING
             model = DetectorSpec(
-                style="persondet",
+                output_format="persondet",
                 outputs=DETECTOR_OUTPUTS,
                 strides=STRIDES,
                 fill=FILL,
@@ -106,9 +106,14 @@ def contract(
             )
             if network.name.startswith("lrpose"):
                 training = POSE_TRAINING
-                look = SECOND_LOOKS.get(network.name, 0.0)
-                veto = VETOES.get(network.name, VETO)
-                model = msgspec.structs.replace(model, veto=veto, recheck=RECHECK, second_look=look)
+                view = FLIP_TEST_BELOW.get(network.name, 0.0)
+                min_pose_score = MIN_POSE_SCORES.get(network.name, MIN_POSE_SCORE)
+                model = msgspec.structs.replace(
+                    model,
+                    min_pose_score=min_pose_score,
+                    flip_test_below_detected=FLIP_TEST_BELOW_DETECTED,
+                    flip_test_below=view,
+                )
     return Manifest(
         schema=SCHEMA,
         name=network.name,
@@ -119,16 +124,16 @@ def contract(
     )
 
 
-def with_looks(manifest: Manifest) -> Manifest:
-    """The contract of a detector whose graph takes any size, if the size is the usual one."""
+def with_views(manifest: Manifest) -> Manifest:
+    """The manifest of a detector whose graph takes any size, if the size is the usual one."""
     if not isinstance(manifest.model, DetectorSpec) or manifest.input.size != DETECTOR_INPUT:
         return manifest
-    model = msgspec.structs.replace(manifest.model, looks=DETECTOR_LOOKS)
+    model = msgspec.structs.replace(manifest.model, views=DETECTOR_VIEWS)
     return msgspec.structs.replace(manifest, model=model)
 
 
 def linear(manifest: Manifest) -> Manifest:
-    """The same contract for maps that are heat themselves and not logits."""
+    """The same manifest for maps that are heat themselves and not logits."""
     model = manifest.model
     if not isinstance(model, TopDownSpec) or not isinstance(model.heatmaps, HeatmapSpec):
         raise ExportError(f"{manifest.name} has no heatmaps")

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from litepose_edge import backends, manifest
+from litepose_edge import backends
 from litepose_edge.geometry import Size
-from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
+from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec, manifest_from_metadata
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, shuffled, split
 from litepose_export.conversion.storage import restore_storage, store
@@ -63,7 +63,7 @@ class _Work:
 
     exact: onnx.ModelProto
     prepared: onnx.ModelProto
-    contract: Manifest
+    manifest: Manifest
     inputs: Inputs
     seen: CocoDataset
     held_out: CocoDataset
@@ -85,7 +85,7 @@ class _Work:
 
     def yardstick(self) -> Yardstick:
         """Measures graphs on a few calibration inputs."""
-        return Yardstick(self.exact, self.contract, self.calibration[:SEARCH_INPUTS])
+        return Yardstick(self.exact, self.manifest, self.calibration[:SEARCH_INPUTS])
 
     def judged(self, name: str) -> None:
         """Note what there is as a stage, with its figures on some of the held-out photographs."""
@@ -98,7 +98,7 @@ class _Work:
         people = self.options.gate_people
         people = people if most is None else min(people, most)
         tick = self.started(what, people)
-        return compare(self.exact, model, self.contract, self.held_out, people, tick)
+        return compare(self.exact, model, self.manifest, self.held_out, people, tick)
 
 
 def quantize(
@@ -140,7 +140,7 @@ def quantize(
     if options.twin is not None:
         twin = signed_twin(work.quantized)
         files.append((options.twin, twin, "s8s8", work.compared(twin, "judge the twin for ARM")))
-    joints = not isinstance(work.contract.model, DetectorSpec)
+    joints = not isinstance(work.manifest.model, DetectorSpec)
     complaints = [
         f"{path.name}: {complaint}"
         for path, _, _, figures in files
@@ -179,8 +179,8 @@ def _begin(
     batches: Batches | None,
 ) -> _Work:
     model = onnx.load(source)
-    contract = manifest.from_metadata({e.key: e.value for e in model.metadata_props}, source)
-    if contract.precision != "fp32":
+    manifest = manifest_from_metadata({e.key: e.value for e in model.metadata_props}, source)
+    if manifest.precision != "fp32":
         raise ExportError(f"{source} is quantized already; give the float file")
     if options.twin is not None and options.scheme == "s8s8":
         raise ExportError("an ARM file has no ARM twin: leave --twin out, or choose --target x86")
@@ -192,10 +192,10 @@ def _begin(
     count = (
         max(options.count, FOLLOW_INPUTS) if options.follow_steps and not batches else options.count
     )
-    inputs = calibration_inputs(calibration, contract, count)
+    inputs = calibration_inputs(calibration, manifest, count)
     prepared = qdq.prepare(model)
     exact = restore_storage(model)
-    work = _Work(exact, prepared, contract, inputs, calibration, held_out, options, started)
+    work = _Work(exact, prepared, manifest, inputs, calibration, held_out, options, started)
     work.float_nodes = float_nodes.select(prepared, options.float_patterns)
     return work
 
@@ -235,7 +235,7 @@ def _encode(work: _Work, further: tuple[str, ...] = ()) -> None:
 def _search(work: _Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ...]:
     """Leave in float what it takes to meet the bounds on calibration photographs."""
     options = work.options
-    joints = not isinstance(work.contract.model, DetectorSpec)
+    joints = not isinstance(work.manifest.model, DetectorSpec)
     tick = work.started("search for float nodes", len(ranked).bit_length() + 2)
     # Not the gate's photographs: it would judge what was chosen for it.
     known = CocoDataset(work.seen.path, work.seen.keypoint_names, tuple(shuffled(work.seen)))
@@ -243,7 +243,7 @@ def _search(work: _Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ..
     def passes(further: tuple[str, ...]) -> bool:
         tick()
         _encode(work, further)
-        figures = compare(work.exact, work.quantized, work.contract, known, SEARCH_PEOPLE)
+        figures = compare(work.exact, work.quantized, work.manifest, known, SEARCH_PEOPLE)
         return not judge(figures, options.bounds, joints_expected=joints)
 
     found = sensitivity.smallest_set(ranked, passes)
@@ -297,12 +297,12 @@ def _follow(work: _Work) -> None:
     network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
     threads = torch.get_num_threads()
     if work.batches is not None:
-        batches = work.batches(settings.batch, work.contract.input.size)
+        batches = work.batches(settings.batch, work.manifest.input.size)
     else:
         batches = mirrored_batches(work.inputs, settings.batch)
         torch.set_num_threads(1)  # sums in another order would be other bytes
     try:
-        follow(network, work.exact, work.contract, batches, settings, lambda loss: tick())
+        follow(network, work.exact, work.manifest, batches, settings, lambda loss: tick())
     finally:
         torch.set_num_threads(threads)
     work.quantized = network.to_model()
@@ -322,7 +322,7 @@ def _describe(work: _Work, scheme: Any, figures: Figures, *, forced: bool) -> Ma
         float_layers=work.float_nodes,
         gate="forced" if forced else "passed",
     )
-    parity = {**work.contract.parity, **figures.parity()}
+    parity = {**work.manifest.parity, **figures.parity()}
     return msgspec.structs.replace(
-        work.contract, precision="int8", quantization=spec, parity=parity
+        work.manifest, precision="int8", quantization=spec, parity=parity
     )

@@ -17,10 +17,16 @@ import nncf
 import openvino
 from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
-from litepose_edge import backends, manifest
+from litepose_edge import backends
 from litepose_edge.backends import files, sidecar
 from litepose_edge.cli.console import write_file
-from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
+from litepose_edge.manifest import (
+    METADATA_KEY,
+    DetectorSpec,
+    Manifest,
+    QuantizationSpec,
+    encode_manifest,
+)
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, split
 from litepose_export.errors import AccuracyGateError, ExportError
@@ -65,7 +71,7 @@ def quantize_ir(
 ) -> QuantizationReport:
     """Float ONNX file to an INT8 `.xml` with its `.bin`, and a sidecar with both checksums.
 
-    The contract lies in the `.xml`; both files of the comparison run in OpenVINO.
+    The manifest lies in the `.xml`; both files of the comparison run in OpenVINO.
 
     Args:
         source: Float file with a manifest.
@@ -84,25 +90,25 @@ def quantize_ir(
     if target.suffix != ".xml":
         raise ExportError(f"an OpenVINO IR must end in .xml, got {target}")
     exact = backends.find_model(source, backend="openvino")
-    contract = exact.manifest
-    if contract.precision != "fp32":
+    manifest = exact.manifest
+    if manifest.precision != "fp32":
         raise ExportError(f"{source} is quantized already; give the float file")
     if held_out is None:
         calibration, held_out = split(calibration, HELD_OUT)
     began = time.monotonic()
     started("read calibration photographs", 1)
-    inputs = calibration_inputs(calibration, contract, options.count)
+    inputs = calibration_inputs(calibration, manifest, options.count)
     network = openvino.Core().read_model(io.BytesIO(source.read_bytes()))
     left = output_layers(network)
     quantized = _quantize(network, inputs, left, options, started)
     with tempfile.TemporaryDirectory() as folder:
-        _save(quantized, Path(folder) / "model.xml", contract)
+        _save(quantized, Path(folder) / "model.xml", manifest)
         # What it will be in use: read from its files.
         found = backends.find_model(Path(folder) / "model.xml", backend="openvino")
         sessions = exact.open(1), found.open(1)
         tick = started("judge", options.gate_people)
-        figures = compare_sessions(sessions, contract, held_out, options.gate_people, tick)
-        joints = not isinstance(contract.model, DetectorSpec)
+        figures = compare_sessions(sessions, manifest, held_out, options.gate_people, tick)
+        joints = not isinstance(manifest.model, DetectorSpec)
         complaints = judge(figures, options.bounds, joints_expected=joints)
         if complaints and not options.force:
             raise AccuracyGateError(
@@ -111,7 +117,7 @@ def quantize_ir(
         started("time both files", 1)
         timed = race_sessions(sessions, inputs[0], options.race_s)
         described = _describe(
-            contract, figures, left, len(inputs), options, forced=bool(complaints)
+            manifest, figures, left, len(inputs), options, forced=bool(complaints)
         )
         # Under its own name: the IR says how it is called.
         written = Path(folder) / target.name
@@ -173,13 +179,13 @@ def _quantize(
         )
 
 
-def _save(network: Any, path: Path, contract: Manifest) -> None:
-    network.set_rt_info(manifest.encode(contract), ["framework", manifest.METADATA_KEY])
+def _save(network: Any, path: Path, manifest: Manifest) -> None:
+    network.set_rt_info(encode_manifest(manifest), ["framework", METADATA_KEY])
     openvino.save_model(network, path, compress_to_fp16=False)
 
 
 def _describe(
-    contract: Manifest,
+    manifest: Manifest,
     figures: Figures,
     left: tuple[str, ...],
     count: int,
@@ -195,15 +201,15 @@ def _describe(
         float_layers=left,
         gate="forced" if forced else "passed",
     )
-    parity = {**contract.parity, **figures.parity()}
-    return msgspec.structs.replace(contract, precision="int8", quantization=spec, parity=parity)
+    parity = {**manifest.parity, **figures.parity()}
+    return msgspec.structs.replace(manifest, precision="int8", quantization=spec, parity=parity)
 
 
-def _publish(written: Path, target: Path, contract: Manifest) -> int:
+def _publish(written: Path, target: Path, manifest: Manifest) -> int:
     """Write the weights, the sidecar and last the `.xml` that makes them a model."""
     model = files.read(written)
     assert model.weights is not None
     write_file(target.with_suffix(".bin"), model.weights)
-    write_file(sidecar.path_of(target), sidecar.encode(contract, model))
+    write_file(sidecar.path_of(target), sidecar.encode(manifest, model))
     write_file(target, model.content)
     return len(model.content) + len(model.weights)

@@ -21,7 +21,7 @@ from litepose_edge.errors import (
 )
 from litepose_edge.manifest import (
     BottomUpSpec,
-    DecodedStyle,
+    DecodedFormat,
     DetectorSpec,
     InputSpec,
     Manifest,
@@ -222,7 +222,9 @@ def describing(model, spec: InputSpec = INPUT) -> Manifest:
 
 
 BOTTOM_UP = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
-DECODED = DetectorSpec(style=DecodedStyle(), outputs=("coarse",), fill=(0, 0, 0), max_iou=0.5)
+DECODED = DetectorSpec(
+    output_format=DecodedFormat(), outputs=("coarse",), fill=(0, 0, 0), max_iou=0.5
+)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ DECODED = DetectorSpec(style=DecodedStyle(), outputs=("coarse",), fill=(0, 0, 0)
 @pytest.mark.parametrize("model", [BOTTOM_UP, DECODED])
 def test_a_graph_that_leaves_its_size_open_takes_the_manifests(tmp_path, model, backend):
     path = tiny(tmp_path / "open.onnx", ["N", 3, "H", "W"])
-    found = backends.find_model(path, backend=backend, contract=describing(model))
+    found = backends.find_model(path, backend=backend, manifest=describing(model))
     session = found.open(1)
     for width in (32, 64):
         assert session.run(np.ones((1, 3, 24, width), np.float32))["fine"].shape[3] == width
@@ -244,7 +246,7 @@ def test_a_graph_that_leaves_its_size_open_takes_the_manifests(tmp_path, model, 
 def test_a_graph_of_another_shape_is_refused(tmp_path, shape):
     path = tiny(tmp_path / "other.onnx", shape)
     with pytest.raises(ManifestError, match="the graph has"):
-        backends.find_model(path, contract=describing(BOTTOM_UP))
+        backends.find_model(path, manifest=describing(BOTTOM_UP))
 
 
 def test_pixels_or_planes_must_be_what_the_graph_takes(tmp_path):
@@ -252,15 +254,15 @@ def test_pixels_or_planes_must_be_what_the_graph_takes(tmp_path):
     pixels = InputSpec(
         width=32, height=24, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1), layout="nhwc"
     )
-    assert backends.find_model(path, contract=describing(DECODED, pixels)).path == path
+    assert backends.find_model(path, manifest=describing(DECODED, pixels)).path == path
     with pytest.raises(ManifestError, match="the graph has"):
-        backends.find_model(path, contract=describing(DECODED))
+        backends.find_model(path, manifest=describing(DECODED))
 
 
 def test_an_output_that_the_graph_lacks_is_named(tmp_path):
     path = tiny(tmp_path / "one.onnx", [1, 3, 24, 32], ["coarse"])
     with pytest.raises(ManifestError, match="'fine', the graph has coarse"):
-        backends.find_model(path, contract=describing(BOTTOM_UP))
+        backends.find_model(path, manifest=describing(BOTTOM_UP))
 
 
 @pytest.mark.openvino
@@ -315,7 +317,7 @@ def test_networks_that_differ_in_weights_alone_are_not_mixed_up_in_the_cache(tmp
     answers = []
     for factor in (2.0, 3.0, 2.0):
         path = tiny(tmp_path / f"{factor}.onnx", [1, 3, 24, 32], factor=factor)
-        found = backends.find_model(path, backend="openvino", contract=describing(BOTTOM_UP))
+        found = backends.find_model(path, backend="openvino", manifest=describing(BOTTOM_UP))
         answers.append(found.open(1).run(np.ones((1, 3, 24, 32), np.float32))["fine"].mean())
     assert answers == [2.0, 3.0, 2.0]
 

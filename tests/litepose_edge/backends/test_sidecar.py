@@ -63,9 +63,9 @@ def adopt(path, *arguments: str) -> int:
 
 # Its graph leaves the size free.
 SIZE = ("--size", "352x352")
-PERSONDET = ("--style", "persondet", *SIZE)
+PERSONDET = ("--output-format", "persondet", *SIZE)
 LRPOSE = (
-    *("--style", "heatmap"),
+    *("--output-format", "heatmap"),
     *("--set", "model.heatmaps.activation=sigmoid"),
     *("--set", "model.heatmaps.alignment=centre"),
     *("--set", "model.heatmaps.refinement=expected-oks"),
@@ -136,7 +136,7 @@ def test_a_file_changed_after_adoption_is_refused(detector):
         (lambda d: d["manifest"].update(colour="rgb"), ManifestError),
         (lambda d: d["manifest"]["model"].update(outputs=["nothing"] * 3), ManifestError),
         (lambda d: d["manifest"]["model"].update(strides=[8, 16]), ManifestError),
-        (lambda d: d["manifest"]["model"].update(style="yolov3"), ManifestError),
+        (lambda d: d["manifest"]["model"].update(output_format="yolov3"), ManifestError),
     ],
 )
 def test_a_sidecar_that_was_damaged_is_refused(detector, change, error):
@@ -175,11 +175,11 @@ def test_a_file_that_describes_itself_is_not_adopted(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("--style", "yolox"), 3, "rows"),
-        (("--style", "rtmdet"), 2, "do not fit the style"),
-        (("--style", "decoded"), 3, "one image"),
-        (("--style", "heatmap"), 3, "17 keypoints"),
-        (("--style", "simcc"), 3, "17 keypoints"),
+        (("--output-format", "yolox"), 3, "rows"),
+        (("--output-format", "rtmdet"), 2, "do not fit the style"),
+        (("--output-format", "decoded"), 3, "one image"),
+        (("--output-format", "heatmap"), 3, "17 keypoints"),
+        (("--output-format", "simcc"), 3, "17 keypoints"),
         ((*PERSONDET, "--size", "100x100"), 3, "cannot run the model on (1, 3, 100, 100)"),
         ((*PERSONDET, "--size", "large"), 2, "WIDTHxHEIGHT"),
         ((*PERSONDET, "--output", "nothing"), 2, "do not fit the style"),
@@ -189,7 +189,7 @@ def test_a_file_that_describes_itself_is_not_adopted(tmp_path, capsys):
         ((*PERSONDET, "--set", "input.colour.red=1"), 2, "no such place"),
         ((*PERSONDET, "--set", "model.nms=1"), 2, "nms"),
         ((*PERSONDET, "--keypoints", "12"), 2, "12 keypoints"),
-        (("--style", "nobody"), 2, "nobody"),
+        (("--output-format", "nobody"), 2, "nobody"),
     ],
 )
 def test_a_style_that_is_not_the_networks_writes_nothing(detector, arguments, code, says, capsys):
@@ -209,14 +209,14 @@ def test_every_field_can_be_set(detector):
     }
     settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
     assert adopt(detector, *PERSONDET, "--precision", "int8", *settings) == 0
-    contract = backends.find_model(detector).manifest
-    assert contract.input.colour == "bgr"
-    assert contract.input.mean == (1, 2, 3)
-    assert contract.model.fill == (9, 8, 7)
-    assert contract.model.max_iou == 0.4
-    assert contract.model.placement == "corner"
-    assert contract.training.licence == "BSD-3-Clause"
-    assert contract.precision == "int8"
+    manifest = backends.find_model(detector).manifest
+    assert manifest.input.colour == "bgr"
+    assert manifest.input.mean == (1, 2, 3)
+    assert manifest.model.fill == (9, 8, 7)
+    assert manifest.model.max_iou == 0.4
+    assert manifest.model.placement == "corner"
+    assert manifest.training.licence == "BSD-3-Clause"
+    assert manifest.precision == "int8"
     with pytest.raises(ModelError, match="precision='fp32'"):
         backends.find_model(detector, precision="fp32")
 
@@ -281,7 +281,7 @@ V8 = (
 
 
 @pytest.mark.parametrize(
-    ("style", "shapes", "arguments"),
+    ("output_format", "shapes", "arguments"),
     [
         ("yolox", {"o": [1, 84, 85]}, ()),
         ("nanodet", per_level(3, 80, 32), ()),
@@ -299,10 +299,10 @@ V8 = (
         ("movenet", {"o": [1, 1, 17, 3]}, ()),
     ],
 )
-def test_a_network_of_each_style_is_adopted(network, style, shapes, arguments, frame):
+def test_a_network_of_each_style_is_adopted(network, output_format, shapes, arguments, frame):
     path = network(shapes)
-    assert adopt(path, "--style", style, *arguments) == 0
-    pose = style in ("heatmap", "simcc", "movenet")
+    assert adopt(path, "--output-format", output_format, *arguments) == 0
+    pose = output_format in ("heatmap", "simcc", "movenet")
     options = {"model": path, "detector": None} if pose else {"detector": path}
     box = [[0, 0, 50, 100]] if pose else None
     with Estimator(threads=1, **options) as estimator:
@@ -313,22 +313,22 @@ def test_a_network_of_each_style_is_adopted(network, style, shapes, arguments, f
 
 def test_a_graph_of_any_size_needs_to_be_told_one(network, capsys):
     path = network({"o": [1, 17, 16, 16]}, input_shape=(1, 3, "height", "width"))
-    assert adopt(path, "--style", "heatmap") == 2
+    assert adopt(path, "--output-format", "heatmap") == 2
     assert "--size" in said(capsys)
-    assert adopt(path, "--style", "heatmap", "--size", "48x64") == 0
+    assert adopt(path, "--output-format", "heatmap", "--size", "48x64") == 0
     assert backends.find_model(path).manifest.input.size == Size(48, 64)
 
 
 def test_pixels_in_the_last_axis_are_seen(network):
     path = network({"o": [1, 17, 3]}, input_shape=(1, 64, 48, 3))
-    assert adopt(path, "--style", "movenet") == 0
+    assert adopt(path, "--output-format", "movenet") == 0
     spec = backends.find_model(path).manifest.input
     assert (spec.layout, spec.dtype, spec.size) == ("nhwc", "float32", Size(48, 64))
 
 
 def test_an_input_that_is_no_image_is_refused(network, capsys):
     path = network({"o": [1, 17, 3]}, input_shape=(1, 3, 64))
-    assert adopt(path, "--style", "movenet") == 3
+    assert adopt(path, "--output-format", "movenet") == 3
     assert "supported are images" in said(capsys)
 
 

@@ -154,7 +154,7 @@ def test_a_keypoint_out_of_reach_belongs_to_somebody_else():
     scene = draw(rng, cells, np.full((2, 17), 0.7), seen, tag_noise=0)
     published = associative.find_people(scene.heat, scene.tags, SPEC)
     assert len(published.cells) == 1
-    spec = msgspec.structs.replace(SPEC, reach=0.3)
+    spec = msgspec.structs.replace(SPEC, max_join_distance=0.3)
     found = associative.find_people(scene.heat, scene.tags, spec)
     assert len(found.cells) == 2
     assert recovered(scene, found).all()
@@ -165,7 +165,7 @@ def test_a_keypoint_out_of_reach_belongs_to_somebody_else():
 def test_whoever_is_told_apart_by_tags_is_not_changed_by_a_reach(people, seed):
     rng = np.random.default_rng(seed)
     scene = draw(rng, place(rng, people), tags_of(rng, people, 2.0), np.ones((people, 17), bool))
-    spec = msgspec.structs.replace(SPEC, reach=0.3)
+    spec = msgspec.structs.replace(SPEC, max_join_distance=0.3)
     anywhere = associative.find_people(scene.heat, scene.tags, SPEC)
     within = associative.find_people(scene.heat, scene.tags, spec)
     np.testing.assert_array_equal(within.cells, anywhere.cells)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from litepose_edge import Size
 from litepose_edge.decoding import detector_heads
 from litepose_edge.errors import ManifestError
-from litepose_edge.manifest import DecodedStyle, GflStyle, RtmdetStyle, YoloxStyle
+from litepose_edge.manifest import DecodedFormat, GflFormat, RtmdetFormat, YoloxFormat
 
 SIZE = Size(64, 48)
 STRIDES = (8, 16, 32)
@@ -78,7 +78,7 @@ def test_yolox_equals_the_loop_over_its_grid(seed, min_score, activation):
             w, h = math.exp(w) * stride, math.exp(h) * stride
             expected.append(([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], score))
     found = detector_heads.decode_yolox(
-        table[None], SIZE, STRIDES, YoloxStyle(activation=activation),
+        table[None], SIZE, STRIDES, YoloxFormat(activation=activation),
         person=PERSON, min_score=min_score,
     )  # fmt: skip
     check(found, expected)
@@ -121,7 +121,7 @@ def test_gfl_equals_the_loop_over_its_cells_however_it_is_laid_out(
         case _:
             outputs = maps(classes) + maps(distances)
     found = detector_heads.decode_gfl(
-        outputs, SIZE, STRIDES, GflStyle(bins=bins, cell_offset=offset),
+        outputs, SIZE, STRIDES, GflFormat(bins=bins, cell_offset=offset),
         person=PERSON, min_score=min_score,
     )  # fmt: skip
     check(found, gfl_loop(classes, distances, bins, offset, min_score))
@@ -129,9 +129,9 @@ def test_gfl_equals_the_loop_over_its_cells_however_it_is_laid_out(
 
 def test_gfl_logits_become_probabilities():
     classes, distances = noise(3, len(CELLS), 3), noise(4, len(CELLS), 32)
-    style = GflStyle(activation="sigmoid")
+    output_format = GflFormat(activation="sigmoid")
     found = detector_heads.decode_gfl(
-        levels_of(classes) + levels_of(distances), SIZE, STRIDES, style,
+        levels_of(classes) + levels_of(distances), SIZE, STRIDES, output_format,
         person=PERSON, min_score=0.6,
     )  # fmt: skip
     check(found, gfl_loop(classes, distances, 8, 0.5, 0.6, sigmoid))
@@ -157,7 +157,7 @@ def test_rtmdet_equals_the_loop_over_its_cells(seed, min_score, unit, offset, la
         expected.append((box, sigmoid(scores[PERSON])))
     found = detector_heads.decode_rtmdet(
         layout(classes) + layout(distances), SIZE, STRIDES,
-        RtmdetStyle(distances=unit, cell_offset=offset), person=PERSON, min_score=min_score,
+        RtmdetFormat(distances=unit, cell_offset=offset), person=PERSON, min_score=min_score,
     )  # fmt: skip
     check(found, expected)
 
@@ -198,39 +198,39 @@ def test_our_own_levels_equal_the_loop_over_their_cells(seed, min_score):
 
 DECODED = [
     pytest.param(
-        DecodedStyle(transposed=("scores",)),
+        DecodedFormat(transposed=("scores",)),
         lambda b, s, n: {"boxes": b[None], "scores": np.stack([1 - s, s])[None]},
         id="boxes, then one row of scores a class (PicoDet)",
     ),
     pytest.param(
-        DecodedStyle(),
+        DecodedFormat(),
         lambda b, s, n: {"boxes": b[None], "scores": np.stack([1 - s, s], axis=1)[None]},
         id="boxes, then one column of scores a class",
     ),
     pytest.param(
-        DecodedStyle(columns=("x1", "y1", "x2", "y2", "score")),
+        DecodedFormat(columns=("x1", "y1", "x2", "y2", "score")),
         lambda b, s, n: {"dets": np.column_stack([b, s])[None], "labels": n[None].astype(np.int64)},
         id="boxes with scores, then labels (MMDeploy)",
     ),
     pytest.param(
-        DecodedStyle(columns=("x1", "y1", "x2", "y2", "score", "label")),
+        DecodedFormat(columns=("x1", "y1", "x2", "y2", "score", "label")),
         lambda b, s, n: {"output": np.column_stack([b, s, n])[None]},
         id="one table with scores and labels",
     ),
     pytest.param(
-        DecodedStyle(columns=("label", "score", "x1", "y1", "x2", "y2")),
+        DecodedFormat(columns=("label", "score", "x1", "y1", "x2", "y2")),
         lambda b, s, n: {"output": np.column_stack([n, s, b])},
         id="one table without an axis for the batch (Paddle)",
     ),
     pytest.param(
-        DecodedStyle(columns=("unused", "label", "score", "x1", "y1", "x2", "y2"), unit="image"),
+        DecodedFormat(columns=("unused", "label", "score", "x1", "y1", "x2", "y2"), unit="image"),
         lambda b, s, n: {
             "output": np.column_stack([0 * s, n, s, b / [64, 48, 64, 48]])[None, None]
         },
         id="four axes, parts of the image (SSD)",
     ),
     pytest.param(
-        DecodedStyle(columns=("y1", "x1", "y2", "x2"), unit="image"),
+        DecodedFormat(columns=("y1", "x1", "y2", "x2"), unit="image"),
         lambda b, s, n: {
             "boxes": (b / [64, 48, 64, 48])[:, [1, 0, 3, 2]][None],
             "scores": s[None],
@@ -239,7 +239,7 @@ DECODED = [
         id="boxes, scores, labels apart, y first (TensorFlow)",
     ),
     pytest.param(
-        DecodedStyle(columns=("cx", "cy", "w", "h"), transposed=("output",)),
+        DecodedFormat(columns=("cx", "cy", "w", "h"), transposed=("output",)),
         lambda b, s, n: {
             "output": np.column_stack([(b[:, :2] + b[:, 2:]) / 2, b[:, 2:] - b[:, :2], 0 * s, s]).T[
                 None
@@ -248,7 +248,7 @@ DECODED = [
         id="middles and sizes, class columns, transposed",
     ),
     pytest.param(
-        DecodedStyle(columns=("cx", "cy", "w", "h", "objectness")),
+        DecodedFormat(columns=("cx", "cy", "w", "h", "objectness")),
         lambda b, s, n: {
             "output": np.column_stack(
                 [(b[:, :2] + b[:, 2:]) / 2, b[:, 2:] - b[:, :2], np.sqrt(s), 0 * s, np.sqrt(s)]
@@ -260,8 +260,8 @@ DECODED = [
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
-@pytest.mark.parametrize(("style", "lay_out"), DECODED)
-def test_decoded_boxes_are_read_from_any_layout(style, lay_out, count):
+@pytest.mark.parametrize(("output_format", "lay_out"), DECODED)
+def test_decoded_boxes_are_read_from_any_layout(output_format, lay_out, count):
     rng = np.random.default_rng(count)
     corner = rng.uniform(0, 30, (count, 2))
     truth = np.concatenate([corner, corner + rng.uniform(1, 18, (count, 2))], axis=1)
@@ -271,21 +271,23 @@ def test_decoded_boxes_are_read_from_any_layout(style, lay_out, count):
         name: array if array.dtype == np.int64 else array.astype(np.float32)
         for name, array in lay_out(truth, scores, labels).items()
     }
-    labelled = "label" in style.columns or {"labels", "classes"} & outputs.keys()
+    labelled = "label" in output_format.columns or {"labels", "classes"} & outputs.keys()
     expected = [
         ((box - 0.5).tolist(), score)
         for box, score, label in zip(truth, scores, labels, strict=True)
         if score >= 0.4 and (label == PERSON or not labelled)
     ]
-    found = detector_heads.decode_decoded(outputs, SIZE, style, person=PERSON, min_score=0.4)
+    found = detector_heads.decode_decoded(
+        outputs, SIZE, output_format, person=PERSON, min_score=0.4
+    )
     check(found, expected)
 
 
 def test_padding_rows_without_a_score_are_no_boxes():
     table = np.zeros((1, 100, 6), np.float32)
-    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score", "label"))
+    output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score", "label"))
     found, scores = detector_heads.decode_decoded(
-        {"o": table}, SIZE, style, person=0, min_score=0.0
+        {"o": table}, SIZE, output_format, person=0, min_score=0.0
     )
     assert len(found) == len(scores) == 0
 
@@ -296,12 +298,12 @@ def test_wild_outputs_give_boxes_that_are_finite(value):
     table[..., 4:] = 1
     table[..., :2] = 0
     found, _ = detector_heads.decode_yolox(
-        table, SIZE, STRIDES, YoloxStyle(), person=0, min_score=0.5
+        table, SIZE, STRIDES, YoloxFormat(), person=0, min_score=0.5
     )
     assert np.isfinite(found).all()
     table = np.concatenate([np.ones((len(CELLS), 1)), np.full((len(CELLS), 32), value)], axis=1)
     found, _ = detector_heads.decode_gfl(
-        [table[None].astype(np.float32)], SIZE, STRIDES, GflStyle(), person=0, min_score=0.5
+        [table[None].astype(np.float32)], SIZE, STRIDES, GflFormat(), person=0, min_score=0.5
     )
     assert np.isfinite(found).all()
 
@@ -309,20 +311,20 @@ def test_wild_outputs_give_boxes_that_are_finite(value):
 def test_outputs_of_another_size_are_refused_with_both_numbers():
     with pytest.raises(ManifestError, match="has 10 rows, strides 8, 16, 32 make 64"):
         detector_heads.decode_yolox(
-            noise(0, 1, 10, 8), SIZE, STRIDES, YoloxStyle(), person=0, min_score=0.5
+            noise(0, 1, 10, 8), SIZE, STRIDES, YoloxFormat(), person=0, min_score=0.5
         )
     with pytest.raises(ManifestError, match="12 columns, the manifest says 4 x 8"):
         detector_heads.decode_gfl(
             levels_of(noise(0, len(CELLS), 1)) + levels_of(noise(0, len(CELLS), 12)),
-            SIZE, STRIDES, GflStyle(), person=0, min_score=0.5,
+            SIZE, STRIDES, GflFormat(), person=0, min_score=0.5,
         )  # fmt: skip
     with pytest.raises(ManifestError, match="column 9"):
         detector_heads.decode_yolox(
-            noise(0, 1, len(CELLS), 8), SIZE, STRIDES, YoloxStyle(), person=4, min_score=0.5
+            noise(0, 1, len(CELLS), 8), SIZE, STRIDES, YoloxFormat(), person=4, min_score=0.5
         )
     with pytest.raises(ManifestError, match="one image"):
         detector_heads.decode_rtmdet(
-            [noise(0, 2, 1, 6, 8)] * 6, SIZE, STRIDES, RtmdetStyle(), person=0, min_score=0.5
+            [noise(0, 2, 1, 6, 8)] * 6, SIZE, STRIDES, RtmdetFormat(), person=0, min_score=0.5
         )
 
 
@@ -338,4 +340,4 @@ def test_outputs_of_another_size_are_refused_with_both_numbers():
 )
 def test_decoded_outputs_that_do_not_fit_are_refused(outputs, says):
     with pytest.raises(ManifestError, match=says):
-        detector_heads.decode_decoded(outputs, SIZE, DecodedStyle(), person=0, min_score=0.5)
+        detector_heads.decode_decoded(outputs, SIZE, DecodedFormat(), person=0, min_score=0.5)

@@ -1,4 +1,4 @@
-"""The contract inside model files."""
+"""The manifest inside model files."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ import json
 import msgspec
 import pytest
 
-from litepose_edge import COCO_17, backends, manifest
+from litepose_edge import COCO_17, backends
 from litepose_edge.backends import bundled
 from litepose_edge.errors import LitePoseError, ManifestError
 from litepose_edge.manifest import (
     BottomUpSpec,
-    DecodedStyle,
+    DecodedFormat,
     DetectorSpec,
-    FastestdetStyle,
-    GflStyle,
+    FastestdetFormat,
+    GflFormat,
     HeatmapSpec,
     InputSpec,
     Manifest,
     RegressionSpec,
-    RtmdetStyle,
+    RtmdetFormat,
     SimccSpec,
     TopDownSpec,
-    YoloxStyle,
-    style_name,
+    YoloxFormat,
+    encode_manifest,
+    format_name,
+    manifest_from_metadata,
+    output_names,
+    parse_manifest,
 )
 
 
@@ -47,7 +51,7 @@ def a_manifest() -> Manifest:
 
 
 def changed(**changes) -> str:
-    document = json.loads(manifest.encode(a_manifest()))
+    document = json.loads(encode_manifest(a_manifest()))
     for path, value in changes.items():
         *parents, last = path.split("__")
         place = document
@@ -61,12 +65,12 @@ def changed(**changes) -> str:
 
 
 def test_what_is_encoded_is_read_back():
-    assert manifest.parse(manifest.encode(a_manifest())) == a_manifest()
+    assert parse_manifest(encode_manifest(a_manifest())) == a_manifest()
 
 
 def test_the_same_manifest_gives_the_same_bytes():
-    assert manifest.encode(a_manifest()) == manifest.encode(
-        msgspec.json.decode(manifest.encode(a_manifest()), type=Manifest)
+    assert encode_manifest(a_manifest()) == encode_manifest(
+        msgspec.json.decode(encode_manifest(a_manifest()), type=Manifest)
     )
 
 
@@ -89,40 +93,42 @@ def test_the_same_manifest_gives_the_same_bytes():
 )
 def test_a_wrong_manifest_is_refused_with_the_reason(text, says):
     with pytest.raises(ManifestError, match=says) as caught:
-        manifest.parse(text)
+        parse_manifest(text)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, LitePoseError)
 
 
 def test_metadata_without_a_manifest_is_refused():
     with pytest.raises(ManifestError, match="carries no manifest"):
-        manifest.from_metadata({"other": "x"}, "model.onnx")
+        manifest_from_metadata({"other": "x"}, "model.onnx")
 
 
 @pytest.mark.parametrize(
     ("name", "precision"), [(name, p) for name in bundled.names() for p in bundled.precisions(name)]
 )
 def test_the_bundled_files_carry_their_contract(name, precision):
-    contract = backends.find_model(name, precision=precision).manifest
-    assert contract.name == name
-    assert contract.precision == precision
-    assert contract.training.data
-    assert contract.training.licence
+    manifest = backends.find_model(name, precision=precision).manifest
+    assert manifest.name == name
+    assert manifest.precision == precision
+    assert manifest.training.data
+    assert manifest.training.licence
 
 
-def detecting(style, outputs=("o",), strides=(8, 16, 32)) -> DetectorSpec:
-    return DetectorSpec(style=style, outputs=outputs, fill=(0, 0, 0), max_iou=0.5, strides=strides)
+def detecting(output_format, outputs=("o",), strides=(8, 16, 32)) -> DetectorSpec:
+    return DetectorSpec(
+        output_format=output_format, outputs=outputs, fill=(0, 0, 0), max_iou=0.5, strides=strides
+    )
 
 
 SIX = ("a", "b", "c", "d", "e", "f")
 MODELS = [
     detecting("persondet", ("a", "b", "c")),
-    detecting(YoloxStyle(activation="sigmoid")),
-    detecting(GflStyle(bins=17, cell_offset=0.0)),
-    detecting(GflStyle(), SIX),
-    detecting(RtmdetStyle(distances="strides"), SIX),
-    detecting(FastestdetStyle(), strides=(16,)),
-    detecting(DecodedStyle(columns=("cx", "cy", "w", "h"), unit="image"), strides=()),
+    detecting(YoloxFormat(activation="sigmoid")),
+    detecting(GflFormat(bins=17, cell_offset=0.0)),
+    detecting(GflFormat(), SIX),
+    detecting(RtmdetFormat(distances="strides"), SIX),
+    detecting(FastestdetFormat(), strides=(16,)),
+    detecting(DecodedFormat(columns=("cx", "cy", "w", "h"), unit="image"), strides=()),
     TopDownSpec(padding=1.2, skeleton=COCO_17, simcc=SimccSpec(x="x", y="y", window=7)),
     TopDownSpec(padding=1.2, skeleton=COCO_17, regression=RegressionSpec(output="o")),
     BottomUpSpec(coarse="c", fine="f", skeleton=COCO_17),
@@ -131,17 +137,17 @@ MODELS = [
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_kind_of_model_is_read_back(model):
-    contract = msgspec.structs.replace(a_manifest(), model=model)
-    assert manifest.parse(manifest.encode(contract)) == contract
-    assert manifest.output_names(contract)
+    manifest = msgspec.structs.replace(a_manifest(), model=model)
+    assert parse_manifest(encode_manifest(manifest)) == manifest
+    assert output_names(manifest)
 
 
 def test_a_detector_of_ours_is_written_as_it_always_was():
-    contract = msgspec.structs.replace(a_manifest(), model=MODELS[0])
-    model = json.loads(manifest.encode(contract))["model"]
+    manifest = msgspec.structs.replace(a_manifest(), model=MODELS[0])
+    model = json.loads(encode_manifest(manifest))["model"]
     assert model == {
         "task": "detector",
-        "style": "persondet",
+        "output_format": "persondet",
         "outputs": ["a", "b", "c"],
         "strides": [8, 16, 32],
         "fill": [0, 0, 0],
@@ -150,13 +156,13 @@ def test_a_detector_of_ours_is_written_as_it_always_was():
 
 
 def test_styles_have_names():
-    styles = ("persondet", YoloxStyle(), GflStyle(), RtmdetStyle(), FastestdetStyle())
-    names = [style_name(style) for style in (*styles, DecodedStyle())]
+    styles = ("persondet", YoloxFormat(), GflFormat(), RtmdetFormat(), FastestdetFormat())
+    names = [format_name(output_format) for output_format in (*styles, DecodedFormat())]
     assert names == ["persondet", "yolox", "gfl", "rtmdet", "fastestdet", "decoded"]
 
 
 def described(model: dict) -> str:
-    document = json.loads(manifest.encode(a_manifest()))
+    document = json.loads(encode_manifest(a_manifest()))
     skeleton = document["model"]["skeleton"]
     if model.get("task") == "topdown":
         model = {"padding": 1.25, "skeleton": skeleton, **model}
@@ -176,20 +182,23 @@ REGRESSION = {"output": "o"}
         ({"task": "topdown", "regression": REGRESSION, "simcc": {"x": "x", "y": "y"}}, "exactly"),
         ({"task": "topdown", "regression": {"output": "o", "order": ["x", "x", "y"]}}, "once each"),
         ({"task": "topdown", "simcc": {"x": "x", "y": "y", "window": 4}}, "odd"),
-        ({"style": {"kind": "yolov3"}}, "yolov3"),
-        ({"style": {"kind": "gfl", "bins": 1}, "strides": [8]}, "bins"),
-        ({"style": {"kind": "yolox"}}, "do not fit the style 'yolox'"),
-        ({"style": {"kind": "rtmdet"}, "strides": [8, 16]}, "do not fit the style 'rtmdet'"),
-        ({"style": "persondet", "strides": [8, 16]}, "do not fit the style 'persondet'"),
-        ({"style": {"kind": "decoded", "columns": ["x1", "y1", "x2"]}}, "must hold"),
-        ({"style": {"kind": "decoded", "columns": ["score"]}}, "must hold"),
+        ({"output_format": {"kind": "yolov3"}}, "yolov3"),
+        ({"output_format": {"kind": "gfl", "bins": 1}, "strides": [8]}, "bins"),
+        ({"output_format": {"kind": "yolox"}}, "do not fit the style 'yolox'"),
         (
-            {"style": {"kind": "decoded", "columns": [*("x1", "y1", "x2", "y2"), "x1"]}},
+            {"output_format": {"kind": "rtmdet"}, "strides": [8, 16]},
+            "do not fit the style 'rtmdet'",
+        ),
+        ({"output_format": "persondet", "strides": [8, 16]}, "do not fit the style 'persondet'"),
+        ({"output_format": {"kind": "decoded", "columns": ["x1", "y1", "x2"]}}, "must hold"),
+        ({"output_format": {"kind": "decoded", "columns": ["score"]}}, "must hold"),
+        (
+            {"output_format": {"kind": "decoded", "columns": [*("x1", "y1", "x2", "y2"), "x1"]}},
             "names one twice",
         ),
         (
             {
-                "style": {
+                "output_format": {
                     "kind": "decoded",
                     "columns": [*("x1", "y1", "x2", "y2"), *("cx", "cy", "w", "h")],
                 }
@@ -200,7 +209,7 @@ REGRESSION = {"output": "o"}
 )
 def test_a_model_that_contradicts_itself_is_refused(model, says):
     with pytest.raises(ManifestError, match=says):
-        manifest.parse(described(model))
+        parse_manifest(described(model))
 
 
 def test_pixels_go_in_as_the_input_says():

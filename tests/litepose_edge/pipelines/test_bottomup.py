@@ -24,9 +24,9 @@ INPUT = InputSpec(
     width=256, height=256, colour="rgb", mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)
 )
 SPEC = BottomUpSpec(coarse="coarse", fine="fine", skeleton=COCO_17)
-CONTRACT = Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=SPEC)
+MANIFEST = Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=SPEC)
 LARGE = msgspec.structs.replace(
-    CONTRACT, input=msgspec.structs.replace(INPUT, width=448, height=448)
+    MANIFEST, input=msgspec.structs.replace(INPUT, width=448, height=448)
 )
 FREE, FIXED = ("N", 3, "H", "W"), (1, 3, 256, 256)
 FIGURE = np.array(
@@ -39,7 +39,7 @@ FIGURE = np.array(
 
 
 def bottom_up(session: FakeSession, *, flip: bool = False, **given) -> BottomUp:
-    return BottomUp(lambda threads: session, CONTRACT, 1, BottomUpOptions(**given), flip_test=flip)
+    return BottomUp(lambda threads: session, MANIFEST, 1, BottomUpOptions(**given), flip_test=flip)
 
 
 def frame(size: Size) -> np.ndarray:
@@ -249,8 +249,8 @@ def test_more_people_than_the_cap_are_cut_to_it():
     size = Size(1920, 1440)
     places = np.mgrid[:8, :5].reshape(2, -1).T * [220, 250] + [180, 200]
     session = network_that_sees(FIGURE[None] * 7 + places[:, None], published(size))
-    contract = msgspec.structs.replace(LARGE, model=msgspec.structs.replace(SPEC, max_people=12))
-    assert len(BottomUp(lambda threads: session, contract, 1)(frame(size))) == 12
+    manifest = msgspec.structs.replace(LARGE, model=msgspec.structs.replace(SPEC, max_people=12))
+    assert len(BottomUp(lambda threads: session, manifest, 1)(frame(size))) == 12
 
 
 def test_a_hidden_keypoint_scores_0_in_the_middle_of_the_others():
@@ -310,7 +310,7 @@ def test_a_box_is_a_tenth_larger_than_its_keypoints_on_each_side():
 def test_threads_do_not_disturb_each_other():
     sizes = [Size(300, 200), Size(200, 300), Size(256, 256), Size(500, 200), Size(200, 410)]
     session = FakeSession(from_pixels, FREE)
-    network = BottomUp(lambda threads: session, CONTRACT, 2)
+    network = BottomUp(lambda threads: session, MANIFEST, 2)
     frames = [
         np.random.default_rng(i).integers(0, 256, (s.height, s.width, 3), np.uint8)
         for i, s in enumerate(sizes * 3)
@@ -339,7 +339,7 @@ def test_the_network_is_opened_with_the_threads_given_and_closed_for_good():
         opened.append(threads)
         return session
 
-    network = BottomUp(open_session, CONTRACT, 3)
+    network = BottomUp(open_session, MANIFEST, 3)
     network(frame(Size(80, 60)))
     network(frame(Size(60, 80)))
     network.close()
@@ -354,13 +354,13 @@ def test_the_network_is_opened_with_the_threads_given_and_closed_for_good():
 def test_a_free_size_is_known_by_its_axes(shape):
     pixels = shape[-1] == 3
     spec = msgspec.structs.replace(INPUT, dtype="uint8") if pixels else INPUT
-    contract = msgspec.structs.replace(CONTRACT, input=spec)
+    manifest = msgspec.structs.replace(MANIFEST, input=spec)
 
     def run(batch: np.ndarray) -> dict[str, np.ndarray]:
         return maps_for(batch.transpose(0, 3, 1, 2) if pixels else batch)
 
     session = FakeSession(run, shape)
-    BottomUp(lambda threads: session, contract, 1)(frame(Size(640, 480)))
+    BottomUp(lambda threads: session, manifest, 1)(frame(Size(640, 480)))
     assert session.batches[0].shape == ((1, 256, 384, 3) if pixels else (1, 3, 256, 384))
 
 
@@ -372,9 +372,9 @@ def test_a_top_down_network_is_refused():
         ),
         skeleton=COCO_17,
     )
-    contract = msgspec.structs.replace(CONTRACT, model=model)
+    manifest = msgspec.structs.replace(MANIFEST, model=model)
     with pytest.raises(ManifestError, match="no bottom-up"):
-        BottomUp(lambda threads: FakeSession({}), contract, 1)
+        BottomUp(lambda threads: FakeSession({}), manifest, 1)
 
 
 @pytest.mark.parametrize(

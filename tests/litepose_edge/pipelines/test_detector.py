@@ -11,28 +11,28 @@ from litepose_edge import COCO_17, Estimator, backends, preprocess
 from litepose_edge.decoding.detector_heads import decode_levels
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.manifest import (
-    DecodedStyle,
+    DecodedFormat,
     DetectorSpec,
-    FastestdetStyle,
-    GflStyle,
+    FastestdetFormat,
+    GflFormat,
     InputSpec,
-    LookSpec,
     Manifest,
-    RtmdetStyle,
-    YoloxStyle,
+    RtmdetFormat,
+    TestTimeView,
+    YoloxFormat,
 )
 from litepose_edge.pipelines import detector
 from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.testing import FakeSession
 
 INPUT = InputSpec(width=64, height=64, colour="rgb", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-CONTRACT = Manifest(
+MANIFEST = Manifest(
     schema=1,
     name="fake",
     precision="fp32",
     input=INPUT,
     model=DetectorSpec(
-        style="persondet", outputs=("a", "b"), strides=(8, 16), fill=(1, 2, 3), max_iou=0.6
+        output_format="persondet", outputs=("a", "b"), strides=(8, 16), fill=(1, 2, 3), max_iou=0.6
     ),
 )
 
@@ -62,7 +62,7 @@ def test_cells_below_the_score_are_skipped():
 
 def test_boxes_come_back_in_image_pixels_best_first():
     session = FakeSession(levels((0, 1, 1, 1.0, 0.0), (0, 6, 6, 3.0, 0.0)), ("N", 3, 64, 64))
-    boxes, scores = PersonDetector(session, CONTRACT)(np.zeros((128, 128, 3), np.uint8), 0.3)
+    boxes, scores = PersonDetector(session, MANIFEST)(np.zeros((128, 128, 3), np.uint8), 0.3)
     assert (np.diff(scores) < 0).all()
     # Input pixel p is image pixel 2 p + 0.5: both count from pixel centres.
     np.testing.assert_allclose(boxes[0], np.array([43.5, 43.5, 59.5, 59.5]) * 2 + 0.5, atol=1e-3)
@@ -70,27 +70,27 @@ def test_boxes_come_back_in_image_pixels_best_first():
 
 def test_the_same_person_seen_by_two_cells_is_one_box():
     maps = levels((0, 3, 3, 2.0, 1.0), (0, 3, 4, 1.5, 1.0))
-    boxes, _ = PersonDetector(FakeSession(maps), CONTRACT)(np.zeros((64, 64, 3), np.uint8), 0.3)
+    boxes, _ = PersonDetector(FakeSession(maps), MANIFEST)(np.zeros((64, 64, 3), np.uint8), 0.3)
     assert len(boxes) == 1
 
 
 def test_nobody_is_an_empty_array():
     session = FakeSession(levels())
-    boxes, scores = PersonDetector(session, CONTRACT)(np.zeros((50, 70, 3), np.uint8), 0.3)
+    boxes, scores = PersonDetector(session, MANIFEST)(np.zeros((50, 70, 3), np.uint8), 0.3)
     assert boxes.shape == (0, 4)
     assert scores.shape == (0,)
 
 
 def test_boxes_stay_inside_the_image():
     maps = levels((0, 0, 0, 3.0, 2.0), (1, 3, 3, 3.0, 2.0))
-    boxes, _ = PersonDetector(FakeSession(maps), CONTRACT)(np.zeros((64, 64, 3), np.uint8), 0.3)
+    boxes, _ = PersonDetector(FakeSession(maps), MANIFEST)(np.zeros((64, 64, 3), np.uint8), 0.3)
     assert boxes.min() >= -0.5
     assert boxes.max() <= 63.5
 
 
 def test_the_border_is_filled_with_the_manifests_colour():
     session = FakeSession(levels(), ("N", 3, 64, 64))
-    PersonDetector(session, CONTRACT)(np.full((32, 64, 3), 200, np.uint8), 0.3)
+    PersonDetector(session, MANIFEST)(np.full((32, 64, 3), 200, np.uint8), 0.3)
     assert session.batches[0][0, :, 0, 0].tolist() == [3, 2, 1]
 
 
@@ -101,30 +101,32 @@ def test_a_pose_network_is_no_detector():
         PersonDetector(FakeSession({}), pose)
 
 
-def contract(style, outputs=("o",), **fields) -> Manifest:
-    model = DetectorSpec(style=style, outputs=outputs, fill=(9, 9, 9), max_iou=0.6, **fields)
+def manifest(output_format, outputs=("o",), **fields) -> Manifest:
+    model = DetectorSpec(
+        output_format=output_format, outputs=outputs, fill=(9, 9, 9), max_iou=0.6, **fields
+    )
     return Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=model)
 
 
-def one_box(style_name: str, box: np.ndarray, score: float) -> tuple[Manifest, FakeSession]:
+def one_box(format_name: str, box: np.ndarray, score: float) -> tuple[Manifest, FakeSession]:
     """A network of each style that reports one box, edges counted from the input's corner."""
     x1, y1, x2, y2 = box
     middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     column, row = (middle // 16).astype(int)
     cell = row * 4 + column
     logit = float(np.log(score / (1 - score)))
-    match style_name:
+    match format_name:
         case "yolox":
             table = np.zeros((1, 16, 6), np.float32)
             table[0, cell] = [*(middle / 16 - [column, row]), *np.log(size / 16), score, 1]
-            return contract(YoloxStyle(), strides=(16,)), FakeSession({"o": table})
+            return manifest(YoloxFormat(), strides=(16,)), FakeSession({"o": table})
         case "rtmdet":
             scores = np.full((1, 1, 4, 4), -20, np.float32)
             sides = np.zeros((1, 4, 4, 4), np.float32)
             x, y = column * 16, row * 16
             scores[0, 0, row, column] = logit
             sides[0, :, row, column] = [x - x1, y - y1, x2 - x, y2 - y]
-            spec = contract(RtmdetStyle(), ("s", "d"), strides=(16,))
+            spec = manifest(RtmdetFormat(), ("s", "d"), strides=(16,))
             return spec, FakeSession({"s": scores, "d": sides})
         case "gfl":
             table = np.zeros((1, 16, 1 + 4 * 6), np.float32)
@@ -134,7 +136,7 @@ def one_box(style_name: str, box: np.ndarray, score: float) -> tuple[Manifest, F
             # All weight on the two steps beside the distance.
             weights = np.maximum(1 - np.abs(np.arange(6) - steps[:, None]), 1e-12)
             table[0, cell, 1:] = np.log(weights).ravel()
-            return contract(GflStyle(bins=6), strides=(16,)), FakeSession({"o": table})
+            return manifest(GflFormat(bins=6), strides=(16,)), FakeSession({"o": table})
         case "fastestdet":
             maps = np.zeros((1, 6, 4, 4), np.float32)
             share = size / 64
@@ -145,11 +147,11 @@ def one_box(style_name: str, box: np.ndarray, score: float) -> tuple[Manifest, F
                 *np.log(share / (1 - share)),
                 1,
             ]
-            return contract(FastestdetStyle(), strides=(16,)), FakeSession({"o": maps})
+            return manifest(FastestdetFormat(), strides=(16,)), FakeSession({"o": maps})
         case _:
             table = np.array([[[*box, score]]], np.float32)
-            style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
-            return contract(style), FakeSession({"o": table})
+            output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
+            return manifest(output_format), FakeSession({"o": table})
 
 
 @given(
@@ -185,10 +187,10 @@ def test_wherever_the_image_is_placed_its_boxes_come_back(placement, width, heig
         scale[:] = scale.min()
     shift = (64 - scale * [width, height]) / 2 if placement == "centre" else np.zeros(2)
     box = truth * np.tile(scale, 2) + np.tile(shift, 2)
-    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+    output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
     session = FakeSession({"o": np.array([[[*box, 0.9]]], np.float32)})
     image = np.zeros((height, width, 3), np.uint8)
-    boxes, _ = PersonDetector(session, contract(style, placement=placement))(image, 0.3)
+    boxes, _ = PersonDetector(session, manifest(output_format, placement=placement))(image, 0.3)
     if len(boxes):
         np.testing.assert_allclose(boxes[0], truth - 0.5, atol=0.01)
     else:  # thinner than float32 can tell
@@ -200,8 +202,8 @@ def test_wherever_the_image_is_placed_its_boxes_come_back(placement, width, heig
 )
 def test_the_place_beside_the_image_is_filled(placement, filled):
     session = FakeSession({"o": np.zeros((1, 0, 5), np.float32)})
-    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
-    find = PersonDetector(session, contract(style, placement=placement))
+    output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
+    find = PersonDetector(session, manifest(output_format, placement=placement))
     find(np.full((32, 64, 3), 200, np.uint8), 0.3)
     seen = session.batches[0][0, 0]
     if filled is None:
@@ -213,25 +215,25 @@ def test_the_place_beside_the_image_is_filled(placement, filled):
 
 def test_other_classes_are_nobody():
     table = np.array([[[1, 1, 9, 9, 0.9, 0], [20, 20, 40, 40, 0.8, 14]]], np.float32)
-    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score", "label"))
-    find = PersonDetector(FakeSession({"o": table}), contract(style, person=14))
+    output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score", "label"))
+    find = PersonDetector(FakeSession({"o": table}), manifest(output_format, person=14))
     boxes, _ = find(np.zeros((64, 64, 3), np.uint8), 0.3)
     np.testing.assert_allclose(boxes, [[19.5, 19.5, 39.5, 39.5]], atol=1e-4)
 
 
 def test_scores_beyond_1_are_a_wrong_manifest():
     table = np.array([[[1, 1, 9, 9, 4.2]]], np.float32)
-    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
+    output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
     with pytest.raises(ManifestError, match=r"4\.2, beyond 1"):
-        PersonDetector(FakeSession({"o": table}), contract(style))(
+        PersonDetector(FakeSession({"o": table}), manifest(output_format))(
             np.zeros((64, 64, 3), np.uint8), 0.3
         )
 
 
 def test_boxes_that_are_not_finite_are_nobody():
     table = np.array([[[np.nan, 1, 9, 9, 0.9], [1, 1, np.inf, 9, 0.9], [1, 1, 9, 9, np.nan]]])
-    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
-    find = PersonDetector(FakeSession({"o": table.astype(np.float32)}), contract(style))
+    output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
+    find = PersonDetector(FakeSession({"o": table.astype(np.float32)}), manifest(output_format))
     assert len(find(np.zeros((64, 64, 3), np.uint8), 0.0)[0]) == 0
 
 
@@ -240,8 +242,8 @@ def test_a_threshold_of_0_keeps_the_most_promising_cells_only():
     corners = rng.uniform(0, 60, (4000, 2))
     scores = rng.permutation(np.linspace(0.001, 0.999, 4000))
     table = np.column_stack([corners, corners + 0.5, scores])[None].astype(np.float32)
-    style = DecodedStyle(columns=("x1", "y1", "x2", "y2", "score"))
-    find = PersonDetector(FakeSession({"o": table}), contract(style))
+    output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
+    find = PersonDetector(FakeSession({"o": table}), manifest(output_format))
     _, found = find(np.zeros((64, 64, 3), np.uint8), 0.0)
     assert len(found) <= detector.MAX_CANDIDATES
     assert found[0] == pytest.approx(0.999)
@@ -250,7 +252,7 @@ def test_a_threshold_of_0_keeps_the_most_promising_cells_only():
 
 def test_a_missing_output_is_a_wrong_manifest():
     with pytest.raises(ManifestError, match="no output 'o'"):
-        PersonDetector(FakeSession({"other": np.zeros((1, 1, 5))}), contract(DecodedStyle()))(
+        PersonDetector(FakeSession({"other": np.zeros((1, 1, 5))}), manifest(DecodedFormat()))(
             np.zeros((64, 64, 3), np.uint8), 0.3
         )
 
@@ -267,14 +269,14 @@ def bright_cells(batch: np.ndarray) -> dict[str, np.ndarray]:
     return {"a": np.full((1, 5, height // 8, width // 8), -20, np.float32), "b": coarse}
 
 
-def looking(*looks: LookSpec) -> Manifest:
+def looking(*views: TestTimeView) -> Manifest:
     model = DetectorSpec(
-        style="persondet",
+        output_format="persondet",
         outputs=("a", "b"),
         strides=(8, 16),
         fill=(0, 0, 0),
         max_iou=0.6,
-        looks=looks,
+        views=views,
     )
     return Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=model)
 
@@ -287,20 +289,20 @@ def spot(height: int, width: int, y: int, x: int, side: int = 64) -> np.ndarray:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_mirrored_look_says_where_people_are_in_the_image(mirrored):
-    contract = looking(LookSpec(width=128, height=128, mirrored=mirrored))
+    manifest = looking(TestTimeView(width=128, height=128, mirrored=mirrored))
     session = FakeSession(bright_cells, FREE)
-    boxes, _ = PersonDetector(session, contract)(spot(256, 512, 64, 64), 0.3)
+    boxes, _ = PersonDetector(session, manifest)(spot(256, 512, 64, 64), 0.3)
     # The spot is one cell of the input: x from 16 to 32 of 128, and a stride more each way.
     np.testing.assert_allclose(boxes, [[31.5, 31.5, 159.5, 159.5]], atol=1e-3)
     assert (session.batches[0][0, 0, 24, 24] > 250) == (not mirrored)
 
 
 def test_two_looks_are_two_runs_and_one_box():
-    contract = looking(
-        LookSpec(width=64, height=64), LookSpec(width=128, height=128, mirrored=True)
+    manifest = looking(
+        TestTimeView(width=64, height=64), TestTimeView(width=128, height=128, mirrored=True)
     )
     session = FakeSession(bright_cells, FREE)
-    boxes, scores = PersonDetector(session, contract)(spot(256, 256, 0, 128), 0.3)
+    boxes, scores = PersonDetector(session, manifest)(spot(256, 256, 0, 128), 0.3)
     assert [batch.shape[2:] for batch in session.batches] == [(64, 64), (128, 128)]
     assert len(boxes) > 0
     assert scores[0] <= 1 / (1 + np.exp(-2.0)) + 1e-6
@@ -308,15 +310,15 @@ def test_two_looks_are_two_runs_and_one_box():
 
 
 def test_what_one_look_alone_sees_counts_half():
-    contract = looking(
-        LookSpec(width=64, height=64), LookSpec(width=128, height=128, mirrored=True)
+    manifest = looking(
+        TestTimeView(width=64, height=64), TestTimeView(width=128, height=128, mirrored=True)
     )
     # 32 pixels of 512 are a cell at 256 and half a cell at 128: too dark there.
     session = FakeSession(bright_cells, FREE)
-    found, scores = PersonDetector(session, contract)(spot(512, 512, 64, 64), 0.3)
+    found, scores = PersonDetector(session, manifest)(spot(512, 512, 64, 64), 0.3)
     assert len(found) == 1
     np.testing.assert_allclose(scores, 0.5 / (1 + np.exp(-2.0)), rtol=1e-5)
-    assert len(PersonDetector(session, contract)(spot(512, 512, 64, 64), 0.5)[1]) == 0
+    assert len(PersonDetector(session, manifest)(spot(512, 512, 64, 64), 0.5)[1]) == 0
 
 
 @pytest.mark.parametrize(
@@ -331,8 +333,8 @@ def test_a_network_of_free_size_sees_little_border(image, batch):
 
 def test_one_size_can_be_asked_for():
     session = FakeSession(bright_cells, FREE)
-    contract = looking(LookSpec(width=64, height=64), LookSpec(width=128, height=128))
-    PersonDetector(session, contract, 96)(np.zeros((128, 128, 3), np.uint8), 0.3)
+    manifest = looking(TestTimeView(width=64, height=64), TestTimeView(width=128, height=128))
+    PersonDetector(session, manifest, 96)(np.zeros((128, 128, 3), np.uint8), 0.3)
     assert [batch.shape[2:] for batch in session.batches] == [(96, 96)]
 
 
@@ -343,7 +345,7 @@ def test_sizes_that_the_network_cannot_take_are_refused():
     with pytest.raises(ModelError, match="takes 64x64 pixels only"):
         PersonDetector(fixed, looking(), 128)
     with pytest.raises(ManifestError, match="takes 64x64 pixels only"):
-        PersonDetector(fixed, looking(LookSpec(width=128, height=128)))
+        PersonDetector(fixed, looking(TestTimeView(width=128, height=128)))
     PersonDetector(fixed, looking(), 64)
 
 
@@ -356,13 +358,13 @@ def test_buffers_of_many_sizes_are_not_all_kept():
 
 
 def test_the_estimator_hands_the_size_on(frame, monkeypatch):
-    sides, look = [], PersonDetector._look
+    sides, view = [], PersonDetector._view
 
     def remember(self, image, how, min_score):
         sides.append(how.width)
-        return look(self, image, how, min_score)
+        return view(self, image, how, min_score)
 
-    monkeypatch.setattr(PersonDetector, "_look", remember)
+    monkeypatch.setattr(PersonDetector, "_view", remember)
     for size, expected in ((160, [160]), (None, [224, 352])):
         sides.clear()
         with Estimator(detector_size=size, threads=1) as estimator:

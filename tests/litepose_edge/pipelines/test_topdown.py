@@ -32,7 +32,7 @@ SPEC = TopDownSpec(
     ),
     skeleton=COCO_17,
 )
-CONTRACT = Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=SPEC)
+MANIFEST = Manifest(schema=1, name="fake", precision="fp32", input=INPUT, model=SPEC)
 FRAME = np.zeros((300, 400, 3), np.uint8)
 
 
@@ -50,7 +50,7 @@ def test_a_point_of_the_image_comes_back_to_itself(x, y, width, height):
     truth = rng.uniform(box[0, :2], box[0, 2:], (17, 2))
     to_input = geometry.crop_view(box[0], INPUT.size, SPEC.padding)
     session = network_that_sees(geometry.transform(to_input, truth))
-    topdown = TopDown(lambda threads: session, CONTRACT, threads=1)
+    topdown = TopDown(lambda threads: session, MANIFEST, threads=1)
     keypoints, scores = topdown(FRAME, box)
     cell_px = 8 / to_input[0, 0]
     assert np.abs(keypoints[0] - truth).max() < 0.1 * cell_px
@@ -59,7 +59,7 @@ def test_a_point_of_the_image_comes_back_to_itself(x, y, width, height):
 
 def test_every_box_gets_a_person_in_the_order_given():
     session = network_that_sees(np.full((17, 2), 100.0))
-    topdown = TopDown(lambda threads: session, CONTRACT, threads=1)
+    topdown = TopDown(lambda threads: session, MANIFEST, threads=1)
     boxes = np.array([[0, 0, 40, 80], [300, 10, 380, 250], [100, 100, 110, 190]], np.float32)
     keypoints, scores = topdown(FRAME, boxes)
     assert keypoints.shape == (3, 17, 2)
@@ -73,7 +73,7 @@ def test_no_boxes_run_no_network():
     def never(threads: int) -> FakeSession:
         raise AssertionError("opened a session for nobody")
 
-    keypoints, scores = TopDown(never, CONTRACT, threads=2)(FRAME, np.zeros((0, 4), np.float32))
+    keypoints, scores = TopDown(never, MANIFEST, threads=2)(FRAME, np.zeros((0, 4), np.float32))
     assert keypoints.shape == (0, 17, 2)
     assert scores.shape == (0, 17)
 
@@ -85,7 +85,7 @@ def test_a_lone_crop_gets_all_threads_and_several_get_workers():
         opened.append(threads)
         return network_that_sees(np.full((17, 2), 100.0))
 
-    topdown = TopDown(open_session, CONTRACT, threads=3)
+    topdown = TopDown(open_session, MANIFEST, threads=3)
     box = np.array([[0, 0, 40, 80]], np.float32)
     topdown(FRAME, box)
     assert opened == [3]
@@ -101,7 +101,7 @@ def test_a_failing_worker_fails_the_call():
     def fail(batch: np.ndarray) -> dict[str, np.ndarray]:
         raise RuntimeError("broken kernel")
 
-    topdown = TopDown(lambda threads: FakeSession(fail), CONTRACT, threads=2)
+    topdown = TopDown(lambda threads: FakeSession(fail), MANIFEST, threads=2)
     with pytest.raises(RuntimeError, match="broken kernel"):
         topdown(FRAME, np.array([[0, 0, 40, 80], [0, 0, 50, 80]], np.float32))
 
@@ -113,7 +113,7 @@ def test_a_detector_is_no_pose_network():
         precision="fp32",
         input=INPUT,
         model=DetectorSpec(
-            style="persondet", outputs=("a",), strides=(8,), fill=(0, 0, 0), max_iou=0.5
+            output_format="persondet", outputs=("a",), strides=(8,), fill=(0, 0, 0), max_iou=0.5
         ),
     )
     with pytest.raises(ManifestError, match="no top-down"):
@@ -197,28 +197,28 @@ SURE, DOUBTFUL, MIRRORED = drawn((5, 9), 0.9), drawn((5, 9), 0.4), drawn((6, 20)
     ],
 )
 def test_whom_the_network_is_unsure_of_is_looked_at_once_more(flip_test, answers, moved):
-    model = msgspec.structs.replace(SPEC, second_look=0.5)
-    contract = msgspec.structs.replace(CONTRACT, model=model)
+    model = msgspec.structs.replace(SPEC, flip_test_below=0.5)
+    manifest = msgspec.structs.replace(MANIFEST, model=model)
     left = iter(answers)
     session = FakeSession(lambda batch: next(left))
     boxes = np.repeat(BOX, 2, axis=0)
-    keypoints, _ = TopDown(lambda threads: session, contract, 1, flip_test=flip_test)(FRAME, boxes)
+    keypoints, _ = TopDown(lambda threads: session, manifest, 1, flip_test=flip_test)(FRAME, boxes)
     assert next(left, None) is None
-    once, _ = TopDown(lambda threads: FakeSession(SURE), CONTRACT, 1)(FRAME, boxes)
+    once, _ = TopDown(lambda threads: FakeSession(SURE), MANIFEST, 1)(FRAME, boxes)
     assert (np.abs(keypoints - once).max(axis=(1, 2)) > 1).tolist() == moved
 
 
 @pytest.mark.parametrize(("found", "answers"), [(False, 1), (True, 2)])
 def test_found_people_are_doubted_more_than_given_ones(found, answers):
-    model = msgspec.structs.replace(SPEC, second_look=0.2, recheck=0.5)
+    model = msgspec.structs.replace(SPEC, flip_test_below=0.2, flip_test_below_detected=0.5)
     asked = []
 
     def answer(batch):
         asked.append(batch)
         return DOUBTFUL
 
-    contract = msgspec.structs.replace(CONTRACT, model=model)
-    TopDown(lambda threads: FakeSession(answer), contract, 1)(FRAME, BOX, found=found)
+    manifest = msgspec.structs.replace(MANIFEST, model=model)
+    TopDown(lambda threads: FakeSession(answer), manifest, 1)(FRAME, BOX, found=found)
     assert len(asked) == answers
 
 
@@ -247,7 +247,7 @@ def test_a_network_that_wants_rgb_pixels_gets_them():
         width=24, height=32, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1), dtype="uint8",
         layout="nhwc",
     )  # fmt: skip
-    contract = Manifest(
+    manifest = Manifest(
         schema=1, name="fake", precision="fp32", input=spec,
         model=TopDownSpec(
             padding=1.0, skeleton=COCO_17, regression=RegressionSpec(output="table")
@@ -256,7 +256,7 @@ def test_a_network_that_wants_rgb_pixels_gets_them():
     session = regression_network(np.zeros((17, 2)))
     frame = np.zeros((32, 24, 3), np.uint8)
     frame[..., 2] = 255  # red
-    TopDown(lambda threads: session, contract, threads=1)(
+    TopDown(lambda threads: session, manifest, threads=1)(
         frame, np.array([[0, 0, 24, 32]], np.float32)
     )
     (batch,) = session.batches

@@ -81,8 +81,8 @@ def crops_for(model, pictures, folder):
 
     OpenCV resizes a little differently on ARM; here both get the same pixels.
     """
-    contract = backends.find_model(model).manifest
-    size, padding = contract.input.size, contract.model.padding
+    manifest = backends.find_model(model).manifest
+    size, padding = manifest.input.size, manifest.model.padding
     middle = np.array([size.width - 1, size.height - 1]) / 2
     half = np.array([size.width, size.height]) / padding / 2
     box = [*(middle - half).tolist(), *(middle + half).tolist()]
@@ -118,9 +118,9 @@ def arm_file(name):
 
 def shifts_px(first, second, model=POSE):
     """Shifts of the joints that the first result is sure of."""
-    contract = backends.find_model(model).manifest
-    size = contract.input.size
-    to_input = geometry.crop_affine(first["boxes"], size, contract.model.padding)
+    manifest = backends.find_model(model).manifest
+    size = manifest.input.size
+    to_input = geometry.crop_affine(first["boxes"], size, manifest.model.padding)
     scale = to_input[:, 0, 0] * UNIT_HEIGHT / size.height
     shift = np.linalg.norm(first["keypoints"] - second["keypoints"], axis=2) * scale[:, None]
     return shift[first["scores"] > MIN_SCORE]
@@ -174,8 +174,8 @@ def test_full_range_sums_are_exact_on_arm(on_arm):
 
 
 def test_the_detector_finds_the_same_people_on_arm(machine, pictures, tmp_path):
-    contract = backends.find_model(DETECTOR).manifest
-    size, fill = contract.input.size, contract.model.fill
+    manifest = backends.find_model(DETECTOR).manifest
+    size, fill = manifest.input.size, manifest.model.fill
     images = []
     for path, _ in pictures:  # at the input's size already: see `crops`
         image = cv2.imread(path)

@@ -22,13 +22,13 @@ BOUNDS_PX = {"fp32": 0.01, "int8-x86": 0.2, "int8-arm": 0.2}
 @pytest.mark.parametrize("kind", BOUNDS_PX)
 def test_openvino_finds_onnxruntimes_keypoints_with_the_same_file(kind, dev_json):
     path = bundled.FOLDER / f"lrpose-s.{kind}.onnx"
-    contract = backends.find_model(path).manifest
-    size, padding = contract.input.size, contract.model.padding
+    manifest = backends.find_model(path).manifest
+    size, padding = manifest.input.size, manifest.model.padding
     shifts, people = [], 0
     with (
-        Estimator(path, detector=None, precision=contract.precision, threads=1) as first,
+        Estimator(path, detector=None, precision=manifest.precision, threads=1) as first,
         Estimator(
-            path, detector=None, precision=contract.precision, threads=1, backend="openvino"
+            path, detector=None, precision=manifest.precision, threads=1, backend="openvino"
         ) as second,
     ):
         for image in read_coco(dev_json):

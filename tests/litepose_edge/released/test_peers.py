@@ -61,7 +61,7 @@ def backend_of(path: Path) -> str:
     ],
 )
 def test_a_detector_finds_the_people_it_is_known_to_find(adopted, dev_json, name, style, least):
-    path = adopted(name, "--style", style)
+    path = adopted(name, "--output-format", style)
     found = backends.find_model(path, backend=backend_of(path))
     detector = PersonDetector(found.open(1), found.manifest)
     hits, tall = 0, 0
@@ -80,11 +80,11 @@ def test_a_detector_finds_the_people_it_is_known_to_find(adopted, dev_json, name
 @pytest.mark.parametrize(
     ("name", "arguments", "least"),
     [
-        ("pose/pptinypose_256x192/model.xml", ("--style", "heatmap"), 0.85),
-        ("pose/ultralight_simplepose_256x192.onnx", ("--style", "heatmap"), 0.8),
+        ("pose/pptinypose_256x192/model.xml", ("--output-format", "heatmap"), 0.85),
+        ("pose/ultralight_simplepose_256x192.onnx", ("--output-format", "heatmap"), 0.8),
         (
             "pose/movenet_lightning_int8.tflite",
-            ("--style", "movenet", "--precision", "int8"),
+            ("--output-format", "movenet", "--precision", "int8"),
             0.7,
         ),
     ],
@@ -108,8 +108,12 @@ def test_a_pose_network_finds_the_joints(adopted, dev_json, name, arguments, lea
 
 
 def test_all_of_another_kind_work_together(adopted, photographs):
-    detector = adopted("detect/picodet_s_320_lcnet_pedestrian.xml", "--style", "picodet-decoded")
-    pose = adopted("pose/pptinypose_256x192/model.xml", "--style", "heatmap", "--name", "tiny")
+    detector = adopted(
+        "detect/picodet_s_320_lcnet_pedestrian.xml", "--output-format", "picodet-decoded"
+    )
+    pose = adopted(
+        "pose/pptinypose_256x192/model.xml", "--output-format", "heatmap", "--name", "tiny"
+    )
     image = read_image(photographs / "astronaut.png")
     with Estimator(pose, detector=detector, backend="openvino") as estimator:
         poses = estimator.predict(image)
@@ -118,7 +122,7 @@ def test_all_of_another_kind_work_together(adopted, photographs):
 
 
 def test_a_function_around_another_network_is_a_detector(adopted, photographs):
-    path = adopted("detect/yolox_nano_416.onnx", "--style", "yolox")
+    path = adopted("detect/yolox_nano_416.onnx", "--output-format", "yolox")
     found = backends.find_model(path)
     yolox = PersonDetector(found.open(1), found.manifest)
     image = read_image(photographs / "astronaut.png")

@@ -13,12 +13,15 @@ pytestmark = pytest.mark.export
 
 import onnx  # noqa: E402
 
-from litepose_edge import BottomUpOptions, Estimator, manifest  # noqa: E402
+from litepose_edge import BottomUpOptions, Estimator  # noqa: E402
 from litepose_edge.backends import find_model  # noqa: E402
 from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.cli import app as edge_app  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
-from litepose_edge.manifest import InputSpec  # noqa: E402
+from litepose_edge.manifest import (  # noqa: E402
+    InputSpec,
+    manifest_from_metadata,
+)
 from litepose_edge.pipelines.bottomup import BottomUp  # noqa: E402
 from litepose_edge.pipelines.detector import PersonDetector  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
@@ -52,7 +55,7 @@ def exported(checkpoint):
     """A file that the command line made."""
     out = checkpoint.parent / "m.onnx"
     size = ("--height", "64", "--width", "64")
-    assert export("litepose-xs", checkpoint, out, *size, "--reach", "0.3") == 0
+    assert export("litepose-xs", checkpoint, out, *size, "--max-join-distance", "0.3") == 0
     return out
 
 
@@ -120,12 +123,12 @@ def test_info_says_how_far_keypoints_join_people(exported, capsys):
 
 def test_the_runtime_takes_the_published_input_from_such_a_file(exported):
     session = OnnxRuntimeSession(exported.read_bytes(), threads=1)
-    contract = manifest.from_metadata(session.metadata, exported)
+    manifest = manifest_from_metadata(session.metadata, exported)
     both = BottomUpOptions(scales=(1.0, 2.0))
-    network = BottomUp(lambda threads: session, contract, 1, both, flip_test=True)
+    network = BottomUp(lambda threads: session, manifest, 1, both, flip_test=True)
     for height, width in ((90, 120), (300, 40), (1, 1)):
         poses = network(RNG.integers(0, 256, (height, width, 3), np.uint8))
-        assert len(poses) <= contract.model.max_people
+        assert len(poses) <= manifest.model.max_people
         assert np.isfinite(poses.keypoints).all()
         assert ((poses.scores >= 0) & (poses.scores <= 1)).all()
 
@@ -157,7 +160,7 @@ def test_a_detector_of_free_size_looks_twice(detector, tmp_path, capsys):
     found = find_model(out)
     session = found.open(1)
     assert session.input.shape == (1, 3, "H", "W")
-    assert [look.mirrored for look in found.manifest.model.looks] == [False, True]
+    assert [view.mirrored for view in found.manifest.model.views] == [False, True]
     boxes, scores = PersonDetector(session, found.manifest)(np.zeros((90, 160, 3), np.uint8), 0.01)
     assert boxes.shape == (len(scores), 4)
 
@@ -165,9 +168,9 @@ def test_a_detector_of_free_size_looks_twice(detector, tmp_path, capsys):
 def test_at_a_size_of_ones_own_or_of_one_size_it_looks_once(detector, tmp_path):
     out = tmp_path / "m.onnx"
     assert export("persondet", detector, out, "--height", "256", "--width", "256") == 0
-    assert find_model(out).manifest.model.looks == ()
+    assert find_model(out).manifest.model.views == ()
     assert app.run(["export", "persondet", "--checkpoint", str(detector), "--out", str(out)]) == 0
-    assert find_model(out).manifest.model.looks == ()
+    assert find_model(out).manifest.model.views == ()
 
 
 @pytest.mark.parametrize(
@@ -183,16 +186,16 @@ def test_at_a_size_of_ones_own_or_of_one_size_it_looks_once(detector, tmp_path):
 def test_the_estimator_hands_the_options_on(options, exported, tmp_path):
     # Untrained networks believe in little: let every peak be a keypoint.
     graph = onnx.load(exported)
-    contract = manifest.from_metadata({e.key: e.value for e in graph.metadata_props}, exported)
-    lenient = msgspec.structs.replace(contract.model, min_peak=0.01)
-    contract = msgspec.structs.replace(contract, model=lenient)
+    manifest = manifest_from_metadata({e.key: e.value for e in graph.metadata_props}, exported)
+    lenient = msgspec.structs.replace(manifest.model, min_peak=0.01)
+    manifest = msgspec.structs.replace(manifest, model=lenient)
     path = tmp_path / "m.onnx"
-    store(graph, contract, path)
+    store(graph, manifest, path)
     image = np.random.default_rng(0).integers(0, 256, (90, 150, 3), np.uint8)
     session = OnnxRuntimeSession(path.read_bytes(), threads=1)
 
     def found(chosen):
-        return BottomUp(lambda threads: session, contract, 1, chosen)(image).keypoints
+        return BottomUp(lambda threads: session, manifest, 1, chosen)(image).keypoints
 
     with Estimator(path, threads=1, min_score=0, bottom_up=options) as estimator:
         ours = estimator.predict(image).keypoints

@@ -31,7 +31,7 @@ from litepose_export.models.architectures.persondet import PersonDet  # noqa: E4
 
 SHIPPED = ExportOptions(graph=GraphOptions(dynamic_batch=True), half_storage=True)
 SMALL = InputSpec(width=48, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
-CONTRACT = manifests.contract(networks.find("lrpose-n"), 17)
+MANIFEST = manifests.manifest(networks.find("lrpose-n"), 17)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_graph_that_computes_something_else_is_refused():
     graph = export_graph(LRPose("n"), SMALL, ["heatmaps"])
     batch = np.random.default_rng(0).normal(size=(1, 3, 64, 48)).astype(np.float32)
     with pytest.raises(ParityError, match="nothing was written"):
-        parity.check_parity(LRPose("n"), graph, [batch], CONTRACT)
+        parity.check_parity(LRPose("n"), graph, [batch], MANIFEST)
 
 
 def test_a_failed_export_writes_nothing(checkpoint, photo_dataset, tmp_path, monkeypatch):
@@ -101,7 +101,7 @@ def test_a_target_that_cannot_be_written_is_one_clear_error(tmp_path):
     graph = export_graph(LRPose("n"), SMALL, ["heatmaps"])
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="cannot write"):
-        storage.store(graph, CONTRACT, tmp_path / "file" / "n.onnx")
+        storage.store(graph, MANIFEST, tmp_path / "file" / "n.onnx")
 
 
 class Trap:
@@ -181,12 +181,12 @@ def test_threshold_and_reach_go_into_a_bottom_up_files_manifest(checkpoint, tmp_
     network = networks.find("litepose-xs")
     torch.save({"average": network.build(17, network.input_size).state_dict()}, path)
     _, plain = export.load_network("litepose-xs", path, ExportOptions())
-    assert (plain.model.min_peak, plain.model.reach) == (0.1, None)
-    options = ExportOptions(threshold=0.5, reach=0.25)
+    assert (plain.model.min_peak, plain.model.max_join_distance) == (0.1, None)
+    options = ExportOptions(threshold=0.5, max_join_distance=0.25)
     _, chosen = export.load_network("litepose-xs", path, options)
-    assert (chosen.model.min_peak, chosen.model.reach) == (0.5, 0.25)
-    with pytest.raises(ExportError, match="reach"):
-        export.load_network("lrpose-n", checkpoint, ExportOptions(reach=0.25))
+    assert (chosen.model.min_peak, chosen.model.max_join_distance) == (0.5, 0.25)
+    with pytest.raises(ExportError, match="max_join_distance"):
+        export.load_network("lrpose-n", checkpoint, ExportOptions(max_join_distance=0.25))
 
 
 def test_the_probe_is_the_one_that_is_shipped_and_tells_exact_from_wrong():
@@ -217,9 +217,9 @@ def test_the_command_line_exports(checkpoint, photo_dataset, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["lrpose-n", "lrpose-s", "lrpose-m"])
 def test_released_files_judge_people_as_their_networks_contracts_say(name):
     def judges(spec):
-        return spec.veto, spec.recheck, spec.second_look
+        return spec.min_pose_score, spec.flip_test_below_detected, spec.flip_test_below
 
-    wanted = manifests.contract(networks.find(name), 17).model
+    wanted = manifests.manifest(networks.find(name), 17).model
     released = sorted(bundled.FOLDER.glob(f"{name}.*.onnx"))
     assert len(released) >= 2
     for path in released:

@@ -86,9 +86,9 @@ def test_a_checkpoint_becomes_a_verified_file(
     uint8 = "--uint8-input" in options
     assert shape == ([batch, 64, 64, 3] if uint8 else [batch, 3, 64, 64])
     assert tensor.elem_type == (onnx.TensorProto.UINT8 if uint8 else onnx.TensorProto.FLOAT)
-    contract = backends.find_model(out).manifest
-    assert [o.name for o in graph.output] == list(manifests.output_names(contract))
-    assert len(contract.model.skeleton) == keypoints
+    manifest = backends.find_model(out).manifest
+    assert [o.name for o in graph.output] == list(manifests.output_names(manifest))
+    assert len(manifest.model.skeleton) == keypoints
     with Estimator(out, detector=None, min_score=0) as estimator:
         if name.startswith("litepose"):
             poses = estimator.predict(FRAME)
@@ -195,9 +195,9 @@ def test_an_unknown_channel_order_is_asked_for_and_never_guessed(make_checkpoint
     checkpoint = make_checkpoint("efficientpose-a", 16)
     with pytest.raises(ExportError, match="--color"):
         export.load_network("efficientpose-a", checkpoint, ExportOptions())
-    _, contract = export.load_network("efficientpose-a", checkpoint, ExportOptions(colour="bgr"))
-    assert contract.input.colour == "bgr"
-    assert contract.input.size == Size(256, 256)
+    _, manifest = export.load_network("efficientpose-a", checkpoint, ExportOptions(colour="bgr"))
+    assert manifest.input.colour == "bgr"
+    assert manifest.input.size == Size(256, 256)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_an_unknown_channel_order_is_asked_for_and_never_guessed(make_checkpoint
     ],
 )
 def test_known_channel_orders_are_kept(name, keypoints, colour):
-    assert manifests.contract(networks.find(name), keypoints).input.colour == colour
+    assert manifests.manifest(networks.find(name), keypoints).input.colour == colour
 
 
 def test_a_size_that_a_network_cannot_take_is_refused():

@@ -44,12 +44,12 @@ def ir(photo_dataset, tmp_path_factory):
 def test_an_ir_is_three_files_and_knows_its_contract(ir):
     target, report = ir
     assert {p.name for p in target.parent.iterdir()} == {"s.xml", "s.bin", "s.xml.json"}
-    contract = backends.find_model(target, backend="openvino").manifest
-    assert contract.precision == "int8"
-    assert contract.quantization.method.startswith("NNCF")
-    assert contract.quantization.gate == report.verdict == "passed"
-    assert contract.parity["gate_people"] == report.gate.people == 8
-    assert contract.model == backends.find_model(SOURCE).manifest.model
+    manifest = backends.find_model(target, backend="openvino").manifest
+    assert manifest.precision == "int8"
+    assert manifest.quantization.method.startswith("NNCF")
+    assert manifest.quantization.gate == report.verdict == "passed"
+    assert manifest.parity["gate_people"] == report.gate.people == 8
+    assert manifest.model == backends.find_model(SOURCE).manifest.model
 
 
 def test_an_ir_finds_the_keypoints_of_its_source(ir, photographs):

@@ -39,7 +39,7 @@ from litepose_export.quantization.optimize.qdq_editor import QdqEditor  # noqa: 
 from litepose_export.quantization.optimize.simulation import QdqNetwork  # noqa: E402
 
 SIZE = InputSpec(width=24, height=32, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
-CONTRACT = manifests.contract(networks.find("lrpose-n"), 17)
+MANIFEST = manifests.manifest(networks.find("lrpose-n"), 17)
 
 
 class Small(nn.Module):
@@ -84,7 +84,7 @@ def quantized(prepared, ranges):
 
 @pytest.fixture(scope="module")
 def measure(prepared, batches):
-    return Yardstick(prepared, CONTRACT, batches)
+    return Yardstick(prepared, MANIFEST, batches)
 
 
 def run(model, batch):
@@ -231,7 +231,7 @@ def test_following_repairs_weights_that_were_spoiled(prepared, quantized, batche
     wanted = run(prepared, several)
     before = np.square(run(network.to_model(), several) - wanted).mean()
     options = FollowOptions(steps=60, codes=0.1)
-    losses = follow(network, prepared, CONTRACT, itertools.repeat(several), options)
+    losses = follow(network, prepared, MANIFEST, itertools.repeat(several), options)
     after = np.square(run(network.to_model(), several) - wanted).mean()
     assert after < 0.3 * before
     assert losses[-1] < 0.3 * losses[0]

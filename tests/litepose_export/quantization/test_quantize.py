@@ -63,11 +63,11 @@ def test_int8_files_say_how_they_were_made_and_run(people, tmp_path, target, sch
     report = quantize(SOURCE, path, people, replace(QUICK, target=target))
     assert report.scheme == scheme
     assert report.size_bytes == path.stat().st_size
-    contract = backends.find_model(path).manifest
-    assert contract.quantization.scheme == scheme
-    assert contract.quantization.gate == "passed"
-    assert contract.quantization.float_layers == report.float_layers
-    assert contract.parity["shift_median_px"] == pytest.approx(report.gate.shift_px, abs=1e-4)
+    manifest = backends.find_model(path).manifest
+    assert manifest.quantization.scheme == scheme
+    assert manifest.quantization.gate == "passed"
+    assert manifest.quantization.float_layers == report.float_layers
+    assert manifest.parity["shift_median_px"] == pytest.approx(report.gate.shift_px, abs=1e-4)
     with Estimator(path, detector=None) as estimator:
         poses = estimator.predict(np.zeros((90, 90, 3), np.uint8), boxes_xyxy=[[5, 5, 60, 80]])
     assert poses.keypoints.shape == (1, 17, 2)
@@ -115,9 +115,9 @@ def test_who_forces_a_refused_file_gets_it_stamped(people, noise, tmp_path):
     report = quantize(SOURCE, path, noise, replace(BROKEN, force=True), held_out=people)
     assert report.verdict == "forced"
     assert report.complaints
-    contract = backends.find_model(path).manifest
-    assert contract.quantization.gate == "forced"
-    assert contract.parity["shift_median_px"] > 0.5
+    manifest = backends.find_model(path).manifest
+    assert manifest.quantization.gate == "forced"
+    assert manifest.parity["shift_median_px"] > 0.5
 
 
 def test_a_network_that_sees_nobody_cannot_pass(noise, tmp_path):

@@ -40,7 +40,7 @@ SAME_PERSON = 0.5
 def compare(
     exact: onnx.ModelProto,
     quantized: onnx.ModelProto,
-    contract: Manifest,
+    manifest: Manifest,
     dataset: CocoDataset,
     people: int,
     tick: Callable[[], None] = lambda: None,
@@ -50,7 +50,7 @@ def compare(
     Args:
         exact: The float file.
         quantized: The INT8 file.
-        contract: Of both.
+        manifest: Of both.
         dataset: Held-out photographs, with or without labels, taken in order.
         people: So many crops, or photographs for networks that find people, are compared.
         tick: Called once a photograph.
@@ -58,7 +58,7 @@ def compare(
     first, second = (
         OnnxRuntimeSession(model.SerializeToString(), threads=1) for model in (exact, quantized)
     )
-    figures = compare_sessions((first, second), contract, dataset, people, tick)
+    figures = compare_sessions((first, second), manifest, dataset, people, tick)
     first.close()
     second.close()
     return figures
@@ -66,19 +66,19 @@ def compare(
 
 def compare_sessions(
     sessions: tuple[Session, Session],
-    contract: Manifest,
+    manifest: Manifest,
     dataset: CocoDataset,
     people: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Figures:
     """The same with files that are open already, in whichever engine: float first."""
-    match contract.model:
+    match manifest.model:
         case TopDownSpec():
-            return _compare_crops(sessions, contract, dataset, people, tick)
+            return _compare_crops(sessions, manifest, dataset, people, tick)
         case BottomUpSpec():
-            return _compare_everybody(sessions, contract, dataset, people, tick)
+            return _compare_everybody(sessions, manifest, dataset, people, tick)
         case DetectorSpec():
-            return _compare_boxes(sessions, contract, dataset, people, tick)
+            return _compare_boxes(sessions, manifest, dataset, people, tick)
 
 
 @dataclass(slots=True)
@@ -124,18 +124,18 @@ def _quantiles(values: Float64) -> tuple[float, float]:
 
 def _compare_crops(
     sessions: tuple[Session, Session],
-    contract: Manifest,
+    manifest: Manifest,
     dataset: CocoDataset,
     people: int,
     tick: Callable[[], None],
 ) -> Figures:
-    spec = contract.model
+    spec = manifest.model
     assert isinstance(spec, TopDownSpec)
     networks = [
-        TopDown(lambda _, s=session: s, contract, 1, flip_test=False)  # type: ignore[misc]
+        TopDown(lambda _, s=session: s, manifest, 1, flip_test=False)  # type: ignore[misc]
         for session in sessions
     ]
-    shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, contract)
+    shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, manifest)
     compared = 0
     for image in dataset:
         chosen = people_of(image)
@@ -151,10 +151,10 @@ def _compare_crops(
             labelled = image.keypoints[chosen, :, 2] > 0
             counted, candidates = counted & labelled, int(labelled.sum())
         distance = np.linalg.norm(first - second, axis=2).astype(np.float64)
-        heights = padded_heights(boxes, contract.input.size, spec.padding)
+        heights = padded_heights(boxes, manifest.input.size, spec.padding)
         shifts.add(distance * REFERENCE_HEIGHT / heights[:, None], counted, candidates)
         for i, box in enumerate(boxes):
-            shifts.similar.append(_oks(first[i], second[i], counted[i], box, contract))
+            shifts.similar.append(_oks(first[i], second[i], counted[i], box, manifest))
         results.add(image, (first, second), (first_scores, second_scores))
         compared += len(boxes)
     return results.complete(shifts.figures(compared))
@@ -170,15 +170,15 @@ def padded_heights(boxes_xyxy: Float32, input_size: Size, padding: float) -> Flo
 
 def _compare_everybody(
     sessions: tuple[Session, Session],
-    contract: Manifest,
+    manifest: Manifest,
     dataset: CocoDataset,
     photographs: int,
     tick: Callable[[], None],
 ) -> Figures:
-    spec = contract.model
+    spec = manifest.model
     assert isinstance(spec, BottomUpSpec)
-    networks = [BottomUp(lambda _, s=session: s, contract, 1) for session in sessions]  # type: ignore[misc]
-    shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, contract)
+    networks = [BottomUp(lambda _, s=session: s, manifest, 1) for session in sessions]  # type: ignore[misc]
+    shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, manifest)
     compared = again = 0
     for image in dataset.images[:photographs]:
         tick()
@@ -193,7 +193,7 @@ def _compare_everybody(
         for i in clear:
             counted = first.scores[i] > COUNTED_SCORE
             alike = [
-                _oks(first.keypoints[i], other, counted, first.boxes_xyxy[i], contract)
+                _oks(first.keypoints[i], other, counted, first.boxes_xyxy[i], manifest)
                 for other in second.keypoints
             ]
             if not alike or max(alike) < SAME_PERSON:
@@ -209,12 +209,12 @@ def _compare_everybody(
 
 def _compare_boxes(
     sessions: tuple[Session, Session],
-    contract: Manifest,
+    manifest: Manifest,
     dataset: CocoDataset,
     photographs: int,
     tick: Callable[[], None],
 ) -> Figures:
-    detectors = [PersonDetector(session, contract) for session in sessions]
+    detectors = [PersonDetector(session, manifest) for session in sessions]
     results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
     compared = again = 0
     images = []
@@ -246,8 +246,8 @@ def _box_entry(image: AnnotatedImage, box: Float32, score: float) -> dict[str, A
 class _Results:
     """Both files' results in COCO's form, scored where the labels are of the network's kind."""
 
-    def __init__(self, dataset: CocoDataset, contract: Manifest) -> None:
-        spec = contract.model
+    def __init__(self, dataset: CocoDataset, manifest: Manifest) -> None:
+        spec = manifest.model
         assert isinstance(spec, TopDownSpec | BottomUpSpec)
         self._dataset = dataset
         self.labelled = dataset.keypoint_names == spec.skeleton.keypoint_names
@@ -294,13 +294,13 @@ def _oks(
     second: NDArray[Any],
     counted: NDArray[np.bool_],
     box_xyxy: NDArray[Any],
-    contract: Manifest,
+    manifest: Manifest,
 ) -> float:
     """Similarity of two poses over the keypoints that count; 1 where none does."""
     if not counted.any():
         return 1.0
-    assert isinstance(contract.model, TopDownSpec | BottomUpSpec)
-    sigmas = np.array(contract.model.skeleton.oks_sigmas)
+    assert isinstance(manifest.model, TopDownSpec | BottomUpSpec)
+    sigmas = np.array(manifest.model.skeleton.oks_sigmas)
     area = box_area(box_xyxy[None])
     alike = oks.weighted_similarity(
         first[None].astype(np.float32), second[None].astype(np.float32), area, counted, sigmas

@@ -42,15 +42,15 @@ class Yardstick:
 
     Args:
         exact: The float file.
-        contract: How maps become keypoints.
+        manifest: How maps become keypoints.
         batches: Inputs.
     """
 
     def __init__(
-        self, exact: onnx.ModelProto, contract: Manifest, batches: Sequence[NDArray[Any]]
+        self, exact: onnx.ModelProto, manifest: Manifest, batches: Sequence[NDArray[Any]]
     ) -> None:
-        self._contract, self._batches = contract, list(batches)
-        spec = contract.model
+        self._manifest, self._batches = manifest, list(batches)
+        spec = manifest.model
         head = spec.head if isinstance(spec, TopDownSpec) else None
         self._head = head if isinstance(head, HeatmapSpec) else None
         self._exact = self._run(exact)
@@ -77,7 +77,7 @@ class Yardstick:
             return Drift(100 * error, error)
         points, _ = self._decode(outputs[0])
         moved = np.linalg.norm(points - self._points, axis=-1)[self._counted]
-        moved *= REFERENCE_HEIGHT / self._contract.input.height
+        moved *= REFERENCE_HEIGHT / self._manifest.input.height
         return Drift(float(np.minimum(moved, MOST_PX).mean()), error)
 
     def _run(self, model: onnx.ModelProto) -> list[Float32]:
@@ -87,10 +87,10 @@ class Yardstick:
         return [np.concatenate(values) for values in zip(*outputs, strict=True)]
 
     def _decode(self, maps: Float32) -> tuple[Float32, Float32]:
-        head, spec = self._head, self._contract.model
+        head, spec = self._head, self._manifest.model
         assert head is not None
         assert isinstance(spec, TopDownSpec)
         cells, scores = heatmaps.decode_as(maps, head, spec.skeleton)
         size = Size(maps.shape[3], maps.shape[2])
-        points = heatmaps.cells_to_input(cells, size, self._contract.input.size, head.alignment)
+        points = heatmaps.cells_to_input(cells, size, self._manifest.input.size, head.alignment)
         return points, scores

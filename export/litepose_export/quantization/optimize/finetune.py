@@ -52,7 +52,7 @@ class FollowOptions:
 def follow(
     network: QdqNetwork,
     teacher: onnx.ModelProto,
-    contract: Manifest,
+    manifest: Manifest,
     batches: Iterator[NDArray[Any]],
     options: FollowOptions,
     tick: Callable[[float], None] = lambda loss: None,
@@ -62,7 +62,7 @@ def follow(
     Args:
         network: The INT8 graph, changed in place.
         teacher: The float file.
-        contract: Tells where outputs matter.
+        manifest: Tells where outputs matter.
         batches: Inputs `(N, 3, H, W)` without end.
         options: How hard.
         tick: Told the loss after each step.
@@ -78,7 +78,7 @@ def follow(
             group["lr"] = group["peak"] * rate
         batch = next(batches)
         wanted = _outputs(session, batch)
-        loss = _distance(network(torch.from_numpy(batch)), wanted, contract)
+        loss = _distance(network(torch.from_numpy(batch)), wanted, manifest)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -105,9 +105,9 @@ def _outputs(session: OnnxRuntimeSession, batch: NDArray[Any]) -> list[Tensor]:
     return [torch.from_numpy(np.concatenate(values)) for values in zip(*answers, strict=True)]
 
 
-def _distance(found: tuple[Tensor, ...], wanted: list[Tensor], contract: Manifest) -> Tensor:
+def _distance(found: tuple[Tensor, ...], wanted: list[Tensor], manifest: Manifest) -> Tensor:
     """Mean squared difference of the outputs; of logits of heat, most where there is heat."""
-    spec = contract.model
+    spec = manifest.model
     head = spec.head if isinstance(spec, TopDownSpec) else None
     total = torch.zeros(())
     for got, want in zip(found, wanted, strict=True):

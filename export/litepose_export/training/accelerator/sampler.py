@@ -162,7 +162,7 @@ class ResidentSampler:
 
     Args:
         people: Who can be shown; those without keypoints are the teacher's to label.
-        teacher: A network with PP-TinyPose's contract, or None.
+        teacher: A network with PP-TinyPose's manifest, or None.
         options: How.
         cutouts: People's outlines, or None; without them nobody stands elsewhere or in front.
         tick: Called after every few hundred people that the teacher has looked at.

@@ -32,7 +32,7 @@ class Opinions:
 
     Args:
         people: Whom to look at.
-        teacher: A network with PP-TinyPose's contract, in the precision to run it in.
+        teacher: A network with PP-TinyPose's manifest, in the precision to run it in.
         atlas: The people's photographs.
         device: Where all of this is.
         tick: Called after every `BATCH` people, or all if they are fewer.

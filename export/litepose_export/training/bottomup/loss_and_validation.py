@@ -104,10 +104,10 @@ class BottomUpLoss:
 class TorchSession:
     """A PyTorch network of free input size behind the runtime's seam."""
 
-    def __init__(self, network: nn.Module, contract: Manifest) -> None:
-        assert isinstance(contract.model, BottomUpSpec)
+    def __init__(self, network: nn.Module, manifest: Manifest) -> None:
+        assert isinstance(manifest.model, BottomUpSpec)
         self._network = network
-        self._names = (contract.model.coarse, contract.model.fine)
+        self._names = (manifest.model.coarse, manifest.model.fine)
         self._device = next(network.parameters()).device
         self.input = TensorSpec("image", (1, 3, "H", "W"), "tensor(float)")
 
@@ -129,16 +129,16 @@ class BottomUpValidator:
 
     Args:
         dataset: Photographs and labels.
-        contract: The network's.
+        manifest: The network's.
         resize: Input policy, as of the runtime.
-        min_peak: Heat below which a peak is no keypoint; the contract's unless given.
+        min_peak: Heat below which a peak is no keypoint; the manifest's unless given.
         most: Score on at most so many photographs, evenly spread over the file.
     """
 
     def __init__(
         self,
         dataset: CocoDataset,
-        contract: Manifest,
+        manifest: Manifest,
         *,
         resize: Resize = "published",
         min_peak: float | None = None,
@@ -149,19 +149,19 @@ class BottomUpValidator:
         self._annotations = dataset.path
         self._ids = [dataset.images[i].image_id for i in chosen]
         self._photographs = read_photographs(dataset.images[i].path for i in chosen)
-        assert isinstance(contract.model, BottomUpSpec)
+        assert isinstance(manifest.model, BottomUpSpec)
         if min_peak is not None:
-            spec = msgspec.structs.replace(contract.model, min_peak=min_peak)
-            contract = msgspec.structs.replace(contract, model=spec)
-        self._contract, self._resize = contract, resize
+            spec = msgspec.structs.replace(manifest.model, min_peak=min_peak)
+            manifest = msgspec.structs.replace(manifest, model=spec)
+        self._manifest, self._resize = manifest, resize
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """AP, AP50, AP75 and AR of the network's people."""
         was_training = network.training
         network.eval()
         recipe = BottomUp(
-            lambda _: TorchSession(network, self._contract),
-            self._contract,
+            lambda _: TorchSession(network, self._manifest),
+            self._manifest,
             1,
             BottomUpOptions(resize=self._resize),
         )

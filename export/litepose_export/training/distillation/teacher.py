@@ -45,7 +45,7 @@ class Teaching:
 
 
 def open_network(path: Path) -> Network:
-    """A teacher with PP-TinyPose's contract: RGB, ImageNet statistics, 256x192, stride 4.
+    """A teacher with PP-TinyPose's manifest: RGB, ImageNet statistics, 256x192, stride 4.
 
     It answers several threads at once, each on one CPU.
 

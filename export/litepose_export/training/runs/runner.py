@@ -87,7 +87,7 @@ class RunOptions:
         refine: A second run from `init`, under the `..._REFINE_...` settings above; the
             detector's also looks for places that fool it, and learns from those.
         loss: Of LRPose, one of `LOSSES`.
-        teachers: LRPose: none, or two networks with PP-TinyPose's contract, the second of which
+        teachers: LRPose: none, or two networks with PP-TinyPose's manifest, the second of which
             has to agree where nobody labelled (packed crops bring both opinions along). Detector:
             none, or an RTMDet person detector that finds people whom nobody labelled. Bottom-up:
             none, or a checkpoint of the dense variant whose hidden layers give hints.
@@ -161,7 +161,7 @@ def train_bottom_up(name: str, options: RunOptions, display: Display) -> Path:
     if options.dev is not None:
         evaluate = BottomUpValidator(
             read_coco(options.dev),
-            manifests.contract(found, keypoints, Size(side, side)),
+            manifests.manifest(found, keypoints, Size(side, side)),
             min_peak=MIN_PEAK,
             most=SCORED_PHOTOGRAPHS,
         )

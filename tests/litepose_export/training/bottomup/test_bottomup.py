@@ -37,7 +37,7 @@ from litepose_export.training.distillation.hints import Hints  # noqa: E402
 
 LRPOSE = Path(litepose_edge.__file__).parent / "models/lrpose-s.fp32.onnx"
 TINY = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
-CONTRACT = manifests.contract(networks.find("litepose-xs"), 17, Size(240, 240))
+MANIFEST = manifests.manifest(networks.find("litepose-xs"), 17, Size(240, 240))
 
 
 class Knowing(torch.nn.Module):
@@ -65,7 +65,7 @@ class Knowing(torch.nn.Module):
 
 def test_a_network_that_knows_every_joint_scores_full_marks_without_boxes(photo_dataset):
     dataset = read_coco(photo_dataset)
-    score = BottomUpValidator(dataset, CONTRACT, resize="letterbox")
+    score = BottomUpValidator(dataset, MANIFEST, resize="letterbox")
     network = Knowing(dataset).train()
     metrics = score(network)
     assert metrics["ap"] > 0.9
@@ -74,7 +74,7 @@ def test_a_network_that_knows_every_joint_scores_full_marks_without_boxes(photo_
 
 def test_only_so_many_photographs_are_scored(photo_dataset):
     dataset = read_coco(photo_dataset)
-    score = BottomUpValidator(dataset, CONTRACT, resize="letterbox", most=3)
+    score = BottomUpValidator(dataset, MANIFEST, resize="letterbox", most=3)
     network = Knowing(dataset)
     score(network)
     assert network._asked == 3
@@ -82,12 +82,12 @@ def test_only_so_many_photographs_are_scored(photo_dataset):
 
 def test_a_threshold_above_every_peak_finds_nobody(photo_dataset):
     dataset = read_coco(photo_dataset)
-    score = BottomUpValidator(dataset, CONTRACT, resize="letterbox", min_peak=0.99)
+    score = BottomUpValidator(dataset, MANIFEST, resize="letterbox", min_peak=0.99)
     assert score(Knowing(dataset))["ap"] == 0
 
 
 def test_a_pytorch_network_stands_behind_the_runtimes_seam():
-    session = TorchSession(LitePose(TINY).eval(), CONTRACT)
+    session = TorchSession(LitePose(TINY).eval(), MANIFEST)
     outputs = session.run(np.zeros((1, 3, 64, 96), np.float32))
     assert {name: maps.shape for name, maps in outputs.items()} == {
         "coarse": (1, 34, 16, 24),
@@ -284,14 +284,14 @@ def test_the_gate_measures_shifts_by_the_photograph_and_likeness_by_the_person(p
     """Four pixels of a 240-pixel input are four cells at most, however small the person is."""
     dataset = read_coco(photo_dataset)
     points = dataset.images[0].keypoints[0, :, :2] * size + 10
-    sessions = tuple(TorchSession(Drawn(points, moved), CONTRACT) for moved in (0, 4))
-    figures = compare_sessions(sessions, CONTRACT, dataset, people=3)
+    sessions = tuple(TorchSession(Drawn(points, moved), MANIFEST) for moved in (0, 4))
+    figures = compare_sessions(sessions, MANIFEST, dataset, people=3)
     assert figures.people == 3
     assert figures.recall == 1
     assert figures.shift_px == pytest.approx(4 * 256 / 240, abs=0.3)
     whole = compare_sessions(
-        tuple(TorchSession(Drawn(points / size, moved), CONTRACT) for moved in (0, 4)),
-        CONTRACT, dataset, people=3,
+        tuple(TorchSession(Drawn(points / size, moved), MANIFEST) for moved in (0, 4)),
+        MANIFEST, dataset, people=3,
     )  # fmt: skip
     assert figures.shift_px == pytest.approx(whole.shift_px, abs=0.3)
     assert (figures.oks < whole.oks - 0.05) == (size < 1)

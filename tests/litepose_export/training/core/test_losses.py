@@ -11,7 +11,7 @@ pytestmark = pytest.mark.export
 
 import torch  # noqa: E402
 
-from litepose_edge import manifest  # noqa: E402
+from litepose_edge.manifest import manifest_from_metadata  # noqa: E402
 from litepose_export.conversion import export  # noqa: E402
 from litepose_export.training.core import targets  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
@@ -122,8 +122,8 @@ def test_the_exported_file_says_how_its_maps_become_heat(loss, expected, photo_d
     checkpoint = pose.train_pose("n", options, display)
     export.export("lrpose-n", checkpoint, tmp_path / "n.onnx")
     graph = onnx.load(tmp_path / "n.onnx")
-    contract = manifest.from_metadata({e.key: e.value for e in graph.metadata_props}, tmp_path)
-    assert contract.model.heatmaps.activation == expected
+    manifest = manifest_from_metadata({e.key: e.value for e in graph.metadata_props}, tmp_path)
+    assert manifest.model.heatmaps.activation == expected
     bias = next(i for i in graph.graph.initializer if i.name == "predict.bias")
     # Linear heat starts at zero, logits at the odds of a joint.
     heat = np.abs(onnx.numpy_helper.to_array(bias)).max()
