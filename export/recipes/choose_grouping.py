@@ -3,8 +3,8 @@
     python export/recipes/choose_grouping.py litepose-xs.fp32.onnx train.json [--photographs 150]
 
 Choose on photographs that the figures are not quoted on. The choice goes into `litepose-export
-export --threshold T --max-join-distance R`; without a reach keypoints join people at any distance, as
-published.
+export --threshold T --max-join-distance R`; without the latter keypoints join people at any
+distance, as published.
 """
 
 from __future__ import annotations

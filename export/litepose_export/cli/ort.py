@@ -1,0 +1,25 @@
+"""`litepose-export ort`: an ONNX file to ONNX Runtime's own format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from litepose_export.cli.console import (
+    JsonReport,
+    need,
+    print_report,
+)
+
+
+def ort(
+    model: Annotated[Path, typer.Argument(help="ONNX file with a manifest, float or INT8.")],
+    out: Annotated[Path, typer.Option(help="The .ort file to write.")],
+    as_json: JsonReport = False,
+) -> None:
+    """Convert to ONNX Runtime's own format, which its reduced builds for devices read."""
+    print_report(
+        need("litepose_export.conversion.ort_format").convert(model, out).to_dict(), as_json=as_json
+    )
