@@ -30,6 +30,9 @@ from litepose_edge.manifest.heads import (
     SimccSpec,
 )
 from litepose_edge.manifest.parts import (
+    BOX_PADDING,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     Activation,
     Alignment,
     Part,
@@ -47,7 +50,10 @@ from litepose_edge.manifest.tasks import (
 )
 
 __all__ = [
+    "BOX_PADDING",
     "EDGES",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "METADATA_KEY",
     "MIDDLE",
     "SCHEMA",

@@ -14,6 +14,13 @@ Positive = Annotated[int, Meta(gt=0)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Triple = tuple[float, float, float]
 
+# Conventions that most networks share; a manifest always states what its own network wants.
+# ImageNet's channel statistics, RGB, of values from 0 to 255.
+IMAGENET_MEAN: Triple = (123.675, 116.28, 103.53)
+IMAGENET_STD: Triple = (58.395, 57.12, 57.375)
+# Factor by which a person's box grows before it is cropped (SimpleBaseline, arXiv 1804.06208).
+BOX_PADDING = 1.25
+
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Typed and strict: an unknown field is a typo or a newer file, both worth an error."""

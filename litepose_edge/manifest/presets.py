@@ -8,6 +8,9 @@ from typing import Literal
 
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import (
+    BOX_PADDING,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     SCHEMA,
     DecodedFormat,
     DetectorFormat,
@@ -33,11 +36,10 @@ Scaling = tuple[Triple, Triple]
 PLAIN: Scaling = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 UNIT: Scaling = ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
 # ImageNet's, in the order of each family's channels.
-IMAGENET_RGB: Scaling = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-IMAGENET_BGR: Scaling = ((103.53, 116.28, 123.675), (57.375, 57.12, 58.395))
+IMAGENET_RGB: Scaling = (IMAGENET_MEAN, IMAGENET_STD)
+IMAGENET_BGR: Scaling = (IMAGENET_MEAN[::-1], IMAGENET_STD[::-1])
 GREY, BLACK = (114, 114, 114), (0, 0, 0)
 THREE_LEVELS, FOUR_LEVELS, FIVE_LEVELS = (8, 16, 32), (8, 16, 32, 64), (8, 16, 32, 64, 128)
-PADDING = 1.25
 MAX_IOU = 0.6
 
 
@@ -126,10 +128,10 @@ def _pose(output_format: OutputFormatName, graph: Graph) -> Described:
             if len(graph.outputs) < 2:
                 raise ValueError("a SimCC head has two outputs, x and y; the graph has one")
             simcc = SimccSpec(x=first, y=graph.outputs[1])
-            model = TopDownSpec(padding=PADDING, skeleton=skeleton, simcc=simcc)
+            model = TopDownSpec(padding=BOX_PADDING, skeleton=skeleton, simcc=simcc)
         case OutputFormatName.MOVENET:
             table = RegressionSpec(output=first, alignment="centre")
-            model = TopDownSpec(padding=PADDING, skeleton=skeleton, regression=table)
+            model = TopDownSpec(padding=BOX_PADDING, skeleton=skeleton, regression=table)
             return Described(model, "rgb", PLAIN)
         case _:  # SimpleBaseline's conventions, decoded as DARK does: AP .604, quarter shift .596
             maps = HeatmapSpec(
@@ -139,7 +141,7 @@ def _pose(output_format: OutputFormatName, graph: Graph) -> Described:
                 refinement="dark",
                 blur_kernel=11,
             )
-            model = TopDownSpec(padding=PADDING, skeleton=skeleton, heatmaps=maps)
+            model = TopDownSpec(padding=BOX_PADDING, skeleton=skeleton, heatmaps=maps)
     return Described(model, "rgb", IMAGENET_RGB)
 
 
