@@ -10,6 +10,8 @@ import typer
 from litepose_edge.cli import adopt, bench, demo, doctor, evaluate, info, predict
 from litepose_edge.cli.console import complain, run_command
 
+RENAMED_OPTIONS = {"--style": "--output-format"}
+
 app = typer.Typer(
     name="litepose-edge",
     help="2-D human pose on CPUs without a GPU.",
@@ -31,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
 
     0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted.
     """
-    return run_command(app, _with_json_file(arguments), complain)
+    return run_command(app, _with_json_file(arguments), complain, renamed_options=RENAMED_OPTIONS)
 
 
 def _with_json_file(arguments: Sequence[str]) -> list[str]:

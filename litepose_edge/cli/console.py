@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from litepose_edge.errors import (
 )
 
 OK, SOME_FAILED, USAGE, MODEL_OR_BACKEND, INTERRUPTED = 0, 1, 2, 3, 130
+
+NOTHING_RENAMED: Mapping[str, str] = MappingProxyType({})
 
 # Results go to stdout, everything else to stderr.
 results = Console(highlight=False, soft_wrap=True)
@@ -50,6 +53,7 @@ def run_command(
     arguments: Sequence[str],
     complain: Callable[[str], None],
     model_errors: tuple[type[Exception], ...] = (),
+    renamed_options: Mapping[str, str] = NOTHING_RENAMED,
 ) -> int:
     """Run a Typer application; return the exit code its outcome stands for.
 
@@ -58,7 +62,13 @@ def run_command(
         arguments: Without the program's name.
         complain: Told what went wrong.
         model_errors: Errors that are a model's fault, besides the runtime's own.
+        renamed_options: Retired options, such as `--style`, and what to write in their place,
+            such as `--output-format`. Using one is a usage error: nothing is run.
     """
+    renamed = _renamed_option(arguments, renamed_options)
+    if renamed is not None:
+        complain(f"{renamed} is now {renamed_options[renamed]}")
+        return USAGE
     of_models: tuple[type[Exception], ...] = (ModelError, BackendUnavailableError, *model_errors)
     try:
         # Typer prints usage errors itself and leaves with SystemExit(2).
@@ -79,6 +89,17 @@ def run_command(
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OK
     return OK
+
+
+def _renamed_option(arguments: Sequence[str], renamed_options: Mapping[str, str]) -> str | None:
+    """The first retired option, if any; what follows a bare `--` is no option."""
+    for argument in arguments:
+        if argument == "--":
+            return None
+        option = argument.partition("=")[0]
+        if option in renamed_options:
+            return option
+    return None
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from litepose_edge.cli.app import run
-from litepose_edge.cli.console import write_file, write_image
-from litepose_edge.errors import OutputError
 
 
 @pytest.fixture
@@ -125,14 +123,3 @@ def test_doctor_says_whether_int8_is_exact(capsys):
     assert "onnxruntime" in output
     assert "U8S8" in output
     assert "lrpose-s" in output
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "new" / "a.txt"
-    write_file(target, b"content")
-    assert target.read_bytes() == b"content"
-    with pytest.raises(OutputError):
-        write_file(target / "below", b"x")
-    with pytest.raises(OutputError, match="format"):
-        write_image(tmp_path / "a.xyz", np.zeros((4, 4, 3), np.uint8))
-    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.txt"]
