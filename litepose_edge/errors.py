@@ -6,6 +6,15 @@ Each has a built-in second base, so `except ValueError` and the like keep workin
 from __future__ import annotations
 
 
+def install_hint(extra: str) -> str:
+    """How to install an optional part, from an index and from a checkout of the project.
+
+    Args:
+        extra: Name of the extra, such as `"export"`.
+    """
+    return f"Run: pip install 'litepose-edge[{extra}]' (in a checkout: pip install '.[{extra}]')"
+
+
 class LitePoseError(Exception):
     """Root of all errors raised by litepose_edge and litepose_export."""
 

@@ -16,6 +16,7 @@ from litepose_edge.errors import (
     ManifestError,
     ModelError,
     UnsupportedModelError,
+    install_hint,
 )
 from litepose_edge.manifest import METADATA_KEY, Manifest, manifest_from_metadata, output_names
 
@@ -141,8 +142,7 @@ def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
                 from litepose_edge.backends import _openvino
             except ImportError as exc:
                 raise BackendUnavailableError(
-                    "backend 'openvino' is not installed. "
-                    "Run: pip install 'litepose-edge[openvino]'"
+                    f"backend 'openvino' is not installed. {install_hint('openvino')}"
                 ) from exc
             vino = _openvino.OpenVinoSession(model, threads)
             return Opened(vino, vino.outputs, vino.metadata)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from litepose_edge.cli.console import results, write_image
-from litepose_edge.errors import BackendUnavailableError
+from litepose_edge.errors import BackendUnavailableError, install_hint
 from litepose_edge.estimator import Estimator
 from litepose_edge.results import Poses
 from litepose_edge.sources import read_image
@@ -42,7 +42,7 @@ def _photographs() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise BackendUnavailableError(
             "the demo photographs come with scikit-image, which is not installed. "
-            "Run: pip install 'litepose-edge[demo]'"
+            f"{install_hint('demo')}"
         )
     return Path(spec.submodule_search_locations[0]) / "data"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,27 +12,30 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from litepose_edge.cli.console import messages, results
-from litepose_edge.errors import BackendUnavailableError
+from litepose_edge.errors import BackendUnavailableError, install_hint
 
 JsonReport = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
-def need(module: str, extra: str = "export") -> Any:
-    """Import a module of the exporter.
+@contextmanager
+def requires(extra: str) -> Iterator[None]:
+    """Imports inside say how to install a package that is missing.
 
     Args:
-        module: Which.
-        extra: The extra that brings what it needs.
+        extra: The extra that brings the packages.
 
     Raises:
-        BackendUnavailableError: What it needs is not installed; says how to install it.
+        BackendUnavailableError: A third-party package is not installed.
     """
     try:
-        return importlib.import_module(module)
+        yield
+    except BackendUnavailableError:
+        raise
     except ImportError as exc:
-        raise BackendUnavailableError(
-            f"{exc.name} is not installed. Run: pip install 'litepose-edge[{extra}]'"
-        ) from exc
+        package = (exc.name or "").partition(".")[0]
+        if package in ("", "litepose_edge", "litepose_export"):
+            raise  # a fault of ours, which no installation would mend
+        raise BackendUnavailableError(f"{package} is not installed. {install_hint(extra)}") from exc
 
 
 def progress() -> Progress:

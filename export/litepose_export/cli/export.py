@@ -11,8 +11,8 @@ import typer
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.cli.console import (
     JsonReport,
-    need,
     print_report,
+    requires,
     spinner,
 )
 
@@ -68,15 +68,18 @@ def export(
     as_json: JsonReport = False,
 ) -> None:
     """Export a checkpoint to a float ONNX file that provably computes the same."""
-    pipeline = need("litepose_export.conversion.export")
-    names = [known.name for known in pipeline.networks.CATALOGUE]
+    with requires("export"):
+        from litepose_export.conversion import export as conversion
+        from litepose_export.conversion.to_onnx import GraphOptions
+        from litepose_export.models.networks import CATALOGUE
+    names = [known.name for known in CATALOGUE]
     if network not in names:
         raise typer.BadParameter(f"no network '{network}'; there are: {', '.join(names)}")
-    options = pipeline.ExportOptions(
+    options = conversion.ExportOptions(
         width=width,
         height=height,
         colour=color.value if color else None,
-        graph=pipeline.GraphOptions(
+        graph=GraphOptions(
             dynamic_batch=dynamic_batch,
             dynamic_size=dynamic_size,
             uint8=uint8_input,
@@ -87,7 +90,7 @@ def export(
         max_join_distance=max_join_distance,
     )
     with spinner() as step:
-        report = pipeline.export(
+        report = conversion.export(
             network,
             checkpoint,
             out,

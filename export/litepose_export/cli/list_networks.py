@@ -7,15 +7,13 @@ import json
 from rich.table import Table
 
 from litepose_edge.cli.console import results
-from litepose_export.cli.console import (
-    JsonReport,
-    need,
-)
+from litepose_export.cli.console import JsonReport, requires
 
 
 def list_networks(as_json: JsonReport = False) -> None:
     """The networks that can be built: size, cost, published accuracy, what is reconstructed."""
-    catalogue = need("litepose_export.models.catalogue")
+    with requires("export"):
+        from litepose_export.models import catalogue
     rows = catalogue.describe()
     if as_json:
         results.file.write(json.dumps([row.to_dict() for row in rows]) + "\n")

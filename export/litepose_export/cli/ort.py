@@ -9,8 +9,8 @@ import typer
 
 from litepose_export.cli.console import (
     JsonReport,
-    need,
     print_report,
+    requires,
 )
 
 
@@ -20,6 +20,6 @@ def ort(
     as_json: JsonReport = False,
 ) -> None:
     """Convert to ONNX Runtime's own format, which its reduced builds for devices read."""
-    print_report(
-        need("litepose_export.conversion.ort_format").convert(model, out).to_dict(), as_json=as_json
-    )
+    with requires("export"):
+        from litepose_export.conversion import ort_format
+    print_report(ort_format.convert(model, out).to_dict(), as_json=as_json)

@@ -10,8 +10,8 @@ import typer
 from litepose_edge.cli.console import results
 from litepose_export.cli.console import (
     check_teachers,
-    need,
     progress,
+    requires,
     training_display,
 )
 
@@ -24,11 +24,11 @@ def pack(
     ] = None,
 ) -> None:
     """Pack training people as small crops that travel to the machine that trains."""
-    session = need("litepose_export.training.runs.runner")
-    pose = need("litepose_export.training.runs.pose")
+    with requires("export"):
+        from litepose_export.training.runs import pose, runner
     teachers = tuple(teacher or ())
     check_teachers(teachers, 2, "packing")
     with progress() as bar:
-        shards = pose.pack_people(tuple(data), out, teachers, training_display(session, bar))
+        shards = pose.pack_people(tuple(data), out, teachers, training_display(runner, bar))
     for shard in shards:
         results.print(str(shard), markup=False)

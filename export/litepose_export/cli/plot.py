@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from litepose_edge.cli.console import results
-from litepose_export.cli.console import (
-    need,
-)
+from litepose_export.cli.console import requires
 
 
 def plot(
@@ -18,5 +16,7 @@ def plot(
     out: Annotated[Path, typer.Option(help="PNG or SVG to draw.")],
 ) -> None:
     """Draw loss and AP of training runs over the steps."""
-    need("litepose_export.training.runs.plot", extra="plot").draw(runs, out)
+    with requires("plot"):
+        from litepose_export.training.runs import plot as drawing
+    drawing.draw(runs, out)
     results.print(str(out), markup=False)

@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from litepose_export.cli.console import (
-    need,
-)
+from litepose_export.cli.console import requires
 
 
 def publish(
     folder: Annotated[Path, typer.Argument(help="Folder of the files to ship.")],
 ) -> None:
     """Write the saturation probe and SHA256SUMS beside the models of a folder."""
-    module = need("litepose_export.conversion.publish")
-    module.write_probe(folder)
-    module.write_checksums(folder)
+    with requires("export"):
+        from litepose_export.conversion import publish as files
+    files.write_probe(folder)
+    files.write_checksums(folder)

@@ -12,11 +12,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from litepose_edge import backends
 from litepose_edge.cli.console import messages, results, write_file
 from litepose_edge.manifest import TopDownSpec
 from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
 from litepose_edge.networks import DEFAULT_DETECTOR
-from litepose_export.cli.console import need, progress, step_by_step
+from litepose_edge.pipelines.detector import PersonDetector
+from litepose_export.cli.console import progress, requires, step_by_step
+from litepose_export.conversion import sample_inputs
 from litepose_export.errors import AccuracyGateError
 
 
@@ -111,17 +114,17 @@ def quantize(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize a float ONNX file to INT8, unless that moves the keypoints too far."""
-    job = need("litepose_export.quantization.job")
-    asked = need("litepose_export.quantization.options")
-    bounds = need("litepose_export.quantization.gate.bounds").Bounds(
-        max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks
-    )
-    options = asked.QuantizeOptions(
+    with requires("export"):
+        from litepose_export.quantization import job
+        from litepose_export.quantization.gate.bounds import Bounds
+        from litepose_export.quantization.options import DEFAULT_FLOAT, QuantizeOptions
+    bounds = Bounds(max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks)
+    options = QuantizeOptions(
         target=target.value,
         count=count,
         method=method.value,
         percentile=percentile,
-        float_patterns=tuple(keep_float) if keep_float else asked.DEFAULT_FLOAT,
+        float_patterns=tuple(keep_float) if keep_float else DEFAULT_FLOAT,
         equalize=equalize,
         bias_correction=bias_correction,
         adaptive_rounding=adaptive_rounding,
@@ -154,9 +157,10 @@ def train_quantized(network: str, options: Any) -> None:
     """
     if not network.startswith("lrpose-"):
         raise typer.BadParameter(f"--qat trains the lrpose networks, not '{network}'")
-    qat = need("litepose_export.training.runs.quantization_aware")
+    with requires("export"):
+        from litepose_export.training.runs import quantization_aware
     with judged() as started:
-        done = qat.train_quantized(options, started)
+        done = quantization_aware.train_quantized(options, started)
     print_quantization(done)
 
 
@@ -177,16 +181,12 @@ def read_photographs(calibration: Path, model: Path) -> CocoDataset:
     """A COCO file, or a folder whose people the bundled detector finds."""
     if not calibration.is_dir():
         return read_coco(calibration)
-    inputs = need("litepose_export.conversion.sample_inputs")
-    backends = need("litepose_edge.backends")
     manifest = backends.find_model(model).manifest
     if not isinstance(manifest.model, TopDownSpec):
-        return inputs.read_folder(calibration, None)  # type: ignore[no-any-return]
+        return sample_inputs.read_folder(calibration, None)
     found = backends.find_model(DEFAULT_DETECTOR, precision="fp32")
-    detector = need("litepose_edge.pipelines.detector").PersonDetector(
-        found.open(1), found.manifest
-    )
-    return inputs.read_folder(calibration, lambda image: detector(image, 0.3)[0])  # type: ignore[no-any-return]
+    detector = PersonDetector(found.open(1), found.manifest)
+    return sample_inputs.read_folder(calibration, lambda image: detector(image, 0.3)[0])
 
 
 def figures_table(figures: Any) -> Table:
@@ -214,10 +214,9 @@ def print_quantization(done: Any) -> None:
             stage.name, *("" if f is None else f"{f:.3f}" for f in figures), str(stage.seconds)
         )
     if done.sensitivity:
-        text = need("litepose_export.quantization.mixed_precision.sensitivity").table(
-            done.sensitivity
-        )
-        results.print(text, markup=False)
+        with requires("export"):
+            from litepose_export.quantization.mixed_precision.sensitivity import table
+        results.print(table(done.sensitivity), markup=False)
     results.print(figures_table(done.gate))
     results.print(steps)
     results.print(f"{done.path}: {done.scheme}, {done.size_bytes} bytes, gate {done.verdict}")

@@ -10,7 +10,7 @@ import typer
 
 from litepose_edge.cli.console import results
 from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_export.cli.console import need
+from litepose_export.cli.console import requires
 from litepose_export.cli.quantize import (
     Force,
     Gate,
@@ -47,11 +47,11 @@ def quantize_openvino(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Quantize a float ONNX file to INT8 OpenVINO IR with NNCF, through the same gate."""
-    ir = need("litepose_export.quantization.nncf_ir", "nncf")
-    bounds = need("litepose_export.quantization.gate.bounds").Bounds(
-        max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks
-    )
-    options = ir.IrOptions(
+    with requires("nncf"):
+        from litepose_export.quantization.gate.bounds import Bounds
+        from litepose_export.quantization.nncf_ir import IrOptions, quantize_ir
+    bounds = Bounds(max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks)
+    options = IrOptions(
         count=count,
         accurate_bias=accurate_bias,
         bounds=bounds,
@@ -61,7 +61,7 @@ def quantize_openvino(
     photographs = read_photographs(calibration, model)
     held_out = read_coco(gate) if gate else None
     with judged() as started:
-        done = ir.quantize_ir(model, out, photographs, options, held_out=held_out, started=started)
+        done = quantize_ir(model, out, photographs, options, held_out=held_out, started=started)
     if as_json:
         results.file.write(json.dumps(done.to_dict()) + "\n")
         return

@@ -11,8 +11,8 @@ import typer
 from litepose_edge.cli.console import results
 from litepose_export.cli.console import (
     check_teachers,
-    need,
     progress,
+    requires,
     training_display,
 )
 from litepose_export.cli.quantize import train_quantized
@@ -93,14 +93,17 @@ def train(
     """Train one of our networks on COCO-format photographs."""
     if (steps is None) == (minutes is None):
         raise typer.BadParameter("give either --steps or --minutes")
-    session = need("litepose_export.training.runs.runner")
-    torch = need("torch")
+    with requires("export"):
+        import torch
+
+        from litepose_export.training.core.loop import Budget
+        from litepose_export.training.runs import accelerator, pose, runner
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    options = session.RunOptions(
+    options = runner.RunOptions(
         data=tuple(data),
         dev=dev,
         folder=out,
-        budget=session.Budget(steps=steps, minutes=minutes),
+        budget=Budget(steps=steps, minutes=minutes),
         seed=seed,
         device=chosen,
         threads=threads,
@@ -119,26 +122,24 @@ def train(
         train_quantized(network, options)
         return
     with progress() as bar:
-        display = training_display(session, bar)
+        display = training_display(runner, bar)
         names = network.split("+")
         lrpose = all(name in ("lrpose-n", "lrpose-s", "lrpose-m") for name in names)
         if (options.frozen or options.fresh or resident) and not lrpose:
             raise typer.BadParameter("only LRPose takes --freeze, --fresh and --resident")
         if network == "persondet":
             check_teachers(options.teachers, 1, "a detector")
-            checkpoint = session.train_detector(options, display)
+            checkpoint = runner.train_detector(options, display)
         elif lrpose and resident:
             check_teachers(options.teachers, 1, "a resident run")
             sizes = tuple(name[-1] for name in names)
-            trained = need("litepose_export.training.runs.accelerator")
-            checkpoint = trained.train_resident(sizes, options, display)
+            checkpoint = accelerator.train_resident(sizes, options, display)
         elif lrpose and len(names) == 1:
             check_teachers(options.teachers, 2, "a pose network")
-            pose = need("litepose_export.training.runs.pose")
             checkpoint = pose.train_pose(network[-1], options, display)
         elif network.startswith("litepose-"):
             check_teachers(options.teachers, 1, "a bottom-up network")
-            checkpoint = session.train_bottom_up(network, options, display)
+            checkpoint = runner.train_bottom_up(network, options, display)
         else:
             raise typer.BadParameter(f"no network '{network}' to train")
     results.print(str(checkpoint), markup=False)

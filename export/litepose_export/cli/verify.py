@@ -9,8 +9,8 @@ import typer
 
 from litepose_export.cli.console import (
     JsonReport,
-    need,
     print_report,
+    requires,
     spinner,
 )
 
@@ -21,7 +21,8 @@ def verify(
     as_json: JsonReport = False,
 ) -> None:
     """Compare a float ONNX file with the checkpoint it came from, once more."""
-    pipeline = need("litepose_export.conversion.export")
+    with requires("export"):
+        from litepose_export.conversion import export as conversion
     with spinner() as step:
-        report = pipeline.verify(model, checkpoint, step=step)
+        report = conversion.verify(model, checkpoint, step=step)
     print_report(report, as_json=as_json)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, Literal
 
-from litepose_edge.errors import BackendUnavailableError
+from litepose_edge.errors import BackendUnavailableError, install_hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,6 @@ def require_pycocotools() -> tuple[Any, Any]:
         from pycocotools.cocoeval import COCOeval
     except ImportError as exc:
         raise BackendUnavailableError(
-            "pycocotools is not installed. Run: pip install 'litepose-edge[eval]'"
+            f"pycocotools is not installed. {install_hint('eval')}"
         ) from exc
     return COCO, COCOeval

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from litepose_edge import geometry
 from litepose_edge.backends import files
-from litepose_edge.errors import BackendUnavailableError
+from litepose_edge.errors import BackendUnavailableError, install_hint
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.skeletons import COCO_17
 from litepose_edge.threads import available_threads, worker_pool
@@ -57,7 +57,7 @@ def open_network(path: Path) -> Network:
         from litepose_edge.backends._openvino import OpenVinoSession
     except ImportError as exc:
         raise BackendUnavailableError(
-            "teachers run in OpenVINO. Run: pip install 'litepose-edge[openvino]'"
+            f"teachers run in OpenVINO, which is not installed. {install_hint('openvino')}"
         ) from exc
     session = OpenVinoSession(files.read(path), threads=1)
     first = session.outputs[0]
