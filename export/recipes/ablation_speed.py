@@ -1,6 +1,6 @@
 """How fast the networks of `ablations.py` are, in FP32 and in INT8, beside each other.
 
-    python export/recipes/ablation_speed.py [--seconds 60] [--out docs/runs/ablation-speed.json]
+    python export/recipes/ablation_speed.py [--seconds 60] [--out FILE]
 
 Weights and calibration inputs are random: they decide where keypoints land and not how long it
 takes. One thread of ONNX Runtime, one crop, all networks in turns; each is compared with the
@@ -40,7 +40,9 @@ def main() -> None:
     """Make the files, time them, write the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of timing")
-    parser.add_argument("--out", type=Path, default=Path("docs/runs/ablation-speed.json"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/experiments/runs/ablation-speed.json")
+    )
     options = parser.parse_args()
     sessions: dict[tuple[str, str], Session] = {}
     for name, parts in architectures().items():

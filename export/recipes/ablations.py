@@ -1,7 +1,7 @@
 """Short runs of equal budget that differ in one thing each; `results.py` makes a table of them.
 
     python export/recipes/ablations.py DATA [--peers PEERS] [--only rce-8 mse-8] [--seeds 0 1]
-        [--crops 45000] [--out docs/runs/ablations]
+        [--crops 45000] [--out docs/experiments/runs/ablations]
 
 Every run leaves one JSON file; runs whose file is there are skipped, so that the set can be
 continued, or shared out among processes with --only.
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--crops", type=int, default=45_000)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("docs/runs/ablations"))
+    parser.add_argument("--out", type=Path, default=Path("docs/experiments/runs/ablations"))
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(options.threads)

@@ -6,7 +6,7 @@
     python export/recipes/results.py page                           # docs/results.md from all JSON
 
 The page is made from `docs/results.json`, `docs/versus.json` (`make bench`) and the records in
-`docs/runs/ablations/` (`ablations.py`); what was not measured is left out.
+`docs/experiments/runs/ablations/` (`ablations.py`); what was not measured is left out.
 """
 
 from __future__ import annotations
@@ -149,11 +149,11 @@ def page(docs: Path) -> str:
     if (docs / "results.json").exists():
         report = json.loads((docs / "results.json").read_text("utf-8"))
         versus = docs / "versus.json"
-        beside = json.loads(versus.read_text("utf-8")) if versus.exists() else {"rivals": []}
-        lines += released(report["models"], beside["rivals"])
-    records = read_records(docs / "runs" / "ablations")
+        beside = json.loads(versus.read_text("utf-8")) if versus.exists() else {"baselines": []}
+        lines += released(report["models"], beside["baselines"])
+    records = read_records(docs / "experiments" / "runs" / "ablations")
     if records:
-        speed = docs / "runs" / "ablation-speed.json"
+        speed = docs / "experiments" / "runs" / "ablation-speed.json"
         lines += ablations(records, json.loads(speed.read_text("utf-8")) if speed.exists() else {})
     return "\n".join(lines).rstrip() + "\n"
 

@@ -24,7 +24,7 @@ from litepose_export.training.distillation.teacher import Teaching  # noqa: E402
 from paths import ROOT  # noqa: E402
 
 SIZE = Size(96, 128)
-RECORDS = ROOT / "docs" / "runs" / "ablations"
+RECORDS = ROOT / "docs" / "experiments" / "runs" / "ablations"
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def record(name, seed, ap, curve):
 
 def test_the_page_says_how_much_and_how_soon(tmp_path, recipe):
     results = recipe("results")
-    folder = tmp_path / "runs" / "ablations"
+    folder = tmp_path / "experiments" / "runs" / "ablations"
     folder.mkdir(parents=True)
     for made in (
         record("mse-8", 0, 0.10, [(500, 0.04)]),
@@ -204,7 +204,7 @@ def test_the_page_says_how_much_and_how_soon(tmp_path, recipe):
     ):
         (folder / f"{made['name']}-{made['seed']}.json").write_text(json.dumps(made))
     speed = {"rce-8": {"int8": 1.25, "fp32": 2.5}, "rce-4": {"int8": 3.0, "fp32": 4.0}}
-    (tmp_path / "runs" / "ablation-speed.json").write_text(json.dumps(speed))
+    (tmp_path / "experiments" / "runs" / "ablation-speed.json").write_text(json.dumps(speed))
     page = results.page(tmp_path)
     assert "| Loss, stride 8 | MSE | 0.110 +- 0.010 |  |" in page
     assert "|  | RCE | 0.210 +- 0.010 | +10.0 | 500 | 40 M | 1.25 | 2 |" in page
