@@ -29,6 +29,7 @@ __all__ = [
     "Session",
     "TensorSpec",
     "find_model",
+    "open_bytes",
     "open_files",
     "u8s8_is_exact",
 ]
@@ -148,6 +149,21 @@ def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
             return Opened(vino, vino.outputs, vino.metadata)
         case _:
             raise ValueError(f"backend must be 'onnxruntime' or 'openvino', got {backend!r}")
+
+
+def open_bytes(content: bytes, *, threads: int = 1, backend: Backend = "onnxruntime") -> Session:
+    """Open an ONNX model that is in memory, with or without a manifest.
+
+    Args:
+        content: The bytes of an ONNX file.
+        threads: Threads of the session.
+        backend: `"onnxruntime"` or `"openvino"`.
+
+    Raises:
+        ModelError: The backend cannot load it.
+        BackendUnavailableError: The backend is not installed.
+    """
+    return open_files(ModelFiles(Path("model.onnx"), content), backend, threads).session
 
 
 def _check_tensors(manifest: Manifest, opened: Opened, path: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import typer
 
 from litepose_edge import backends
+from litepose_edge.atomic_files import write_file
 from litepose_edge.backends import Backend, Model, files, sidecar
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.cli import options
-from litepose_edge.cli.console import results, write_file
+from litepose_edge.cli.console import results
 from litepose_edge.cli.options import PrecisionName
 from litepose_edge.errors import ManifestError, UnsupportedModelError
 from litepose_edge.geometry import Size

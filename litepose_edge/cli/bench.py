@@ -14,8 +14,9 @@ from typing import Annotated, cast
 import typer
 
 from litepose_edge import backends
+from litepose_edge.atomic_files import write_file
 from litepose_edge.cli import options
-from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results, write_file
+from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results
 from litepose_edge.measure.bench.report import tables
 from litepose_edge.measure.bench.report.document import (
     Report,

@@ -1,9 +1,8 @@
-"""What all commands share: consoles, progress, writing files, errors as exit codes."""
+"""What all commands share: consoles, progress, writing images, errors as exit codes."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from litepose_edge.atomic_files import write_file
 from litepose_edge.errors import (
     BackendUnavailableError,
     LitePoseError,
@@ -115,26 +115,3 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     if not encoded:
         raise OutputError(f"cannot encode {path}")
     write_file(path, content.tobytes())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, then rename it.
-
-    Raises:
-        OutputError: The place cannot be written.
-    """
-    partial: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            partial = file.name
-            file.write(content)
-        # The temporary file is private; a result is as readable as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(partial).chmod(0o666 & ~mask)
-        Path(partial).replace(path)
-    except OSError as exc:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from litepose_edge.atomic_files import write_file
 from litepose_edge.cli import options
 from litepose_edge.cli.console import (
     SOME_FAILED,
     complain,
     progress_bar,
     results,
-    write_file,
     write_image,
 )
 from litepose_edge.cli.options import BackendName

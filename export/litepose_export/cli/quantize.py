@@ -13,7 +13,8 @@ import typer
 from rich.table import Table
 
 from litepose_edge import backends
-from litepose_edge.cli.console import messages, results, write_file
+from litepose_edge.atomic_files import write_file
+from litepose_edge.cli.console import messages, results
 from litepose_edge.manifest import TopDownSpec
 from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
 from litepose_edge.networks import DEFAULT_DETECTOR

@@ -17,7 +17,7 @@ import onnxruntime
 from onnxruntime.tools import convert_onnx_models_to_ort as converter
 
 from litepose_edge import backends
-from litepose_edge.cli.console import write_file
+from litepose_edge.atomic_files import write_file
 from litepose_edge.manifest import InputSpec
 from litepose_export.errors import ExportError, ParityError
 

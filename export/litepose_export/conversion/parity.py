@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.backends import open_bytes
 from litepose_edge.decoding import heatmaps
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import HeatmapSpec, InputSpec, Manifest, TopDownSpec
@@ -72,7 +72,7 @@ def check_parity(
         ParityError: An output differs by more than 1e-4 of its largest value.
     """
     exact = copy.deepcopy(network).eval().double()
-    session = OnnxRuntimeSession(model.SerializeToString(), threads=1)
+    session = open_bytes(model.SerializeToString())
     worst, shift = 0.0, 0.0
     clear: list[NDArray[np.bool_]] = []
     for batch in batches:

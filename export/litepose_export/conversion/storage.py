@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from litepose_edge.errors import OutputError
+from litepose_edge.atomic_files import write_file
 from litepose_edge.manifest import METADATA_KEY, Manifest, encode_manifest
 
 MIN_FLOATS = 256
 
 
 def store(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
-    """Write a model with its manifest in the metadata, under a temporary name first.
+    """Write a model with its manifest in the metadata.
 
     Raises:
         OutputError: The place cannot be written.
@@ -25,15 +24,7 @@ def store(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     described.CopyFrom(model)
     onnx.helper.set_model_props(described, {METADATA_KEY: encode_manifest(manifest)})
     onnx.checker.check_model(described)
-    partial = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(described.SerializeToString(deterministic=True))
-        partial.replace(path)
-    except OSError as exc:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc
+    write_file(path, described.SerializeToString(deterministic=True))
 
 
 def halve_storage(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -18,8 +18,8 @@ import openvino
 from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
 from litepose_edge import backends
+from litepose_edge.atomic_files import write_file
 from litepose_edge.backends import files, sidecar
-from litepose_edge.cli.console import write_file
 from litepose_edge.manifest import (
     METADATA_KEY,
     DetectorSpec,

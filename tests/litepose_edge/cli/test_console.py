@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import typer
 
+from litepose_edge.atomic_files import write_file
 from litepose_edge.cli import app as runtime
-from litepose_edge.cli.console import complain, run_command, write_file, write_image
+from litepose_edge.cli.console import complain, run_command, write_image
 from litepose_edge.errors import OutputError
 
 RENAMED = {"--old": "--new", "--gone": "--stage finetune"}

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.backends import open_bytes
 from litepose_edge.geometry import Float32
 
 
@@ -40,7 +40,7 @@ def inner_values(
         for name in names
         if name not in known
     )
-    session = OnnxRuntimeSession(opened.SerializeToString(), threads=1)
+    session = open_bytes(opened.SerializeToString())
     for batch in batches:
         yield session.run(batch)
     session.close()

@@ -10,8 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
-from litepose_edge.backends.session import Session
+from litepose_edge.backends import Session, open_bytes
 
 LEAST_ROUNDS = 30
 
@@ -62,9 +61,7 @@ def race(
         batch: An input.
         seconds: At least so long, and at least `LEAST_ROUNDS` rounds.
     """
-    first, second = (
-        OnnxRuntimeSession(model.SerializeToString(), threads=1) for model in (exact, quantized)
-    )
+    first, second = (open_bytes(model.SerializeToString()) for model in (exact, quantized))
     done = race_sessions((first, second), batch, seconds)
     first.close()
     second.close()

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.backends import open_bytes
 from litepose_edge.decoding import heatmaps
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, TopDownSpec
@@ -81,7 +81,7 @@ class Yardstick:
         return Drift(float(np.minimum(moved, MOST_PX).mean()), error)
 
     def _run(self, model: onnx.ModelProto) -> list[Float32]:
-        session = OnnxRuntimeSession(model.SerializeToString(), threads=1)
+        session = open_bytes(model.SerializeToString())
         outputs = [list(session.run(batch).values()) for batch in self._batches]
         session.close()
         return [np.concatenate(values) for values in zip(*outputs, strict=True)]

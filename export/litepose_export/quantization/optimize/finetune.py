@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
+from litepose_edge.backends import Session, open_bytes
 from litepose_edge.manifest import HeatmapSpec, Manifest, TopDownSpec
 from litepose_export.conversion.sample_inputs import Inputs
 from litepose_export.quantization.optimize.simulation import QdqNetwork
@@ -67,7 +67,7 @@ def follow(
         options: How hard.
         tick: Told the loss after each step.
     """
-    session = OnnxRuntimeSession(teacher.SerializeToString(), threads=1)
+    session = open_bytes(teacher.SerializeToString())
     groups = _groups(network, options)
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
     losses = []
@@ -98,7 +98,7 @@ def mirrored_batches(inputs: Inputs, batch: int, seed: int = SEED) -> Iterator[N
         yield chosen
 
 
-def _outputs(session: OnnxRuntimeSession, batch: NDArray[Any]) -> list[Tensor]:
+def _outputs(session: Session, batch: NDArray[Any]) -> list[Tensor]:
     """The teacher's outputs; files of one image at a time are asked one by one."""
     parts = [batch] if isinstance(session.input.shape[0], str) else np.split(batch, len(batch))
     answers = [session.run(part).values() for part in parts]
