@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from litepose_edge.cli.console import results, write_image
-from litepose_edge.errors import BackendUnavailableError, install_hint
 from litepose_edge.estimator import Estimator
 from litepose_edge.results import Poses
 from litepose_edge.sources import read_image
+from litepose_edge.sources.photographs import scikit_image_photographs
 
 PHOTOGRAPHS = ("astronaut", "camera")
 
@@ -26,7 +25,7 @@ def demo(
 
     The photographs come with scikit-image (extra `demo`).
     """
-    folder = _photographs()
+    folder = scikit_image_photographs()
     with Estimator() as estimator:
         for name in PHOTOGRAPHS:
             image = read_image(folder / f"{name}.png")
@@ -35,16 +34,6 @@ def demo(
             write_image(picture, poses.draw(image))
             _describe(name, poses)
             results.print(f"  picture: {picture}", markup=False)
-
-
-def _photographs() -> Path:
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or not spec.submodule_search_locations:
-        raise BackendUnavailableError(
-            "the demo photographs come with scikit-image, which is not installed. "
-            f"{install_hint('demo')}"
-        )
-    return Path(spec.submodule_search_locations[0]) / "data"
 
 
 def _describe(name: str, poses: Poses) -> None:
