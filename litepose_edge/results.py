@@ -162,13 +162,9 @@ class Poses:
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
         """Entries of COCO's keypoint results format, one a person."""
         return [
-            {
-                "image_id": image_id,
-                "category_id": 1,
-                "keypoints": np.column_stack([p.keypoints, p.scores]).ravel().tolist(),
-                "bbox": [*p.box_xyxy[:2].tolist(), *(p.box_xyxy[2:] - p.box_xyxy[:2]).tolist()],
-                "score": p.score,
-            }
+            coco_entry(
+                image_id, p.score, keypoints=p.keypoints, scores=p.scores, box_xyxy=p.box_xyxy
+            )
             for p in self
         ]
 
@@ -182,6 +178,32 @@ class Poses:
         return drawing.draw_people(
             frame, self.keypoints, self.scores, self.skeleton, min_score=min_score
         )
+
+
+def coco_entry(
+    image_id: int,
+    score: float,
+    *,
+    keypoints: NDArray[Any] | None = None,
+    scores: NDArray[Any] | None = None,
+    box_xyxy: NDArray[Any] | None = None,
+) -> dict[str, Any]:
+    """One entry of COCO's results format: a person's keypoints, box, or both.
+
+    Args:
+        image_id: COCO's id of the image.
+        score: Confidence in the person, by which average precision ranks the entries.
+        keypoints: `(K, 2)` float, `(x, y)` in pixels; together with `scores`.
+        scores: `(K,)` float.
+        box_xyxy: `(4,)` float, edges in pixels.
+    """
+    entry: dict[str, Any] = {"image_id": image_id, "category_id": 1}
+    if keypoints is not None and scores is not None:
+        entry["keypoints"] = np.column_stack([keypoints, scores]).ravel().tolist()
+    if box_xyxy is not None:
+        entry["bbox"] = [*box_xyxy[:2].tolist(), *(box_xyxy[2:] - box_xyxy[:2]).tolist()]
+    entry["score"] = float(score)
+    return entry
 
 
 def _person_dict(person: Person) -> dict[str, Any]:

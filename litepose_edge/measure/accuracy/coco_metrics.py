@@ -43,7 +43,7 @@ def coco_metrics(
 
     Args:
         annotations: COCO JSON.
-        results: Entries of COCO's results format.
+        results: Entries of COCO's results format; only what `kind` names is used of each.
         kind: What is scored.
         image_ids: Images to score on; all unless given.
 
@@ -55,7 +55,7 @@ def coco_metrics(
         return Metrics(0.0, 0.0, 0.0, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco(str(annotations))
-        evaluation = coco_eval(truth, truth.loadRes(list(results)), kind)
+        evaluation = coco_eval(truth, truth.loadRes(entries_of(results, kind)), kind)
         if image_ids is not None:
             evaluation.params.imgIds = list(image_ids)
         evaluation.evaluate()
@@ -64,6 +64,18 @@ def coco_metrics(
     stats = evaluation.stats
     recall = stats[5] if kind == "keypoints" else stats[8]
     return Metrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
+
+
+def entries_of(
+    results: Sequence[dict[str, Any]], kind: Literal["keypoints", "bbox"]
+) -> list[dict[str, Any]]:
+    """The results with nothing but what is scored.
+
+    With a box in a keypoint entry, pycocotools takes the box's area for the person's.
+    """
+    return [
+        {key: entry[key] for key in ("image_id", "category_id", kind, "score")} for entry in results
+    ]
 
 
 def require_pycocotools() -> tuple[Any, Any]:

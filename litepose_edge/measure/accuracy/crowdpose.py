@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from litepose_edge.errors import SourceError
-from litepose_edge.measure.accuracy.coco_metrics import require_pycocotools
+from litepose_edge.measure.accuracy.coco_metrics import entries_of, require_pycocotools
 from litepose_edge.skeletons import CROWDPOSE_14
 
 AREA_PART = 0.53
@@ -115,7 +115,9 @@ def _evaluate(
         labelled = coco()
         labelled.dataset = copy.deepcopy(truth)
         labelled.createIndex()
-        evaluation = coco_eval(labelled, labelled.loadRes(list(results)), "keypoints")
+        evaluation = coco_eval(
+            labelled, labelled.loadRes(entries_of(results, "keypoints")), "keypoints"
+        )
         params = evaluation.params
         params.imgIds = image_ids
         params.kpt_oks_sigmas = np.array(CROWDPOSE_14.oks_sigmas)

@@ -58,7 +58,7 @@ def evaluate_on_given_boxes(
             sizes.append(heads[image.image_id][labelled])
     if metric == "pckh":
         return pckh(np.concatenate(found), np.concatenate(truth), np.concatenate(sizes))
-    return _score(metric, dataset, _keypoints_only(results), images)
+    return _score(metric, dataset, results, images)
 
 
 def evaluate_end_to_end(
@@ -78,18 +78,14 @@ def evaluate_end_to_end(
     Returns:
         Keypoint metrics and box metrics, over all photographs.
     """
-    keypoints: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for image in dataset:
         tick()
         poses = estimator.predict(read_image(image.path, upright=False))
-        keypoints += poses.to_coco(image.image_id)
-    boxes = [
-        {key: entry[key] for key in ("image_id", "category_id", "bbox", "score")}
-        for entry in keypoints
-    ]
+        results += poses.to_coco(image.image_id)
     return (
-        _score(metric, dataset, _keypoints_only(keypoints), None),
-        coco_metrics(dataset.path, boxes, "bbox"),
+        _score(metric, dataset, results, None),
+        coco_metrics(dataset.path, results, "bbox"),
     )
 
 
@@ -151,8 +147,3 @@ def box_matches(
         if len(free) and free.max() >= min_iou:
             found[i] = recalled[free.argmax()] = True
     return found, recalled
-
-
-def _keypoints_only(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    # With a box in the entry, pycocotools takes the box's area for the person's.
-    return [{key: value for key, value in r.items() if key != "bbox"} for r in results]

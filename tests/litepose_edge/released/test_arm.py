@@ -23,6 +23,7 @@ from litepose_edge.boxes import box_iou
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.measure.bench.runs.scene import draw_scene
+from litepose_edge.results import coco_entry
 from litepose_edge.sources import read_image
 from paths import HELPERS
 
@@ -224,12 +225,7 @@ def precision(dev_json, found, ids):
     """Keypoint AP of these people in their own boxes."""
     owners = np.repeat(ids, found["people"])
     entries = [
-        {
-            "image_id": int(owner),
-            "category_id": 1,
-            "keypoints": np.column_stack([points, scores]).ravel().tolist(),
-            "score": float(score),
-        }
+        coco_entry(int(owner), score, keypoints=points, scores=scores)
         for owner, points, scores, score in zip(
             owners, found["keypoints"], found["scores"], found["person_scores"], strict=True
         )

@@ -11,12 +11,12 @@ import onnx
 from numpy.typing import NDArray
 
 from litepose_edge import oks
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
-from litepose_edge.backends.session import Session
+from litepose_edge.backends import Session, open_bytes
 from litepose_edge.boxes import box_area
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BottomUpSpec, DetectorSpec, Manifest, TopDownSpec
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
+from litepose_edge.measure.accuracy.coco_entries import box_entries, keypoint_entries
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.measure.accuracy.predictions import box_matches
 from litepose_edge.person_filter import person_scores
@@ -55,9 +55,7 @@ def compare(
         people: So many crops, or photographs for networks that find people, are compared.
         tick: Called once a photograph.
     """
-    first, second = (
-        OnnxRuntimeSession(model.SerializeToString(), threads=1) for model in (exact, quantized)
-    )
+    first, second = (open_bytes(model.SerializeToString()) for model in (exact, quantized))
     figures = compare_sessions((first, second), manifest, dataset, people, tick)
     first.close()
     second.close()
@@ -224,7 +222,7 @@ def _compare_boxes(
         pixels = read_image(image.path, upright=False)
         found = [detect(pixels, LEAST_SCORE) for detect in detectors]
         for (boxes, scores), into in zip(found, results, strict=True):
-            into += [_box_entry(image, b, s) for b, s in zip(boxes, scores, strict=True)]
+            into += box_entries(image.image_id, boxes.astype(np.float64), scores)
         (boxes, scores), (others, other_scores) = found
         clear = boxes[scores > COUNTED_SCORE]
         _, recalled = box_matches(others[other_scores > STILL_FOUND], clear)
@@ -235,12 +233,6 @@ def _compare_boxes(
         for name, entries in zip(figures, results, strict=True):
             figures[name] = coco_metrics(dataset.path, entries, "bbox", images).ap
     return Figures(compared, recall=again / max(compared, 1), **figures)  # type: ignore[arg-type]
-
-
-def _box_entry(image: AnnotatedImage, box: Float32, score: float) -> dict[str, Any]:
-    x1, y1, x2, y2 = (float(v) for v in box)
-    bbox = [x1, y1, x2 - x1, y2 - y1]
-    return {"image_id": image.image_id, "category_id": 1, "bbox": bbox, "score": float(score)}
 
 
 class _Results:
@@ -264,24 +256,14 @@ class _Results:
         self.images.append(image.image_id)
         for into, points, heat in zip(self.results, keypoints, scores, strict=True):
             ranks = person_scores(np.ones(len(points), np.float32), heat)
-            for at, score, rank in zip(points, heat, ranks, strict=True):
-                flat = np.column_stack([at, score]).astype(np.float64).ravel().tolist()
-                into.append(
-                    {
-                        "image_id": image.image_id,
-                        "category_id": 1,
-                        "keypoints": flat,
-                        "score": float(rank),
-                    }
-                )
+            into += keypoint_entries(image.image_id, points, heat, ranks)
 
     def complete(self, figures: Figures, recall: float | None = None) -> Figures:
         """Figures with average precision in them."""
         known: dict[str, Any] = {**_plain(figures), "recall": recall}
         if self.labelled and self.images:
             for name, entries in zip(("ap_float", "ap_int8"), self.results, strict=True):
-                bare = [{k: v for k, v in entry.items() if k != "bbox"} for entry in entries]
-                known[name] = coco_metrics(self._dataset.path, bare, "keypoints", self.images).ap
+                known[name] = coco_metrics(self._dataset.path, entries, "keypoints", self.images).ap
         return Figures(**known)
 
 

@@ -167,8 +167,6 @@ class BottomUpValidator:
         )
         results: list[dict[str, Any]] = []
         for image_id, photograph in zip(self._ids, self._photographs, strict=True):
-            for entry in recipe(photograph).to_coco(image_id):
-                # With a box in the entry, pycocotools takes the box's area for the person's.
-                results.append({key: value for key, value in entry.items() if key != "bbox"})
+            results += recipe(photograph).to_coco(image_id)
         network.train(was_training)
         return coco_metrics(self._annotations, results, "keypoints", self._ids).to_dict()

@@ -20,6 +20,7 @@ from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.person_filter import person_scores
 from litepose_edge.preprocess import warp
+from litepose_edge.results import coco_entry
 from litepose_edge.skeletons import COCO_17
 from litepose_export.training.core.pose_loss import normalise
 from litepose_export.training.data.people import read_photographs
@@ -86,15 +87,8 @@ class Validator:
         results = []
         ranks = person_scores(np.ones(len(crops), np.float32), scores)
         for crop, at, score, rank in zip(crops, points, scores, ranks, strict=True):
-            flat = np.column_stack([geometry.transform(crop.to_image, at), score]).ravel()
-            results.append(
-                {
-                    "image_id": crop.image_id,
-                    "category_id": 1,
-                    "keypoints": flat.tolist(),
-                    "score": float(rank),
-                }
-            )
+            at_image = geometry.transform(crop.to_image, at)
+            results.append(coco_entry(crop.image_id, rank, keypoints=at_image, scores=score))
         return results
 
 

@@ -14,6 +14,7 @@ from litepose_edge import geometry
 from litepose_edge.boxes import nms
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco_entries import box_entries
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_export.models.architectures.persondet import cell_centres, flatten, to_boxes
 from litepose_export.training.core.pose_loss import normalise
@@ -68,16 +69,7 @@ class DetectionValidator:
         network.eval()
         results: list[dict[str, Any]] = []
         for number, (boxes, scores) in enumerate(self.detect(network)):
-            for box, score in zip(boxes, scores, strict=True):
-                xywh = [*box[:2], *(box[2:] - box[:2])]
-                results.append(
-                    {
-                        "image_id": self._dataset.images[number].image_id,
-                        "category_id": 1,
-                        "bbox": [float(v) for v in xywh],
-                        "score": float(score),
-                    }
-                )
+            results += box_entries(self._dataset.images[number].image_id, boxes, scores)
         network.train(was_training)
         return coco_metrics(self._dataset.path, results, "bbox").to_dict()
 

@@ -12,6 +12,7 @@ from litepose_edge import COCO_17, Estimator
 from litepose_edge.cli.app import run
 from litepose_edge.errors import SourceError
 from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.accuracy.coco_entries import box_entries, keypoint_entries
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.measure.accuracy.predictions import box_matches
 
@@ -81,9 +82,34 @@ def test_what_is_no_coco_file_is_refused(tmp_path, content):
         read_coco(path)
 
 
+def test_entries_hold_what_cocos_results_format_asks_for():
+    keypoints = np.array([[[1, 2], [3, 4]]], np.float32)
+    scores = np.array([[0.5, 0.25]], np.float32)
+    (entry,) = keypoint_entries(7, keypoints, scores, np.array([0.75], np.float32))
+    assert entry == {
+        "image_id": 7,
+        "category_id": 1,
+        "keypoints": [1, 2, 0.5, 3, 4, 0.25],
+        "score": 0.75,
+    }
+    (entry,) = box_entries(7, np.array([[10, 20, 40, 80]], np.float32), np.array([0.5], np.float32))
+    assert entry == {"image_id": 7, "category_id": 1, "bbox": [10, 20, 30, 60], "score": 0.5}
+    json.dumps(entry)
+    assert keypoint_entries(7, keypoints[:0], scores[:0], np.zeros(0, np.float32)) == []
+
+
+def test_a_keypoint_entry_is_scored_without_its_box(dataset):
+    pytest.importorskip("pycocotools")
+    tiny = [{**entry, "bbox": [0, 0, 1, 1]} for entry in perfect(dataset)]
+    assert coco_metrics(dataset, tiny, "keypoints") == coco_metrics(
+        dataset, perfect(dataset), "keypoints"
+    )
+    assert coco_metrics(dataset, tiny, "bbox").ap == 0
+
+
 def test_perfect_answers_score_one_and_shifted_ones_less(dataset):
     pytest.importorskip("pycocotools")
-    results = [{k: v for k, v in r.items() if k != "bbox"} for r in perfect(dataset)]
+    results = perfect(dataset)
     assert coco_metrics(dataset, results, "keypoints", [7]).ap == pytest.approx(1)
     shifted = [
         {**r, "keypoints": [v + 6 * (i % 3 == 0) for i, v in enumerate(r["keypoints"])]}
