@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from litepose_export.errors import CheckpointError
-from litepose_export.models.checkpoints import read_notes, read_state
+from litepose_export.models.checkpoints import read_metadata, read_state
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def average(first: Path, second: Path, part: float, out: Path) -> None:
         else theirs[name]
         for name, tensor in ours.items()
     }
-    torch.save({"average": mean, "notes": dict(read_notes(second))}, out)
+    torch.save({"average": mean, "notes": dict(read_metadata(second))}, out)
 
 
 if __name__ == "__main__":

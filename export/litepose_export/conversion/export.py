@@ -20,6 +20,7 @@ from litepose_edge.manifest import (
     Manifest,
     TopDownSpec,
     manifest_from_metadata,
+    output_names,
 )
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.parity import Parity, check_parity, random_inputs
@@ -31,7 +32,7 @@ from litepose_export.errors import ExportError
 from litepose_export.models import manifests, networks
 from litepose_export.models.architectures.lrpose import LRPose
 from litepose_export.models.architectures.persondet import PersonDet
-from litepose_export.models.checkpoints import fit, read_notes, read_state
+from litepose_export.models.checkpoints import fit, read_metadata, read_state
 from litepose_export.models.counting import count
 
 PARITY_INPUTS = 8
@@ -120,7 +121,7 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     networks.check_arch(network, state)
     size = networks.input_size_of(network, keypoints, options.width, options.height)
     manifest = manifests.manifest(network, keypoints, size, options.colour)
-    if network.family == "lrpose" and read_notes(checkpoint).get("activation") == "linear":
+    if network.family == "lrpose" and read_metadata(checkpoint).get("activation") == "linear":
         manifest = manifests.linear(manifest)
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
@@ -166,7 +167,7 @@ def export(
         manifest = manifests.with_views(manifest)
     cost = count(network, manifest.input.size)
     step("export the graph")
-    outputs = manifests.output_names(manifest)
+    outputs = output_names(manifest)
     multiple = networks.find(name).multiple
     graph = export_graph(network, manifest.input, outputs, options.graph, multiple=multiple)
     step("compare with PyTorch")

@@ -1,20 +1,16 @@
-"""What `litepose-export list` says about each network, counted and not copied."""
+"""What `litepose-export list` says about each network, read from a table without PyTorch."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
 
-import torch
+import msgspec
 
-from litepose_export.models.counting import count
-from litepose_export.models.networks import CATALOGUE, COCO_JOINTS
-
-HEADINGS = ("network", "input", "parameters", "MACs", "published", "source", "reconstructed")
+# Made by `python -m litepose_export.models.catalogue_table`; a test holds it to the code.
+TABLE = Path(__file__).with_name("catalogue.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One network, for COCO's 17 keypoints.
 
     Attributes:
@@ -25,7 +21,7 @@ class Row:
         macs: Multiply-accumulates for one image, transposed convolutions at input positions.
         published: Accuracy as published for it; empty if there is none.
         source: Of that figure or of the network.
-        reconstructed: What the sources leave open.
+        reconstructed: What the sources leave open; empty if nothing.
     """
 
     network: str
@@ -37,40 +33,7 @@ class Row:
     source: str
     reconstructed: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Figures by name."""
-        return asdict(self)
 
-    def cells(self) -> tuple[str, ...]:
-        """The row as text."""
-        return (
-            self.network,
-            f"{self.height}x{self.width}",
-            f"{self.parameters:,}",
-            f"{self.macs / 1e9:.3f} G",
-            self.published or "-",
-            self.source,
-            self.reconstructed or "-",
-        )
-
-
-def describe() -> list[Row]:
-    """Every network of the catalogue, built without memory and counted."""
-    rows = []
-    for network in CATALOGUE:
-        with torch.device("meta"):
-            module = network.build(COCO_JOINTS, network.input_size)
-            cost = count(module, network.input_size)
-        rows.append(
-            Row(
-                network=network.name,
-                width=network.input_size.width,
-                height=network.input_size.height,
-                parameters=cost.parameters,
-                macs=cost.macs,
-                published=network.accuracy,
-                source=network.source,
-                reconstructed=network.reconstructed,
-            )
-        )
-    return rows
+def read_rows() -> list[Row]:
+    """Every network of the catalogue."""
+    return msgspec.json.decode(TABLE.read_bytes(), type=list[Row])

@@ -57,11 +57,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping) or not content:
         raise CheckpointError(f"{path} holds no weights: expected tensors by name")
-    strangers = [k for k, v in content.items() if not isinstance(v, Tensor)]
-    if strangers:
-        raise CheckpointError(
-            f"{path} holds no weights: {_some(map(str, strangers))} are no tensors"
-        )
+    others = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise CheckpointError(f"{path} holds no weights: {_some(map(str, others))} are no tensors")
     state = {str(key): tensor for key, tensor in content.items()}
     stripped = True
     while stripped:
@@ -73,11 +71,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def read_notes(path: Path) -> Mapping[str, str]:
-    """What a training run noted beside its weights; nothing in checkpoints of others."""
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """What a training run stored beside its weights; nothing in checkpoints of others."""
     content = read_checkpoint(path)
-    notes = content.get("notes") if isinstance(content, Mapping) else None
-    return notes if isinstance(notes, Mapping) else {}
+    if not isinstance(content, Mapping):
+        return {}
+    metadata = content.get("metadata", content.get("notes"))  # the name in older checkpoints
+    return metadata if isinstance(metadata, Mapping) else {}
 
 
 def fit(network: nn.Module, state: State, path: Path) -> None:

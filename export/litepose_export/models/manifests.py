@@ -8,6 +8,9 @@ import msgspec
 
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import (
+    BOX_PADDING,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     SCHEMA,
     BottomUpSpec,
     DetectorSpec,
@@ -22,26 +25,24 @@ from litepose_edge.skeletons import Skeleton, skeleton_of
 from litepose_export.errors import ExportError
 from litepose_export.models.architectures.persondet import STRIDES
 from litepose_export.models.networks import COCO_JOINTS, MPII_JOINTS, Network
-from litepose_export.training.core.pose_loss import MEAN, STD
 
 Colour = Literal["rgb", "bgr"]
 
 POSE_OUTPUT = "heatmaps"
 COARSE_OUTPUT, FINE_OUTPUT = "coarse", "fine"
-PADDING = 1.25
 DETECTOR_INPUT = Size(352, 352)
-# Two looks find more of those near by: the smaller one sees them whole. ADR 14.
+# Two views find more of the people near by: the smaller one shows them whole. ADR 14.
 DETECTOR_VIEWS = (
     TestTimeView(width=224, height=224),
     TestTimeView(width=352, height=352, mirrored=True),
 )
 DETECTOR_OUTPUTS = tuple(f"level_{stride}" for stride in STRIDES)
-# LRPose-m is for those who want accuracy: it looks twice at half of the people. ADR 16.
+# Below this score a person gets a flip test: LRPose-m is for those who want accuracy. ADR 16.
 FLIP_TEST_BELOW = {"lrpose-m": 0.62}
-# Of those proposed on dev .40 are looked at again before they are reported. ADR 17.
+# Below this score a detected person gets a flip test before it is reported. ADR 17.
 FLIP_TEST_BELOW_DETECTED = 0.5
 MIN_POSE_SCORE = 0.625  # ADR 17
-# LRPose-n takes more for people than there are: it must be surer. ADR 18.
+# LRPose-n gives background higher scores than the larger networks do. ADR 18.
 MIN_POSE_SCORES = {"lrpose-n": 0.785}
 FILL = (114, 114, 114)
 MAX_IOU = 0.6
@@ -83,7 +84,9 @@ def manifest(
     """
     size = size or network.input_size
     order = colour or _colour(network, keypoints)
-    spec = InputSpec(width=size.width, height=size.height, colour=order, mean=MEAN, std=STD)
+    spec = InputSpec(
+        width=size.width, height=size.height, colour=order, mean=IMAGENET_MEAN, std=IMAGENET_STD
+    )
     model: TopDownSpec | BottomUpSpec | DetectorSpec
     training = Training()
     match network.family:
@@ -102,17 +105,17 @@ def manifest(
             )
         case _:
             model = TopDownSpec(
-                padding=PADDING, heatmaps=_heatmaps(network.family), skeleton=_skeleton(keypoints)
+                padding=BOX_PADDING,
+                heatmaps=_heatmaps(network.family),
+                skeleton=_skeleton(keypoints),
             )
             if network.name.startswith("lrpose"):
                 training = POSE_TRAINING
-                view = FLIP_TEST_BELOW.get(network.name, 0.0)
-                min_pose_score = MIN_POSE_SCORES.get(network.name, MIN_POSE_SCORE)
                 model = msgspec.structs.replace(
                     model,
-                    min_pose_score=min_pose_score,
+                    min_pose_score=MIN_POSE_SCORES.get(network.name, MIN_POSE_SCORE),
                     flip_test_below_detected=FLIP_TEST_BELOW_DETECTED,
-                    flip_test_below=view,
+                    flip_test_below=FLIP_TEST_BELOW.get(network.name, 0.0),
                 )
     return Manifest(
         schema=SCHEMA,
@@ -142,25 +145,12 @@ def linear(manifest: Manifest) -> Manifest:
     return msgspec.structs.replace(manifest, model=changed)
 
 
-def output_names(manifest: Manifest) -> tuple[str, ...]:
-    """Names of the graph's outputs, in order."""
-    match manifest.model:
-        case TopDownSpec(heatmaps=HeatmapSpec(output=output)):
-            return (output,)
-        case BottomUpSpec(coarse=coarse, fine=fine):
-            return (coarse, fine)
-        case DetectorSpec(outputs=outputs):
-            return outputs
-        case _:
-            raise ExportError(f"{manifest.name} is no network that can be exported")
-
-
 def _heatmaps(family: str) -> HeatmapSpec:
     """How maps become keypoints: the conventions each family was trained with."""
     match family:
         case "lrpose":
-            # Regressive cross-entropy makes maps logits of probabilities; targets are unbiased. The
-            # softmax says where a joint is: decoded from that, AP is .004 above DARK's (ADR 13).
+            # Regressive cross-entropy makes maps logits of probabilities; targets are unbiased.
+            # Decoded by expected OKS from their softmax, joints are nearer than DARK's (ADR 13).
             return HeatmapSpec(
                 output=POSE_OUTPUT,
                 activation="sigmoid",
@@ -190,7 +180,7 @@ def _colour(network: Network, keypoints: int) -> Colour:
     if known is None:
         raise ExportError(
             f"the channel order of {network.name} with {keypoints} keypoints was never "
-            "published: say which with --color rgb or --color bgr"
+            "published: say which with --colour rgb or --colour bgr"
         )
     return known
 

@@ -82,7 +82,7 @@ def test_the_mean_of_two_checkpoints_is_between_them(tmp_path, recipe):
     mean = initialization.read_average(LRPose("n"), tmp_path / "mean.pt").state_dict()
     for name in (k for k, t in first.items() if t.is_floating_point()):
         torch.testing.assert_close(mean[name], 0.75 * first[name] + 0.25 * second[name])
-    assert checkpoints.read_notes(tmp_path / "mean.pt") == {"activation": "linear"}
+    assert checkpoints.read_metadata(tmp_path / "mean.pt") == {"activation": "linear"}
     torch.save({"average": LRPose("s").state_dict()}, paths[1])
     with pytest.raises(CheckpointError, match="different networks"):
         average(*paths, 0.5, tmp_path / "none.pt")
