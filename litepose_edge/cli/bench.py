@@ -33,9 +33,10 @@ from litepose_edge.measure.bench.runs.configuration import (
     Plan,
     Precision,
 )
-from litepose_edge.measure.bench.runs.machine import describe_machine, observe_state
 from litepose_edge.measure.bench.runs.runner import count_runs, run_all
 from litepose_edge.measure.bench.runs.worker import choose_meter
+from litepose_edge.measure.machine.description import describe_machine
+from litepose_edge.measure.machine.state import observe_state
 from litepose_edge.sources import open_source
 from litepose_edge.threads import available_threads
 

@@ -10,18 +10,14 @@ from typing import Any, Literal
 import msgspec
 
 from litepose_edge.backends import Backend
-from litepose_edge.measure.bench.runs.machine import (
-    State,
-    describe_machine,
-    observe_state,
-    warnings,
-)
 from litepose_edge.measure.doctor.engines import ENGINES, Engine, examine_apart
-from litepose_edge.measure.doctor.limits import Limits, describe_limits
-from litepose_edge.measure.doctor.processor import Processor, describe_processor
 from litepose_edge.measure.energy.find import find_meters
 from litepose_edge.measure.energy.meter import MeterInfo, Missing
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.description import describe_machine
+from litepose_edge.measure.machine.limits import Limits, describe_limits
+from litepose_edge.measure.machine.processor import Processor, describe_processor
+from litepose_edge.measure.machine.state import State, observe_state, warnings
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 SCHEMA: Literal[1] = 1
 Scheme = Literal["s8s8", "u8s8-reduced", "fp32"]

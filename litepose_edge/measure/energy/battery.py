@@ -7,7 +7,7 @@ from collections.abc import Callable
 from litepose_edge.measure.energy.accumulate import Integral
 from litepose_edge.measure.energy.meter import EnergyMeter, Found, MeterInfo, Missing
 from litepose_edge.measure.energy.sampled import SampledMeter
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 FOLDER = "sys/class/power_supply"
 # Batteries refresh every few seconds at most.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from litepose_edge.measure.energy import battery, hwmon, ina3221, pi5, rapl
 from litepose_edge.measure.energy.meter import Found
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 
 def find_meters(

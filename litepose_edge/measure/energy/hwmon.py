@@ -8,7 +8,7 @@ from collections.abc import Callable
 from litepose_edge.measure.energy.accumulate import Counter, Integral
 from litepose_edge.measure.energy.meter import Found, MeterInfo, Missing
 from litepose_edge.measure.energy.sampled import SampledMeter
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 FOLDER = "sys/class/hwmon"
 SHUNT = "besides the tolerance of the board's shunt resistor, commonly 1 %"

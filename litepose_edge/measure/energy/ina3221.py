@@ -8,7 +8,7 @@ from litepose_edge.measure.energy.accumulate import Integral
 from litepose_edge.measure.energy.hwmon import from_volts
 from litepose_edge.measure.energy.meter import Found, MeterInfo, Missing
 from litepose_edge.measure.energy.sampled import SampledMeter
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 HWMON = "sys/class/hwmon"
 IIO = "sys/bus/i2c/drivers/ina3221x/*/iio:device*"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from litepose_edge.measure.energy.accumulate import Integral
 from litepose_edge.measure.energy.meter import Found, MeterInfo, Missing
 from litepose_edge.measure.energy.sampled import SampledMeter
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 MODEL = "proc/device-tree/model"
 COMMAND = ("vcgencmd", "pmic_read_adc")

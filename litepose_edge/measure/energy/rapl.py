@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from litepose_edge.measure.energy.accumulate import Counter
 from litepose_edge.measure.energy.meter import EnergyMeter, Found, MeterInfo, Missing
 from litepose_edge.measure.energy.sampled import SampledMeter, SumMeter
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 FOLDER = "sys/class/powercap"
 RESOLUTION = "counter, refreshed about every millisecond: windows of a second and more"

@@ -15,11 +15,12 @@ from litepose_edge.measure.bench.report.noise import Comparison, Floor, compare,
 from litepose_edge.measure.bench.runs.configuration import Configuration, Plan
 from litepose_edge.measure.bench.runs.digest import Shift, shift
 from litepose_edge.measure.bench.runs.figures import Summary, summarize
-from litepose_edge.measure.bench.runs.machine import Machine, State, warnings
 from litepose_edge.measure.bench.runs.pipeline import Keypoints
 from litepose_edge.measure.bench.runs.runner import Arm, Runs
 from litepose_edge.measure.bench.runs.worker import Outcome
 from litepose_edge.measure.energy import EnergyFigures
+from litepose_edge.measure.machine.description import Machine
+from litepose_edge.measure.machine.state import State, warnings
 
 SCHEMA: Literal[1] = 1
 

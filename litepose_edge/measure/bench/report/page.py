@@ -9,7 +9,7 @@ from litepose_edge.measure.bench.report import svg, tables
 from litepose_edge.measure.bench.report.document import Report, Result
 from litepose_edge.measure.bench.report.svg import Bar, Curve
 from litepose_edge.measure.bench.runs.figures import QUANTILES
-from litepose_edge.measure.bench.runs.machine import State
+from litepose_edge.measure.machine.state import State
 
 STYLE = """
 :root { --ink: #1c2126; --soft: #5c6670; --line: #d8dde2; --paper: #fff; --shade: #f4f6f8; }

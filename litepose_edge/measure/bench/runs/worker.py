@@ -36,7 +36,7 @@ from litepose_edge.measure.energy import (
     find_meters,
     joules_per_frame,
 )
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 STAGE_PART = 0.3
 

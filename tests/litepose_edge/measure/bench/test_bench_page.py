@@ -22,10 +22,11 @@ from litepose_edge.measure.bench.report.page import to_html
 from litepose_edge.measure.bench.report.svg import Bar, Curve
 from litepose_edge.measure.bench.runs.configuration import Configuration, Plan
 from litepose_edge.measure.bench.runs.figures import summarize
-from litepose_edge.measure.bench.runs.machine import describe_machine, observe_state
 from litepose_edge.measure.bench.runs.pacing import Timing
 from litepose_edge.measure.bench.runs.runner import Arm, Runs
 from litepose_edge.measure.bench.runs.worker import Cold, Outcome
+from litepose_edge.measure.machine.description import describe_machine
+from litepose_edge.measure.machine.state import observe_state
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 VOID = {"meta", "br"}

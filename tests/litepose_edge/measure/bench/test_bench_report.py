@@ -20,14 +20,15 @@ from litepose_edge.measure.bench.report.document import (
 )
 from litepose_edge.measure.bench.runs.configuration import Configuration, Plan
 from litepose_edge.measure.bench.runs.figures import summarize
-from litepose_edge.measure.bench.runs.machine import describe_machine, observe_state
 from litepose_edge.measure.bench.runs.pacing import Timing
 from litepose_edge.measure.bench.runs.runner import Arm, Runs, count_runs
 from litepose_edge.measure.bench.runs.stages import STAGES
 from litepose_edge.measure.bench.runs.worker import Cold, Outcome
 from litepose_edge.measure.energy import EnergyFigures, MeterInfo
 from litepose_edge.measure.energy.interval import Interval
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.description import describe_machine
+from litepose_edge.measure.machine.state import observe_state
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 METER = MeterInfo("rapl:package-0", "measured", "the package", "1 ms", "unknown")
 MODEL = MeterInfo("modelled", "modelled", "a formula", "none", "unknown")

@@ -12,7 +12,7 @@ import pytest
 from litepose_edge.measure.energy import find_meters
 from litepose_edge.measure.energy.pi5 import watts
 from litepose_edge.measure.energy.rapl import Zone, overlap
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 RANGE_UJ = 262143328850
 LAPTOP = {

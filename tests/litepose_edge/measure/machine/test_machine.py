@@ -1,25 +1,15 @@
-"""Benchmarks: what is recorded of a machine."""
+"""What is recorded of a machine and its state."""
 
 from __future__ import annotations
 
-from litepose_edge.measure.bench.runs.machine import (
-    describe_machine,
-    observe_state,
-    pi_flags,
-    warnings,
-)
-from litepose_edge.measure.energy.sysfs import Sysfs
-
-
-def write(root, files):
-    for path, content in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(f"{content}\n")
-    return Sysfs(root)
+from litepose_edge.measure.machine.description import describe_machine
+from litepose_edge.measure.machine.state import observe_state, pi_flags, warnings
+from litepose_edge.measure.machine.sysfs import Sysfs
+from recorded_machines import recorded_files
 
 
 def test_a_machine_is_described_from_its_files(tmp_path):
-    sysfs = write(
+    sysfs = recorded_files(
         tmp_path,
         {
             "proc/cpuinfo": "model name\t: Fast CPU\nflags\t: avx2 avx512_vnni hypervisor\n",
@@ -50,10 +40,10 @@ def test_what_makes_figures_doubtful_is_said(tmp_path):
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand",
         "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": 3,
     }
-    sysfs = write(tmp_path, files)
+    sysfs = recorded_files(tmp_path, files)
     machine, before = describe_machine(sysfs), observe_state(sysfs)
     throttled = {"sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": 4}
-    said = " ".join(warnings(machine, before, observe_state(write(tmp_path, throttled))))
+    said = " ".join(warnings(machine, before, observe_state(recorded_files(tmp_path, throttled))))
     for word in ("governor is ondemand", "load 9.00", "core throttle events", "virtual"):
         assert word in said
 
@@ -61,7 +51,7 @@ def test_what_makes_figures_doubtful_is_said(tmp_path):
 def test_a_quiet_machine_is_not_complained_about(tmp_path):
     files = {"proc/cpuinfo": "flags\t: avx2", "proc/loadavg": "0.01 1 1"}
     files["sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"] = "performance"
-    sysfs = write(tmp_path, files)
+    sysfs = recorded_files(tmp_path, files)
     state = observe_state(sysfs)
     assert warnings(describe_machine(sysfs), state, state) == []
 

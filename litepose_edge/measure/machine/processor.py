@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 
 # What Linux calls them. Products of 8-bit numbers: VNNI and AMX on x86, dot products and matrix
 # products on ARM.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from litepose_edge.measure.energy.sysfs import Sysfs
+from litepose_edge.measure.machine.sysfs import Sysfs
 from litepose_edge.threads import affinity, cgroup_quota, within
 
 
