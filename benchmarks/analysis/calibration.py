@@ -3,11 +3,11 @@
     python -m benchmarks.analysis.calibration dev.json [--model lrpose-s] [--precision int8]
         [--plot calibration.svg] [--json FILE]
 
-Everybody with labels, in the own box. A labelled keypoint is right where its similarity to the
-label, `exp(-d^2 / (2 * scale^2 * (2 * sigma)^2))` with COCO's sigmas and half the box's area as
-scale^2, is at least 0.5. A second pass cuts each photograph off below the hips of a person and
-looks at the scores of the knees and ankles that are now outside: they should be low. `--plot`
-needs matplotlib (extra plot).
+All people with labels, each in the labelled box. A labelled keypoint is right where its
+similarity to the label, `exp(-d^2 / (2 * scale^2 * (2 * sigma)^2))` with COCO's sigmas and half
+the box's area as scale^2, is at least 0.5. A second pass cuts each photograph off below the hips
+of a person and looks at the scores of the knees and ankles that are now outside: they should be
+low. `--plot` needs matplotlib (extra plot).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ BINS = 10
 RIGHT = 0.5
 HIPS, BELOW = (11, 12), (13, 14, 15, 16)
 MARGIN = 0.05  # of the box height: so far below the cut a joint must be
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def main() -> None:
 
 
 def measure(estimator: Estimator, dataset: CocoDataset) -> Calibration:
-    """Scores of everybody's labelled keypoints, and of those that a cut leaves outside."""
+    """Scores of all labelled keypoints, and of those that a cut leaves outside."""
     scores: list[Floats] = []
     right: list[NDArray[np.bool_]] = []
     outside: list[Floats] = []
@@ -101,25 +102,29 @@ def measure(estimator: Estimator, dataset: CocoDataset) -> Calibration:
             continue
         pixels = read_image(image.path, upright=False)
         poses = estimator.predict(pixels, boxes_xyxy=image.boxes_xyxy[people])
-        near = similar(poses.keypoints, image.keypoints[people], image.boxes_xyxy[people])
+        near = keypoint_similarity(
+            poses.keypoints, image.keypoints[people], image.boxes_xyxy[people]
+        )
         scores.append(poses.scores[labelled[people]])
         right.append(near[labelled[people]] >= RIGHT)
         outside += _cut_off(estimator, pixels, image, people)
     cut = np.concatenate(outside) if outside else np.zeros(0)
-    return judge(np.concatenate(scores), np.concatenate(right), cut)
+    return evaluate(np.concatenate(scores), np.concatenate(right), cut)
 
 
-def similar(found: NDArray[np.float32], labels: NDArray[np.float32], boxes: Floats) -> Floats:
-    """Similarity in `[0, 1]` of each keypoint `(P, K)` to its label."""
+def keypoint_similarity(
+    found: NDArray[np.float32], labels: NDArray[np.float32], boxes: Floats
+) -> NDArray[np.float64]:
+    """Similarity in `[0, 1]` of each keypoint `(P, K)` to its label; OKS is the mean over K."""
     sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
     scale = sides.prod(axis=1)[:, None] / 2
     distance = ((found.astype(np.float64) - labels[..., :2]) ** 2).sum(axis=2)
     spread = (2 * np.array(COCO_17.oks_sigmas)) ** 2
-    nearness: Floats = np.exp(-distance / (2 * scale * spread))
+    nearness: NDArray[np.float64] = np.exp(-distance / (2 * scale * spread))
     return nearness
 
 
-def judge(scores: Floats, right: NDArray[np.bool_], outside: Floats) -> Calibration:
+def evaluate(scores: Floats, right: NDArray[np.bool_], outside: Floats) -> Calibration:
     """Bins and summary figures of keypoints whose truth is known."""
     place = np.minimum((scores * BINS).astype(int), BINS - 1)
     bins = [
@@ -156,7 +161,7 @@ def _cut_off(
     estimator: Estimator, pixels: NDArray[np.uint8], image: AnnotatedImage, people: NDArray[np.intp]
 ) -> list[Floats]:
     """Scores of knees and ankles that lie below a photograph cut under the hips."""
-    found = []
+    found: list[Floats] = []
     for person in people:
         joints, box = image.keypoints[person], image.boxes_xyxy[person]
         if not (joints[list(HIPS), 2] > 0).all():
@@ -166,8 +171,8 @@ def _cut_off(
         gone = [j for j in BELOW if joints[j, 2] > 0 and joints[j, 1] > cut + MARGIN * height]
         if not gone or cut - box[1] < 0.3 * height or cut >= len(pixels):
             continue
-        seen = np.array([[box[0], box[1], box[2], cut]])
-        poses = estimator.predict(np.ascontiguousarray(pixels[:cut]), boxes_xyxy=seen)
+        rest = np.array([[box[0], box[1], box[2], cut]])
+        poses = estimator.predict(np.ascontiguousarray(pixels[:cut]), boxes_xyxy=rest)
         found.append(poses.scores[0, gone].astype(np.float64))
     return found
 

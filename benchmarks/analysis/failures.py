@@ -3,9 +3,9 @@
     python -m benchmarks.analysis.failures dev.json [--model lrpose-s] [--precision int8]
         [--sheet worst.png] [--count 48] [--json FILE]
 
-Everybody with labels, in the own box. A person's fit is the mean similarity of the labelled
-keypoints (`calibration.similar`), as in OKS. The sheet is for looking at: photographs of the
-evaluation data are nobody's to publish.
+All people with labels, each in the labelled box. A person's fit is the mean similarity of the
+labelled keypoints (`calibration.keypoint_similarity`), as in OKS. The sheet is for looking at, not
+for publishing: the photographs of the evaluation data may not be passed on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.analysis.calibration import similar
+from benchmarks.analysis.calibration import keypoint_similarity
 from litepose_edge import COCO_17, Estimator
 from litepose_edge.drawing import draw_people
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset, read_coco
@@ -43,7 +43,7 @@ JOINTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonFit:
     """One person and how well the pose fits.
 
     Attributes:
@@ -52,7 +52,7 @@ class Person:
         fit: Mean similarity of the labelled keypoints, in `[0, 1]`.
         near: Similarity of each keypoint; NaN where it has no label.
         mistake: "left for right" where the pose fits the labels with sides exchanged by
-            `MISTAKEN` better, "somebody else" where it fits another person's so, or "no".
+            `MISTAKEN` better, "another person" where it fits another person's so, or "no".
         traits: What the person is like: `traits_of`.
     """
 
@@ -113,8 +113,8 @@ def main() -> None:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def measure(estimator: Estimator, dataset: CocoDataset) -> list[Person]:
-    """Everybody with labels, in the order of the file."""
+def measure(estimator: Estimator, dataset: CocoDataset) -> list[PersonFit]:
+    """All people with labels, in the order of the file."""
     people = []
     for image in dataset:
         chosen = np.flatnonzero((image.keypoints[..., 2] > 0).any(axis=1) & ~image.crowd)
@@ -128,7 +128,7 @@ def measure(estimator: Estimator, dataset: CocoDataset) -> list[Person]:
             fit = float(np.nanmean(near))
             x1, y1, x2, y2 = boxes[number].tolist()
             people.append(
-                Person(
+                PersonFit(
                     image_id=image.image_id,
                     box_xyxy=(x1, y1, x2, y2),
                     fit=fit,
@@ -144,7 +144,7 @@ def _near(
     pose: NDArray[np.float32], labels: NDArray[np.float32], box: NDArray[np.float32]
 ) -> Floats:
     """Similarity of each keypoint to its label; NaN where there is none."""
-    near: Floats = similar(pose[None], labels[None], box[None])[0]
+    near: Floats = keypoint_similarity(pose[None], labels[None], box[None])[0]
     near[labels[:, 2] == 0] = np.nan
     return near
 
@@ -165,7 +165,7 @@ def _mistake(
         for other in range(len(labels))
         if other != person
     ]
-    return "somebody else" if max(others, default=0) > fit + MISTAKEN else "no"
+    return "another person" if max(others, default=0) > fit + MISTAKEN else "no"
 
 
 def traits_of(image: AnnotatedImage, index: int, pixels: Image) -> dict[str, str]:
@@ -177,12 +177,12 @@ def traits_of(image: AnnotatedImage, index: int, pixels: Image) -> dict[str, str
     height, width = pixels.shape[:2]
     cut = bool((box[:2] <= 2).any() or box[2] >= width - 2 or box[3] >= height - 2)
     return {
-        "height": _step(box[3] - box[1], (64, 128, 256), "px"),
-        "covered by others": _step(100 * covered(image.boxes_xyxy, index), (1, 20, 50), "%"),
-        "hidden joints": _step(100 * hidden, (1, 34), "%"),
-        "torso": _torso(joints),
+        "height": step(box[3] - box[1], (64, 128, 256), "px"),
+        "covered by others": step(100 * covered(image.boxes_xyxy, index), (1, 20, 50), "%"),
+        "hidden joints": step(100 * hidden, (1, 34), "%"),
+        "torso": torso(joints),
         "at the border": "yes" if cut else "no",
-        "brightness": _step(luma, (60, 160), "of 255"),
+        "brightness": step(luma, (60, 160), "of 255"),
     }
 
 
@@ -194,9 +194,9 @@ def covered(boxes_xyxy: NDArray[np.float32], index: int) -> float:
     return float(shared.max(initial=0) / max(float((box[2:] - box[:2]).prod()), 1e-6))
 
 
-def group(people: Sequence[Person]) -> list[Group]:
-    """Everybody, then people by each trait."""
-    rows = [_group("everybody", "", [person.fit for person in people])]
+def group(people: Sequence[PersonFit]) -> list[Group]:
+    """All people, then people by each trait."""
+    rows = [_group("all people", "", [person.fit for person in people])]
     kinds = [{"mistaken": person.mistake, **person.traits} for person in people]
     for trait in kinds[0]:
         for value in sorted({kind[trait] for kind in kinds}, key=_sorting):
@@ -205,8 +205,8 @@ def group(people: Sequence[Person]) -> list[Group]:
     return rows
 
 
-def by_joint(people: Sequence[Person]) -> dict[str, float]:
-    """Part of the labelled keypoints with a similarity of 0.5 or better; of joints anybody has."""
+def by_joint(people: Sequence[PersonFit]) -> dict[str, float]:
+    """Part of the labelled keypoints with a similarity of 0.5 or better; of labelled joints."""
     near = np.array([person.near for person in people])
     parts = {}
     for name, joints in JOINTS.items():
@@ -217,7 +217,7 @@ def by_joint(people: Sequence[Person]) -> dict[str, float]:
     return parts
 
 
-def sheet(estimator: Estimator, dataset: CocoDataset, people: Sequence[Person]) -> Image:
+def sheet(estimator: Estimator, dataset: CocoDataset, people: Sequence[PersonFit]) -> Image:
     """People side by side: the pose found in colours, labels as white dots, the fit as a number."""
     photographs = {image.image_id: image for image in dataset}
     tiles = [_tile(estimator, photographs[person.image_id], person) for person in people]
@@ -227,7 +227,7 @@ def sheet(estimator: Estimator, dataset: CocoDataset, people: Sequence[Person]) 
     return np.vstack(rows)
 
 
-def _tile(estimator: Estimator, image: AnnotatedImage, person: Person) -> Image:
+def _tile(estimator: Estimator, image: AnnotatedImage, person: PersonFit) -> Image:
     pixels = read_image(image.path, upright=False)
     box = np.array(person.box_xyxy, np.float32)
     index = int(np.abs(image.boxes_xyxy - box).sum(axis=1).argmin())
@@ -262,7 +262,7 @@ def _luma(pixels: Image, box: NDArray[np.float32]) -> float:
     return float(cv2.cvtColor(pixels[y1:y2, x1:x2], cv2.COLOR_BGR2GRAY).mean())
 
 
-def _torso(joints: NDArray[np.float32]) -> str:
+def torso(joints: NDArray[np.float32]) -> str:
     """Which way the body points, from the hips to the shoulders."""
     if not (joints[[*SHOULDERS, *HIPS], 2] > 0).all():
         return "unknown"
@@ -271,7 +271,7 @@ def _torso(joints: NDArray[np.float32]) -> str:
     return "upright" if angle < 45 else "lying" if angle < 135 else "upside down"
 
 
-def _step(value: float, limits: Sequence[float], unit: str) -> str:
+def step(value: float, limits: Sequence[float], unit: str) -> str:
     """Between which limits a value lies, in words that sort from low to high."""
     for low, high in zip((None, *limits), (*limits, None), strict=True):
         if high is None:

@@ -1,14 +1,14 @@
 """Bottom-up networks end to end on one thread: INT8 against FP32, frames to people, as ratios.
 
     python -m benchmarks.budget.bottomup [--xs CHECKPOINT] [--variant CHECKPOINT] [--calibration F]
-                                  [--people 3] [--repeats 40] [--image FILE] [--json FILE]
+        [--people 3] [--repeats 40] [--image FILE] [--json FILE]
 
 Exports both networks at 256x256 (extra `export`), quantizes them and runs the runtime's whole
-recipe on a picture, the files in alternation. What the networks answer is replaced by drawn maps
-of so many people: decoding has the same work everywhere, and weights need not be trained. `plain`
-is the float file as exported by default; `rewritten` the one with deconvolutions as 2x2
-convolutions, from which the INT8 file is made. The bars compare with `plain`. Times are the CPU's
-on the one thread that works, so that other processes disturb less; compare ratios of one run.
+pipeline on a picture, the files in turns. What the networks answer is replaced by drawn maps of
+so many people: decoding has the same work everywhere, and weights need not be trained. `plain` is
+the float file as exported by default; `rewritten` the one with deconvolutions as 2x2
+convolutions, from which the INT8 file is made. The bars compare with `plain`. Times are CPU time,
+so that other processes disturb less; compare ratios of one run.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import msgspec
@@ -33,6 +33,7 @@ from litepose_edge.backends.session import Session
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import QuantizationSpec
 from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.timing import no_preparation, time_call, time_in_turns
 from litepose_edge.pipelines.bottomup import BottomUp
 from litepose_edge.sources import read_image
 from litepose_edge.testing import gaussian_heatmaps
@@ -50,12 +51,12 @@ from litepose_export.quantization.options import DEFAULT_FLOAT
 # Network, and the largest part of its float time that its INT8 file may take.
 BARS = {"litepose-xs": 0.80, "litepose-xs-dense": 0.55}
 JOINTS = 17
-SCHEME = "u8s8-reduced"
+SCHEME: Literal["u8s8-reduced"] = "u8s8-reduced"
 FORMS = ("plain", "rewritten", "int8")
 
 
 def main() -> None:
-    """Make the files, time them in alternation, compare with the bars."""
+    """Make the files, time them in turns, compare with the bars."""
     options = arguments()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -120,19 +121,18 @@ def make_files(
     return files
 
 
-class Timed:
-    """A session that notes how long its network takes, and answers with drawn maps."""
+class TimedSession:
+    """A session that keeps the CPU time of each run, and answers with drawn maps."""
 
-    def __init__(self, session: Session, answer: dict[str, NDArray[Any]]) -> None:
-        self._session, self._answer = session, answer
+    def __init__(self, session: Session, answer: Mapping[str, NDArray[Any]]) -> None:
+        self._session, self._answer = session, dict(answer)
         self.input = session.input
-        self.last_ms = 0.0
+        self.runs_ms: list[float] = []
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Run and note."""
-        started = time.thread_time()
-        outputs = self._session.run(batch)
-        self.last_ms = (time.thread_time() - started) * 1e3
+        """Run the network, give the drawn maps."""
+        outputs, elapsed = time_call(partial(self._session.run, batch), prepare=no_preparation)
+        self.runs_ms.append(elapsed.cpu_ms)
         assert {name: maps.shape for name, maps in outputs.items()} == {
             name: maps.shape for name, maps in self._answer.items()
         }
@@ -148,31 +148,31 @@ def measure(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Medians in ms, and medians of the ratios of neighbouring runs."""
     answer = drawn_maps(people)
-    recipes: dict[tuple[str, str], tuple[BottomUp, Timed]] = {}
+    jobs: dict[str, Callable[[], object]] = {}
+    sessions: dict[str, TimedSession] = {}
     for name, forms in files.items():
         for form, path in forms.items():
             model = backends.find_model(path, threads=1)
-            session = Timed(model.open(1), answer)
-            recipes[name, form] = (BottomUp(lambda _, s=session: s, model.manifest, 1), session)
-    whole: dict[tuple[str, str], list[float]] = {key: [] for key in recipes}
-    network: dict[tuple[str, str], list[float]] = {key: [] for key in recipes}
-    for recipe, _ in recipes.values():
-        recipe(image)
-    for _ in range(repeats):
-        for key, (recipe, session) in recipes.items():
-            # Once untimed: the network before left its own weights in the caches.
-            recipe(image)
-            started = time.thread_time()
-            recipe(image)
-            whole[key].append((time.thread_time() - started) * 1e3)
-            network[key].append(session.last_ms)
+            session = sessions[f"{name} {form}"] = TimedSession(model.open(1), answer)
+            pipeline = BottomUp(partial(_always, session), model.manifest, 1)
+            jobs[f"{name} {form}"] = partial(pipeline, image)
+    whole_ms = time_in_turns(jobs, rounds=repeats, warm_up_rounds=1).cpu_ms
+
+    def to(name: str, form: str, reference: str) -> float:
+        ratios = whole_ms[f"{name} {form}"] / whole_ms[f"{name} {reference}"]
+        return round(float(np.median(ratios)), 3)
+
+    def network_ms(key: str) -> float:
+        # Every timed run follows an untimed one; the first two are the warm-up round's.
+        return round(float(np.median(sessions[key].runs_ms[3::2])), 3)
+
     return {
         name: {
             form: {
-                "median_ms": round(float(np.median(whole[name, form])), 3),
-                "network_ms": round(float(np.median(network[name, form])), 3),
-                "to_plain": ratio(whole[name, form], whole[name, "plain"]),
-                "to_rewritten": ratio(whole[name, form], whole[name, "rewritten"]),
+                "median_ms": round(float(np.median(whole_ms[f"{name} {form}"])), 3),
+                "network_ms": network_ms(f"{name} {form}"),
+                "to_plain": to(name, form, "plain"),
+                "to_rewritten": to(name, form, "rewritten"),
             }
             for form in forms
         }
@@ -180,9 +180,10 @@ def measure(
     }
 
 
-def ratio(first: list[float], second: list[float]) -> float:
-    """Median of the ratios of neighbouring samples."""
-    return round(float(np.median(np.array(first) / np.array(second))), 3)
+def _always(session: Session, threads: int) -> Session:
+    """The one session there is, whatever the number of threads."""
+    assert threads == 1
+    return session
 
 
 def drawn_maps(people: int) -> dict[str, NDArray[np.float32]]:
@@ -194,7 +195,7 @@ def drawn_maps(people: int) -> dict[str, NDArray[np.float32]]:
         stride: gaussian_heatmaps(places / stride - 0.5, 256 // stride, 256 // stride, sigma=2)
         for stride in (4, 2)
     }
-    # Everywhere the tag of whoever is warmest there.
+    # Each cell has the tag of the person whose heat is highest there.
     tags = 3 * heat[4].argmax(axis=0).astype(np.float32)
     coarse = np.concatenate([heat[4].max(axis=0), tags])
     return {COARSE_OUTPUT: coarse[None], FINE_OUTPUT: heat[2].max(axis=0)[None]}

@@ -20,10 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.budget.bars import NAME_WIDTH, Bar, read
+from benchmarks.paths import ROOT, SHARED
 
 FOLDER = Path(__file__).parent
-ROOT = FOLDER.parents[1]
-SHARED = FOLDER.parent.parent / "shared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def commands(shared: Path) -> list[Command]:
 
 
 def main() -> None:
-    """Run the commands one after another, print the table, judge."""
+    """Run the commands one after another, print the table, exit by it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these commands alone")
     parser.add_argument("--strict", action="store_true", help="fail where a bar is missed")

@@ -9,8 +9,7 @@ the border or flat. The keypoints must agree; both apply the sigmoid. One thread
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from litepose_edge.backends import find_model
 from litepose_edge.decoding import heatmaps
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import HeatmapSpec, TopDownSpec
+from litepose_edge.measure.timing import time_call
 from litepose_edge.testing import gaussian_heatmaps, logits
 
 MODEL = "lrpose-s"
@@ -92,25 +92,17 @@ def measure(
         ).max()
         for maps in scenes
     ]
-    plain_s, ours_s = [], []
+    plain_ms, ours_ms = [], []
     for number in range(repeats):
         maps = scenes[number % SCENES]
-        plain_s.append(seconds(loop, maps))
-        ours_s.append(seconds(ours, maps))
+        plain_ms.append(time_call(partial(loop, maps))[1].wall_ms)
+        ours_ms.append(time_call(partial(ours, maps))[1].wall_ms)
     return {
         "people": people,
-        "plain_us": float(np.median(plain_s)) * 1e6 / people,
-        "ours_us": float(np.median(ours_s)) * 1e6 / people,
+        "plain_us": float(np.median(plain_ms)) * 1e3 / people,
+        "ours_us": float(np.median(ours_ms)) * 1e3 / people,
         "difference_px": float(max(distances)),
     }
-
-
-def seconds(work: Callable[[Array], Array], maps: Array) -> float:
-    """Of one call, after an untimed one."""
-    work(maps)
-    started = time.perf_counter()
-    work(maps)
-    return time.perf_counter() - started
 
 
 def draw(rng: np.random.Generator, people: int, size: Size, joints: int = 17) -> Array:

@@ -14,8 +14,8 @@ the plain procedure's groups depend on its solver. One thread. Compare ratios, n
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from litepose_edge import COCO_17
 from litepose_edge.decoding import associative, peaks
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec
+from litepose_edge.measure.timing import no_preparation, time_call
 
 SIDE, JOINTS, MOST = 224, 17, 30
 LIMIT = 20.0
@@ -90,22 +91,17 @@ def measure(people: int, repeats: int, find: PeakFinder) -> dict[str, Any]:
     for heat, tags in scenes:
         resized = peaks.resize_maps(tags[0], Size(SIDE, SIDE))
         for refine in (False, True):
-            plain = best_of_3(lambda: plain_people(heat, resized, find, refine=refine))  # noqa: B023
-            ours = best_of_3(lambda: associative.find_people(heat, tags, SPEC, refine=refine))  # noqa: B023
-            samples["plain_ms"][refine].append(plain)
-            samples["ours_ms"][refine].append(ours)
+            plain = partial(plain_people, heat, resized, find, refine=refine)
+            ours = partial(associative.find_people, heat, tags, SPEC, refine=refine)
+            samples["plain_ms"][refine].append(best_of_3(plain))
+            samples["ours_ms"][refine].append(best_of_3(ours))
     medians = {name: [float(np.median(part)) for part in parts] for name, parts in samples.items()}
     return {"people": people, "scenes": len(scenes), **medians}
 
 
 def best_of_3(work: Callable[[], object]) -> float:
     """Milliseconds of the quickest of three runs."""
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e3
+    return min(time_call(work, prepare=no_preparation)[1].wall_ms for _ in range(3))
 
 
 def check_same(heat: Array, tags: Array, find: PeakFinder) -> None:

@@ -4,19 +4,17 @@
 
 The peaks are `torch.mm` (float32) and `torch._int_mm` (int8) of 2048x2048 matrices; a network's
 rate is twice its multiply-accumulates divided by its latency. One thread, the process bound to
-one CPU; in every round the peaks and all networks take turns, so that a slow minute hits all of
-them. Medians of the rounds; beside the wall clock's parts of the peak stand those by CPU time,
-which programs beside this one disturb less. Needs torch and onnx (extra export); OpenVINO where
-it is installed. The INT8 pose network is also run on eight crops at once: larger matrices.
+one CPU; peaks and networks take turns. Medians of the rounds; beside the wall clock's parts of
+the peak stand those by CPU time, which programs beside this one disturb less. Needs torch and onnx
+(extra export); OpenVINO where it is installed. The INT8 pose network is also run on eight crops at
+once: larger matrices.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +23,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.budget.bars import Bar, finish
+from benchmarks.processes import bind
 from litepose_edge import backends
+from litepose_edge.backends import Backend
+from litepose_edge.measure.timing import Job, no_preparation, time_in_turns
 
 MODELS = ("lrpose-s", "persondet")
 PRECISIONS = ("fp32", "int8")
@@ -33,12 +34,11 @@ SIDE = 2048
 CALLS = 5
 POSE = "lrpose-s"
 BATCH = 8
-Times = tuple[float, float]
-BARS = {"onnxruntime": 75.0, "openvino": 80.0}
+BARS: dict[Backend, float] = {"onnxruntime": 75.0, "openvino": 80.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class LoadedFile:
     """One released file in one engine, ready to run.
 
     Attributes:
@@ -69,8 +69,8 @@ def main() -> None:
         reason = f"{', '.join(missing)} not installed (extra export)"
         finish({}, budget({}, dict.fromkeys(BARS, reason)), options.json)
         return
-    bind_to_one_cpu()
-    report = measure(networks(), peaks(), options.rounds)
+    bind(1)
+    report = measure(load_files(), peaks(), options.rounds)
     print_table(report)
     missing_engines = {
         name: f"{name} is not installed" for name in BARS if importlib.util.find_spec(name) is None
@@ -78,13 +78,7 @@ def main() -> None:
     finish(report, budget(report, missing_engines), options.json)
 
 
-def bind_to_one_cpu() -> None:
-    """Keep this process on the first CPU it may use, where the system can do that."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
-
-
-def networks() -> list[Network]:
+def load_files() -> list[LoadedFile]:
     """Every released network in every engine that is installed."""
     from benchmarks.budget.onnx_macs import count
 
@@ -102,7 +96,7 @@ def networks() -> list[Network]:
                 for images in together:
                     batch = example(session.input, (images, *item))
                     run = partial(session.run, batch)
-                    found.append(Network(model, precision, backend, images * macs, run, images))
+                    found.append(LoadedFile(model, precision, backend, images * macs, run, images))
     return found
 
 
@@ -130,56 +124,41 @@ def peaks() -> dict[str, Callable[[], Any]]:
 
 
 def measure(
-    contestants: list[Network], products: dict[str, Callable[[], Any]], rounds: int
+    files: list[LoadedFile], products: dict[str, Callable[[], Any]], rounds: int
 ) -> dict[str, Any]:
     """Peaks in G operations a second, and every network's latency, rate and part of its peak."""
-    product_s: dict[str, list[Times]] = {name: [] for name in products}
-    network_s: list[list[Times]] = [[] for _ in contestants]
-    # The first round only warms up.
-    for number in range(rounds + 1):
-        for name, product in products.items():
-            elapsed = times(product, 1)
-            if number:
-                product_s[name].append(elapsed)
-        for samples, network in zip(network_s, contestants, strict=True):
-            network.run()
-            elapsed = times(network.run, CALLS)
-            if number:
-                samples.append(elapsed)
-    limits = {
-        name: 2 * SIDE**3 / 1e9 / np.median(samples, axis=0) for name, samples in product_s.items()
-    }
+    jobs = {name: Job(product, prepare=no_preparation) for name, product in products.items()}
+    jobs |= {str(number): Job(file.run, calls=CALLS) for number, file in enumerate(files)}
+    times = time_in_turns(jobs, rounds=rounds, warm_up_rounds=1)
+
+    def rates(name: str, macs: int) -> tuple[float, float]:
+        """G operations a second, by the wall clock and by CPU time."""
+        wall_ms, cpu_ms = (np.median(taken[name]) for taken in (times.wall_ms, times.cpu_ms))
+        return 2 * macs / 1e6 / float(wall_ms), 2 * macs / 1e6 / float(cpu_ms)
+
+    limits = {name: rates(name, SIDE**3) for name in products}
     rows = []
-    for samples, network in zip(network_s, contestants, strict=True):
-        latency = np.median(samples, axis=0)
-        rate = 2 * network.macs / 1e9 / latency
-        part, cpu_part = (100 * rate / limits[network.precision]).tolist()
+    for number, file in enumerate(files):
+        rate, cpu_rate = rates(str(number), file.macs)
+        limit, cpu_limit = limits[file.precision]
         rows.append(
             {
-                "model": network.model,
-                "precision": network.precision,
-                "backend": network.backend,
-                "images": network.images,
-                "macs": network.macs,
-                "latency_ms": float(latency[0]) * 1e3,
-                "gops": float(rate[0]),
-                "percent_of_peak": part,
-                "percent_of_peak_by_cpu_time": cpu_part,
+                "model": file.model,
+                "precision": file.precision,
+                "backend": file.backend,
+                "images": file.images,
+                "macs": file.macs,
+                "latency_ms": times.median_ms(str(number)),
+                "gops": rate,
+                "percent_of_peak": 100 * rate / limit,
+                "percent_of_peak_by_cpu_time": 100 * cpu_rate / cpu_limit,
             }
         )
-    peak = {name: float(both[0]) for name, both in limits.items()}
+    peak = {name: wall for name, (wall, _) in limits.items()}
     return {"rounds": rounds, "peak_gops": peak, "networks": rows}
 
 
-def times(work: Callable[[], Any], calls: int) -> Times:
-    """Wall and CPU seconds of one call, the means of so many in a row."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - wall) / calls, (time.process_time() - cpu) / calls
-
-
-def budget(report: dict[str, Any], missing: dict[str, str]) -> list[Bar]:
+def budget(report: dict[str, Any], missing: Mapping[Backend, str]) -> list[Bar]:
     """The budget's rows: the default pose network in INT8.
 
     Args:

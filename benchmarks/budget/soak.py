@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
-import skimage
 
 from litepose_edge import Estimator
+from litepose_edge.sources import read_image
+from litepose_edge.sources.photographs import scikit_image_photographs
 
 WARM_UP, BAR_MB = 1000, 5.0
 
@@ -34,14 +34,14 @@ def main() -> None:
                 before = resident_mb()
     growth = resident_mb() - before
     verdict = "reached" if growth <= BAR_MB else "NOT reached"
-    print(f"{options.frames} frames, {people} people seen, resident memory {before:.1f} MB after")
+    print(f"{options.frames} frames, {people} people found, resident memory {before:.1f} MB after")
     print(f"{WARM_UP} frames, grown by {growth:.2f} MB since (<= {BAR_MB:g}): {verdict}")
 
 
 def frames(count: int) -> Iterator[np.ndarray]:
     """Scikit-image's astronaut, who moves to and fro and is not there in every fourth hundred."""
-    data = Path(skimage.__file__).parent / "data" / "astronaut.png"
-    picture = cv2.resize(cv2.imread(str(data)), (240, 240), interpolation=cv2.INTER_AREA)
+    photograph = read_image(scikit_image_photographs() / "astronaut.png")
+    picture = cv2.resize(photograph, (240, 240), interpolation=cv2.INTER_AREA)
     for number in range(count):
         frame = np.full((240, 320, 3), 110, np.uint8)
         if number % 400 < 300:

@@ -13,13 +13,13 @@ import argparse
 import compileall
 import importlib.util
 import os
-import statistics
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks.budget.bars import Bar, finish, without
+from litepose_edge.measure.timing import Job, no_preparation, time_in_turns
 
 BASE = "import numpy, cv2, onnxruntime"
 START = "import numpy as np; from litepose_edge import Estimator; f = np.zeros((480, 640, 3), 'u1')"
@@ -46,7 +46,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--json", type=Path, help="write the report here as well")
     options = parser.parse_args()
-    repeats: int = options.repeats
     if importlib.util.find_spec("resource") is None:
         reason = "this system does not tell a process's peak memory"
         finish({}, without(bars(dict.fromkeys(PROGRAMS, 1.0), {}), reason), options.json)
@@ -55,22 +54,21 @@ def main() -> None:
     assert package is not None
     assert package.origin is not None
     compileall.compile_dir(Path(package.origin).parent, quiet=1)
-    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
     memory: dict[str, float] = {}
-    for repeat in range(repeats + 1):
-        for name, program in PROGRAMS.items():
-            started = time.perf_counter()
-            done = subprocess.run(
-                [sys.executable, "-c", program + PEAK],
-                capture_output=True,
-                text=True,
-                check=True,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-            )
-            if repeat:
-                times[name].append(time.perf_counter() - started)
-            memory[name] = int(done.stdout) / KILOBYTES
-    medians = {name: statistics.median(samples) for name, samples in times.items()}
+
+    def start(name: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAMS[name] + PEAK],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        memory[name] = int(done.stdout) / KILOBYTES
+
+    jobs = {name: Job(partial(start, name), prepare=no_preparation) for name in PROGRAMS}
+    times = time_in_turns(jobs, rounds=options.repeats, warm_up_rounds=1)
+    medians = {name: times.median_ms(name) / 1e3 for name in PROGRAMS}
     base = medians["imports alone"]
     for name, median in medians.items():
         print(

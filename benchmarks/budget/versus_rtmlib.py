@@ -12,15 +12,11 @@ its own, bound to so many, and rtmlib's session gets as many threads: it has no 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
-import io
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +24,15 @@ import cv2
 import numpy as np
 
 from benchmarks.budget.bars import Bar, finish, without
-from benchmarks.peers.onnx_threads import within_affinity
+from benchmarks.peers.rtmlib_pose import open_vitpose
+from benchmarks.processes import CAN_BIND, run_bound, usable_cpus
 from litepose_edge import Estimator, geometry
 from litepose_edge.backends import bundled, find_model
 from litepose_edge.decoding import heatmaps
-from litepose_edge.geometry import Size
+from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import TopDownSpec
-from litepose_edge.preprocess import Normalizer, warp
+from litepose_edge.measure.timing import Job, time_in_turns
+from litepose_edge.preprocess import Image, Normalizer, warp
 
 PEOPLE = (1, 5, 20)
 MODEL = "lrpose-s"
@@ -46,7 +44,7 @@ def main() -> None:
     """Run every row and print it beside its bar."""
     options = arguments()
     if options.worker:
-        print(json.dumps(WORKERS[options.worker](options.repeats)))
+        options.result.write_text(json.dumps(WORKERS[options.worker](options.repeats)))
         return
     if reason := missing():
         finish({}, without(bars(None), reason), options.json)
@@ -71,9 +69,9 @@ def missing() -> str | None:
     absent = [name for name in ("rtmlib", "torch") if importlib.util.find_spec(name) is None]
     if absent:
         return f"{' and '.join(absent)} not installed"
-    if not hasattr(os, "sched_setaffinity"):
+    if not CAN_BIND:
         return "this system cannot bind a process to a CPU"
-    if len(os.sched_getaffinity(0)) < 2:
+    if usable_cpus() < 2:
         return "two CPUs are needed"
     return None
 
@@ -83,33 +81,18 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--json", type=Path, help="write the report here as well")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=WORKERS, help=argparse.SUPPRESS)
+    parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def worker(name: str, cpus: int, repeats: int) -> Any:
     """Run one measurement in a process bound to so many CPUs."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.budget.versus_rtmlib",
-        "--worker",
-        name,
-        "--repeats",
-        str(repeats),
-    ]
-    chosen = sorted(os.sched_getaffinity(0))[:cpus]
-    done = subprocess.run(
-        command,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, chosen),
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+    arguments = ["--worker", name, "--repeats", str(repeats)]
+    return run_bound("benchmarks.budget.versus_rtmlib", arguments, cpus)
 
 
-def scene(people: int) -> tuple[np.ndarray, np.ndarray]:
+def scene(people: int) -> tuple[Image, Float32]:
     """A frame of noise and boxes for so many people; the arithmetic does not look at content."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
@@ -119,51 +102,39 @@ def scene(people: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rtmlib_network() -> Any:
-    """Rtmlib's class around our float file, as its users would make it."""
-    from rtmlib.tools.pose_estimation.vitpose import ViTPose
-
-    file = bundled.find(MODEL, "fp32")
+    """Rtmlib's class around our float file."""
     size = find_model(MODEL, precision="fp32").manifest.input.size
-    with contextlib.redirect_stdout(io.StringIO()), within_affinity():
-        return ViTPose(str(file), model_input_size=(size.width, size.height))
+    return open_vitpose(bundled.find(MODEL, "fp32"), size)
 
 
-def alternate(jobs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each job, all taking turns, each warmed by an untimed call."""
-    samples: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(repeats):
-        for name, job in jobs.items():
-            job()
-            started = time.perf_counter_ns()
-            job()
-            samples[name].append((time.perf_counter_ns() - started) / 1e6)
-    return {name: float(np.median(times)) for name, times in samples.items()}
-
-
-def measure_pose(repeats: int) -> dict[str, Any]:
+def measure_pose(repeats: int) -> dict[int, Any]:
     """Boxes to keypoints, for 1, 5 and 20 people."""
-    rival = rtmlib_network()
-    ours = {p: Estimator(MODEL, detector=None, precision=p) for p in ("int8", "fp32")}
-    rows = {}
+    baseline = rtmlib_network()
+    int8, fp32 = (
+        Estimator(MODEL, detector=None, precision=precision) for precision in ("int8", "fp32")
+    )
+
+    def theirs(image: Image, boxes: Float32) -> None:
+        baseline(image, boxes.tolist())
+
+    rows: dict[int, Any] = {}
     for people in PEOPLE:
         image, boxes = scene(people)
-        times = alternate(
-            {
-                "rtmlib": lambda i=image, b=boxes: rival(i, b.tolist()),
-                "int8": lambda i=image, b=boxes: ours["int8"].predict(i, boxes_xyxy=b),
-                "fp32": lambda i=image, b=boxes: ours["fp32"].predict(i, boxes_xyxy=b),
-            },
-            max(repeats // people, 12),
-        )
-        rows[people] = {**times, **{p: times[p] / times["rtmlib"] for p in ("int8", "fp32")}}
-        rows[people]["rtmlib_ms"] = times["rtmlib"]
+        jobs: dict[str, Callable[[], object]] = {
+            "rtmlib": partial(theirs, image, boxes),
+            "int8": partial(int8.predict, image, boxes_xyxy=boxes),
+            "fp32": partial(fp32.predict, image, boxes_xyxy=boxes),
+        }
+        times = time_in_turns(jobs, rounds=max(repeats // people, 12))
+        rows[people] = {p: times.ratio_of_medians(p, "rtmlib") for p in ("int8", "fp32")}
+        rows[people]["rtmlib_ms"] = times.median_ms("rtmlib")
     return rows
 
 
-def measure_python(repeats: int) -> dict[str, Any]:
-    """Everything but the network, a person."""
+def measure_python(repeats: int) -> dict[int, Any]:
+    """All that is not the network, a person."""
     cv2.setNumThreads(1)
-    rival = rtmlib_network()
+    baseline = rtmlib_network()
     manifest = find_model(MODEL, precision="int8").manifest
     assert isinstance(manifest.model, TopDownSpec)
     size, padding = manifest.input.size, manifest.model.padding
@@ -171,31 +142,35 @@ def measure_python(repeats: int) -> dict[str, Any]:
     assert head is not None
     normalizer = Normalizer(manifest.input)
     rng = np.random.default_rng(1)
-    rows = {}
+
+    def theirs(image: Image, boxes: Float32, maps: Float32) -> None:
+        for i, box in enumerate(boxes):
+            crop, centre, scale = baseline.preprocess(image, box)
+            np.ascontiguousarray(crop.transpose(2, 0, 1), dtype=np.float32)[None]
+            baseline.postprocess([maps[i : i + 1]], centre, scale)
+
+    def ours(image: Image, boxes: Float32, maps: Float32) -> None:
+        to_input = geometry.crop_view(boxes, size, padding)
+        for affine in to_input:
+            normalizer(warp(image, affine, size, out=normalizer.crop))
+        cells, _ = heatmaps.decode_as(maps, head, skeleton)
+        map_size = Size(maps.shape[3], maps.shape[2])
+        points = heatmaps.cells_to_input(cells, map_size, size)
+        geometry.transform(geometry.invert(to_input), points)
+
+    rows: dict[int, Any] = {}
     for people in PEOPLE:
         image, boxes = scene(people)
-        maps = rng.normal(-4, 2, (people, 17, size.height // 8, size.width // 8))
-        maps = maps.astype(np.float32)
-
-        def theirs(image=image, boxes=boxes, maps=maps) -> None:
-            for i, box in enumerate(boxes):
-                crop, centre, scale = rival.preprocess(image, box)
-                np.ascontiguousarray(crop.transpose(2, 0, 1), dtype=np.float32)[None]
-                rival.postprocess([maps[i : i + 1]], centre, scale)
-
-        def mine(image=image, boxes=boxes, maps=maps) -> None:
-            to_input = geometry.crop_view(boxes, size, padding)
-            for affine in to_input:
-                normalizer(warp(image, affine, size, out=normalizer.crop))
-            cells, _ = heatmaps.decode_as(maps, head, skeleton)
-            map_size = Size(maps.shape[3], maps.shape[2])
-            points = heatmaps.cells_to_input(cells, map_size, size)
-            geometry.transform(geometry.invert(to_input), points)
-
-        times = alternate({"rtmlib": theirs, "ours": mine}, max(repeats // people, 12))
+        logits = rng.normal(-4, 2, (people, 17, size.height // 8, size.width // 8))
+        maps = logits.astype(np.float32)
+        jobs = {
+            name: partial(work, image, boxes, maps)
+            for name, work in (("rtmlib", theirs), ("ours", ours))
+        }
+        times = time_in_turns(jobs, rounds=max(repeats // people, 12))
         rows[people] = {
-            "ratio": times["ours"] / times["rtmlib"],
-            **{f"{name}_ms": value / people for name, value in times.items()},
+            "ratio": times.ratio_of_medians("ours", "rtmlib"),
+            **{f"{name}_ms": times.median_ms(name) / people for name in jobs},
         }
     return rows
 
@@ -210,10 +185,10 @@ def measure_paced(ours: bool) -> dict[str, float]:
             estimator.predict(image, boxes_xyxy=boxes)
 
     else:
-        rival = rtmlib_network()
+        baseline = rtmlib_network()
 
         def run() -> None:
-            rival(image, boxes.tolist())
+            baseline(image, boxes.tolist())
 
     for _ in range(10):
         run()
@@ -232,40 +207,43 @@ def measure_interleaved(repeats: int) -> dict[str, float]:
     alone = Estimator(MODEL, detector=None)
     both = Estimator(MODEL)
     both.predict(image)
-    samples: dict[str, list[float]] = {"alone": [], "interleaved": []}
-    for _ in range(max(repeats, 60)):
-        for name, estimator in (("alone", alone), ("interleaved", both)):
-            # The same work before each timed call, by the detector or by as long a wait.
-            if name == "interleaved":
-                both.predict(image)
-            else:
-                time.sleep(0.012)
-            estimator.predict(image, boxes_xyxy=boxes)
-            started = time.perf_counter_ns()
-            estimator.predict(image, boxes_xyxy=boxes)
-            samples[name].append((time.perf_counter_ns() - started) / 1e6)
-    medians = {name: float(np.median(times)) for name, times in samples.items()}
-    return {**medians, "ratio": medians["interleaved"] / medians["alone"]}
+    pose_alone = partial(alone.predict, image, boxes_xyxy=boxes)
+    pose_beside = partial(both.predict, image, boxes_xyxy=boxes)
+
+    # Before each timed call the detector runs, or as long a wait passes; then an untimed call.
+    def wait_and_pose() -> None:
+        time.sleep(0.012)
+        pose_alone()
+
+    def detect_and_pose() -> None:
+        both.predict(image)
+        pose_beside()
+
+    jobs = {
+        "alone": Job(pose_alone, prepare=wait_and_pose),
+        "interleaved": Job(pose_beside, prepare=detect_and_pose),
+    }
+    times = time_in_turns(jobs, rounds=max(repeats, 60))
+    medians = {name: times.median_ms(name) for name in jobs}
+    return {**medians, "ratio": times.ratio_of_medians("interleaved", "alone")}
 
 
 def measure_throughput(repeats: int) -> dict[str, float]:
     """Frames of five people a second, and int8 matrix products a second, alternating."""
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(usable_cpus())
     left = torch.randint(-128, 127, (2048, 2048), dtype=torch.int8)
     right = torch.randint(-128, 127, (2048, 2048), dtype=torch.int8)
     image, boxes = scene(5)
     estimator = Estimator(MODEL, detector=None)
     frames, sets = [image] * 16, [boxes] * 16
-    times = alternate(
-        {
-            "frames": lambda: estimator.predict_batch(frames, boxes_xyxy=sets),
-            "products": lambda: torch._int_mm(left, right),
-        },
-        max(repeats // 3, 15),
-    )
-    return {name: 1e3 / ms for name, ms in times.items()}
+    jobs: dict[str, Callable[[], object]] = {
+        "frames": partial(estimator.predict_batch, frames, boxes_xyxy=sets),
+        "products": partial(torch._int_mm, left, right),
+    }
+    times = time_in_turns(jobs, rounds=max(repeats // 3, 15))
+    return {name: 1e3 / times.median_ms(name) for name in jobs}
 
 
 WORKERS: dict[str, Callable[[int], Any]] = {
@@ -284,12 +262,15 @@ def bars(report: dict[str, Any] | None) -> list[Bar]:
     Args:
         report: All workers' figures as JSON has them; None for rows without any.
     """
-    rows: list[tuple[str, float, Callable[[Any], float]]] = [
-        (
-            f"crop to keypoints, INT8 / rtmlib FP32, 1 CPU, {people} people",
-            0.40,
-            lambda r, p=people: r["one_cpu"][str(p)]["int8"],
-        )
+
+    def one_cpu(people: int) -> Callable[[Any], float]:
+        return lambda r: float(r["one_cpu"][str(people)]["int8"])
+
+    def python_parts(people: int) -> Callable[[Any], float]:
+        return lambda r: float(r["python_parts"][str(people)]["ratio"])
+
+    rows = [
+        (f"crop to keypoints, INT8 / rtmlib FP32, 1 CPU, {people} people", 0.40, one_cpu(people))
         for people in PEOPLE
     ]
     rows.append(
@@ -300,11 +281,7 @@ def bars(report: dict[str, Any] | None) -> list[Bar]:
         )
     )
     rows += [
-        (
-            f"Python parts a person, ours / rtmlib, {people} people",
-            0.28,
-            lambda r, p=people: r["python_parts"][str(p)]["ratio"],
-        )
+        (f"Python parts a person, ours / rtmlib, {people} people", 0.28, python_parts(people))
         for people in PEOPLE
     ]
     rows += [

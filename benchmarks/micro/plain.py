@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 
@@ -61,7 +61,7 @@ def sample(image: Array, affine: Array, width: int, height: int) -> Array:
     return crop
 
 
-def normalise(crop: Array, mean: Array, std: Array) -> Array:
+def normalise(crop: Array, mean: ArrayLike, std: ArrayLike) -> Array:
     """BGR `(H, W, 3)` to an RGB `(1, 3, H, W)` float32 batch, as tutorials do it."""
     scaled = (crop[:, :, ::-1] - np.array(mean)) / np.array(std)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], np.float32)
@@ -144,9 +144,9 @@ def overlap(first: Array, second: Array) -> float:
     """Intersection over union of two xyxy boxes."""
     wide = min(first[2], second[2]) - max(first[0], second[0])
     high = min(first[3], second[3]) - max(first[1], second[1])
-    common = max(wide, 0.0) * max(high, 0.0)
-    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (first, second)]
-    return common / max(sum(areas) - common, 1e-9)
+    common = float(max(wide, 0.0) * max(high, 0.0))
+    areas = sum(float((b[2] - b[0]) * (b[3] - b[1])) for b in (first, second))
+    return common / max(areas - common, 1e-9)
 
 
 def nms(boxes_xyxy: Array, scores: Array, max_iou: float) -> list[int]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.budget.dark import draw
 from benchmarks.micro import plain
@@ -19,25 +23,26 @@ from litepose_edge.skeletons import COCO_17
 INPUT = find_model("lrpose-s").manifest.input
 SIZE = INPUT.size
 MAPS = Size(SIZE.width // 8, SIZE.height // 8)
+Array = NDArray[Any]
 BOX = np.array([120.0, 60.0, 300.0, 420.0])
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> None:
     cv2.setNumThreads(1)
 
 
 @pytest.fixture
-def image():
+def image() -> NDArray[np.uint8]:
     coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
-    return cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
 
 
 @pytest.mark.benchmark(group="crop, one person")
-def test_crop_ours(benchmark, image):
+def test_crop_ours(benchmark: BenchmarkFixture, image: NDArray[np.uint8]) -> None:
     out = np.empty((SIZE.height, SIZE.width, 3), np.uint8)
 
-    def crop():
+    def crop() -> NDArray[np.uint8]:
         return warp(image, geometry.crop_affine(BOX, SIZE, 1.25), SIZE, out=out)
 
     found = benchmark(crop)
@@ -49,14 +54,16 @@ def test_crop_ours(benchmark, image):
 
 
 @pytest.mark.benchmark(group="crop, one person")
-def test_crop_plain(benchmark, image):
+def test_crop_plain(benchmark: BenchmarkFixture, image: NDArray[np.uint8]) -> None:
     affine = plain.crop_affine(BOX, SIZE.width, SIZE.height)
-    crop = benchmark.pedantic(plain.sample, (image, affine, SIZE.width, SIZE.height), rounds=3)
+    arguments = (image, affine, SIZE.width, SIZE.height)
+    # The fixture says what a call of it gives, but not what `pedantic` does.
+    crop = benchmark.pedantic(plain.sample, arguments, rounds=3)  # type: ignore[no-untyped-call]
     assert crop.shape == (SIZE.height, SIZE.width, 3)
 
 
 @pytest.mark.benchmark(group="normalise, one person")
-def test_normalise_ours(benchmark, image):
+def test_normalise_ours(benchmark: BenchmarkFixture, image: NDArray[np.uint8]) -> None:
     crop = np.ascontiguousarray(image[: SIZE.height, : SIZE.width])
     found = benchmark(Normalizer(INPUT), crop)
     expected = plain.normalise(crop, INPUT.mean, INPUT.std)
@@ -64,35 +71,35 @@ def test_normalise_ours(benchmark, image):
 
 
 @pytest.mark.benchmark(group="normalise, one person")
-def test_normalise_plain(benchmark, image):
+def test_normalise_plain(benchmark: BenchmarkFixture, image: NDArray[np.uint8]) -> None:
     crop = np.ascontiguousarray(image[: SIZE.height, : SIZE.width])
     batch = benchmark(plain.normalise, crop, INPUT.mean, INPUT.std)
     assert batch.shape == (1, *INPUT.shape)
 
 
-def loop(maps):
+def loop(maps: Array) -> Array:
     return np.stack([plain.dark(plain.sigmoid(part), 3)[0] for part in maps])
 
 
 @pytest.fixture(params=[1, 20], ids=["1 person", "20 people"])
-def maps(request, benchmark):
+def maps(request: pytest.FixtureRequest, benchmark: BenchmarkFixture) -> Array:
     benchmark.group = f"DARK, {request.param} people"
     return draw(np.random.default_rng(0), request.param, MAPS)
 
 
 @pytest.mark.benchmark
-def test_dark_ours(benchmark, maps):
+def test_dark_ours(benchmark: BenchmarkFixture, maps: Array) -> None:
     found, _ = benchmark(heatmaps.decode_heatmaps, maps)
     np.testing.assert_allclose(found, loop(maps), atol=1e-5)
 
 
 @pytest.mark.benchmark
-def test_expected_oks(benchmark, maps):
+def test_expected_oks(benchmark: BenchmarkFixture, maps: Array) -> None:
     found = benchmark(expected_oks_cells, maps, "sigmoid", COCO_17.oks_sigmas)
     # The maps are drawn bells: where they end within the map, both find the middle.
     assert np.median(np.abs(found - loop(maps))) < 0.05
 
 
 @pytest.mark.benchmark
-def test_dark_plain(benchmark, maps):
+def test_dark_plain(benchmark: BenchmarkFixture, maps: Array) -> None:
     assert benchmark(loop, maps).shape == (*maps.shape[:2], 2)

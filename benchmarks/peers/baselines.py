@@ -7,8 +7,7 @@ is the plain code of `plain.py`.
 
 from __future__ import annotations
 
-import contextlib
-import io
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.micro import plain
 from benchmarks.peers.onnx_threads import within_affinity
+from benchmarks.peers.rtmlib_pose import open_vitpose
 from litepose_edge import Estimator
 from litepose_edge.backends import bundled, find_model
 from litepose_edge.manifest import HeatmapSpec, TopDownSpec
@@ -55,7 +55,7 @@ class Baseline:
 
 
 def all_baselines(peers: Path) -> list[Baseline]:
-    """Everybody, ours first.
+    """All ways that are compared, ours first.
 
     Args:
         peers: Folder of third-party networks; those that are not there fail to open.
@@ -69,7 +69,7 @@ def all_baselines(peers: Path) -> list[Baseline]:
             "litepose-edge, m", "LRPose-m INT8", sdk, lambda: _ours("int8", "onnxruntime", LARGE)
         ),
         Baseline(
-            "litepose-edge, m, one look",
+            "litepose-edge, m, no flip test",
             "LRPose-m INT8",
             "flip_test=False",
             lambda: _ours("int8", "onnxruntime", LARGE, flip_test=False),
@@ -116,7 +116,7 @@ def all_baselines(peers: Path) -> list[Baseline]:
 
 def _ours(precision: Any, backend: Any, model: str = MODEL, flip_test: bool | None = None) -> Run:
     if backend == "openvino":
-        _engine()
+        _openvino_core()
     estimator = Estimator(
         model, detector=None, precision=precision, backend=backend, flip_test=flip_test
     )
@@ -131,22 +131,19 @@ def _ours(precision: Any, backend: Any, model: str = MODEL, flip_test: bool | No
 def _rtmlib() -> Run:
     try:
         import onnx
-        from rtmlib.tools.pose_estimation.vitpose import ViTPose
+        import rtmlib  # noqa: F401 - asked for before anything is made
     except ImportError as exc:
         raise NotHereError(f"{exc.name} is not installed") from exc
-    import tempfile
-
     # rtmlib's decoder reads heat, our graph ends in logits: give it the last step.
     model = onnx.load(str(bundled.find(MODEL, "fp32")))
     (output,) = model.graph.output
     model.graph.node.append(onnx.helper.make_node("Sigmoid", [output.name], ["heat"]))
     output.name = "heat"
     size = find_model(MODEL, precision="fp32").manifest.input.size
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "heat.onnx"
         onnx.save(model, str(file))
-        with within_affinity():
-            network = ViTPose(str(file), model_input_size=(size.width, size.height))
+        network = open_vitpose(file, size)
 
     def run(image: Array, box: Array) -> tuple[Array, Array]:
         keypoints, scores = network(image, [box.tolist()])
@@ -169,7 +166,7 @@ def _opencv() -> Run:
 
 
 def _openvino(precision: str) -> Run:
-    compiled = _engine().compile_model(str(bundled.find(MODEL, precision)), "CPU")
+    compiled = _openvino_core().compile_model(str(bundled.find(MODEL, precision)), "CPU")
     return _our_weights(lambda batch: np.asarray(compiled([batch])[0]))
 
 
@@ -206,7 +203,7 @@ def _heatmaps(
 
 
 def _tinypose(path: Path) -> Run:
-    compiled = _engine().compile_model(str(_there(path)), "CPU")
+    compiled = _openvino_core().compile_model(str(_there(path)), "CPU")
     return _heatmaps(
         lambda batch: np.asarray(compiled([batch])[0])[0],
         192,
@@ -226,7 +223,7 @@ def _ultralight(path: Path) -> Run:
 
 
 def _movenet(path: Path) -> Run:
-    compiled = _engine().compile_model(str(_there(path)), "CPU")
+    compiled = _openvino_core().compile_model(str(_there(path)), "CPU")
     side = 192
 
     def run(image: Array, box: Array) -> tuple[Array, Array]:
@@ -239,7 +236,7 @@ def _movenet(path: Path) -> Run:
     return run
 
 
-def _engine() -> Any:
+def _openvino_core() -> Any:
     try:
         import openvino
     except ImportError as exc:

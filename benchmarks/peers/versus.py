@@ -4,9 +4,9 @@
     python -m benchmarks.peers.versus [--cpus 1 2] [--people N] [--out docs]
     python -m benchmarks.peers.versus --read docs/versus.json --out docs    # nothing is measured
 
-Everybody gets the same photographs and labelled boxes, person after person in turns, each after
-an untimed call of its own, with the defaults of its own code; a process bound to so many CPUs
-for each number of them. `--out` writes `versus.json` and, made from it, `versus.md` and
+All baselines get the same photographs and labelled boxes, person after person in turns, each
+after an untimed call of its own, with the defaults of its own code; a process bound to so many
+CPUs for each number of them. `--out` writes `versus.json` and, made from it, `versus.md` and
 `versus.svg`. Accuracy is COCO's AP over the same people (extra eval); without the photographs
 drawn scenes are timed and nothing is scored.
 """
@@ -16,26 +16,28 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.paths import SHARED
 from benchmarks.peers import versus_page
 from benchmarks.peers.baselines import Baseline, NotHereError, Run, all_baselines
+from benchmarks.processes import run_bound, usable_cpus
 from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_edge.measure.bench.runs.machine import describe_machine, observe_state, warnings
 from litepose_edge.measure.bench.runs.scene import draw_scene
+from litepose_edge.measure.machine.description import describe_machine
+from litepose_edge.measure.machine.state import observe_state, warnings
+from litepose_edge.measure.timing import time_call, turn_order
+from litepose_edge.results import coco_entry
 from litepose_edge.sources import read_image
 
-SHARED = Path(__file__).parents[3] / "shared"
 # A pool of idle threads that spins must have given up before the next one is timed.
 SETTLE_S = 0.01
 MIN_JOINT_SCORE = 0.2
@@ -43,15 +45,15 @@ MIN_JOINT_SCORE = 0.2
 TIMED = 200
 DRAWN = 20
 
-Person = tuple[int, np.ndarray, np.ndarray]
+# Image id, frame and box.
+BoxedPerson = tuple[int, NDArray[np.uint8], NDArray[np.float32]]
 
 
 def main() -> None:
     """Measure or read, then write."""
     options = arguments()
-    if options.worker:
-        found = measure(options)
-        options.worker.write_text(json.dumps(found))
+    if options.result:
+        options.result.write_text(json.dumps(measure(options)))
         return
     report = json.loads(options.read.read_text()) if options.read else run_all(options)
     print(versus_page.to_markdown(report))
@@ -72,13 +74,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=Path, default=SHARED / "peers")
     parser.add_argument("--out", type=Path, help="folder for versus.json, .md and .svg")
     parser.add_argument("--read", type=Path, help="an earlier versus.json: measure nothing")
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
     """A worker for each number of CPUs; accuracy from the first."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    usable = usable_cpus()
     before = observe_state()
     most = {n: options.people if i == 0 else TIMED for i, n in enumerate(options.cpus)}
     runs = {
@@ -117,30 +119,14 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
 
 def worker(options: argparse.Namespace, cpus: int, most: int) -> dict[str, Any]:
     """The measurement in a process that may use so many CPUs, with so many people at most."""
-    with tempfile.TemporaryDirectory(prefix="litepose-versus-") as folder:
-        target = Path(folder) / "run.json"
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.peers.versus",
-            "--worker",
-            str(target),
-            "--people",
-            str(most),
-        ]
-        command += ["--data", str(options.data), "--peers", str(options.peers)]
-
-        def bind() -> None:
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cpus])
-
-        can_bind = hasattr(os, "sched_setaffinity")
-        subprocess.run(command, check=True, preexec_fn=bind if can_bind else None)
-        found: dict[str, Any] = json.loads(target.read_text())
-        return found
+    arguments = ["--people", str(most), "--data", str(options.data.resolve())]
+    arguments += ["--peers", str(options.peers.resolve())]
+    found: dict[str, Any] = run_bound("benchmarks.peers.versus", arguments, cpus)
+    return found
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Everybody's times and keypoints, person by person."""
+    """Times and keypoints of all baselines, person by person."""
     opened: list[tuple[Baseline, Run]] = []
     missing: dict[str, str] = {}
     for baseline in all_baselines(options.peers):
@@ -160,14 +146,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         if image_id not in found["images"][-1:]:
             found["images"].append(image_id)
         found["people"] = number + 1
-        # Nobody is always first, or always after the same one.
-        for baseline, run in rotated(opened, number):
-            run(image, box)
-            wall, cpu = time.perf_counter_ns(), time.process_time_ns()
-            keypoints, scores = run(image, box)
-            cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
-            found["wall_ms"][baseline.name].append(wall / 1e6)
-            found["cpu_ms"][baseline.name].append(cpu / 1e6)
+        for baseline, run in turn_order(opened, number):
+            (keypoints, scores), elapsed = time_call(partial(run, image, box))
+            found["wall_ms"][baseline.name].append(elapsed.wall_ms)
+            found["cpu_ms"][baseline.name].append(elapsed.cpu_ms)
             found["results"][baseline.name].append(to_coco(image_id, keypoints, scores))
             time.sleep(SETTLE_S)
         if number % 50 == 49:
@@ -175,19 +157,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def rotated(baselines: list[tuple[Baseline, Run]], by: int) -> list[tuple[Baseline, Run]]:
-    """The same list begun at another place, every other time backwards."""
-    start = by % len(baselines)
-    turned = baselines[start:] + baselines[:start]
-    return turned[::-1] if by // len(baselines) % 2 else turned
-
-
-def people(data: Path, most: int) -> Iterator[Person]:
+def people(data: Path, most: int) -> Iterator[BoxedPerson]:
     """Image id, frame and box of labelled people; of drawn ones where there are no labels."""
     if not data.exists():
         for seed in range(min(most, DRAWN)):
-            image, boxes = draw_scene(1, seed)
-            yield seed, image, boxes[0]
+            drawn, boxes = draw_scene(1, seed)
+            yield seed, drawn, boxes[0]
         return
     given = 0
     for image in read_coco(data):
@@ -195,7 +170,7 @@ def people(data: Path, most: int) -> Iterator[Person]:
         if not labelled.any() or given >= most:
             continue
         pixels = read_image(image.path, upright=False)
-        # Whole photographs: AP counts everybody in them.
+        # Whole photographs: AP counts all people in them.
         for box in image.boxes_xyxy[labelled]:
             given += 1
             yield image.image_id, pixels, box
@@ -204,13 +179,9 @@ def people(data: Path, most: int) -> Iterator[Person]:
 def to_coco(image_id: int, keypoints: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
     """An entry of COCO's results; the person's score is the mean of the joints seen at all."""
     seen = scores[scores > MIN_JOINT_SCORE]
-    flat = np.column_stack([keypoints, scores]).astype(np.float64).round(3).ravel()
-    return {
-        "image_id": image_id,
-        "category_id": 1,
-        "keypoints": flat.tolist(),
-        "score": float(seen.mean()) if len(seen) else 0.0,
-    }
+    points = np.column_stack([keypoints, scores]).astype(np.float64).round(3)
+    score = float(seen.mean()) if len(seen) else 0.0
+    return coco_entry(image_id, score, keypoints=points[:, :2], scores=points[:, 2])
 
 
 def accuracy(data: Path, run: dict[str, Any], name: str) -> dict[str, float] | None:
@@ -238,7 +209,10 @@ def figures(run: dict[str, Any], name: str) -> dict[str, float | int]:
 
 
 def usual_mean(values: NDArray[np.float64]) -> float:
-    """Mean without a twentieth at either end: many people are looked at twice, few held up."""
+    """Mean without a twentieth at either end.
+
+    A median would hide the second forward pass that LRPose-m spends on some people.
+    """
     cut = len(values) // 20
     return float(np.sort(values)[cut : len(values) - cut].mean())
 

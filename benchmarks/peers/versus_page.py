@@ -42,10 +42,10 @@ def to_markdown(report: dict[str, Any]) -> str:
         "",
         f"{report['cpu']}; {packages}.",
         "",
-        f"{people}, one at a time, everybody in turns in one process for each number of CPUs, each",
+        f"{people}, one at a time, all rows in turns in one process for each number of CPUs, each",
         "with its own defaults; wall time and CPU time (all threads) a person, cropping and",
         "decoding included, and the ratio to the first row: means without a twentieth at either",
-        "end, since LRPose-m looks twice at people it is unsure of.",
+        "end, since LRPose-m adds a flip test for people it is unsure of.",
         scored,
         *(f"On {cpus} CPUs: the first {few} people." for cpus, few in _fewer(report, counts)),
         "",
@@ -97,7 +97,7 @@ def _row(baseline: dict[str, Any], counts: list[str]) -> list[str]:
 def to_svg(report: dict[str, Any]) -> str:
     """AP against latency on the fewest CPUs, latency on a logarithmic scale.
 
-    Everybody who was timed and scored is in it; a plot without points where nobody was.
+    Every baseline that was timed and scored is in it; the plot has no points where none was.
     """
     cpus = min(
         {c for baseline in report["baselines"] for c in baseline["speed"]}, key=int, default="1"
@@ -136,7 +136,7 @@ def to_svg(report: dict[str, Any]) -> str:
     spots = [place(ms, ap) for _, ms, ap in points]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
     for (name, _, _), (x, y) in zip(points, spots, strict=True):
-        label = _free_place(name, x, y, taken)
+        label = free_place(name, x, y, taken)
         taken.append(label)
         colour = COLOURS[0] if name.startswith("litepose-edge") else COLOURS[5]
         # A thread to a label that is not right beside its point.
@@ -152,7 +152,7 @@ def to_svg(report: dict[str, Any]) -> str:
     )
 
 
-def _free_place(name: str, x: float, y: float, taken: list[Box]) -> Box:
+def free_place(name: str, x: float, y: float, taken: list[Box]) -> Box:
     """Where a label beside a point covers the least of points, labels and the outside."""
     wide, high = _width(name), TEXT_PX + 4.0
     # Nearest first: right, left, above and below, then further up and down.
@@ -163,14 +163,19 @@ def _free_place(name: str, x: float, y: float, taken: list[Box]) -> Box:
         for rise, left in product(rises, sides)
         if not (left == sides[2] and rise == rises[0])
     ]
-    return min(places, key=lambda place: sum(_common(place, t) for t in taken) + _outside(place))
+
+    def covered(place: Box) -> float:
+        return sum(common_area(place, other) for other in taken) + _outside(place)
+
+    return min(places, key=covered)
 
 
 def _width(text: str) -> float:
     return sum(CAPITAL_PX if letter.isupper() else LETTER_PX for letter in text)
 
 
-def _common(first: Box, second: Box) -> float:
+def common_area(first: Box, second: Box) -> float:
+    """Area that two boxes share."""
     wide = min(first[2], second[2]) - max(first[0], second[0])
     high = min(first[3], second[3]) - max(first[1], second[1])
     return max(wide, 0.0) * max(high, 0.0)
@@ -178,7 +183,7 @@ def _common(first: Box, second: Box) -> float:
 
 def _outside(place: Box) -> float:
     frame = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
-    return (place[2] - place[0]) * (place[3] - place[1]) - _common(place, frame)
+    return (place[2] - place[0]) * (place[3] - place[1]) - common_area(place, frame)
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, colour: str = "#d8dde2") -> str:

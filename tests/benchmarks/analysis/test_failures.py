@@ -62,7 +62,7 @@ def test_left_for_right_is_told_from_wrong(estimator, photographed, pose):
 def test_another_persons_pose_is_named(estimator, photographed, pose):
     dataset = photographed([pose + 200, pose], [CAMERA_MAN, CAMERA_MAN])
     first, second = failures.measure(estimator, dataset)
-    assert (first.mistake, second.mistake) == ("somebody else", "no")
+    assert (first.mistake, second.mistake) == ("another person", "no")
 
 
 def test_unlabelled_keypoints_do_not_count(estimator, photographed, pose):
@@ -79,7 +79,7 @@ def test_unlabelled_keypoints_do_not_count(estimator, photographed, pose):
 def test_groups_add_up_and_sort_by_size(estimator, photographed, pose):
     dataset = photographed([pose + 200, pose], [CAMERA_MAN, [120, 60, 420, 211]])
     rows = failures.group(failures.measure(estimator, dataset))
-    assert (rows[0].trait, rows[0].people) == ("everybody", 2)
+    assert (rows[0].trait, rows[0].people) == ("all people", 2)
     for trait in {row.trait for row in rows}:
         assert sum(row.people for row in rows if row.trait == trait) == 2
     heights = [row.value for row in rows if row.trait == "height"]
@@ -88,7 +88,7 @@ def test_groups_add_up_and_sort_by_size(estimator, photographed, pose):
 
 def test_steps_meet_without_a_gap():
     limits = (1, 20, 50)
-    words = [failures._step(v, limits, "%") for v in (0.0, 1.0, 19.9, 20.0, 50.0, 100.0)]
+    words = [failures.step(v, limits, "%") for v in (0.0, 1.0, 19.9, 20.0, 50.0, 100.0)]
     assert words == [
         "under 1 %",
         "1 to 20 %",
@@ -114,7 +114,7 @@ def test_torso_points_where_the_shoulders_are(turn, word):
     joints = np.full((17, 3), 2, np.float32)
     joints[:, :2] = 50
     joints[list(failures.SHOULDERS), :2] += 20 * np.array(turn)
-    assert failures._torso(joints) == word
+    assert failures.torso(joints) == word
 
 
 def test_the_sheet_shows_every_person(estimator, photographed, pose):

@@ -54,6 +54,16 @@ def test_in_rotation_no_job_is_always_first_or_always_after_the_same_one():
     assert "".join(log) == "".join(orders)
 
 
+@pytest.mark.parametrize("count", [3, 5])
+def test_over_two_rotations_every_item_is_first_and_follows_several_others(count):
+    items = list(range(count))
+    orders = [timing.turn_order(items, number) for number in range(2 * count)]
+    assert {order[0] for order in orders} == set(items)
+    for item in items:
+        before = {order[order.index(item) - 1] for order in orders if order[0] != item}
+        assert len(before) > 1
+
+
 def test_samples_stay_with_their_job_when_the_order_rotates():
     jobs = {"slow": lambda: time.sleep(0.003), "quick": lambda: None}
     times = time_in_turns(jobs, rounds=4, rotate=True)
