@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.budget.bars import Bar, finish, without
 from litepose_edge.backends import bundled
 
-EVERYBODY = 10**9
+ALL_PEOPLE = 10**9
 ROWS = (
     Bar(name="INT8 shift, median", limit=0.15, unit=" px", reason="-"),
     Bar(name="INT8 shift, p95", limit=0.5, unit=" px", reason="-"),
@@ -28,13 +28,13 @@ ROWS = (
 
 
 def main() -> None:
-    """Compare each INT8 file with the float one on every labelled person, and judge."""
+    """Compare each INT8 file with the float one on every labelled person."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, help="COCO keypoint JSON")
     parser.add_argument("--float", type=Path, default=bundled.FOLDER / "lrpose-s.fp32.onnx")
     default = [bundled.FOLDER / f"lrpose-s.int8-{target}.onnx" for target in ("x86", "arm")]
     parser.add_argument("--int8", type=Path, nargs="+", default=default)
-    parser.add_argument("--people", type=int, default=EVERYBODY)
+    parser.add_argument("--people", type=int, default=ALL_PEOPLE)
     parser.add_argument("--seconds", type=float, default=3.0, help="of timing a file")
     parser.add_argument("--json", type=Path, help="write the report here as well")
     options = parser.parse_args()
@@ -65,20 +65,20 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from litepose_export.conversion.sample_inputs import calibration_inputs
     from litepose_export.conversion.storage import restore_storage
     from litepose_export.quantization.gate.comparison import compare
-    from litepose_export.quantization.gate.latency import race
+    from litepose_export.quantization.gate.latency import compare_latency
 
     model = onnx.load(options.float)
     manifest = manifest_from_metadata(
         {e.key: e.value for e in model.metadata_props}, "the float file"
     )
-    exact = restore_storage(model)
+    float_model = restore_storage(model)
     dataset = read_coco(options.data)
     batch = calibration_inputs(dataset, manifest, 1)[0]
     report: dict[str, Any] = {}
     for path in options.int8:
         quantized = onnx.load(path)
-        f = compare(exact, quantized, manifest, dataset, options.people)
-        timing = race(exact, quantized, batch, options.seconds)
+        f = compare(float_model, quantized, manifest, dataset, options.people)
+        timing = compare_latency(float_model, quantized, batch, options.seconds)
         if f.shift_px is None or f.ap_float is None or f.ap_int8 is None:
             raise SystemExit(f"{path}: no labelled keypoint to compare")
         print(

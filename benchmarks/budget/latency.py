@@ -11,11 +11,9 @@ compare ratios of one run.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +26,14 @@ from numpy.typing import NDArray
 
 from litepose_edge import __version__, backends, geometry
 from litepose_edge.decoding import heatmaps
+from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import HeatmapSpec, TopDownSpec
+from litepose_edge.measure.timing import Job, no_preparation, time_in_turns
 from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.preprocess import Normalizer, warp
 from litepose_edge.sources import read_image
+from litepose_edge.sources.photographs import scikit_image_photographs
 
 PRECISIONS = ("fp32", "int8")
 
@@ -45,38 +46,40 @@ class Stage:
     name: str
     run: Callable[[], Any]
 
+    @property
+    def key(self) -> str:
+        """What its times are kept under."""
+        return f"{self.precision} {self.name}"
+
 
 def main() -> None:
-    """Time all stages round-robin and report."""
+    """Time all stages in turns and report."""
     options = arguments()
     # Resizing and warping would otherwise use OpenCV's own threads.
     cv2.setNumThreads(options.threads)
     image = read_image(options.image) if options.image else default_image()
     box = np.array([0.1, 0.0, 0.85, 1.0]) * np.tile([image.shape[1], image.shape[0]], 2)
     stages = [s for p in PRECISIONS for s in build(p, options.threads, image, box)]
-    samples: dict[tuple[str, str], list[float]] = {(s.precision, s.name): [] for s in stages}
-    for stage in stages:
-        stage.run()
-    for _ in range(options.repeats):
-        for stage in stages:
-            started = time.perf_counter_ns()
-            for _ in range(options.block):
-                stage.run()
-            elapsed = time.perf_counter_ns() - started
-            samples[stage.precision, stage.name].append(elapsed / 1e6 / options.block)
-    report = {
+    jobs = {
+        stage.key: Job(stage.run, prepare=no_preparation, calls=options.block) for stage in stages
+    }
+    times = time_in_turns(jobs, rounds=options.repeats, warm_up_rounds=1)
+    report: dict[str, Any] = {
         "machine": machine(options.threads),
         "repeats": options.repeats,
         "block": options.block,
     }
     report["stages"] = {
         precision: {
-            name: figures(samples[precision, name]) for p, name in samples if p == precision
+            stage.name: figures(times.wall_ms[stage.key])
+            for stage in stages
+            if stage.precision == precision
         }
         for precision in PRECISIONS
     }
     report["int8_to_fp32"] = {
-        name: ratio(samples["int8", name], samples["fp32", name]) for name in ("detect", "infer")
+        name: round(times.median_ratio(f"int8 {name}", f"fp32 {name}"), 3)
+        for name in ("detect", "infer")
     }
     print_table(report)
     if options.json:
@@ -101,7 +104,7 @@ def build(
 ) -> list[Stage]:
     """The stages of one precision, each ready to run again and again."""
     found = backends.find_model("persondet", precision=precision, threads=threads)
-    detector = PersonDetector(found.open(threads), found.manifest)
+    detector = PersonDetector(found.open, found.manifest, threads)
     pose = backends.find_model("lrpose-s", precision=precision, threads=threads)
     session, manifest = pose.open(threads), pose.manifest
     assert isinstance(manifest.model, TopDownSpec)
@@ -134,28 +137,23 @@ def build(
 
 def default_image() -> NDArray[np.uint8]:
     """scikit-image's astronaut at a camera's size, or noise where it is not installed."""
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or not spec.submodule_search_locations:
+    try:
+        path = scikit_image_photographs() / "astronaut.png"
+    except BackendUnavailableError:
         return np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    path = Path(spec.submodule_search_locations[0]) / "data" / "astronaut.png"
     return cv2.resize(read_image(path), (640, 480)).astype(np.uint8)
 
 
-def figures(samples: list[float]) -> dict[str, float]:
+def figures(samples: NDArray[np.float64]) -> dict[str, float]:
     """Milliseconds; nothing is clipped."""
     p50, p90, p99 = np.percentile(samples, [50, 90, 99])
     return {
         "median_ms": round(float(p50), 4),
         "p90_ms": round(float(p90), 4),
         "p99_ms": round(float(p99), 4),
-        "max_ms": round(max(samples), 4),
+        "max_ms": round(float(samples.max()), 4),
         "mean_ms": round(float(np.mean(samples)), 4),
     }
-
-
-def ratio(first: list[float], second: list[float]) -> float:
-    """Median of the ratios of neighbouring samples."""
-    return round(float(np.median(np.array(first) / np.array(second))), 3)
 
 
 def machine(threads: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Following people through videos: cost, agreement with detecting always, ids, accuracy, jitter.
+"""Tracking people through videos: cost, agreement with detecting always, ids, accuracy, jitter.
 
     python -m benchmarks.budget.video CLIP [CLIP ...] [--walkers N] [--yolox yolox_nano_416.onnx]
         [--reference tfjs_pose_squats.full.json] [--detect-every 10] [--json FILE]
@@ -15,26 +15,37 @@ import contextlib
 import importlib.util
 import io
 import json
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.budget.bars import Bar, finish, without
+from benchmarks.peers.onnx_threads import within_affinity
+from benchmarks.peers.rtmlib_pose import open_vitpose
 from litepose_edge import Estimator, Poses, oks
 from litepose_edge.backends import bundled, find_model
+from litepose_edge.boxes import box_area
+from litepose_edge.measure.timing import no_preparation, time_call
+from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.topdown import TopDown
+from litepose_edge.preprocess import Image
 from litepose_edge.sources import Frame, open_source
 from litepose_edge.tracking import tracks
+from litepose_edge.tracking.tracker import Tracker
 
 MODEL = "lrpose-s"
+DETECTOR, MIN_SCORE = "persondet", 0.3
+VISIBLE_SCORE = 0.3
 # COCO's joints among BlazePose's 33 landmarks; the face has none that are the same points.
 BLAZEPOSE = {5: 11, 6: 12, 7: 13, 8: 14, 9: 15, 10: 16, 11: 23, 12: 24, 13: 25, 14: 26, 15: 27,
              16: 28}  # fmt: skip
 PCK_PART = 0.2
 STRETCH = 30
+Result = TypeVar("Result")
 MOST_TO_PARTS, MOST_TO_RTMLIB = 1.10, 1 / 6
 
 
@@ -59,8 +70,8 @@ def main() -> None:
             for name, smooth in (("as found", False), ("smoothed", True))
         }
     print_report(report)
-    judged = [bar for name, clip in report["clips"].items() for bar in bars(name, clip)]
-    finish(report, judged, options.json)
+    rows = [bar for name, clip in report["clips"].items() for bar in bars(name, clip)]
+    finish(report, rows, options.json)
 
 
 def bars(name: str, clip: dict[str, Any]) -> list[Bar]:
@@ -99,14 +110,15 @@ def measure(frames: list[Frame], options: argparse.Namespace, *, first: bool) ->
     every = options.detect_every
     tracker = estimator.tracker(detect_every=every, smooth=False)
     always = estimator.tracker(detect_every=1, smooth=False)
-    rival = _rtmlib(options.yolox) if _has_rtmlib(options.yolox) else None
+    detector, pose = _open_parts(options.threads)
+    baseline = _rtmlib(options.yolox) if _has_rtmlib(options.yolox) else None
     times: dict[str, list[float]] = {
         name: [] for name in ("tracker", "always", "detect", "pose", "rtmlib")
     }
     tracked: list[Poses] = []
     similar: list[float] = []
-    engine = estimator._engine
-    estimator.predict(frames[0].image)  # opens both networks, which is start-up and not following
+    # Opens the networks, which is start-up and not tracking.
+    pose(frames[0].image, estimator.predict(frames[0].image).boxes_xyxy)
     # Stretches of frames take turns, not single ones: each way runs as it would alone.
     for start in range(0, len(frames), STRETCH):
         stretch = [frame.image for frame in frames[start : start + STRETCH]]
@@ -123,12 +135,13 @@ def measure(frames: list[Frame], options: argparse.Namespace, *, first: bool) ->
         # its weights pushed out of the caches, one that runs again and again does not.
         for number, (image, poses) in enumerate(zip(stretch, found, strict=True)):
             if number % every == 0:
-                _timed(times["detect"], partial(engine.find, min_score=0.3), image)
+                _timed(times["detect"], partial(detector, min_score=MIN_SCORE), image)
             if len(poses):
-                _timed(times["pose"], partial(engine.pose, boxes_xyxy=poses.boxes_xyxy), image)
-        if rival is not None:
+                boxes = poses.boxes_xyxy
+                _timed(times["pose"], partial(pose, boxes_xyxy=boxes, detected=True), image)
+        if baseline is not None:
             for image in stretch:
-                _timed(times["rtmlib"], rival, image)
+                _timed(times["rtmlib"], baseline, image)
         tracked += found
         for poses, others in zip(found, other, strict=True):
             similar += _agreement(poses, others)
@@ -144,7 +157,7 @@ def measure(frames: list[Frame], options: argparse.Namespace, *, first: bool) ->
         "oks_to_always": float(np.mean(similar)) if similar else None,
         "ids": _ids(tracked),
     }
-    if rival is not None:
+    if baseline is not None:
         result["tracker_to_rtmlib"] = mean["tracker"] / mean["rtmlib"]
     if first and options.walkers is not None:
         result["id_switches"] = len(result["ids"]) - options.walkers
@@ -152,7 +165,7 @@ def measure(frames: list[Frame], options: argparse.Namespace, *, first: bool) ->
 
 
 def accuracy(
-    frames: list[Frame], landmarks: np.ndarray, detect_every: int, *, smooth: bool
+    frames: list[Frame], landmarks: NDArray[np.float64], detect_every: int, *, smooth: bool
 ) -> dict[str, float]:
     """PCK at a fifth of the torso, and jitter, against BlazePose's published landmarks."""
     tracker = Estimator(MODEL).tracker(detect_every=detect_every, smooth=smooth)
@@ -175,38 +188,44 @@ def accuracy(
     }
 
 
-def _update(tracker: Any, image: np.ndarray, timestamp_s: float) -> Poses:
-    poses: Poses = tracker.update(image, timestamp_s=timestamp_s)
-    return poses
+def _update(tracker: Tracker, image: Image, timestamp_s: float) -> Poses:
+    return tracker.update(image, timestamp_s=timestamp_s)
 
 
-def _timed(samples: list[float], job: Callable[[np.ndarray], Any], image: np.ndarray) -> Any:
-    """Run a job on a frame as a decoder leaves it, just written, whoever's turn comes first."""
-    fresh = image.copy()
-    started = time.perf_counter_ns()
-    result = job(fresh)
-    samples.append((time.perf_counter_ns() - started) / 1e6)
+def _timed(samples: list[float], job: Callable[[Image], Result], image: Image) -> Result:
+    """Run a job on a frame as a decoder leaves it, just written, whichever job comes first."""
+    result, elapsed = time_call(partial(job, image.copy()), prepare=no_preparation)
+    samples.append(elapsed.wall_ms)
     return result
 
 
+def _open_parts(threads: int) -> tuple[PersonDetector, TopDown]:
+    """Detector and pose network by themselves."""
+    found = find_model(DETECTOR, threads=threads)
+    detector = PersonDetector(found.open, found.manifest, threads)
+    model = find_model(MODEL, threads=threads)
+    return detector, TopDown(model.open, model.manifest, threads)
+
+
 def _agreement(poses: Poses, other: Poses) -> list[float]:
-    """OKS of each person that both saw."""
+    """OKS of each person that both found."""
     if not len(poses) or not len(other):
         return []
-    sizes = tracks.areas(other.boxes_xyxy)
+    weights = np.where(other.scores >= VISIBLE_SCORE, other.scores, 0)[None]
     sigmas = np.array(poses.skeleton.oks_sigmas)
-    alike = oks.pose_similarity(poses.keypoints, other.keypoints, other.scores, sizes, sigmas)
+    areas = box_area(other.boxes_xyxy)[None]
+    alike = oks.pairwise_oks(poses.keypoints, other.keypoints, areas, weights, sigmas)
     return [float(alike[i, j]) for i, j in tracks.match(alike, 0.1)]
 
 
 def _ids(tracked: list[Poses]) -> dict[int, list[int]]:
     """First and last frame and number of frames of each id."""
-    seen: dict[int, list[int]] = {}
+    frames_of: dict[int, list[int]] = {}
     for number, poses in enumerate(tracked):
         assert poses.track_ids is not None
         for track_id in poses.track_ids.tolist():
-            seen.setdefault(track_id, []).append(number)
-    return {i: [numbers[0], numbers[-1], len(numbers)] for i, numbers in seen.items()}
+            frames_of.setdefault(track_id, []).append(number)
+    return {i: [numbers[0], numbers[-1], len(numbers)] for i, numbers in frames_of.items()}
 
 
 def _has_rtmlib(yolox: Path | None) -> bool:
@@ -216,12 +235,11 @@ def _has_rtmlib(yolox: Path | None) -> bool:
 def _rtmlib(yolox: Path) -> Any:
     """Detection and pose on every frame, as rtmlib's solutions do."""
     from rtmlib.tools.object_detection.yolox import YOLOX
-    from rtmlib.tools.pose_estimation.vitpose import ViTPose
 
     size = find_model(MODEL, precision="fp32").manifest.input.size
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), within_affinity():
         detector = YOLOX(str(yolox), model_input_size=(416, 416))
-        pose = ViTPose(str(bundled.find(MODEL, "fp32")), model_input_size=(size.width, size.height))
+    pose = open_vitpose(bundled.find(MODEL, "fp32"), size)
     return lambda image: pose(image, detector(image))
 
 
@@ -240,7 +258,7 @@ def print_report(report: dict[str, Any]) -> None:
         if "id_switches" in clip:
             print(f"  id switches                            {clip['id_switches']}  (0)")
         for track_id, (first, last, count) in clip["ids"].items():
-            print(f"  id {track_id}: frames {first} to {last}, seen in {count}")
+            print(f"  id {track_id}: frames {first} to {last}, found in {count}")
     for name, figures in report.get("reference", {}).items():
         print(
             f"{name}: PCK@0.2 torso {figures['pck']:.3f}, median error "

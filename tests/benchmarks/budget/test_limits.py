@@ -72,11 +72,11 @@ def test_a_networks_part_of_the_peak_is_its_rate_over_the_products():
         a = np.ones((side, 64), np.float32)
         return lambda: a @ a.T
 
-    contestants = [
-        limits.Network("small", "fp32", "onnxruntime", 512**2 * 64, burn(512**2 / 4)),
-        limits.Network("large", "fp32", "onnxruntime", 2 * 512**2 * 64, burn(512**2 / 2)),
+    files = [
+        limits.LoadedFile("small", "fp32", "onnxruntime", 512**2 * 64, burn(512**2 / 4)),
+        limits.LoadedFile("large", "fp32", "onnxruntime", 2 * 512**2 * 64, burn(512**2 / 2)),
     ]
-    report = limits.measure(contestants, {"fp32": burn(512**2)}, rounds=3)
+    report = limits.measure(files, {"fp32": burn(512**2)}, rounds=3)
     for row in report["networks"]:
         rate = 2 * row["macs"] / 1e6 / row["latency_ms"]
         assert row["gops"] == pytest.approx(rate)

@@ -1,6 +1,7 @@
-"""AP of a bottom-up file over its threshold and its reach, to choose both by.
+"""AP of a bottom-up file over its threshold and its join distance, to choose both by.
 
-    python export/recipes/choose_grouping.py litepose-xs.fp32.onnx train.json [--photographs 150]
+    python -m benchmarks.analysis.grouping_thresholds litepose-xs.fp32.onnx train.json
+        [--photographs 150]
 
 Choose on photographs that the figures are not quoted on. The choice goes into `litepose-export
 export --threshold T --max-join-distance R`; without the latter keypoints join people at any
@@ -29,8 +30,8 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6)
 MAX_JOIN_DISTANCES = (None, 0.1, 0.15, 0.2, 0.3)
 
 
-class Remembering:
-    """A session that runs every photograph once; `photograph` says which one is on."""
+class CachingSession:
+    """A session that runs every photograph once; `photograph` is the number of the current one."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -39,7 +40,7 @@ class Remembering:
         self.photograph = 0
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """The network's outputs for the photograph that is on."""
+        """The network's outputs for the current photograph."""
         if self.photograph not in self._answers:
             self._answers[self.photograph] = self._session.run(batch)
         return self._answers[self.photograph]
@@ -65,22 +66,22 @@ def main() -> None:
     photographs = [dataset.images[i] for i in chosen]
     pixels = [read_image(image.path, upright=False) for image in photographs]
     ids = [image.image_id for image in photographs]
-    session = Remembering(found.open(1))
-    print("threshold  reach      AP   AP50  people")
+    session = CachingSession(found.open(1))
+    print("threshold  join distance      AP   AP50  people")
     for threshold in THRESHOLDS:
         for max_join_distance in MAX_JOIN_DISTANCES:
             model = msgspec.structs.replace(
                 spec, min_peak=threshold, max_join_distance=max_join_distance
             )
             manifest = msgspec.structs.replace(found.manifest, model=model)
-            recipe = BottomUp(lambda _: session, manifest, 1)
+            pipeline = BottomUp(lambda _: session, manifest, 1)
             entries: list[dict[str, Any]] = []
             for number, (image_id, photograph) in enumerate(zip(ids, pixels, strict=True)):
                 session.photograph = number
-                entries += recipe(photograph).to_coco(image_id)
+                entries += pipeline(photograph).to_coco(image_id)
             scored = coco_metrics(dataset.path, entries, "keypoints", ids)
             limit = max_join_distance or "none"
-            row = f"{threshold:9.2f}  {limit:>5}  {scored.ap:.4f} {scored.ap50:.4f}"
+            row = f"{threshold:9.2f}  {limit:>13}  {scored.ap:.4f} {scored.ap50:.4f}"
             print(f"{row}  {len(entries):6d}")
 
 
