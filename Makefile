@@ -13,7 +13,7 @@ RECIPE ?= lrpose-s
 ARM := .venv-arm
 QEMU ?= $(or $(wildcard $(ARM)/qemu-x86_64-static),qemu-x86_64-static)
 
-.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint build bench bench-micro budget eval train clean
+.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint docs build bench bench-micro budget eval train clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -50,6 +50,10 @@ lint: $(DEV)/ready
 	$(BIN)/mypy
 	PYTHONPATH=.:export $(BIN)/lint-imports
 
+## The documentation site: build/site/index.html. Strict: a broken link or reference fails.
+docs: $(DEV)/ready
+	PYTHONPATH=.:export DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --quiet
+
 ## A wheel, checked: what is in it and that it predicts with the base dependencies alone.
 build: $(DEV)/ready
 	rm -rf dist
@@ -64,11 +68,11 @@ bench: $(DEV)/rtmlib
 bench-micro: $(DEV)/ready
 	$(BIN)/python -m pytest benchmarks/micro --benchmark-only --benchmark-columns=min,median,rounds
 
-## Every row of the performance budget beside its bar; BUDGET=--strict fails where one is missed.
+## A training recipe: make train RECIPE=lrpose-s (or -n, -m, persondet, litepose-xs, release, steps/multi-size).
 budget: $(DEV)/rtmlib
 	$(BIN)/python -m benchmarks.budget.budget $(BUDGET)
 
-## A training recipe: make train RECIPE=lrpose-s (or lrpose-n, lrpose-m, persondet, litepose-xs, release).
+## A training recipe: make train RECIPE=lrpose-s (or lrpose-n, lrpose-m, persondet, litepose-xs, release, steps/multi-size).
 train: $(DEV)/ready
 	PATH="$(abspath $(BIN)):$$PATH" DATA="$(DATA)" PEERS="$(PEERS)" export/recipes/$(RECIPE).sh
 
@@ -84,7 +88,7 @@ $(VENV)/demo: pyproject.toml
 $(DEV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(DEV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino,plot]" --group test --group lint --group build --group bench
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino,plot]" --group test --group lint --group build --group bench --group docs
 	touch $@
 
 # Without its dependencies: they would bring a second OpenCV.

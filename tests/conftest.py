@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from figures import write_figures
 from paths import SHARED
 
 # OpenVINO would otherwise leave compiled models in the home folder of whoever runs the tests.
@@ -54,3 +56,20 @@ def frame() -> NDArray[np.uint8]:
     """A picture of nothing in particular."""
     rng = np.random.default_rng(0)
     return rng.integers(0, 256, (120, 160, 3), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A COCO file of eight drawn stick figures: bright limbs on a dark, noisy ground."""
+    return write_figures(tmp_path_factory.mktemp("figures"))
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """One thread for PyTorch: on small maps several would mostly wait for each other."""
+    import torch  # not installed where these tests skip
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -36,7 +36,7 @@ def to_markdown(report: dict[str, Any]) -> str:
         else "Nothing is scored: there were no labelled photographs."
     )
     lines = [
-        "# From a crop to keypoints, and what else could do it",
+        "# Comparison with other software, from a crop to keypoints",
         "",
         "Made by `make bench` from [`versus.json`](versus.json); do not edit.",
         "",
@@ -44,8 +44,8 @@ def to_markdown(report: dict[str, Any]) -> str:
         "",
         f"{people}, one at a time, all rows in turns in one process for each number of CPUs, each",
         "with its own defaults; wall time and CPU time (all threads) a person, cropping and",
-        "decoding included, and the ratio to the first row: means without a twentieth at either",
-        "end, since LRPose-m adds a flip test for people it is unsure of.",
+        "decoding included, and the ratio to the first row: means without the lowest and highest",
+        "5 %, since LRPose-m adds a flip test for people of low scores.",
         scored,
         *(f"On {cpus} CPUs: the first {few} people." for cpus, few in _fewer(report, counts)),
         "",
@@ -61,7 +61,7 @@ def to_markdown(report: dict[str, Any]) -> str:
             for r in report["baselines"]
             if r["missing"]
         ),
-        "- The `to ours` columns are what to read: milliseconds are this machine's, on that day.",
+        "- Read the `to ours` columns: milliseconds belong to this machine on that day.",
         "- AP compares networks, latency the code around them as well: rows with the same network",
         "  differ in AP by their cropping and decoding alone.",
         "- rtmlib's ViTPose class decodes as UDP-trained networks want it, which ours is not.",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Trains LRPose-n from what LRPose-s knows: INIT is a checkpoint of s, or its float file. DATA and PEERS
-# name the folders of the photographs and of the teachers. Run it again to continue from the last
-# checkpoint. One seed is no figure: run it with SEED=1 and SEED=2, at once on two cores.
+# LRPose-n: a slimmed LRPose-s (steps/slim.py), trained on. INIT is a checkpoint of s, or its float file.
+# DATA and PEERS name the folders of the photographs and of the teachers. Run it again to continue from
+# the last checkpoint. One seed is no figure: run it with SEED=1 and SEED=2, at once on two cores.
 set -euo pipefail
 : "${DATA:?folder with coco/ and lspet/}" "${PEERS:?folder with pose/}"
 # Memory that PyTorch frees stays with the process: otherwise every step faults its pages anew.
@@ -9,11 +9,11 @@ export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
 out=${OUT:-runs/lrpose-n-${SEED:-1}}
 mkdir -p "$out"
 if [ ! -e "$out/slim.pt" ]; then
-  python "$(dirname "$0")/slim.py" "${INIT:-litepose_edge/models/lrpose-s.fp32.onnx}" \
+  python "$(dirname "$0")/steps/slim.py" "${INIT:-litepose_edge/models/lrpose-s.fp32.onnx}" \
     --data "$DATA/coco/train.json" --out "$out/slim.pt"
 fi
-# The rates are near those of a run from nothing: most of what was inside the blocks is gone.
-litepose-export train lrpose-n --refine --init "$out/slim.pt" \
+# The rates are near those of a run from scratch: most of what was inside the blocks is gone.
+litepose-export train lrpose-n --stage finetune --init "$out/slim.pt" \
   --data "$DATA/coco/train.json" \
   --data "$DATA/lspet/train.json" \
   --dev "$DATA/coco/dev.json" \

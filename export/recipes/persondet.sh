@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Trains the person detector, its trunk started from a pose run (INIT); or, with a detector as INIT
-# (ONWARD=1), goes on with that. Run it again to continue from the last checkpoint.
+# The person detector, its trunk started from a pose run (INIT); or, with a detector as INIT (ONWARD=1),
+# that one trained on. Run it again to continue from the last checkpoint.
 set -euo pipefail
 : "${DATA:?folder with coco/}" "${PEERS:?folder with detect/}" "${INIT:?checkpoint of an LRPose-s run}"
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
@@ -12,11 +12,11 @@ train() {
     --teacher "$PEERS/detect/rtmdet_nano_person_640.onnx" \
     --seed "${SEED:-0}" "$@"
 }
-# Small scenes first; then full size, with places that fooled the first run; then the same at rates
-# at which it forgets nothing.
+# Small scenes first; then full size, with the false positives of the first run as hard negatives;
+# then the same at rates so low that nothing learned is lost.
 if [ -z "${ONWARD:-}" ]; then
   train --minutes "${MINUTES:-40}" --out "$out/first" --init "$INIT"
-  train --minutes "${REFINE_MINUTES:-120}" --out "$out/second" --init "$out/first/last.pt" --refine
+  train --minutes "${FINETUNE_MINUTES:-120}" --out "$out/second" --init "$out/first/last.pt" --stage finetune
   INIT=$out/second/last.pt
 fi
-train --minutes "${GENTLE_MINUTES:-38}" --rate 0.15 --out "$out" --init "$INIT" --refine
+train --minutes "${LAST_MINUTES:-38}" --rate 0.15 --out "$out" --init "$INIT" --stage finetune

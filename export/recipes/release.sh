@@ -17,7 +17,7 @@ if [ -n "${POSE:-}" ]; then
     --threshold "${THRESHOLD_S:-0.2}" \
     --out "$models/lrpose-s.fp32.onnx"
 fi
-# Keypoints of score 0.2 (THRESHOLD_S, _M, _N) are right half of the time: those shall be drawn.
+# Keypoints of score 0.2 (THRESHOLD_S, _M, _N) are right half of the time: those are to be drawn.
 if [ -n "${POSE_M:-}" ]; then
   litepose-export export lrpose-m $storage --checkpoint "$POSE_M" --samples "$samples" \
     --threshold "${THRESHOLD_M:-0.2}" --out "$weights/lrpose-m.fp32.onnx"
@@ -31,19 +31,19 @@ if [ -n "${DETECTOR:-}" ]; then
   litepose-export export persondet $storage --dynamic-size --checkpoint "$DETECTOR" --samples "$samples" \
     --threshold "${THRESHOLD:-0.26}" --out "$models/persondet.fp32.onnx"
 fi
-# docs/quantization.md has the figures of these choices and of those that lost.
+# docs/experiments/quantization.md has the figures of these choices and of those that lost.
 int8() {
   local name=$1 float=$2
   shift 2
   litepose-export quantize "$float/$name.fp32.onnx" --calibration "$samples" --gate "$dev" \
-    --target x86 --out "$models/$name.int8-x86.onnx" --twin "$models/$name.int8-arm.onnx" \
-    --equalize --range-search --adaptive-rounding --report "$reports/$name.json" "$@"
+    --target x86 --out "$models/$name.int8-x86.onnx" --arm-out "$models/$name.int8-arm.onnx" \
+    --equalize --clip-search --gptq --report "$reports/$name.json" "$@"
 }
 # POSE_FLOAT="stem residual head" takes a third longer and shifts keypoints a quarter less.
 patterns=()
 for pattern in ${POSE_FLOAT:-stem head}; do patterns+=(--float "$pattern"); done
 pose() {
-  int8 "$@" "${patterns[@]}" --count 600 --follow "${FOLLOW:-500}" --gate-people 876 \
+  int8 "$@" "${patterns[@]}" --count 600 --finetune-steps "${FINETUNE_STEPS:-500}" --gate-people 876 \
     --max-shift-px "${MAX_SHIFT:-0.3}" --max-p95-px "${MAX_P95:-1.5}" --max-ap-drop 0.005
 }
 # ONLY=lrpose-m makes the files of one network.

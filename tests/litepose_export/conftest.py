@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +15,6 @@ import pytest
 
 from litepose_edge import COCO_17, Estimator
 from paths import ROOT
-
-
-@pytest.fixture(scope="session")
-def photo_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A COCO file of eight drawn stick figures: bright limbs on a dark, noisy ground."""
-    folder = tmp_path_factory.mktemp("figures")
-    (folder / "images").mkdir()
-    rng = np.random.default_rng(4)
-    images, annotations = [], []
-    for number in range(1, 9):
-        picture = rng.integers(0, 60, (240, 180, 3), np.uint8)
-        points = figure(rng)
-        for first, second in COCO_17.bones:
-            ends = [tuple(points[j].round().astype(int).tolist()) for j in (first, second)]
-            colour = tuple(int(v) for v in np.random.default_rng(first).integers(120, 256, 3))
-            cv2.line(picture, *ends, colour, 6)
-        cv2.imwrite(str(folder / "images" / f"{number}.png"), picture)
-        images.append({"id": number, "file_name": f"{number}.png", "width": 180, "height": 240})
-        low, high = points.min(axis=0) - 8, points.max(axis=0) + 8
-        annotations.append(
-            {
-                "id": number,
-                "image_id": number,
-                "category_id": 1,
-                "iscrowd": 0,
-                "bbox": [*low.tolist(), *(high - low).tolist()],
-                "area": float(np.prod(high - low)),
-                "num_keypoints": 17,
-                "keypoints": np.column_stack([points, np.full(17, 2)]).ravel().tolist(),
-            }
-        )
-    category = {"id": 1, "name": "person", "keypoints": list(COCO_17.keypoint_names)}
-    path = folder / "labels.json"
-    path.write_text(
-        json.dumps({"images": images, "annotations": annotations, "categories": [category]})
-    )
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -105,19 +66,6 @@ def people_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def figure(rng: np.random.Generator) -> np.ndarray:
-    """A standing figure in a 180x240 picture."""
-    standing = np.array(
-        [
-            (0, -80), (4, -85), (-4, -85), (9, -82), (-9, -82), (20, -55), (-20, -55), (32, -25),
-            (-32, -25), (36, 5), (-36, 5), (13, 10), (-13, 10), (15, 48), (-15, 48), (16, 85),
-            (-16, 85),
-        ],
-        np.float64,
-    )  # fmt: skip
-    return standing * rng.uniform(0.8, 1.1) + [90, 120] + rng.uniform(-12, 12, (17, 2)) * 0.3
-
-
 @pytest.fixture(scope="session")
 def filled() -> Callable[[Any], dict[str, Any]]:
     """Makes a network's weights from the names of its tensors, as the reference vectors were."""
@@ -147,31 +95,3 @@ def _fill(key: str, shape: tuple[int, ...]) -> np.ndarray:
         return 0.1 * rng.standard_normal(shape)
     fan = shape[0] * 4 if "deconv" in key else math.prod(shape[1:])
     return rng.standard_normal(shape) * np.sqrt(1.6 / fan)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """One thread for PyTorch: on small maps several would mostly wait for each other."""
-    import torch  # not installed where these tests skip
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def recipe() -> Callable[[str], Any]:
-    """Imports a script of `export/recipes` by name."""
-
-    def load(name: str) -> Any:
-        path = ROOT / "export" / "recipes" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        return module
-
-    return load

@@ -1,6 +1,6 @@
-"""How fast the networks of `ablations.py` are, in FP32 and in INT8, beside each other.
+"""How fast the ablation study's networks are, in FP32 and in INT8, in turns.
 
-    python export/recipes/ablation_speed.py [--seconds 60] [--out FILE]
+    python -m recipes.ablations.speed [--seconds 60] [--out FILE]
 
 Weights and calibration inputs are random: they decide where keypoints land and not how long it
 takes. One thread of ONNX Runtime, one crop, all networks in turns; each is compared with the
@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from ablations import INPUT, VARIANTS
 
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession
-from litepose_edge.backends.session import Session
+from litepose_edge.backends import Session, open_bytes
 from litepose_edge.manifest import InputSpec
+from litepose_edge.measure.timing import time_in_turns
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph
 from litepose_export.models.architectures.ablation import AblationPose, Parts
 from litepose_export.quantization.calibration import qdq
 from litepose_export.quantization.mixed_precision import float_nodes
+from recipes.ablations.variants import INPUT, VARIANTS
 
 REFERENCE = ("rce-8", "int8")
 FLOAT = ("stem", "head")
@@ -46,10 +46,10 @@ def main() -> None:
     options = parser.parse_args()
     sessions: dict[tuple[str, str], Session] = {}
     for name, parts in architectures().items():
-        exact, quantized = files(parts)
-        sessions[name, "fp32"] = OnnxRuntimeSession(exact.SerializeToString(), threads=1)
-        sessions[name, "int8"] = OnnxRuntimeSession(quantized.SerializeToString(), threads=1)
-    ratios = race(sessions, options.seconds)
+        float_model, quantized = files(parts)
+        sessions[name, "fp32"] = open_bytes(float_model.SerializeToString())
+        sessions[name, "int8"] = open_bytes(quantized.SerializeToString())
+    ratios = compare_latency(sessions, options.seconds)
     for name in architectures():
         print(f"{name:16} int8 {ratios[name]['int8']:.2f}  fp32 {ratios[name]['fp32']:.2f}")
     options.out.write_text(json.dumps(ratios, indent=2) + "\n", "utf-8")
@@ -67,11 +67,11 @@ def files(parts: Parts) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     """Float and INT8 graph of one network."""
     torch.manual_seed(0)
     options = GraphOptions(rewrite_deconvolutions=parts.head != "nearest")
-    exact = export_graph(AblationPose(parts).eval(), SPEC, ("heatmaps",), options)
-    prepared = qdq.prepare(exact)
+    float_model = export_graph(AblationPose(parts).eval(), SPEC, ("heatmaps",), options)
+    prepared = qdq.prepare(float_model)
     ranges = qdq.find_ranges(prepared, noise(4))
-    left = float_nodes.select(prepared, FLOAT)
-    return exact, qdq.write_qdq(prepared, ranges, "u8s8-reduced", left)
+    kept_float = float_nodes.select(prepared, FLOAT)
+    return float_model, qdq.write_qdq(prepared, ranges, "u8s8-reduced", kept_float)
 
 
 def noise(count: int) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
@@ -80,25 +80,17 @@ def noise(count: int) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
     return list(rng.standard_normal((count, 1, 3, INPUT.height, INPUT.width), np.float32))
 
 
-def race(sessions: dict[tuple[str, str], Session], seconds: float) -> dict[str, dict[str, float]]:
-    """Median time of each by the reference's of the same round."""
+def compare_latency(
+    sessions: dict[tuple[str, str], Session], seconds: float
+) -> dict[str, dict[str, float]]:
+    """Median over the rounds of each session's time by the reference's of the same round."""
     batch = noise(1)[0]
-    rounds: list[list[float]] = []
-    began = time.perf_counter()
-    while len(rounds) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
-        taken = []
-        for session in sessions.values():
-            session.run(batch)  # the one before has just had the caches
-            started = time.perf_counter()
-            session.run(batch)
-            taken.append(time.perf_counter() - started)
-        rounds.append(taken)
-    times = np.array(rounds)
-    reference = times[:, list(sessions).index(REFERENCE)]
-    medians = np.median(times / reference[:, None], axis=0)
+    jobs = {" ".join(key): partial(session.run, batch) for key, session in sessions.items()}
+    times = time_in_turns(jobs, rounds=LEAST_ROUNDS, seconds=seconds)
     ratios: dict[str, dict[str, float]] = {}
-    for (name, precision), median in zip(sessions, medians, strict=True):
-        ratios.setdefault(name, {})[precision] = round(float(median), 3)
+    for name, precision in sessions:
+        ratio = times.median_ratio(f"{name} {precision}", to=" ".join(REFERENCE))
+        ratios.setdefault(name, {})[precision] = round(ratio, 3)
     return ratios
 
 

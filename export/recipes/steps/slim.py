@@ -1,6 +1,6 @@
-"""Makes the start of LRPose-n: LRPose-s with fewer channels inside its blocks.
+"""Makes what LRPose-n starts from: LRPose-s with fewer channels inside its blocks.
 
-    python export/recipes/slim.py S --data photos/coco/train.json --out slim.pt
+    python export/recipes/steps/slim.py S --data photos/coco/train.json --out slim.pt
 
 S is a checkpoint or the float model file.
 """
@@ -17,8 +17,8 @@ from litepose_edge.geometry import Size
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.models import networks
 from litepose_export.training.core.initialization import read_average
-from litepose_export.training.core.pose_loss import normalise
-from litepose_export.training.data.augmentation import GENTLE
+from litepose_export.training.core.normalization import normalise
+from litepose_export.training.data.augmentation import WEAK
 from litepose_export.training.data.crop_sampler import CropSampler
 from litepose_export.training.data.people import load_people
 from litepose_export.training.distillation.slimming import slim
@@ -39,7 +39,7 @@ def main() -> None:
     network = target.build(networks.COCO_JOINTS, target.input_size)
     wide = read_average(source.build(networks.COCO_JOINTS, source.input_size), options.wide)
     people = load_people([read_coco(options.data)])
-    sampler = CropSampler(people, None, GENTLE, options.seed)
+    sampler = CropSampler(people, None, WEAK, options.seed)
     # The target's input, as large as the wide network's layers need.
     multiple = max(target.multiple, source.multiple)
     width, height = (

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Trains LRPose-s and -m together on an accelerator, from the same views: two legs, the second at
-# half the rates from where the first ends, then the mean of both ends. DATA and PEERS name the folders
-# of the photographs and of the teacher. Run it again to continue from the last checkpoint.
+# Multi-size training: LRPose-s and -m together on an accelerator, from the same crops. Two stages, the
+# second at half the rates from where the first ends, then the mean of both ends. DATA and PEERS name
+# the folders of the photographs and of the teacher. Run it again to continue from the last checkpoint.
 # INIT is a folder of checkpoints (lrpose-s.pt, ...) or a float file, whose trunk all sizes take that fit.
-# FRESH is a part that takes nothing from it: the first run came from an m with FRESH=lrpose-s.context.
-# lrpose-s.sh and lrpose-m.sh go on from what it leaves: OUT/lrpose-s.pt, OUT/lrpose-m.pt.
+# REINIT is a part that takes nothing from it: the first run came from an m with REINIT=lrpose-s.context.
+# lrpose-s.sh and lrpose-m.sh continue from what it leaves: OUT/lrpose-s.pt, OUT/lrpose-m.pt.
 set -euo pipefail
 : "${DATA:?folder with coco/ and lspet/}" "${PEERS:?folder with pose/}"
 out=${OUT:-runs/lrpose}
 here=$(dirname "$0")
-leg() {
-  litepose-export train lrpose-s+lrpose-m --resident \
+stage() {
+  litepose-export train lrpose-s+lrpose-m --data-on-device \
     --data "$DATA/coco/train.json" \
     --data "$DATA/lspet/train.json" \
     --dev "$DATA/coco/dev.json" \
@@ -18,9 +18,9 @@ leg() {
     --loss "${LOSS:-rce-residual-place}" --teacher-share "${TEACHER_SHARE:-0.6}" \
     --device "${DEVICE:-cuda}" "$@"
 }
-leg --init "${INIT:?folder of checkpoints, or a float file}" \
-  ${FRESH:+--fresh "$FRESH"} --seed "${SEED:-81}" --minutes "${MINUTES:-8}" --out "$out/first"
-leg --init "$out/first" \
+stage --init "${INIT:?folder of checkpoints, or a float file}" \
+  ${REINIT:+--reinit "$REINIT"} --seed "${SEED:-81}" --minutes "${MINUTES:-8}" --out "$out/first"
+stage --init "$out/first" \
   --seed "${SECOND_SEED:-82}" --minutes "${SECOND_MINUTES:-3.6}" --rate 0.5 --out "$out/second"
 for size in s m; do
   python "$here/average.py" "$out/first/lrpose-$size.pt" "$out/second/lrpose-$size.pt" \

@@ -1,6 +1,6 @@
 """The mean of two checkpoints of one network, which is often better than either.
 
-    python export/recipes/average.py first.pt second.pt [--part 0.5] --out mean.pt
+    python export/recipes/steps/average.py first.pt second.pt [--part 0.5] --out mean.pt
 
 For runs from the same start: the statistics of normalisations are averaged along with the weights.
 """
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def average(first: Path, second: Path, part: float, out: Path) -> None:
-    """Write `(1 - part) * first + part * second`, with the notes of the second.
+    """Write `(1 - part) * first + part * second`, with the metadata of the second.
 
     Raises:
         CheckpointError: One cannot be read, or they are of different networks.
@@ -41,7 +41,7 @@ def average(first: Path, second: Path, part: float, out: Path) -> None:
         else theirs[name]
         for name, tensor in ours.items()
     }
-    torch.save({"average": mean, "notes": dict(read_metadata(second))}, out)
+    torch.save({"average": mean, "metadata": dict(read_metadata(second))}, out)
 
 
 if __name__ == "__main__":
