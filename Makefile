@@ -68,11 +68,11 @@ bench: $(DEV)/rtmlib
 bench-micro: $(DEV)/ready
 	$(BIN)/python -m pytest benchmarks/micro --benchmark-only --benchmark-columns=min,median,rounds
 
-## A training recipe: make train RECIPE=lrpose-s (or -n, -m, persondet, litepose-xs, release, steps/multi-size).
+## Every row of the performance budget beside its bar; BUDGET=--strict fails where one is missed.
 budget: $(DEV)/rtmlib
 	$(BIN)/python -m benchmarks.budget.budget $(BUDGET)
 
-## A training recipe: make train RECIPE=lrpose-s (or lrpose-n, lrpose-m, persondet, litepose-xs, release, steps/multi-size).
+## A training recipe: make train RECIPE=lrpose-s, or another file of export/recipes without .sh.
 train: $(DEV)/ready
 	PATH="$(abspath $(BIN)):$$PATH" DATA="$(DATA)" PEERS="$(PEERS)" export/recipes/$(RECIPE).sh
 
