@@ -1,4 +1,4 @@
-"""`litepose-edge adopt`: writes the manifest that a file from elsewhere lacks beside it."""
+"""`litepose-edge adopt`: writes a manifest beside a model file that was made elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from litepose_edge import backends
 from litepose_edge.atomic_files import write_file
 from litepose_edge.backends import Backend, Model, files, sidecar
 from litepose_edge.backends.files import ModelFiles
-from litepose_edge.cli import options
 from litepose_edge.cli.console import results
 from litepose_edge.cli.options import PrecisionName
 from litepose_edge.errors import ManifestError, UnsupportedModelError
@@ -34,32 +33,49 @@ from litepose_edge.skeletons import skeleton_of
 FLOAT_TYPES, UINT8_TYPES = ("tensor(float)", "f32"), ("tensor(uint8)", "u8")
 
 
+EXAMPLE = "litepose-edge adopt pose.onnx --output-format simcc"
+
+
 def adopt(
     model: Annotated[Path, typer.Argument(help="ONNX, OpenVINO IR (.xml) or .tflite file.")],
     output_format: Annotated[
-        OutputFormatName, typer.Option(help="The family whose conventions it follows.")
+        OutputFormatName,
+        typer.Option(
+            metavar="FORMAT",
+            help=f"The family whose outputs it has: {', '.join(OutputFormatName)}.",
+        ),
     ],
-    name: Annotated[str | None, typer.Option(help="What to call it; its file's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Its name; the file's name unless given.")
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="Input as WIDTHxHEIGHT, where the graph leaves it open.")
     ] = None,
     output: Annotated[
         list[str] | None,
-        typer.Option(help="An output to read, in the style's order; the graph's own unless given."),
+        typer.Option(
+            help="An output to read, in the order of the format; all of the graph unless given."
+        ),
     ] = None,
     keypoints: Annotated[
-        int, typer.Option(help="Pose networks: 17 (COCO), 16 (MPII) or 14 (CrowdPose).")
+        int, typer.Option(help="Of a pose network: 17 (COCO), 16 (MPII) or 14 (CrowdPose).")
     ] = 17,
-    precision: options.Precision = PrecisionName.FP32,
+    precision: Annotated[
+        PrecisionName, typer.Option(help="Number format of its weights.")
+    ] = PrecisionName.FP32,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Another value, such as input.colour=bgr or model.person=14."),
+        typer.Option(
+            "--set",
+            help="Change a value of the manifest, such as input.colour=bgr or model.person=14.",
+        ),
     ] = None,
 ) -> None:
-    """Describe a network that was made elsewhere, so that it can be used by its path.
+    """Describe a network that was made elsewhere.
 
-    Writes FILE.json beside FILE: the manifest of the style with your changes, and FILE's
-    checksum. The network is run once to see whether its outputs are what the manifest says.
+    Writes FILE.json beside FILE: the manifest of the output format with your changes, and FILE's
+    checksum. Afterwards the file can be used by its path. The network is run once to check that
+    its outputs are what the manifest says.
     """
     source = files.read(model)
     backend: Backend = "openvino" if source.needs_openvino else "onnxruntime"
@@ -81,7 +97,7 @@ def _described(
     outputs: list[str] | None,
     keypoints: int,
 ) -> Manifest:
-    """The style's manifest for this graph."""
+    """The manifest of an output format for this graph."""
     opened = backends.open_files(source, backend, threads=1)
     tensor = opened.session.input
     opened.session.close()
@@ -107,7 +123,7 @@ def _described(
             ),
         )
     except ValueError as exc:
-        raise typer.BadParameter(f"style '{output_format}' does not fit: {exc}") from exc
+        raise typer.BadParameter(f"output format '{output_format}' does not fit: {exc}") from exc
 
 
 def _size(given: str | None, width: int | str, height: int | str) -> Size:
@@ -121,7 +137,7 @@ def _size(given: str | None, width: int | str, height: int | str) -> Size:
     return Size(width, height)
 
 
-def _changed(manifest: Manifest, precision: PrecisionName | None, changes: list[str]) -> Manifest:
+def _changed(manifest: Manifest, precision: PrecisionName, changes: list[str]) -> Manifest:
     """The manifest with `--set` values put in; the result is checked as any file's is."""
     document = manifest_to_builtins(manifest)
     if precision is PrecisionName.INT8:
@@ -138,7 +154,7 @@ def _changed(manifest: Manifest, precision: PrecisionName | None, changes: list[
         for parent in parents:
             place = place.setdefault(parent, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict):
-            raise typer.BadParameter(f"--set {path}: the manifest has no such place")
+            raise typer.BadParameter(f"--set {path}: the manifest has no such field")
         try:
             place[last] = json.loads(text)
         except ValueError:
@@ -150,12 +166,12 @@ def _changed(manifest: Manifest, precision: PrecisionName | None, changes: list[
 
 
 def _check_outputs(found: Model) -> None:
-    """Run the network on a black image; decoding complains about what it does not expect."""
+    """Run the network on a black image; decoding raises where outputs are not as expected."""
     manifest = found.manifest
     black = np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8)
     match manifest.model:
         case DetectorSpec():
-            PersonDetector(found.open(1), manifest)(black, 0.0)
+            PersonDetector(found.open, manifest, 1)(black, 0.0)
         case TopDownSpec():
             box = np.array([[0, 0, manifest.input.width, manifest.input.height]], np.float32)
             topdown = TopDown(found.open, manifest, threads=1)

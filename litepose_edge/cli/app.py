@@ -5,27 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import typer
-
 from litepose_edge.cli import adopt, bench, demo, doctor, evaluate, info, predict
-from litepose_edge.cli.console import complain, run_command
+from litepose_edge.cli.console import make_app, print_error, run_command
 
 RENAMED_OPTIONS = {"--style": "--output-format"}
 
-app = typer.Typer(
-    name="litepose-edge",
-    help="2-D human pose on CPUs without a GPU.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("demo")(demo.demo)
-app.command("predict")(predict.predict)
-app.command("bench")(bench.bench)
-app.command("eval")(evaluate.evaluate)
-app.command("info")(info.info)
-app.command("doctor")(doctor.doctor)
-app.command("adopt")(adopt.adopt)
+app = make_app("litepose-edge", "2-D human pose on CPUs without a GPU.")
+app.command("demo", epilog=f"Example: {demo.EXAMPLE}")(demo.demo)
+app.command("predict", epilog=f"Example: {predict.EXAMPLE}")(predict.predict)
+app.command("bench", epilog=f"Example: {bench.EXAMPLE}")(bench.bench)
+app.command("eval", epilog=f"Example: {evaluate.EXAMPLE}")(evaluate.evaluate)
+app.command("info", epilog=f"Example: {info.EXAMPLE}")(info.info)
+app.command("doctor", epilog=f"Example: {doctor.EXAMPLE}")(doctor.doctor)
+app.command("adopt", epilog=f"Example: {adopt.EXAMPLE}")(adopt.adopt)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,7 +25,9 @@ def run(arguments: Sequence[str]) -> int:
 
     0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted.
     """
-    return run_command(app, _with_json_file(arguments), complain, renamed_options=RENAMED_OPTIONS)
+    return run_command(
+        app, _with_json_file(arguments), print_error, renamed_options=RENAMED_OPTIONS
+    )
 
 
 def _with_json_file(arguments: Sequence[str]) -> list[str]:

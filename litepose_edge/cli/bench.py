@@ -16,12 +16,12 @@ import typer
 from litepose_edge import backends
 from litepose_edge.atomic_files import write_file
 from litepose_edge.cli import options
-from litepose_edge.cli.console import SOME_FAILED, complain, progress_bar, results
+from litepose_edge.cli.console import SOME_FAILED, print_error, progress_bar, results
 from litepose_edge.measure.bench.report import tables
+from litepose_edge.measure.bench.report.assemble import make_report
 from litepose_edge.measure.bench.report.document import (
     Report,
     json_schema,
-    make_report,
     read_report,
     to_json,
 )
@@ -29,8 +29,8 @@ from litepose_edge.measure.bench.report.page import to_html
 from litepose_edge.measure.bench.runs.configuration import (
     SYNTHETIC,
     Configuration,
-    Engine,
-    Plan,
+    EngineName,
+    MeasurementPlan,
     Precision,
 )
 from litepose_edge.measure.bench.runs.runner import count_runs, run_all
@@ -42,7 +42,7 @@ from litepose_edge.threads import available_threads
 
 DEFAULT_MODEL = "lrpose-s"
 ENGINES = ("onnxruntime", "openvino", "onnxruntime-spinning")
-SPINNING: Engine = "onnxruntime-spinning"
+SPINNING: EngineName = "onnxruntime-spinning"
 PRECISIONS = ("int8", "fp32")
 FOUND = "found"
 ENERGY_REPEATS = 5
@@ -55,68 +55,77 @@ class ModeName(StrEnum):
     PACED = "paced"
 
 
+EXAMPLE = "litepose-edge bench --backend onnxruntime,openvino --out report"
+
+
 def bench(
     model: Annotated[
-        str, typer.Argument(help="'default', a bundled pose network, or the path of an ONNX file.")
+        str, typer.Argument(help="'default', a bundled pose network, or the path of a model file.")
     ] = "default",
     source: Annotated[
-        str, typer.Option(help="'synthetic' for a drawn scene, or an image or video file.")
+        str, typer.Option(help="'synthetic' for drawn frames, or an image or video file.")
     ] = SYNTHETIC,
-    mode: Annotated[ModeName, typer.Option(help="Back to back, or at --fps.")] = (
+    mode: Annotated[ModeName, typer.Option(help="Frames back to back, or at --fps.")] = (
         ModeName.THROUGHPUT
     ),
-    fps: Annotated[float, typer.Option(min=0.1, help="Frames a second when paced.")] = 15.0,
+    fps: Annotated[float, typer.Option(min=0.1, help="Frames per second when paced.")] = 15.0,
     threads: Annotated[
-        str | None, typer.Option(help="Such as 1,2; one and all that may be used unless given.")
+        str | None, typer.Option(help="Such as 1,2; 1 and all usable CPUs unless given.")
     ] = None,
     backend: Annotated[
-        str, typer.Option(help=f"One or more of {','.join(ENGINES)}.")
+        str, typer.Option(help=f"One or more, with commas, of {', '.join(ENGINES)}.")
     ] = "onnxruntime",
-    precision: Annotated[str, typer.Option(help="int8, fp32, or both as int8,fp32.")] = "int8",
+    precision: Annotated[str, typer.Option(help="int8, fp32, or both: int8,fp32.")] = "int8",
     people: Annotated[
         str | None,
-        typer.Option(help="Boxes given a frame, such as 1,5,20; 'found' runs the detector."),
+        typer.Option(help="Boxes to give per frame, such as 1,5,20; 'found' runs the detector."),
     ] = None,
     detector_size: options.DetectorSize = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 3.0,
-    repeats: Annotated[int, typer.Option(min=2, help="Processes a configuration.")] = 5,
+    repeats: Annotated[int, typer.Option(min=2, help="Processes per configuration.")] = 5,
     spinning: Annotated[
-        bool, typer.Option(help="When paced, add ONNX Runtime with its own default of spinning.")
+        bool, typer.Option(help="When paced, also measure ONNX Runtime with spinning, its default.")
     ] = True,
-    energy: Annotated[bool, typer.Option(help="Measure energy as well; paced only.")] = False,
+    energy: Annotated[
+        bool, typer.Option(help="Measure energy as well, with --mode paced.")
+    ] = False,
     energy_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Length of an energy window; five are measured.")
+        float, typer.Option(min=0.1, help="Length of each of five energy windows.")
     ] = 10.0,
     idle_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Length of the idle windows around them.")
+        float, typer.Option(min=0.1, help="Length of the idle windows between them.")
     ] = 5.0,
     meter: Annotated[
         str | None, typer.Option(help="Name of the energy meter; see --list-meters.")
     ] = None,
     meter_log: Annotated[
-        Path | None, typer.Option(help="An external meter's log file, being written.")
+        Path | None, typer.Option(help="Log file that an external meter is writing.")
     ] = None,
     meter_log_start: Annotated[
-        float | None, typer.Option(help="When its times begin, in seconds since 1970.")
+        float | None, typer.Option(help="When its clock started, in seconds since 1970.")
     ] = None,
     watts_per_core: Annotated[
-        float | None, typer.Option(min=0, help="Ask for modelled joules: CPU seconds times this.")
+        float | None, typer.Option(min=0, help="Model the energy instead: CPU seconds times this.")
     ] = None,
     list_meters: Annotated[
-        bool, typer.Option("--list-meters", help="Print this machine's energy meters and stop.")
+        bool, typer.Option("--list-meters", help="Print this machine's energy meters and exit.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for bench.json, .md, .csv and .html.")
     ] = None,
     read: Annotated[
-        Path | None, typer.Option(help="Measure nothing; show an earlier bench.json.")
+        Path | None, typer.Option(help="Measure nothing, show an earlier bench.json.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON document.")] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON document's schema and stop.")
+        bool, typer.Option("--schema", help="Print the JSON document's schema and exit.")
     ] = False,
 ) -> None:
-    """Measure configurations in processes of their own, in turn, with the noise floor."""
+    """Measure speed, CPU time, memory and energy on this machine.
+
+    Every configuration runs in processes of its own, in turns with the others, and the first one
+    twice: differences below the noise of these two are not called differences.
+    """
     if schema:
         results.file.write(json.dumps(json_schema(), indent=2) + "\n")
         return
@@ -127,7 +136,7 @@ def bench(
         _give(read_report(read), out, as_json=as_json)
         return
     if energy and mode is not ModeName.PACED:
-        raise typer.BadParameter("energy is measured at a pace: add --mode paced")
+        raise typer.BadParameter("energy is measured at a fixed frame rate: add --mode paced")
     if not energy and (meter, meter_log, watts_per_core) != (None, None, None):
         raise typer.BadParameter("options of the energy meter need --energy")
     configurations = _configurations(
@@ -135,14 +144,14 @@ def bench(
         source,
         mode,
         fps,
-        engines=cast(list[Engine], _among(backend, ENGINES, "--backend")),
+        engines=cast(list[EngineName], _among(backend, ENGINES, "--backend")),
         precisions=cast(list[Precision], _among(precision, PRECISIONS, "--precision")),
         threads=_counts(threads, "--threads") or sorted({1, available_threads()}),
         people=_people(people, source),
         detector_size=detector_size,
         spinning=spinning,
     )
-    plan = Plan(
+    plan = MeasurementPlan(
         repeats=repeats,
         seconds=seconds,
         energy_repeats=ENERGY_REPEATS if energy else 0,
@@ -158,7 +167,7 @@ def bench(
     _give(report, out, as_json=as_json)
     failed = [result for result in report.results if result.error is not None]
     for result in failed:
-        complain(f"{result.label}: {result.error}")
+        print_error(f"{result.label}: {result.error}")
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -169,7 +178,7 @@ def _configurations(
     mode: ModeName,
     fps: float,
     *,
-    engines: list[Engine],
+    engines: list[EngineName],
     precisions: list[Precision],
     threads: list[int],
     people: list[int | None],
@@ -178,7 +187,7 @@ def _configurations(
 ) -> list[Configuration]:
     """Every combination; the last number of threads first: the baseline is the default."""
     if detector_size is not None and None not in people:
-        raise typer.BadParameter("--detector-size is of found people: add --people found")
+        raise typer.BadParameter("--detector-size is for people that are found: add --people found")
     wanted = list(engines)
     if spinning and mode is ModeName.PACED and "onnxruntime" in engines and SPINNING not in wanted:
         wanted.append(SPINNING)
@@ -199,14 +208,14 @@ def _configurations(
             detector_size=detector_size if number is None else None,
         )
         for number, weights, count, engine in combinations
-        # One thread has nobody to wait for, and who finds people must judge them as well.
+        # One thread never waits, and the spinning engine runs the pose network alone.
         if not (engine == SPINNING and SPINNING not in engines and (count == 1 or number is None))
         and not (of_file and weights != precisions[0])
     ]
 
 
-def _check(configurations: list[Configuration], plan: Plan) -> None:
-    """Open models, source and meter once: a mistake is told before minutes have passed."""
+def _check(configurations: list[Configuration], plan: MeasurementPlan) -> None:
+    """Open models, source and meter once, so that a mistake is reported before minutes pass."""
     if plan.energy_repeats:
         chosen = choose_meter(plan)
         if isinstance(chosen, str) and plan.meter is not None:
@@ -219,19 +228,19 @@ def _check(configurations: list[Configuration], plan: Plan) -> None:
             next(iter(opened.frames))
 
 
-def _measure(configurations: list[Configuration], plan: Plan) -> Report:
+def _measure(configurations: list[Configuration], plan: MeasurementPlan) -> Report:
     began = datetime.now(UTC)
     machine, before = describe_machine(), observe_state()
     with progress_bar() as bar:
         task = bar.add_task("bench", total=count_runs(configurations, plan))
         started = 0
 
-        def tell(label: str) -> None:
+        def progress(label: str) -> None:
             nonlocal started
             bar.update(task, completed=started, description=label)
             started += 1
 
-        runs = run_all(configurations, plan, tell)
+        runs = run_all(configurations, plan, progress)
     return make_report(
         runs,
         plan,

@@ -31,8 +31,8 @@ results = Console(highlight=False, soft_wrap=True)
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def complain(message: str) -> None:
-    """Say what went wrong."""
+def print_error(message: str) -> None:
+    """Print an error message on stderr."""
     messages.print(f"error: {message}", style="red", markup=False)
 
 
@@ -48,10 +48,25 @@ def progress_bar() -> Progress:
     )
 
 
+def make_app(name: str, description: str) -> typer.Typer:
+    """An application of several commands, whose help fits a terminal of 80 columns.
+
+    Rich's help panels give half of such a terminal to the types of the options.
+    """
+    return typer.Typer(
+        name=name,
+        help=description,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+
 def run_command(
     app: typer.Typer,
     arguments: Sequence[str],
-    complain: Callable[[str], None],
+    print_error: Callable[[str], None],
     model_errors: tuple[type[Exception], ...] = (),
     renamed_options: Mapping[str, str] = NOTHING_RENAMED,
 ) -> int:
@@ -60,14 +75,14 @@ def run_command(
     Args:
         app: The application.
         arguments: Without the program's name.
-        complain: Told what went wrong.
+        print_error: Gets the message of an error.
         model_errors: Errors that are a model's fault, besides the runtime's own.
         renamed_options: Retired options, such as `--style`, and what to write in their place,
             such as `--output-format`. Using one is a usage error: nothing is run.
     """
     renamed = _renamed_option(arguments, renamed_options)
     if renamed is not None:
-        complain(f"{renamed} is now {renamed_options[renamed]}")
+        print_error(f"{renamed} is now {renamed_options[renamed]}")
         return USAGE
     of_models: tuple[type[Exception], ...] = (ModelError, BackendUnavailableError, *model_errors)
     try:
@@ -76,16 +91,16 @@ def run_command(
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else SOME_FAILED if exc.code else OK
     except of_models as exc:
-        complain(str(exc))
+        print_error(str(exc))
         return MODEL_OR_BACKEND
     except LitePoseError as exc:
-        complain(str(exc))
+        print_error(str(exc))
         return SOME_FAILED
     except KeyboardInterrupt:
-        complain("interrupted")
+        print_error("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of stdout has seen enough; let Python close it without a complaint.
+        # The reader of stdout has seen enough; let Python close it without an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OK
     return OK

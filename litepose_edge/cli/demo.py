@@ -1,4 +1,4 @@
-"""`litepose-edge demo`: people found in a photograph that everybody may use."""
+"""`litepose-edge demo`: people found in photographs in the public domain."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from litepose_edge.sources.photographs import scikit_image_photographs
 PHOTOGRAPHS = ("astronaut", "camera")
 
 
+EXAMPLE = "litepose-edge demo --out pictures"
+
+
 def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the drawn pictures.", file_okay=False)
     ] = Path("litepose-demo"),
 ) -> None:
-    """Find the people in two public-domain photographs and draw their skeletons.
+    """Draw the people of two public-domain photographs.
 
     The photographs come with scikit-image (extra `demo`).
     """

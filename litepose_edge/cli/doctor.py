@@ -9,21 +9,26 @@ import typer
 
 from litepose_edge.cli.console import MODEL_OR_BACKEND, messages, results
 from litepose_edge.measure.doctor.diagnosis import Diagnosis, diagnose, json_schema, to_json
-from litepose_edge.measure.doctor.engines import Engine
+from litepose_edge.measure.doctor.engines import EngineReport
 
 COLUMN = 12
+
+
+EXAMPLE = "litepose-edge doctor --json"
 
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON document's schema and stop.")
+        bool, typer.Option("--schema", help="Print the JSON document's schema and exit.")
     ] = False,
 ) -> None:
-    """Look at processor, limits, engines, models and energy meters; say what to mind.
+    """Examine this machine and try the models on it.
 
-    Each engine is tried in a process of its own: one that was built for another processor cannot
-    take the doctor with it. Exit code 3: the default engine does not work.
+    Prints processor, limits, inference engines, models, energy meters, and advice.
+
+    Each engine is tried in a process of its own, so that one built for another processor cannot
+    end this command. Exit code 3: the default engine does not work.
     """
     if schema:
         results.file.write(json.dumps(json_schema(), indent=2) + "\n")
@@ -49,8 +54,8 @@ def _lines(found: Diagnosis) -> list[tuple[str, str]]:
         *(line for engine in found.engines for line in _about_engine(engine)),
         ("int8", found.int8.why),
         *(("energy", f"{m.name}, {m.kind}: {m.domain}") for m in found.meters),
-        *(("no energy", f"{m.kind}: {m.reason}") for m in found.missing_meters),
-        *(("mind", sentence) for sentence in found.advice),
+        *(("no meter", f"{m.kind}: {m.reason}") for m in found.missing_meters),
+        *(("advice", sentence) for sentence in found.advice),
     ]
 
 
@@ -68,7 +73,7 @@ def _about_processor(found: Diagnosis) -> list[tuple[str, str]]:
         ("cpu", f"{processor.name} ({processor.architecture})"),
         ("features", features),
         ("threads", f"{found.usable_threads} usable: {limits.cpus} processors{affinity}{quota}"),
-        ("governor", ", ".join(found.governor) or "none to be seen"),
+        ("governor", ", ".join(found.governor) or "not visible"),
     ]
     if state.frequency_mhz:
         lines.append(("frequency", ", ".join(f"{mhz} MHz" for mhz in state.frequency_mhz)))
@@ -76,11 +81,11 @@ def _about_processor(found: Diagnosis) -> list[tuple[str, str]]:
         hottest = max(state.temperature_c.values())
         lines.append(("temperature", f"{hottest:.0f} C at the hottest sensor"))
     throttle = ", ".join(f"{name} {value}" for name, value in state.throttle.items())
-    lines.append(("throttling", throttle or "no signs to be seen"))
+    lines.append(("throttling", throttle or "no signs of it"))
     return lines
 
 
-def _about_engine(engine: Engine) -> list[tuple[str, str]]:
+def _about_engine(engine: EngineReport) -> list[tuple[str, str]]:
     if engine.findings is None:
         return [("engine", f"{engine.name}: {engine.trouble or engine.state}")]
     found = engine.findings
@@ -89,7 +94,7 @@ def _about_engine(engine: Engine) -> list[tuple[str, str]]:
         loads = f"{model.file}: loads, {model.scheme}" if model.error is None else model.error
         lines.append(("  model", f"{model.name} {model.precision}: {loads}"))
     if found.people_on_black is not None:
-        lines.append(("  predict", f"runs ({found.people_on_black} people on black)"))
+        lines.append(("  predict", f"runs ({found.people_on_black} people found in a black image)"))
     if found.full_range_exact is not None:
         exact = "exact" if found.full_range_exact else "saturates"
         lines.append(("  full range", f"U8S8 {exact}"))

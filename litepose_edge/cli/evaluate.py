@@ -19,7 +19,7 @@ from litepose_edge.cli.options import BackendName
 from litepose_edge.estimator import Estimator
 from litepose_edge.manifest import BottomUpSpec
 from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_edge.measure.accuracy.coco_metrics import Metrics
+from litepose_edge.measure.accuracy.coco_metrics import CocoMetrics
 from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics
 from litepose_edge.measure.accuracy.pckh import PckhMetrics
 from litepose_edge.measure.accuracy.predictions import (
@@ -30,16 +30,19 @@ from litepose_edge.measure.accuracy.predictions import (
     operating_point,
 )
 
-# Average precision counts the doubtful people as well, each at its own score.
+# Average precision needs people of low confidence as well: it ranks all by their scores.
 LEAST_SCORE, MOST_PEOPLE = 0.02, 100
 
 
 class MetricName(StrEnum):
-    """How keypoints are scored."""
+    """The metric of the keypoints."""
 
     COCO = "coco"
     CROWDPOSE = "crowdpose"
     PCKH = "pckh"
+
+
+EXAMPLE = "litepose-edge eval --data person_keypoints_val2017.json"
 
 
 def evaluate(
@@ -47,24 +50,26 @@ def evaluate(
     model: options.Model = "lrpose-s",
     detector: Annotated[
         str,
-        typer.Option(help="'default', a detector's path, or 'none': ground-truth boxes alone."),
+        typer.Option(help="'default', a detector's path, or 'none' for ground-truth boxes alone."),
     ] = "default",
     detector_size: options.DetectorSize = None,
     precision: options.Precision = None,
     backend: options.BackendOption = BackendName.ONNXRUNTIME,
     threads: options.Threads = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the photographs, if not beside the JSON.")
+        Path | None,
+        typer.Option(help="Folder of the photographs; images/ beside the JSON unless given."),
     ] = None,
     metric: Annotated[
-        MetricName, typer.Option(help="pckh needs 16 keypoints and head_box, crowdpose 14.")
+        MetricName, typer.Option(help="Of the keypoints: crowdpose needs 14, pckh 16 and head_box.")
     ] = MetricName.COCO,
     flip_test: options.FlipTest = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Average precision with ground-truth boxes and with the detector's boxes.
+    """Measure average precision on a COCO keypoint file.
 
-    Bottom-up networks find everybody themselves, without boxes. Needs the extra `eval`.
+    Keypoints are scored in ground-truth boxes and in the detector's, which are scored as well.
+    Bottom-up networks find all people themselves, without boxes. Needs the extra `eval`.
     """
     dataset = read_coco(data, images)
     given_alone = metric is MetricName.PCKH or detector == "none"
@@ -81,31 +86,31 @@ def evaluate(
             **thresholds,
         )
 
-    everybody = make(min_score=LEAST_SCORE, max_people=MOST_PEOPLE)
-    rows: dict[str, Metrics | CrowdMetrics | PckhMetrics] = {}
+    all_people = make(min_score=LEAST_SCORE, max_people=MOST_PEOPLE)
+    rows: dict[str, CocoMetrics | CrowdMetrics | PckhMetrics] = {}
     point: OperatingPoint | None = None
     finds_people = _finds_people(model, precision, backend)
     if finds_people and given_alone:
         what = "pckh" if metric is MetricName.PCKH else "--detector none"
-        raise typer.BadParameter(f"{what} is for given boxes, and {model} finds people itself")
+        raise typer.BadParameter(f"{what} needs given boxes, and {model} finds people itself")
     passes = 1 if given_alone else 3 - finds_people
-    with everybody as estimator, make() as default, progress_bar() as bar:
+    with all_people as estimator, make() as default, progress_bar() as bar:
         task = bar.add_task("evaluate", total=passes * len(dataset))
 
-        def tick() -> None:
+        def progress() -> None:
             bar.advance(task)
 
         if not finds_people:
-            given = evaluate_on_given_boxes(estimator, dataset, tick, metric.value)
+            given = evaluate_on_given_boxes(estimator, dataset, progress, metric.value)
             rows["keypoints, ground-truth boxes"] = given
         if not given_alone:  # as PCKh always is
             keypoints, boxes = evaluate_end_to_end(
-                estimator, dataset, tick, "coco" if metric is MetricName.COCO else "crowdpose"
+                estimator, dataset, progress, "coco" if metric is MetricName.COCO else "crowdpose"
             )
             whose = "no boxes" if finds_people else "detector boxes"
             rows |= {f"keypoints, {whose}": keypoints}
             rows |= {"boxes of keypoints" if finds_people else "detector boxes": boxes}
-            point = operating_point(default, dataset, tick)
+            point = operating_point(default, dataset, progress)
     if as_json:
         document = {name: _known(metrics.to_dict()) for name, metrics in rows.items()}
         if point is not None:
@@ -117,7 +122,7 @@ def evaluate(
     if point is not None:
         results.print(
             f"at the default threshold: recall {point.recall:.3f} of people taller than "
-            f"{TALL_PX:.0f} px, {point.unmatched:.2f} unmatched boxes an image"
+            f"{TALL_PX:.0f} px, {point.false_positives_per_image:.2f} false positives per image"
         )
 
 
@@ -139,7 +144,7 @@ def _known(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _table(name: str, metrics: Metrics | CrowdMetrics | PckhMetrics) -> Table:
+def _table(name: str, metrics: CocoMetrics | CrowdMetrics | PckhMetrics) -> Table:
     figures = metrics.to_dict()
     if isinstance(metrics, PckhMetrics):
         figures = {"mean PCKh@0.5": metrics.mean, **metrics.by_keypoint}

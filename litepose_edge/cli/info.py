@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from litepose_edge import backends
-from litepose_edge.backends import bundled
+from litepose_edge.backends import Model, bundled
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results
 from litepose_edge.cli.options import BackendName
@@ -25,6 +25,21 @@ from litepose_edge.manifest import (
     manifest_to_builtins,
 )
 
+EXAMPLE = "litepose-edge info lrpose-s"
+COLUMN = 28
+# What the exporter measured when it wrote the file.
+PARITY = {
+    "tensor_difference": "largest error of the export",
+    "gate_people": "people compared with float",
+    "gate_joints": "keypoints compared",
+    "oks": "mean OKS with float",
+    "shift_median_px": "median shift, pixels",
+    "shift_p95_px": "95th percentile of shifts",
+    "recall": "people found again",
+    "ap_float": "AP of the float model",
+    "ap_int8": "AP of the INT8 file",
+}
+
 
 def info(
     model: Annotated[str, typer.Argument(help="Bundled name, or the path of a model file.")],
@@ -32,7 +47,11 @@ def info(
     backend: options.BackendOption = BackendName.ONNXRUNTIME,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Print the manifest that a model file carries, and whether this CPU runs it exactly."""
+    """Print what a model file says about itself.
+
+    That is its manifest: input, task, how its outputs become keypoints, and where the weights
+    come from. Fails for an INT8 file that this CPU would compute wrongly.
+    """
     found = backends.find_model(
         model, precision=precision.value if precision else None, backend=backend.value
     )
@@ -43,89 +62,98 @@ def info(
         return
     content = bundled.read(found.path)
     results.print(f"{manifest.name}  {manifest.precision}", style="bold")
-    results.print(f"file       {found.path}", markup=False)
-    results.print(f"bytes      {len(content)}")
-    results.print(f"sha256     {hashlib.sha256(content).hexdigest()}")
-    shape = ", ".join(str(n) for n in found.open(1).input.shape)
-    results.print(f"input      ({shape}) {manifest.input.colour}, 0..255")
-    if manifest.quantization is not None:
-        results.print(f"int8       {_quantization(manifest.quantization.scheme)}")
-    for name, value in (*_task(manifest), *_origin(manifest)):
-        results.print(f"{name:<10} {value}", markup=False)
+    for name, value in (
+        ("file", str(found.path)),
+        ("size", f"{len(content):,} bytes"),
+        ("sha256", hashlib.sha256(content).hexdigest()),
+        ("input", _input(found)),
+        ("weights", _weights(manifest)),
+        *_task(manifest),
+        *_origin(manifest),
+        *((PARITY.get(key, key), f"{figure:g}") for key, figure in manifest.parity.items()),
+    ):
+        results.print(f"{name:<{COLUMN}} {value}", markup=False)
+
+
+def _input(model: Model) -> str:
+    shape = " x ".join(str(n) for n in model.open(1).input.shape)
+    return f"{shape}, {model.manifest.input.colour.upper()}, values from 0 to 255"
+
+
+def _weights(manifest: Manifest) -> str:
+    if manifest.quantization is None:
+        return "float32"
+    match manifest.quantization.scheme:
+        case "u8s8-reduced":
+            return "INT8 (U8S8 with 7-bit weights), computed exactly on every x86 CPU"
+        case "s8s8":
+            return "INT8 (S8S8) for ARM; exact but slow on x86"
+        case "other":
+            return "INT8, quantized by another tool"
+        case _:
+            return "INT8 (U8S8, full range), computed exactly on this CPU"
 
 
 def _task(manifest: Manifest) -> list[tuple[str, str]]:
     match manifest.model:
         case TopDownSpec(padding=padding, skeleton=skeleton) as spec:
             return [
-                ("task", f"one person's crop, box padded by {padding}, to keypoints"),
-                ("decode", _head(spec)),
+                ("task", "top-down pose: the crop of one person to keypoints"),
+                ("crop", f"the person's box, enlarged by a factor of {padding:g}"),
+                ("decoding", _head(spec)),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
-        case BottomUpSpec(
-            skeleton=skeleton,
-            nms_kernel=kernel,
-            max_people=people,
-            max_join_distance=max_join_distance,
-        ):
-            within = (
-                ""
-                if max_join_distance is None
-                else f" within {max_join_distance:g} of the short side"
-            )
-            peaks = f"peaks in {kernel}x{kernel} cells"
+        case BottomUpSpec(skeleton=skeleton) as spec:
+            distance = spec.max_join_distance
+            within = f" within {distance:g} of the short side" if distance is not None else ""
             return [
-                ("task", "a whole image to everybody's heatmaps and tags"),
+                ("task", "bottom-up pose: an image to the keypoints of all people"),
                 (
-                    "decode",
-                    f"{peaks}, grouped by tag{within}, at most {people}",
+                    "decoding",
+                    f"peaks in windows of {spec.nms_kernel}x{spec.nms_kernel} cells, grouped by "
+                    f"their tags{within}, at most {spec.max_people} people",
                 ),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]
-        case DetectorSpec(
-            output_format=output_format, strides=strides, max_iou=max_iou, views=views
-        ):
-            levels = f"strides {', '.join(map(str, strides))}, " if strides else ""
-            times = " and ".join(
-                f"at {view.width}x{view.height}{', mirrored' * view.mirrored}" for view in views
+        case DetectorSpec(views=views) as spec:
+            strides = ", ".join(map(str, spec.strides))
+            levels = f" at strides {strides}" if spec.strides else ""
+            passes = " and ".join(
+                f"at {view.width}x{view.height}{' mirrored' * view.mirrored}" for view in views
             )
             return [
-                ("task", "a whole image to person boxes"),
-                *([("views", f"{times}, fused")] if views else []),
-                ("decode", f"{format_name(output_format)}, {levels}NMS above IoU {max_iou}"),
+                ("task", "detection: an image to the boxes of people"),
+                *([("views", f"run {passes}, boxes fused")] if views else []),
+                (
+                    "decoding",
+                    f"output format {format_name(spec.output_format)}{levels}, "
+                    f"non-maximum suppression above IoU {spec.max_iou:g}",
+                ),
             ]
 
 
 def _head(spec: TopDownSpec) -> str:
     match spec.head:
         case HeatmapSpec() as maps:
+            activation = "" if maps.activation == "linear" else f" after a {maps.activation}"
             return (
-                f"heatmaps: {maps.activation}, {maps.refinement}, cells aligned '{maps.alignment}'"
+                f"heatmaps{activation}, position by {maps.refinement}, cells aligned by "
+                f"'{maps.alignment}'"
             )
-        case SimccSpec(activation=activation, split_ratio=ratio, window=window):
-            return f"SimCC: {activation}, {ratio:g} bins a pixel, parabola over {window}"
+        case SimccSpec() as simcc:
+            return (
+                f"SimCC, {simcc.activation}, {simcc.split_ratio:g} bins per pixel, parabola over "
+                f"{simcc.window} bins"
+            )
         case RegressionSpec(order=order, unit=unit):
-            where = "parts of the input" if unit == "image" else "input pixels"
-            return f"coordinates: {', '.join(order)}, in {where}"
+            where = "as fractions of the input" if unit == "image" else "in input pixels"
+            return f"coordinates ({', '.join(order)}) {where}"
 
 
 def _origin(manifest: Manifest) -> list[tuple[str, str]]:
     training = manifest.training
     return [
-        ("data", "; ".join(training.data) or "not stated"),
+        ("trained on", "; ".join(training.data) or "not stated"),
         ("teachers", "; ".join(training.teachers) or "none"),
         ("licence", training.licence or "not stated"),
-        *((name, f"{value:g}") for name, value in manifest.parity.items()),
     ]
-
-
-def _quantization(scheme: str) -> str:
-    match scheme:
-        case "u8s8-reduced":
-            return "U8S8 with 7-bit weights: exact on every x86"
-        case "s8s8":
-            return "S8S8: for ARM; exact but slow on x86"
-        case "other":
-            return "made by others"
-        case _:
-            return "U8S8, full range: this CPU adds it up exactly"

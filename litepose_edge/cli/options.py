@@ -8,24 +8,27 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[
-    str, typer.Option(help="Bundled pose network, or the path of an exported ONNX file.")
-]
-Detector = Annotated[str, typer.Option(help="'default', or the path of an exported detector.")]
+Model = Annotated[str, typer.Option(help="Bundled pose network, or the path of a model file.")]
+Detector = Annotated[str, typer.Option(help="'default', or the path of a detector model.")]
 DetectorSize = Annotated[
-    int | None, typer.Option(min=1, help="Let the detector look once, at so many pixels a side.")
+    int | None,
+    typer.Option(
+        min=1, help="Run the detector once, at this many pixels a side; else as its manifest says."
+    ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads; all this process may use unless given.")
+    int | None, typer.Option(min=1, help="CPU threads; all that this process may use unless given.")
 ]
-MinScore = Annotated[float, typer.Option(min=0, max=1, help="People below are not reported.")]
-MaxPeople = Annotated[int, typer.Option(min=1, help="At most so many people an image.")]
+MinScore = Annotated[
+    float, typer.Option(min=0, max=1, help="People of lower confidence are not reported.")
+]
+MaxPeople = Annotated[int, typer.Option(min=1, help="At most this many people per image.")]
 FlipTest = Annotated[
     bool | None,
     typer.Option(
         "--flip-test/--no-flip-test",
-        help="Average with the mirrored crop or image: better, in twice the time. Unless given, "
-        "as the file says: lrpose-m does so with people it is unsure of.",
+        help="Average with the mirrored input: more accurate, in twice the time. Unless given, as "
+        "the model's manifest says: lrpose-m does so for people of low confidence.",
     ),
 ]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Larger images are refused.")]
@@ -33,20 +36,21 @@ Data = Annotated[Path, typer.Option(help="COCO keypoint JSON; photographs in ima
 
 
 class PrecisionName(StrEnum):
-    """What the weights are."""
+    """Number format of the weights."""
 
     INT8 = "int8"
     FP32 = "fp32"
 
 
 class BackendName(StrEnum):
-    """Which engine runs the networks."""
+    """Which inference engine runs the networks."""
 
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
 
 
 Precision = Annotated[
-    PrecisionName | None, typer.Option(help="int8 unless given; must agree with a file's.")
+    PrecisionName | None,
+    typer.Option(help="Of a bundled model, int8 unless given; a file must have it."),
 ]
 BackendOption = Annotated[BackendName, typer.Option("--backend", help="Inference engine.")]

@@ -12,17 +12,19 @@ from litepose_edge.atomic_files import write_file
 from litepose_edge.cli import options
 from litepose_edge.cli.console import (
     SOME_FAILED,
-    complain,
+    print_error,
     progress_bar,
     results,
     write_image,
 )
 from litepose_edge.cli.options import BackendName
-from litepose_edge.cli.video import VideoOutputs, predict_video
+from litepose_edge.cli.predict_video import VideoOutputs, predict_video
 from litepose_edge.errors import SourceError
 from litepose_edge.estimator import Estimator
 from litepose_edge.results import Poses
 from litepose_edge.sources import iterate_images, list_images, moves
+
+EXAMPLE = "litepose-edge predict photo.jpg --save drawn"
 
 
 def predict(
@@ -32,19 +34,22 @@ def predict(
     ],
     save: Annotated[
         Path | None,
-        typer.Option(help="Folder for pictures with skeletons; for videos a file such as out.mp4."),
+        typer.Option(
+            help="Draw the skeletons: into a folder, or a video into a file such as out.mp4."
+        ),
     ] = None,
     as_json: Annotated[
         bool,
         typer.Option(
-            "--json", help="Print one JSON document a line, one an image or frame; or --json FILE."
+            "--json", help="Print one line of JSON per image or frame; --json FILE writes them."
         ),
     ] = False,
     json_file: Annotated[
-        Path | None, typer.Option(help="JSON lines into a file; --json FILE.jsonl is short for it.")
+        Path | None,
+        typer.Option(help="Write JSON lines into this file; --json FILE.jsonl is short for it."),
     ] = None,
     detect_every: Annotated[
-        int, typer.Option(min=1, help="Videos: run the detector on every so many frames.")
+        int, typer.Option(min=1, help="Videos: run the detector on every Nth frame.")
     ] = 10,
     smooth: Annotated[bool, typer.Option(help="Videos: smooth the keypoints over time.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Videos: show them in a window.")] = False,
@@ -59,9 +64,10 @@ def predict(
     max_pixels: options.MaxPixels = 100_000_000,
     flip_test: options.FlipTest = None,
 ) -> None:
-    """Find the people in images, and follow them through videos and cameras.
+    """Find people in images, and track them in videos.
 
-    EXIF orientation is honoured.
+    Cameras and streams are tracked like videos. Photographs are turned upright by their EXIF
+    orientation.
     """
     estimator = Estimator(
         model,
@@ -100,7 +106,7 @@ def _predict_images(
             iterate_images(paths, max_pixels=max_pixels), total=len(paths), description="predict"
         ):
             if isinstance(image, SourceError):
-                complain(str(image))
+                print_error(str(image))
                 failed += 1
                 continue
             poses = estimator.predict(image)

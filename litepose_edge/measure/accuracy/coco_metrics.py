@@ -13,7 +13,7 @@ from litepose_edge.errors import BackendUnavailableError, install_hint
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
+class CocoMetrics:
     """COCO's headline figures, each in `[0, 1]`.
 
     Attributes:
@@ -38,7 +38,7 @@ def coco_metrics(
     results: Sequence[dict[str, Any]],
     kind: Literal["keypoints", "bbox"],
     image_ids: Sequence[int] | None = None,
-) -> Metrics:
+) -> CocoMetrics:
     """Score COCO-format results against an annotation file.
 
     Args:
@@ -52,7 +52,7 @@ def coco_metrics(
     """
     coco, coco_eval = require_pycocotools()
     if not results:
-        return Metrics(0.0, 0.0, 0.0, 0.0)
+        return CocoMetrics(0.0, 0.0, 0.0, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco(str(annotations))
         evaluation = coco_eval(truth, truth.loadRes(entries_of(results, kind)), kind)
@@ -63,7 +63,7 @@ def coco_metrics(
         evaluation.summarize()
     stats = evaluation.stats
     recall = stats[5] if kind == "keypoints" else stats[8]
-    return Metrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
+    return CocoMetrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
 
 
 def entries_of(

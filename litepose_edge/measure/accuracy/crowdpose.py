@@ -23,7 +23,7 @@ from litepose_edge.measure.accuracy.coco_metrics import entries_of, require_pyco
 from litepose_edge.skeletons import CROWDPOSE_14
 
 AREA_PART = 0.53
-# Crowd index: up to and including the second, above the first.
+# Ranges of the crowd index: above the first number, up to and including the second.
 DIFFICULTIES = {"easy": (-1.0, 0.1), "medium": (0.1, 0.8), "hard": (0.8, 1.0)}
 
 

@@ -11,7 +11,7 @@ from litepose_edge.errors import SourceError
 from litepose_edge.sources import read_image
 from litepose_edge.sources.photographs import scikit_image_photographs
 
-# scikit-image's photographs on which nobody is seen.
+# scikit-image's photographs that show no people.
 WITHOUT_PEOPLE = (
     "coffee", "rocket", "chelsea", "brick", "gravel", "grass", "moon", "retina",
     "hubble_deep_field", "coins",

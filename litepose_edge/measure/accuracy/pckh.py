@@ -28,7 +28,7 @@ class PckhMetrics:
 
     Attributes:
         mean: Over all labelled keypoints but pelvis and thorax.
-        by_keypoint: For each keypoint's name; nan where nobody's is labelled.
+        by_keypoint: For each keypoint's name; nan where no person has it labelled.
     """
 
     mean: float
@@ -70,7 +70,7 @@ def read_head_sizes(path: Path) -> dict[int, Float32]:
     y2]` in pixels.
 
     Raises:
-        SourceError: Somebody has no `head_box`.
+        SourceError: A person has no `head_box`.
     """
     try:
         document = json.loads(path.read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Runs an estimator over a COCO file's photographs and scores what comes out."""
+"""Runs an estimator over the photographs of a COCO file and scores its people."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from litepose_edge.boxes import box_iou
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Float32
 from litepose_edge.measure.accuracy.coco import CocoDataset
-from litepose_edge.measure.accuracy.coco_metrics import Metrics, coco_metrics
+from litepose_edge.measure.accuracy.coco_metrics import CocoMetrics, coco_metrics
 from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics, crowdpose_metrics
 from litepose_edge.measure.accuracy.pckh import PckhMetrics, pckh, read_head_sizes
 from litepose_edge.sources import read_image
 
 TALL_PX = 96.0
 
-Tick = Callable[[], None]
+Progress = Callable[[], None]
 Metric = Literal["coco", "crowdpose", "pckh"]
 
 
 def evaluate_on_given_boxes(
-    estimator: Estimator, dataset: CocoDataset, tick: Tick, metric: Metric = "coco"
-) -> Metrics | CrowdMetrics | PckhMetrics:
+    estimator: Estimator, dataset: CocoDataset, progress: Progress, metric: Metric = "coco"
+) -> CocoMetrics | CrowdMetrics | PckhMetrics:
     """Accuracy of the keypoints when every labelled person's own box is cropped.
 
     Args:
         estimator: Needs no detector.
         dataset: Photographs and labels.
-        tick: Called once a photograph.
+        progress: Called once a photograph.
         metric: `"coco"`, `"crowdpose"` or `"pckh"`.
 
     Raises:
@@ -44,7 +44,7 @@ def evaluate_on_given_boxes(
     sizes: list[Float32] = []
     heads = read_head_sizes(dataset.path) if metric == "pckh" else {}
     for image in dataset:
-        tick()
+        progress()
         labelled = (image.keypoints[..., 2] > 0).any(axis=1)
         if not labelled.any():
             continue
@@ -62,17 +62,17 @@ def evaluate_on_given_boxes(
 
 
 def evaluate_end_to_end(
-    estimator: Estimator, dataset: CocoDataset, tick: Tick, metric: Metric = "coco"
-) -> tuple[Metrics | CrowdMetrics, Metrics]:
+    estimator: Estimator, dataset: CocoDataset, progress: Progress, metric: Metric = "coco"
+) -> tuple[CocoMetrics | CrowdMetrics, CocoMetrics]:
     """Keypoint AP and box AP when the estimator finds the people itself.
 
-    Average precision wants the doubtful people too: make the estimator with a low `min_score`
+    Average precision needs people of low confidence too: make the estimator with a low `min_score`
     and `max_people` above the most crowded photograph.
 
     Args:
         estimator: With a detector.
         dataset: Photographs and labels.
-        tick: Called once a photograph.
+        progress: Called once a photograph.
         metric: `"coco"` or `"crowdpose"`, for the keypoints.
 
     Returns:
@@ -80,7 +80,7 @@ def evaluate_end_to_end(
     """
     results: list[dict[str, Any]] = []
     for image in dataset:
-        tick()
+        progress()
         poses = estimator.predict(read_image(image.path, upright=False))
         results += poses.to_coco(image.image_id)
     return (
@@ -91,7 +91,7 @@ def evaluate_end_to_end(
 
 def _score(
     metric: Metric, dataset: CocoDataset, results: list[dict[str, Any]], images: list[int] | None
-) -> Metrics | CrowdMetrics:
+) -> CocoMetrics | CrowdMetrics:
     if metric == "crowdpose":
         return crowdpose_metrics(dataset.path, results, images)
     return coco_metrics(dataset.path, results, "keypoints", images)
@@ -103,31 +103,33 @@ class OperatingPoint:
 
     Attributes:
         recall: Part of the labelled people taller than 96 px whose box was found.
-        unmatched: Found boxes an image that are nobody's label.
+        false_positives_per_image: Found boxes that match no labelled person.
     """
 
     recall: float
-    unmatched: float
+    false_positives_per_image: float
 
 
-def operating_point(estimator: Estimator, dataset: CocoDataset, tick: Tick) -> OperatingPoint:
-    """Recall and false alarms at the estimator's own `min_score`, boxes matched at IoU 0.5.
+def operating_point(
+    estimator: Estimator, dataset: CocoDataset, progress: Progress
+) -> OperatingPoint:
+    """Recall and false positives at the estimator's own `min_score`, boxes matched at IoU 0.5.
 
     Args:
         estimator: With a detector.
         dataset: Photographs and labels.
-        tick: Called once a photograph.
+        progress: Called once a photograph.
     """
-    tall = hits = unmatched = 0
+    tall = hits = false_positives = 0
     for image in dataset:
-        tick()
+        progress()
         poses = estimator.predict(read_image(image.path, upright=False))
         found, recalled = box_matches(poses.boxes_xyxy, image.boxes_xyxy)
         counted = (image.boxes_xyxy[:, 3] - image.boxes_xyxy[:, 1]) > TALL_PX
         tall += int(counted.sum())
         hits += int(recalled[counted].sum())
-        unmatched += int((~found).sum())
-    return OperatingPoint(hits / max(tall, 1), unmatched / max(len(dataset), 1))
+        false_positives += int((~found).sum())
+    return OperatingPoint(hits / max(tall, 1), false_positives / max(len(dataset), 1))
 
 
 def box_matches(

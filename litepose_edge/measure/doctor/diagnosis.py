@@ -10,13 +10,13 @@ from typing import Any, Literal
 import msgspec
 
 from litepose_edge.backends import Backend
-from litepose_edge.measure.doctor.engines import ENGINES, Engine, examine_apart
+from litepose_edge.measure.doctor.engines import ENGINES, EngineReport, examine_apart
 from litepose_edge.measure.energy.find import find_meters
-from litepose_edge.measure.energy.meter import MeterInfo, Missing
+from litepose_edge.measure.energy.meter import MeterInfo, MissingMeter
 from litepose_edge.measure.machine.description import describe_machine
 from litepose_edge.measure.machine.limits import Limits, describe_limits
 from litepose_edge.measure.machine.processor import Processor, describe_processor
-from litepose_edge.measure.machine.state import State, observe_state, warnings
+from litepose_edge.measure.machine.state import MachineState, observe_state, warnings
 from litepose_edge.measure.machine.sysfs import Sysfs
 
 SCHEMA: Literal[1] = 1
@@ -31,8 +31,8 @@ class Int8Advice:
         scheme: The one to use; `"fp32"` where INT8 is slower.
         full_range_exact: Whether full-range U8S8 files are exact here too; None where that could
             not be tried.
-        int8_of_fp32: INT8's time by FP32's, one crop on one thread of ONNX Runtime; None where
-            that could not be tried.
+        int8_of_fp32: INT8's time divided by FP32's, for one crop on one thread of ONNX Runtime;
+            None where that could not be tried.
         why: In a sentence.
     """
 
@@ -61,7 +61,7 @@ class Diagnosis:
         int8: Which kind of file suits the machine.
         meters: What could measure energy.
         missing_meters: What could not, and why.
-        advice: What to mind, in full sentences.
+        advice: What to change or to keep in mind, in full sentences.
     """
 
     schema: Literal[1]
@@ -73,11 +73,11 @@ class Diagnosis:
     limits: Limits
     usable_threads: int
     governor: tuple[str, ...]
-    state: State
-    engines: tuple[Engine, ...]
+    state: MachineState
+    engines: tuple[EngineReport, ...]
     int8: Int8Advice
     meters: tuple[MeterInfo, ...]
-    missing_meters: tuple[Missing, ...]
+    missing_meters: tuple[MissingMeter, ...]
     advice: tuple[str, ...]
 
     @property
@@ -90,9 +90,9 @@ def diagnose(
     files: Sysfs | None = None,
     *,
     architecture: str | None = None,
-    examine: Callable[[Backend], Engine] = examine_apart,
+    examine: Callable[[Backend], EngineReport] = examine_apart,
 ) -> Diagnosis:
-    """Look at this machine, or at the one whose files are given.
+    """Examine this machine, or the one whose files are given.
 
     Args:
         files: Where `/proc` and `/sys` lie.
@@ -129,7 +129,7 @@ def diagnose(
     )
 
 
-def advise(processor: Processor, engines: tuple[Engine, ...]) -> Int8Advice:
+def advise(processor: Processor, engines: tuple[EngineReport, ...]) -> Int8Advice:
     """The kind of file for a processor, from what ONNX Runtime did on it."""
     findings = next((e.findings for e in engines if e.name == "onnxruntime"), None)
     exact = findings.full_range_exact if findings else None
@@ -160,16 +160,18 @@ def json_schema() -> dict[str, Any]:
     return msgspec.json.schema(Diagnosis)
 
 
-def _about_engines(engines: tuple[Engine, ...]) -> list[str]:
-    said = [f"{e.name} does not work here: {e.trouble}." for e in engines if e.state == "fails"]
+def _about_engines(engines: tuple[EngineReport, ...]) -> list[str]:
+    sentences = [
+        f"{e.name} does not work here: {e.trouble}." for e in engines if e.state == "fails"
+    ]
     for engine in engines:
         models = engine.findings.models if engine.findings else ()
-        said += [
+        sentences += [
             f"{engine.name} does not load {m.name} in {m.precision}: {m.error}"
             for m in models
             if m.error is not None
         ]
-    return said
+    return sentences
 
 
 def _about_limits(limits: Limits) -> list[str]:
@@ -177,11 +179,11 @@ def _about_limits(limits: Limits) -> list[str]:
     if limits.quota is None or limits.quota >= allowed:
         return []
     return [
-        f"The control group allows the time of {limits.quota:g} processors where {allowed} are to "
-        f"be seen: pass threads={limits.usable}, or this process is paused in the middle of frames."
+        f"The control group allows the time of {limits.quota:g} processors where {allowed} are "
+        f"visible: pass threads={limits.usable}, or this process is paused in the middle of frames."
     ]
 
 
-def _about_throttling(state: State) -> list[str]:
+def _about_throttling(state: MachineState) -> list[str]:
     signs = [name for name, value in state.throttle.items() if value > 0]
     return [f"The processor is or was slowed down: {', '.join(signs)}."] if signs else []

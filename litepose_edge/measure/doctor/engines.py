@@ -1,7 +1,7 @@
-"""Whether the inference engines work here, found out without dying of it.
+"""Whether the inference engines work on this machine, tried in processes of their own.
 
 An engine built for newer processors ends the process that imports it with an illegal instruction,
-so each is examined in a process of its own, for a limited time.
+and one that hangs is given up after a time limit.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from litepose_edge.measure.doctor.examination import Findings
 
 WORKER = "litepose_edge.measure.doctor.examination"
 ENGINES: tuple[Backend, ...] = ("onnxruntime", "openvino")
-# A slow board imports and compiles for half a minute.
+# A slow board takes half a minute to import and compile.
 PATIENCE_S = 120.0
 # What Windows calls an illegal instruction.
 ILLEGAL_INSTRUCTION = 0xC000001D
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class EngineReport:
     """One inference engine.
 
     Attributes:
@@ -46,10 +46,10 @@ class Engine:
     findings: Findings | None = None
 
 
-def examine_apart(engine: Backend, patience_s: float = PATIENCE_S) -> Engine:
-    """Use an engine in another process; whatever happens there becomes the answer."""
+def examine_apart(engine: Backend, patience_s: float = PATIENCE_S) -> EngineReport:
+    """Examine an engine in another process; also a crash there becomes an answer."""
     if importlib.util.find_spec(engine) is None:
-        return Engine(name=engine, state="not installed")
+        return EngineReport(name=engine, state="not installed")
     with tempfile.TemporaryDirectory(prefix="litepose-doctor-") as folder:
         result = Path(folder) / "findings.json"
         try:
@@ -67,16 +67,16 @@ def examine_apart(engine: Backend, patience_s: float = PATIENCE_S) -> Engine:
         except OSError as exc:
             return _fails(engine, f"a process to examine it could not be started: {exc.strerror}")
         if done.returncode != 0:
-            return _fails(engine, _ending(done.returncode, done.stderr))
+            return _fails(engine, _exit_message(done.returncode, done.stderr))
         findings = msgspec.json.decode(result.read_bytes(), type=Findings)
-    return Engine(name=engine, state="works", findings=findings)
+    return EngineReport(name=engine, state="works", findings=findings)
 
 
-def _fails(engine: str, trouble: str) -> Engine:
-    return Engine(name=engine, state="fails", trouble=trouble)
+def _fails(engine: str, trouble: str) -> EngineReport:
+    return EngineReport(name=engine, state="fails", trouble=trouble)
 
 
-def _ending(code: int, said: str) -> str:
+def _exit_message(code: int, stderr: str) -> str:
     """How a process ended, in words."""
     if code & 0xFFFFFFFF == ILLEGAL_INSTRUCTION:
         return "killed by an illegal instruction: it was built for another processor"
@@ -87,5 +87,5 @@ def _ending(code: int, said: str) -> str:
             name = f"signal {-code}"
         built = ": it was built for another processor" if name == "SIGILL" else ""
         return f"killed by {name}{built}"
-    lines = said.strip().splitlines()
-    return lines[-1] if lines else f"ended with code {code} and said nothing"
+    lines = stderr.strip().splitlines()
+    return lines[-1] if lines else f"ended with code {code} and without a message"

@@ -1,13 +1,11 @@
-"""What an inference engine can do on this machine; run in a process that may die of it.
+"""What an inference engine can do on this machine; runs in a process of its own.
 
 python -m litepose_edge.measure.doctor.examination ENGINE RESULT.json
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from litepose_edge import backends
 from litepose_edge.backends import Backend, Model, bundled
 from litepose_edge.errors import LitePoseError
 from litepose_edge.estimator import Estimator
+from litepose_edge.measure.timing import time_in_turns
 
 ROUNDS = 15
 
@@ -46,13 +45,13 @@ class Findings:
     """What was found out about an engine by using it.
 
     Attributes:
-        version: Its own word.
+        version: As the package states it.
         models: The bundled models in it.
-        people_on_black: People found in a black picture; None where the models do not load.
-        full_range_exact: Whether full-range U8S8 sums are exact; None for engines that are not
-            asked: ONNX Runtime answers for this machine.
-        int8_of_fp32: INT8's time for one crop on one thread by FP32's; None where either does
-            not load.
+        people_on_black: People found in a black image; None where the models do not load.
+        full_range_exact: Whether full-range U8S8 sums are exact; None for OpenVINO, which is not
+            asked.
+        int8_of_fp32: INT8's time divided by FP32's, for one crop on one thread; None where
+            either does not load.
     """
 
     version: str
@@ -63,7 +62,7 @@ class Findings:
 
 
 def examine(engine: Backend) -> Findings:
-    """Load every bundled model, time both precisions, look for people where there are none.
+    """Load every bundled model, time both precisions, run the whole pipeline on a black image.
 
     Raises:
         ImportError: The engine is not installed or does not import.
@@ -114,22 +113,17 @@ def _load(name: str, precision: str, engine: Backend) -> tuple[ModelState, Model
 
 
 def _ratio(first: Model | None, second: Model | None) -> float | None:
-    """How long the first takes compared with the second, by turns."""
+    """The first one's time divided by the second's, timed in turns."""
     if first is None or second is None:
         return None
     sessions = first.open(1), second.open(1)
     shape = (1, *first.manifest.input.shape)
     batch = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    ratios = []
-    for _ in range(ROUNDS):
-        times = []
-        for session in sessions:
-            session.run(batch)  # the other one has just had the caches
-            began = time.perf_counter()
-            session.run(batch)
-            times.append(time.perf_counter() - began)
-        ratios.append(times[0] / times[1])
-    return round(statistics.median(ratios), 3)
+    times = time_in_turns(
+        {"first": lambda: sessions[0].run(batch), "second": lambda: sessions[1].run(batch)},
+        rounds=ROUNDS,
+    )
+    return round(times.median_ratio("first", "second"), 3)
 
 
 def main() -> None:

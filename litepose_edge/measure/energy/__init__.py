@@ -3,17 +3,23 @@
 from litepose_edge.measure.energy.experiment import EnergyFigures, joules_per_frame
 from litepose_edge.measure.energy.find import find_meters
 from litepose_edge.measure.energy.log import LogMeter
-from litepose_edge.measure.energy.meter import Energy, EnergyMeter, Found, MeterInfo, Missing
+from litepose_edge.measure.energy.meter import (
+    Energy,
+    EnergyMeter,
+    FoundMeters,
+    MeterInfo,
+    MissingMeter,
+)
 from litepose_edge.measure.energy.modelled import ModelledMeter
 
 __all__ = [
     "Energy",
     "EnergyFigures",
     "EnergyMeter",
-    "Found",
+    "FoundMeters",
     "LogMeter",
     "MeterInfo",
-    "Missing",
+    "MissingMeter",
     "ModelledMeter",
     "find_meters",
     "joules_per_frame",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-# No processor package, board or battery this library runs on takes as much: a counter step that
-# would need more was a reset, not a wrap.
+# No processor package, board or battery draws as much: a counter step that would need more is a
+# reset, not a wrap.
 PLAUSIBLE_W = 2000.0
 # Counters are not refreshed at every reading: a step may be older than the time between two.
 UPDATE_S = 0.1
@@ -26,7 +26,7 @@ class Accumulator(Protocol):
         """Take in a reading; the first one starts the window."""
 
 
-class Counter:
+class EnergyCounter:
     """Joules from a counter of joules that starts anywhere and may wrap.
 
     Args:
@@ -67,7 +67,7 @@ class Counter:
         self.joules += joules
 
 
-class Integral:
+class PowerIntegral:
     """Joules from samples of power, by the trapezoidal rule."""
 
     def __init__(self) -> None:

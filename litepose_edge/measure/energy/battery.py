@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from litepose_edge.measure.energy.accumulate import Integral
-from litepose_edge.measure.energy.meter import EnergyMeter, Found, MeterInfo, Missing
+from litepose_edge.measure.energy.accumulate import PowerIntegral
+from litepose_edge.measure.energy.meter import EnergyMeter, FoundMeters, MeterInfo, MissingMeter
 from litepose_edge.measure.energy.sampled import SampledMeter
 from litepose_edge.measure.machine.sysfs import Sysfs
 
@@ -14,28 +14,28 @@ FOLDER = "sys/class/power_supply"
 INTERVAL_S = 1.0
 
 
-def find(sysfs: Sysfs) -> Found:
+def find(sysfs: Sysfs) -> FoundMeters:
     """One meter a battery that is being discharged."""
     meters: list[EnergyMeter] = []
-    missing: list[Missing] = []
+    missing: list[MissingMeter] = []
     for folder in sysfs.matching(f"{FOLDER}/*"):
-        # A mouse has a battery too.
+        # Also a wireless mouse is listed as a battery.
         if sysfs.optional(f"{folder}/type") != "Battery" or _of_device(sysfs, folder):
             continue
         name = f"battery:{folder.rpartition('/')[2]}"
         try:
             reader(sysfs, folder)()
         except (OSError, ValueError) as exc:
-            missing.append(Missing(name, str(exc)))
+            missing.append(MissingMeter(name, str(exc)))
         else:
             meters.append(_meter(sysfs, folder, name))
     if not meters and not missing:
-        missing.append(Missing("battery", "this machine has no battery"))
-    return Found(tuple(meters), tuple(missing))
+        missing.append(MissingMeter("battery", "this machine has no battery"))
+    return FoundMeters(tuple(meters), tuple(missing))
 
 
 def reader(sysfs: Sysfs, folder: str) -> Callable[[], float]:
-    """Reads watts drawn; ValueError while on mains, OSError where the battery does not tell."""
+    """Reads watts drawn; ValueError while on mains, OSError where the battery gives no reading."""
 
     def read() -> float:
         status = sysfs.text(f"{folder}/status")
@@ -62,4 +62,4 @@ def _meter(sysfs: Sysfs, folder: str, name: str) -> SampledMeter:
         "refreshed every few seconds at most: windows of a minute and more",
         "not stated; several per cent are common",
     )
-    return SampledMeter(about, reader(sysfs, folder), Integral, interval_s=INTERVAL_S)
+    return SampledMeter(about, reader(sysfs, folder), PowerIntegral, interval_s=INTERVAL_S)

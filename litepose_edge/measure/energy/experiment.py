@@ -19,7 +19,7 @@ class EnergyFigures:
         net_j_per_frame: Joules a frame above idle, mean of the repeats with its 95 % interval.
         gross_j_per_frame: The same with what the idle machine takes.
         idle_w: Mean of all idle windows.
-        idle_drift_w: Last idle window minus the first: what the machine did meanwhile.
+        idle_drift_w: Last idle window minus the first, a measure of the machine's own change.
         repeats: Work windows.
         frames: Frames in all of them.
         seconds: Length of all of them.
@@ -49,7 +49,7 @@ def joules_per_frame(
 
     Args:
         meter: What measures.
-        work: Does one window's frames, at the pace that is to be judged; returns their number.
+        work: Does one window's frames, at the pace that is to be measured; returns their number.
         idle_s: Length of an idle window.
         repeats: Work windows; two at least, for an interval.
         sleep: Idles.

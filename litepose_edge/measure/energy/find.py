@@ -1,4 +1,4 @@
-"""Lists the energy meters a machine has, and why it has not the others."""
+"""Lists the energy meters of a machine, and why the other kinds cannot be used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from litepose_edge.measure.energy import battery, hwmon, ina3221, pi5, rapl
-from litepose_edge.measure.energy.meter import Found
+from litepose_edge.measure.energy.meter import FoundMeters
 from litepose_edge.measure.machine.sysfs import Sysfs
 
 
@@ -15,7 +15,7 @@ def find_meters(
     *,
     sysfs: Sysfs | None = None,
     ask_pi: Callable[[], str] | None = None,
-) -> Found:
+) -> FoundMeters:
     """Look for every kind of meter, those that cover most of a machine first.
 
     Args:

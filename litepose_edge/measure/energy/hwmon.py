@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from litepose_edge.measure.energy.accumulate import Counter, Integral
-from litepose_edge.measure.energy.meter import Found, MeterInfo, Missing
+from litepose_edge.measure.energy.accumulate import EnergyCounter, PowerIntegral
+from litepose_edge.measure.energy.meter import FoundMeters, MeterInfo, MissingMeter
 from litepose_edge.measure.energy.sampled import SampledMeter
 from litepose_edge.measure.machine.sysfs import Sysfs
 
@@ -26,7 +26,7 @@ CHIPS = {
 OF_BATTERIES = "sys/class/power_supply"
 
 
-def find(sysfs: Sysfs) -> Found:
+def find(sysfs: Sysfs) -> FoundMeters:
     """One meter a power or energy channel of every chip but the INA3221 and batteries."""
     meters: list[SampledMeter] = []
     names: list[str] = []
@@ -38,13 +38,13 @@ def find(sysfs: Sysfs) -> Found:
         names.append(name)
         meters += _channels(sysfs, folder, name)
     if meters:
-        return Found(tuple(meters))
+        return FoundMeters(tuple(meters))
     if not sysfs.exists(FOLDER):
         reason = f"no /{FOLDER}: not Linux, or a virtual machine"
     else:
         there = f"there are: {', '.join(names)}" if names else "there are none"
         reason = f"no chip in /{FOLDER} measures power ({there})"
-    return Found(missing=(Missing("hwmon", reason),))
+    return FoundMeters(missing=(MissingMeter("hwmon", reason),))
 
 
 def _channels(sysfs: Sysfs, folder: str, name: str) -> list[SampledMeter]:
@@ -85,7 +85,7 @@ def _power(name: str, label: str, read: Callable[[], float]) -> SampledMeter:
         "power, read every 100 ms",
         CHIPS.get(name, "not stated by the driver"),
     )
-    return SampledMeter(about, read, Integral)
+    return SampledMeter(about, read, PowerIntegral)
 
 
 def _counter(sysfs: Sysfs, path: str, name: str, label: str) -> SampledMeter:
@@ -96,7 +96,7 @@ def _counter(sysfs: Sysfs, path: str, name: str, label: str) -> SampledMeter:
         "energy counter in microjoules",
         CHIPS.get(name, "not stated by the driver"),
     )
-    return SampledMeter(about, lambda: sysfs.number(path) / 1e6, lambda: Counter(None))
+    return SampledMeter(about, lambda: sysfs.number(path) / 1e6, lambda: EnergyCounter(None))
 
 
 def _channel(path: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from litepose_edge.measure.energy.accumulate import Integral
+from litepose_edge.measure.energy.accumulate import PowerIntegral
 from litepose_edge.measure.energy.hwmon import from_volts
-from litepose_edge.measure.energy.meter import Found, MeterInfo, Missing
+from litepose_edge.measure.energy.meter import FoundMeters, MeterInfo, MissingMeter
 from litepose_edge.measure.energy.sampled import SampledMeter
 from litepose_edge.measure.machine.sysfs import Sysfs
 
@@ -18,13 +18,15 @@ WHOLE = {"VDD_IN", "POM_5V_IN"}
 UNCERTAINTY = "gain error up to 0.25 %, besides the shunt resistor's tolerance, commonly 1 %"
 
 
-def find(sysfs: Sysfs) -> Found:
+def find(sysfs: Sysfs) -> FoundMeters:
     """One meter a rail, the supply of the whole module first."""
     rails = [*_from_hwmon(sysfs), *_from_iio(sysfs)]
     if not rails:
-        return Found(missing=(Missing("ina3221", "no INA3221 in hwmon or iio: no Jetson board"),))
+        return FoundMeters(
+            missing=(MissingMeter("ina3221", "no INA3221 in hwmon or iio: no Jetson board"),)
+        )
     rails.sort(key=lambda rail: TOTALS.index(rail[0]) if rail[0] in TOTALS else len(TOTALS))
-    return Found(tuple(_meter(label, read) for label, read in rails))
+    return FoundMeters(tuple(_meter(label, read) for label, read in rails))
 
 
 def _from_hwmon(sysfs: Sysfs) -> list[tuple[str, Callable[[], float]]]:
@@ -68,4 +70,4 @@ def _meter(label: str, read: Callable[[], float]) -> SampledMeter:
         "8 mV and 40 uV over the shunt; read every 100 ms",
         UNCERTAINTY,
     )
-    return SampledMeter(about, read, Integral)
+    return SampledMeter(about, read, PowerIntegral)

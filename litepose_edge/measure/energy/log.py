@@ -34,7 +34,7 @@ PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Log:
+class MeterLog:
     """What a log file says.
 
     Attributes:
@@ -103,7 +103,7 @@ class LogMeter:
             time.sleep(min(0.2, self._patience_s))
 
 
-def joules_between(log: Log, began_s: float, ended_s: float) -> Energy:
+def joules_between(log: MeterLog, began_s: float, ended_s: float) -> Energy:
     """Energy of a window, by the trapezoidal rule with interpolated edges.
 
     Args:
@@ -136,7 +136,7 @@ def joules_between(log: Log, began_s: float, ended_s: float) -> Energy:
     return Energy(float(np.trapezoid(np.interp(at, times, log.watts), at)), seconds)
 
 
-def read_log(path: Path, began_s: float | None = None) -> Log:
+def read_log(path: Path, began_s: float | None = None) -> MeterLog:
     """Read a log file: comma, semicolon or tab between columns, titles in the first full row.
 
     Args:
@@ -176,9 +176,11 @@ def read_log(path: Path, began_s: float | None = None) -> Log:
     if (np.diff(times) <= 0).any():
         raise SourceError(f"the times in {path} do not grow")
     if "energy" in values:
-        return Log(times, None, values["energy"])
+        return MeterLog(times, None, values["energy"])
     watts = values.get("power")
-    return Log(times, watts if watts is not None else values["voltage"] * values["current"], None)
+    return MeterLog(
+        times, watts if watts is not None else values["voltage"] * values["current"], None
+    )
 
 
 def _columns(titles: list[str]) -> dict[str, tuple[int, float]]:

@@ -1,4 +1,4 @@
-"""The seam between an energy measurement and whatever measures: start, then stop."""
+"""What every energy meter offers (start a window, stop it), and what a search for meters gives."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class MeterInfo:
     Attributes:
         name: What it is chosen by, such as `"rapl:package-0"`.
         kind: `"measured"`, or `"modelled"` where a formula stands in for a meter.
-        domain: What is behind the meter and what is not.
+        domain: What the meter covers and what it does not.
         resolution: Its steps in energy or power and in time.
-        uncertainty: What its maker, or nobody, says about its error.
+        uncertainty: Its error as the maker states it, or that none is stated.
     """
 
     name: str
@@ -51,11 +51,11 @@ class EnergyMeter(Protocol):
         """Begin a window."""
 
     def stop(self) -> Energy:
-        """End the window; never raises for want of a reading, `Energy.reason` says it."""
+        """End the window; a missing reading raises nothing, `Energy.reason` tells it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingMeter:
     """A kind of meter that cannot be used here.
 
     Attributes:
@@ -68,7 +68,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundMeters:
     """What a search for meters gave.
 
     Attributes:
@@ -78,7 +78,7 @@ class Found:
     """
 
     meters: tuple[EnergyMeter, ...] = ()
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[MissingMeter, ...] = ()
 
-    def __add__(self, other: Found) -> Found:
-        return Found(self.meters + other.meters, self.missing + other.missing)
+    def __add__(self, other: FoundMeters) -> FoundMeters:
+        return FoundMeters(self.meters + other.meters, self.missing + other.missing)

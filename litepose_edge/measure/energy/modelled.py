@@ -9,7 +9,7 @@ from litepose_edge.measure.energy.meter import Energy, MeterInfo
 
 
 class ModelledMeter:
-    """Joules by a formula; only for who asks for it and gives the watts.
+    """Joules by a formula, for callers who ask for them and state the watts.
 
     Args:
         watts_per_core: What a busy core takes more than an idle one.

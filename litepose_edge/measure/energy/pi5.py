@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
-from litepose_edge.measure.energy.accumulate import Integral
-from litepose_edge.measure.energy.meter import Found, MeterInfo, Missing
+from litepose_edge.measure.energy.accumulate import PowerIntegral
+from litepose_edge.measure.energy.meter import FoundMeters, MeterInfo, MissingMeter
 from litepose_edge.measure.energy.sampled import SampledMeter
 from litepose_edge.measure.machine.sysfs import Sysfs
 
@@ -21,7 +21,7 @@ INTERVAL_S = 1.0
 TIMEOUT_S = 5.0
 
 
-def find(sysfs: Sysfs, run: Callable[[], str] | None = None) -> Found:
+def find(sysfs: Sysfs, run: Callable[[], str] | None = None) -> FoundMeters:
     """The one meter of a Pi 5.
 
     Args:
@@ -50,7 +50,9 @@ def find(sysfs: Sysfs, run: Callable[[], str] | None = None) -> Found:
         "about 0.4 mA and 0.4 mV to 7 mV a rail; read every second, rails one after the other",
         "its maker publishes none; users found the input some 15 % higher",
     )
-    return Found((SampledMeter(about, lambda: watts(ask()), Integral, interval_s=INTERVAL_S),))
+    return FoundMeters(
+        (SampledMeter(about, lambda: watts(ask()), PowerIntegral, interval_s=INTERVAL_S),)
+    )
 
 
 def watts(report: str) -> float:
@@ -78,5 +80,5 @@ def _vcgencmd() -> str:
     return done.stdout
 
 
-def _missing(reason: str) -> Found:
-    return Found(missing=(Missing("pi5", reason),))
+def _missing(reason: str) -> FoundMeters:
+    return FoundMeters(missing=(MissingMeter("pi5", reason),))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from litepose_edge.measure.energy.accumulate import Counter
-from litepose_edge.measure.energy.meter import EnergyMeter, Found, MeterInfo, Missing
+from litepose_edge.measure.energy.accumulate import EnergyCounter
+from litepose_edge.measure.energy.meter import EnergyMeter, FoundMeters, MeterInfo, MissingMeter
 from litepose_edge.measure.energy.sampled import SampledMeter, SumMeter
 from litepose_edge.measure.machine.sysfs import Sysfs
 
@@ -40,21 +40,21 @@ class Zone:
         return tuple(self.folder.rpartition("/")[2].split(":")[1:])
 
 
-def find(sysfs: Sysfs) -> Found:
+def find(sysfs: Sysfs) -> FoundMeters:
     """One meter a zone, and one for all packages where there are several."""
     # intel-rapl-mmio shows the same packages by another route.
     folders = sysfs.matching(f"{FOLDER}/intel-rapl:*")
     if not folders:
-        return Found(missing=(Missing("rapl", _absent(sysfs)),))
+        return FoundMeters(missing=(MissingMeter("rapl", _absent(sysfs)),))
     zones, missing = [], []
     for folder in folders:
         zone = Zone(folder, sysfs.optional(f"{folder}/name") or "unnamed")
         try:
             sysfs.number(f"{folder}/energy_uj")
         except PermissionError:
-            missing.append(Missing(f"rapl:{zone.name}", _forbidden(folder)))
+            missing.append(MissingMeter(f"rapl:{zone.name}", _forbidden(folder)))
         except (OSError, ValueError) as exc:
-            missing.append(Missing(f"rapl:{zone.name}", f"the counter cannot be read: {exc}"))
+            missing.append(MissingMeter(f"rapl:{zone.name}", f"the counter cannot be read: {exc}"))
         else:
             zones.append(zone)
     meters: list[EnergyMeter] = [_meter(sysfs, zone, zones) for zone in zones]
@@ -66,7 +66,7 @@ def find(sysfs: Sysfs) -> Found:
         )
         meters.insert(0, SumMeter(about, [_meter(sysfs, zones[i], zones) for i in packages]))
     order = sorted(meters, key=lambda meter: _rank(meter.about.name))
-    return Found(tuple(order), tuple(missing))
+    return FoundMeters(tuple(order), tuple(missing))
 
 
 def overlap(first: Zone, second: Zone) -> bool:
@@ -91,7 +91,7 @@ def _meter(sysfs: Sysfs, zone: Zone, zones: list[Zone]) -> SampledMeter:
     return SampledMeter(
         _about(_name(zone, zones), domain),
         lambda: sysfs.number(f"{zone.folder}/energy_uj") / 1e6,
-        lambda: Counter(range_j),
+        lambda: EnergyCounter(range_j),
     )
 
 

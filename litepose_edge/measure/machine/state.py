@@ -14,7 +14,7 @@ PI_FLAGS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class MachineState:
     """What may change; recorded before and after.
 
     Attributes:
@@ -31,11 +31,11 @@ class State:
     throttle: dict[str, int]
 
 
-def observe_state(sysfs: Sysfs | None = None) -> State:
+def observe_state(sysfs: Sysfs | None = None) -> MachineState:
     """The machine's present state, or that of the one whose files are given."""
     files = sysfs or Sysfs()
     load = files.optional("proc/loadavg")
-    return State(
+    return MachineState(
         load=float(load.split()[0]) if load else None,
         frequency_mhz=_frequencies(files),
         temperature_c=_temperatures(files),
@@ -43,7 +43,7 @@ def observe_state(sysfs: Sysfs | None = None) -> State:
     )
 
 
-def warnings(machine: Machine, before: State, after: State) -> list[str]:
+def warnings(machine: Machine, before: MachineState, after: MachineState) -> list[str]:
     """What about the machine makes its figures doubtful, in full sentences."""
     found = []
     if any(governor not in ("performance", "schedutil") for governor in machine.governor):

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from litepose_edge.cli.bench import bench
-from litepose_edge.cli.console import complain, run_command
+from litepose_edge.cli.console import print_error, run_command
 from litepose_edge.measure.bench.report.document import Report, to_json
 from litepose_edge.measure.energy import find_meters
 
@@ -21,7 +21,7 @@ def run(arguments):
     app = typer.Typer(pretty_exceptions_enable=False)
     app.callback()(lambda: None)
     app.command("bench")(bench)
-    return run_command(app, ["bench", *arguments], complain)
+    return run_command(app, ["bench", *arguments], print_error)
 
 
 @pytest.fixture(scope="module")

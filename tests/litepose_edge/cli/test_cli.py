@@ -66,7 +66,7 @@ def test_exit_codes(arguments, code, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_the_detector_looks_at_the_size_asked_for(folder, capsys):
+def test_the_detector_runs_at_the_size_asked_for(folder, capsys):
     assert run(["predict", str(folder), "--detector-size", "224", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [len(line["people"]) for line in lines] == [1, 0]
@@ -108,13 +108,15 @@ def test_demo_finds_one_person_in_each_photograph(tmp_path, photographs, capsys)
     assert {p.name for p in tmp_path.iterdir()} == {"astronaut.png", "camera.png"}
 
 
-def test_info_prints_the_contract(capsys):
+def test_info_prints_the_manifest(capsys):
     assert run(["info", "lrpose-s", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["name"] == "lrpose-s"
     assert document["model"]["task"] == "topdown"
     assert run(["info", "persondet"]) == 0
-    assert "sha256" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "sha256" in output
+    assert "an image to the boxes of people" in output
 
 
 def test_doctor_says_whether_int8_is_exact(capsys):

@@ -8,7 +8,7 @@ import typer
 
 from litepose_edge.atomic_files import write_file
 from litepose_edge.cli import app as runtime
-from litepose_edge.cli.console import complain, run_command, write_image
+from litepose_edge.cli.console import print_error, run_command, write_image
 from litepose_edge.errors import OutputError
 
 RENAMED = {"--old": "--new", "--gone": "--stage finetune"}
@@ -23,7 +23,7 @@ def run(*arguments: str) -> tuple[int, list[list[str]]]:
     def command(words: Annotated[list[str] | None, typer.Argument()] = None, new: str = "") -> None:
         calls.append([new, *(words or [])])
 
-    code = run_command(app, arguments, complain, renamed_options=RENAMED)
+    code = run_command(app, arguments, print_error, renamed_options=RENAMED)
     return code, calls
 
 

@@ -1,26 +1,21 @@
-"""The report of one benchmark: every figure in one document, schema 1, from which all is made."""
+"""The report of one benchmark as one document of schema 1; tables and pages are made from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
 from litepose_edge.errors import SourceError
-from litepose_edge.measure.bench.report.noise import Comparison, Floor, compare, noise_floor
-from litepose_edge.measure.bench.runs.configuration import Configuration, Plan
-from litepose_edge.measure.bench.runs.digest import Shift, shift
-from litepose_edge.measure.bench.runs.figures import Summary, summarize
-from litepose_edge.measure.bench.runs.pipeline import Keypoints
-from litepose_edge.measure.bench.runs.runner import Arm, Runs
-from litepose_edge.measure.bench.runs.worker import Outcome
+from litepose_edge.measure.bench.report.noise import Comparison, NoiseFloor
+from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan
+from litepose_edge.measure.bench.runs.digest import Shift
+from litepose_edge.measure.bench.runs.figures import Summary
 from litepose_edge.measure.energy import EnergyFigures
 from litepose_edge.measure.machine.description import Machine
-from litepose_edge.measure.machine.state import State, warnings
+from litepose_edge.measure.machine.state import MachineState
 
 SCHEMA: Literal[1] = 1
 
@@ -56,7 +51,7 @@ class Result:
         system_ms_per_frame: Its system part.
         repeats_cpu_ms: Each process's CPU time a frame.
         fps: Frames a second while measured.
-        deadline_misses: Frames not done when the next was due; None where nothing is due.
+        deadline_misses: Frames not done when the next one was due; None at full speed.
         cold: The way to the first keypoints.
         stages: Where a frame's time goes: the first process's, one crop after the other.
         rss_mb: Memory after the frames, mean.
@@ -101,8 +96,8 @@ class Noise:
         label: The configuration that was run twice.
     """
 
-    frame: Floor
-    cpu: Floor
+    frame: NoiseFloor
+    cpu: NoiseFloor
     label: str
 
 
@@ -126,52 +121,13 @@ class Report:
     schema: Literal[1]
     created: str
     command: str
-    plan: Plan
+    plan: MeasurementPlan
     machine: Machine
-    before: State
-    after: State
+    before: MachineState
+    after: MachineState
     warnings: list[str]
     noise: Noise | None
     results: list[Result]
-
-
-def make_report(
-    runs: Runs,
-    plan: Plan,
-    machine: Machine,
-    states: tuple[State, State],
-    *,
-    began: datetime,
-    command: str = "",
-) -> Report:
-    """Put together what was run.
-
-    Args:
-        runs: All processes' outcomes.
-        plan: How long and how often.
-        machine: What does not change.
-        states: Before and after.
-        began: When.
-        command: What was typed.
-    """
-    noise = _noise(runs)
-    results = []
-    for arm in runs.arms:
-        # Five people take longer than one: only what does the same is compared.
-        alike = [a for a in runs.arms if _work(a.configuration) == _work(arm.configuration)]
-        results.append(_result(arm, alike[0], _reference(alike), noise))
-    return Report(
-        schema=SCHEMA,
-        created=began.astimezone(UTC).isoformat(timespec="seconds"),
-        command=command,
-        plan=plan,
-        machine=machine,
-        before=states[0],
-        after=states[1],
-        warnings=warnings(machine, *states),
-        noise=noise,
-        results=results,
-    )
 
 
 def to_json(report: Report) -> bytes:
@@ -196,112 +152,3 @@ def read_report(path: Path) -> Report:
 def json_schema() -> dict[str, Any]:
     """JSON Schema of the document."""
     return msgspec.json.schema(Report)
-
-
-def _good(arm: Arm) -> list[Outcome]:
-    return [outcome for outcome in arm.outcomes if outcome.timing is not None]
-
-
-def _medians(arm: Arm) -> list[float]:
-    return [float(np.median(o.timing.frame_ms)) for o in _good(arm) if o.timing is not None]
-
-
-def _cpu(arm: Arm) -> list[float]:
-    return [o.timing.cpu_ms_per_frame for o in _good(arm) if o.timing is not None]
-
-
-def _noise(runs: Runs) -> Noise | None:
-    first, again = runs.arms[0], runs.again
-    if min(len(_good(first)), len(_good(again))) < 2:
-        return None
-    return Noise(
-        frame=noise_floor(_medians(first), _medians(again)),
-        cpu=noise_floor(_cpu(first), _cpu(again)),
-        label=first.configuration.label,
-    )
-
-
-def _work(configuration: Configuration) -> tuple[object, ...]:
-    return configuration.source, configuration.people, configuration.mode, configuration.fps
-
-
-def _reference(arms: list[Arm]) -> Arm:
-    """Whose keypoints the others' are compared with: FP32 if it was run, else the baseline."""
-    exact = [a for a in arms if a.configuration.precision == "fp32" and _good(a)]
-    plain = [a for a in exact if a.configuration.engine == "onnxruntime"]
-    return [*plain, *exact, *arms][0]
-
-
-def _result(arm: Arm, baseline: Arm, reference: Arm, noise: Noise | None) -> Result:
-    configuration, good = arm.configuration, _good(arm)
-    failed = next((o.error for o in arm.outcomes if o.error is not None), None)
-    if not good or failed is not None:
-        return Result(configuration=configuration, label=configuration.label, error=failed)
-    timings = [o.timing for o in good if o.timing is not None]
-    colds = [o.cold for o in good if o.cold is not None]
-    frames = sum(len(t.frame_ms) for t in timings)
-    misses = [t.missed for t in timings if t.missed is not None]
-    sums = {o.checksum for o in good}
-    medians, cpu = _medians(arm), _cpu(arm)
-    compared = (
-        noise is not None and arm is not baseline and min(len(good), len(_good(baseline))) > 1
-    )
-    return Result(
-        configuration=configuration,
-        label=configuration.label,
-        is_baseline=arm is baseline,
-        frame_ms=summarize([ms for t in timings for ms in t.frame_ms]),
-        repeats_ms=_rounded(medians),
-        cpu_ms_per_frame=round(sum(t.user_ms + t.system_ms for t in timings) / frames, 4),
-        user_ms_per_frame=round(sum(t.user_ms for t in timings) / frames, 4),
-        system_ms_per_frame=round(sum(t.system_ms for t in timings) / frames, 4),
-        repeats_cpu_ms=_rounded(cpu),
-        fps=round(1000 * frames / sum(t.wall_ms for t in timings), 2),
-        deadline_misses=sum(misses) if misses else None,
-        cold=ColdFigures(
-            start_ms=_mean([c.start_ms for c in colds]),
-            load_ms=_mean([c.load_ms for c in colds]),
-            first_ms=_mean([c.first_ms for c in colds]),
-        ),
-        stages=good[0].stages,
-        rss_mb=_mean([o.rss_mb for o in good if o.rss_mb is not None]) or None,
-        peak_rss_mb=max((round(o.peak_rss_mb, 1) for o in good if o.peak_rss_mb), default=None),
-        checksum=sums.pop() if len(sums) == 1 else None,
-        shift=_shift(good, reference, arm),
-        frame_comparison=(
-            compare(_medians(baseline), medians, noise.frame) if compared and noise else None
-        ),
-        cpu_comparison=compare(_cpu(baseline), cpu, noise.cpu) if compared and noise else None,
-        energy=_energy(arm.energy),
-    )
-
-
-def _shift(good: list[Outcome], reference: Arm, arm: Arm) -> Shift | None:
-    others = _good(reference)
-    if arm is reference or not others:
-        return None
-    return shift(_keypoints(good[0]), _keypoints(others[0]), reference.configuration.label)
-
-
-def _keypoints(outcome: Outcome) -> list[Keypoints]:
-    frames = [np.array(frame, np.float32) for frame in outcome.keypoints]
-    return [
-        (f[..., :2], f[..., 2])
-        if f.size
-        else (np.zeros((0, 0, 2), np.float32), np.zeros((0, 0), np.float32))
-        for f in frames
-    ]
-
-
-def _energy(outcome: Outcome | None) -> EnergyFigures | None:
-    if outcome is None:
-        return None
-    return outcome.energy or EnergyFigures(meter=None, reason=outcome.error)
-
-
-def _mean(values: list[float]) -> float:
-    return round(float(np.mean(values)), 1) if values else 0.0
-
-
-def _rounded(values: list[float]) -> tuple[float, ...]:
-    return tuple(round(value, 4) for value in values)

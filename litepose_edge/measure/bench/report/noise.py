@@ -1,7 +1,8 @@
 """When is a difference between two configurations more than the machine's own noise?
 
-The same configuration is measured twice under two names (A/A). What the two differ by, and what
-chance could have made them differ by, is the floor: nothing smaller is called a difference.
+The same configuration is measured twice under two names (A/A). The noise floor is the larger of
+what the two differ by and what chance alone could have made them differ by; a smaller difference
+between configurations is called none.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Verdict = Literal["faster", "slower", "no difference"]
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
+class NoiseFloor:
     """The noise of one quantity in one run.
 
     Attributes:
@@ -44,7 +45,7 @@ class Comparison:
         ratio: Its time divided by the baseline's (geometric means over the repeats).
         threshold: Differences below this part are none: the floor, or this pair's own noise
             where that is larger.
-        verdict: What may be said.
+        verdict: Whether it is faster or slower than chance explains.
     """
 
     ratio: float
@@ -52,7 +53,7 @@ class Comparison:
     verdict: Verdict
 
 
-def noise_floor(first: Sequence[float], second: Sequence[float]) -> Floor:
+def noise_floor(first: Sequence[float], second: Sequence[float]) -> NoiseFloor:
     """The floor from the two halves of an A/A pair.
 
     Args:
@@ -61,16 +62,16 @@ def noise_floor(first: Sequence[float], second: Sequence[float]) -> Floor:
     """
     observed = math.expm1(abs(_log_mean(second) - _log_mean(first)))
     relative = max(observed, _chance(first, second))
-    return Floor(round(relative, 5), round(observed, 5), min(len(first), len(second)))
+    return NoiseFloor(round(relative, 5), round(observed, 5), min(len(first), len(second)))
 
 
-def compare(baseline: Sequence[float], other: Sequence[float], floor: Floor) -> Comparison:
-    """What may be said about two configurations.
+def compare(baseline: Sequence[float], other: Sequence[float], floor: NoiseFloor) -> Comparison:
+    """Compare a configuration with the baseline, given the noise.
 
     Args:
         baseline: One positive figure a process.
         other: The same of the other configuration.
-        floor: Of the same quantity.
+        floor: The noise of the same quantity.
     """
     difference = _log_mean(other) - _log_mean(baseline)
     threshold = max(floor.relative, _chance(baseline, other))

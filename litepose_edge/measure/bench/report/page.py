@@ -9,7 +9,7 @@ from litepose_edge.measure.bench.report import svg, tables
 from litepose_edge.measure.bench.report.document import Report, Result
 from litepose_edge.measure.bench.report.svg import Bar, Curve
 from litepose_edge.measure.bench.runs.figures import QUANTILES
-from litepose_edge.measure.machine.state import State
+from litepose_edge.measure.machine.state import MachineState
 
 STYLE = """
 :root { --ink: #1c2126; --soft: #5c6670; --line: #d8dde2; --paper: #fff; --shade: #f4f6f8; }
@@ -46,13 +46,16 @@ def to_html(report: Report) -> str:
         + (f"<br><code>{escape(report.command)}</code>" if report.command else "")
         + "</p>",
         *(f'<p class="warn">{escape(warning)}</p>' for warning in report.warnings),
-        _table(tables.COLUMNS[: tables.SAID], [row[: tables.SAID] for row in tables.rows(report)]),
         _table(
-            (tables.COLUMNS[0], *tables.COLUMNS[tables.SAID :]),
-            [(row[0], *row[tables.SAID :]) for row in tables.rows(report)],
+            tables.COLUMNS[: tables.FIRST_TEXT_COLUMN],
+            [row[: tables.FIRST_TEXT_COLUMN] for row in tables.rows(report)],
+        ),
+        _table(
+            (tables.COLUMNS[0], *tables.COLUMNS[tables.FIRST_TEXT_COLUMN :]),
+            [(row[0], *row[tables.FIRST_TEXT_COLUMN :]) for row in tables.rows(report)],
             words=(1, 2),
         ),
-        *(f'<p class="soft">{escape(n)}</p>' for n in tables.notes(report)[:2]),
+        *(f'<p class="soft">{escape(n)}</p>' for n in tables.footnotes(report)[:2]),
         *_plots([result for result in report.results if result.frame_ms is not None]),
     ]
     if cold := tables.cold_rows(report):
@@ -121,21 +124,21 @@ def _machine(report: Report) -> list[tuple[str, str]]:
         ("system", machine.system),
         ("virtual", {True: "yes", False: "no", None: "unknown"}[machine.virtual]),
         ("affinity", f"{affinity} of {machine.cpus} CPUs"),
-        ("governor", ", ".join(machine.governor) or "not to be seen"),
+        ("governor", ", ".join(machine.governor) or "not visible"),
         ("before", _state(report.before)),
         ("after", _state(report.after)),
         ("versions", f"python {machine.python}, {packages}"),
     ]
 
 
-def _state(state: State) -> str:
+def _state(state: MachineState) -> str:
     parts = [f"load {state.load:.2f}" if state.load is not None else "load unknown"]
     if state.frequency_mhz:
         parts.append(f"{min(state.frequency_mhz)} to {max(state.frequency_mhz)} MHz")
     parts += [f"{name} {degrees:.0f} °C" for name, degrees in state.temperature_c.items()]
     parts += [f"{name} {count}" for name, count in state.throttle.items()]
     if not state.throttle:
-        parts.append("no throttle flags to be seen")
+        parts.append("no throttle flags visible")
     return ", ".join(parts)
 
 

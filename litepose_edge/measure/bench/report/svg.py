@@ -52,7 +52,7 @@ def bar_chart(title: str, bars: Sequence[Bar]) -> str:
     """Horizontal bars from zero, on one linear scale.
 
     Args:
-        title: Said to who cannot see the plot.
+        title: Read out to those who cannot see the plot.
         bars: At least one, with as many segments each.
     """
     longest = max(sum(bar.segments) for bar in bars)
@@ -77,7 +77,7 @@ def curve_plot(title: str, positions: Sequence[str], curves: Sequence[Curve], un
     """Curves over named, evenly spaced positions; heights on a logarithmic scale.
 
     Args:
-        title: Said to who cannot see the plot.
+        title: Read out to those who cannot see the plot.
         positions: Written below the plot.
         curves: At least one, with as many values as there are positions.
         unit: Of the values.

@@ -26,8 +26,8 @@ COLUMNS = (
 )
 
 
-# Columns from here on hold words.
-SAID = 8
+# Columns from here on hold text.
+FIRST_TEXT_COLUMN = 8
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
@@ -45,20 +45,20 @@ def _row(result: Result) -> tuple[str, ...]:
         _number(result.cpu_ms_per_frame),
         _number(result.fps, ".1f"),
         _number(result.deadline_misses, "d"),
-        judgement(result),
+        verdict_text(result),
         _keypoints(result),
     )
 
 
-def judgement(result: Result) -> str:
-    """What may be said about a configuration beside the baseline."""
+def verdict_text(result: Result) -> str:
+    """How a configuration compares with the baseline."""
     frame, cpu = result.frame_comparison, result.cpu_comparison
     if frame is None or cpu is None:
         return "baseline" if result.is_baseline else NONE
-    return f"frame {_said(frame)}, CPU {_said(cpu, 'less', 'more')}"
+    return f"frame {_difference_text(frame)}, CPU {_difference_text(cpu, 'less', 'more')}"
 
 
-def _said(comparison: Comparison, faster: str = "faster", slower: str = "slower") -> str:
+def _difference_text(comparison: Comparison, faster: str = "faster", slower: str = "slower") -> str:
     if comparison.verdict == "no difference":
         return f"no difference (below {100 * comparison.threshold:.1f} %)"
     word = faster if comparison.verdict == "faster" else slower
@@ -75,8 +75,8 @@ def _keypoints(result: Result) -> str:
     return f"{digest}, {moved.median_px:.2f} px (max {moved.max_px:.1f})"
 
 
-def notes(report: Report) -> list[str]:
-    """The sentences that belong under the table."""
+def footnotes(report: Report) -> list[str]:
+    """The sentences under the table."""
     plan = report.plan
     noise = report.noise
     floor = (
@@ -152,15 +152,15 @@ def cold_rows(report: Report) -> list[tuple[str, ...]]:
 def to_text(report: Report) -> str:
     """The report as aligned plain text."""
     body = rows(report)
-    said = (COLUMNS[0], *COLUMNS[SAID:])
+    texts = (COLUMNS[0], *COLUMNS[FIRST_TEXT_COLUMN:])
     parts = [
         machine_line(report),
-        _aligned(COLUMNS[:SAID], [row[:SAID] for row in body]),
-        _aligned(said, [(row[0], *row[SAID:]) for row in body]),
+        _aligned(COLUMNS[:FIRST_TEXT_COLUMN], [row[:FIRST_TEXT_COLUMN] for row in body]),
+        _aligned(texts, [(row[0], *row[FIRST_TEXT_COLUMN:]) for row in body]),
         _aligned(STAGE_COLUMNS, stage_rows(report)),
         _aligned(COLD_COLUMNS, cold_rows(report)),
         "\n".join(f"energy, {label}: {text}" for label, text in energy_rows(report)),
-        "\n".join(notes(report)),
+        "\n".join(footnotes(report)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -195,7 +195,7 @@ def to_markdown(report: Report) -> str:
         "# Benchmark",
         f"{machine_line(report)}; {report.created}",
         _markdown_table(COLUMNS, rows(report)),
-        "\n".join(f"- {note}" for note in notes(report)),
+        "\n".join(f"- {note}" for note in footnotes(report)),
     ]
     if stages := stage_rows(report):
         parts.append(_markdown_table(STAGE_COLUMNS, stages))

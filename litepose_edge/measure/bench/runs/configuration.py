@@ -1,4 +1,4 @@
-"""What is to be measured: one configuration, and how long and how often each is."""
+"""What is to be measured: one configuration, and how long and how often."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from litepose_edge.backends import Backend
 
 Mode = Literal["throughput", "paced"]
-Engine = Literal["onnxruntime", "openvino", "onnxruntime-spinning"]
+EngineName = Literal["onnxruntime", "openvino", "onnxruntime-spinning"]
 Precision = Literal["int8", "fp32"]
 
 SYNTHETIC = "synthetic"
@@ -21,19 +21,19 @@ class Configuration:
 
     Attributes:
         model: Bundled pose network, or the path of an exported one.
-        engine: `"onnxruntime-spinning"` is ONNX Runtime with its own default of waiting busily.
+        engine: `"onnxruntime-spinning"` is ONNX Runtime with spinning threads, its own default.
         precision: What the weights are; None for whatever a file is.
         threads: CPU threads.
         people: Boxes that are given a frame; None lets the detector find the people.
         mode: `"throughput"` back to back, `"paced"` at `fps` frames a second.
         fps: Frames a second when paced.
         source: `"synthetic"`, or the path of an image or video.
-        detector_size: Pixels of the one look of a detector that runs in the frame; None for its
-            usual looks.
+        detector_size: Runs the detector once, at so many pixels a side, where it finds the people;
+            None for the views of its manifest.
     """
 
     model: str
-    engine: Engine
+    engine: EngineName
     precision: Precision | None
     threads: int
     people: int | None
@@ -58,7 +58,7 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class MeasurementPlan:
     """How long and how often.
 
     Attributes:
@@ -87,17 +87,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class WorkerJob:
     """What one worker process is told.
 
     Attributes:
         configuration: What to run.
         plan: How long.
         spawned_ns: Wall clock when the process was started.
-        task: Time it, or measure its energy.
+        task: Whether to time it or to measure its energy.
     """
 
     configuration: Configuration
-    plan: Plan
+    plan: MeasurementPlan
     spawned_ns: int
     task: Literal["time", "energy"] = "time"

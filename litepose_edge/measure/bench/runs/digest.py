@@ -1,4 +1,4 @@
-"""What keypoints came out beside a speed: a checksum, and the distance to a reference."""
+"""The keypoints behind a speed: their checksum, and their distance from a reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from litepose_edge.measure.bench.runs.pipeline import Keypoints
 
 DIGITS = 12
-# Joints the reference doubts jump about in any precision.
+# Keypoints that the reference scores low move about in any precision.
 MIN_SCORE = 0.3
 
 
@@ -57,7 +57,7 @@ def shift(results: list[Keypoints], reference: list[Keypoints], against: str) ->
         distances.append(distance[scores > MIN_SCORE])
     joined = np.concatenate(distances) if distances else np.zeros(0)
     if not len(joined):
-        return Shift(against, reason="it scores no joint above 0.3")
+        return Shift(against, reason="it scores no keypoint above 0.3")
     return Shift(
         against,
         len(joined),

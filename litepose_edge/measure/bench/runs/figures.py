@@ -1,4 +1,4 @@
-"""Figures of many samples: the whole distribution, its tail never cut."""
+"""Summary of many samples: the whole distribution, with its slowest samples."""
 
 from __future__ import annotations
 

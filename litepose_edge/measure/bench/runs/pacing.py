@@ -19,7 +19,7 @@ class Timing:
         user_ms: CPU time of the process in user mode, gaps between frames included.
         system_ms: The same in the kernel.
         wall_ms: Of the whole stretch.
-        missed: Frames not done when the next one was due; None where nothing is due.
+        missed: Frames not done when the next one was due; None at full speed.
     """
 
     frame_ms: list[float]
@@ -60,7 +60,7 @@ def back_to_back(frame: Callable[[int], object], seconds: float) -> Timing:
 
 
 def paced(frame: Callable[[int], object], seconds: float, fps: float) -> Timing:
-    """Frames at the pace of a camera; late ones are begun at once, none is left out.
+    """Frames at the pace of a camera; late ones are begun at once, none is skipped.
 
     Args:
         frame: Does the frame of a number.
@@ -80,7 +80,7 @@ def paced(frame: Callable[[int], object], seconds: float, fps: float) -> Timing:
         ended = time.perf_counter()
         times.append((ended - started) * 1e3)
         missed += ended > due + 1 / fps
-    # What the threads do until the next frame would come belongs to the last one.
+    # CPU time between the last frame and the next one's time counts as well, as for the others.
     _sleep_until(began + count / fps)
     return clock.timing(times, (time.perf_counter() - began) * 1e3, missed)
 

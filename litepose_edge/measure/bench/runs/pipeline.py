@@ -15,9 +15,10 @@ from litepose_edge.backends.bundled import read
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Float32
 from litepose_edge.manifest import TopDownSpec
-from litepose_edge.measure.bench.runs.clip import MIN_SCORE, View
+from litepose_edge.measure.bench.runs.clip import MIN_SCORE, ClipFrame, FindBoxes
 from litepose_edge.measure.bench.runs.configuration import SYNTHETIC, Configuration
-from litepose_edge.pipelines.detector import BoxSource, PersonDetector
+from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.seam import BoxPipeline
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.preprocess import Image
 
@@ -35,12 +36,12 @@ class Pipeline:
         close: Frees it.
     """
 
-    predict: Callable[[View], Keypoints]
+    predict: Callable[[ClipFrame], Keypoints]
     close: Callable[[], None]
 
 
 class SpinningSession:
-    """ONNX Runtime as it is without options: idle threads wait busily for the next run."""
+    """ONNX Runtime with its default options: idle threads spin while they wait for the next run."""
 
     def __init__(self, model: bytes, threads: int) -> None:
         # Not at the top: `doctor` must start where ONNX Runtime cannot be imported.
@@ -85,18 +86,18 @@ def open_pipeline(configuration: Configuration) -> Pipeline:
         detector_size=configuration.detector_size,
     )
 
-    def predict(view: View) -> Keypoints:
-        return estimator.predict(view.image, boxes_xyxy=view.boxes_xyxy).as_tuple()
+    def predict(frame: ClipFrame) -> Keypoints:
+        return estimator.predict(frame.image, boxes_xyxy=frame.boxes_xyxy).as_tuple()
 
     return Pipeline(predict, estimator.close)
 
 
 def _flip_test(configuration: Configuration) -> bool | None:
-    """Drawn people are strange to every network: each is looked at once, as somebody sure is."""
+    """No flip test of drawn people: every network scores them low and would run a second time."""
     return False if configuration.source == SYNTHETIC else None
 
 
-def open_detector(configuration: Configuration) -> BoxSource:
+def open_detector(configuration: Configuration) -> BoxPipeline:
     """The default detector in a configuration's precision, backend and size."""
     found = backends.find_model(
         DETECTOR,
@@ -104,13 +105,13 @@ def open_detector(configuration: Configuration) -> BoxSource:
         backend=configuration.backend,
         threads=configuration.threads,
     )
-    session = found.open(configuration.threads)
-    return PersonDetector(session, found.manifest, configuration.detector_size)
+    size = configuration.detector_size
+    return PersonDetector(found.open, found.manifest, configuration.threads, size=size)
 
 
-def lazy_detector(configuration: Configuration) -> BoxSource:
-    """The same, opened when it is first asked: a process that is given boxes stays as it is."""
-    opened: list[BoxSource] = []
+def lazy_detector(configuration: Configuration) -> FindBoxes:
+    """The same, opened when it is first called: a process that is given boxes does not load it."""
+    opened: list[BoxPipeline] = []
 
     def find(image: Image, min_score: float) -> tuple[Float32, Float32]:
         if not opened:
@@ -157,10 +158,10 @@ def _open_spinning(configuration: Configuration) -> Pipeline:
         )
     topdown = opened
 
-    def predict(view: View) -> Keypoints:
-        assert view.boxes_xyxy is not None
-        # One after the other, each with all threads, as without our workers.
-        people = [topdown(view.image, box[None]) for box in view.boxes_xyxy]
+    def predict(frame: ClipFrame) -> Keypoints:
+        assert frame.boxes_xyxy is not None
+        # One after the other, each with all threads, as a caller without worker threads would.
+        people = [topdown(frame.image, box[None]) for box in frame.boxes_xyxy]
         keypoints, scores = zip(*people, strict=True)
         return np.concatenate(keypoints), np.concatenate(scores)
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from litepose_edge.measure.bench.runs.configuration import Configuration, Job, Plan
+from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan, WorkerJob
 from litepose_edge.measure.bench.runs.worker import Outcome
 
 WORKER = "litepose_edge.measure.bench.runs.worker"
@@ -24,7 +24,7 @@ SLACK = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class ConfigurationRuns:
     """A configuration's runs.
 
     Attributes:
@@ -43,18 +43,18 @@ class Runs:
     """Everything that was run.
 
     Attributes:
-        arms: One a configuration, in the order given.
-        again: The first configuration under another name: the second half of the A/A pair.
+        measured: One a configuration, in the order given.
+        baseline_again: The first configuration a second time: the other half of the A/A pair.
     """
 
-    arms: list[Arm]
-    again: Arm
+    measured: list[ConfigurationRuns]
+    baseline_again: ConfigurationRuns
 
 
 def run_all(
     configurations: Sequence[Configuration],
-    plan: Plan,
-    told: Callable[[str], None] = lambda label: None,
+    plan: MeasurementPlan,
+    progress: Callable[[str], None] = lambda label: None,
     *,
     seed: int = 0,
 ) -> Runs:
@@ -63,24 +63,24 @@ def run_all(
     Args:
         configurations: At least one; the first is the baseline.
         plan: How long and how often.
-        told: Called with a label before each process; `count_runs` says how often.
+        progress: Called with a label before each process, `count_runs` times in all.
         seed: Of the order within each round.
     """
-    arms = [Arm(configuration, []) for configuration in configurations]
-    again = Arm(configurations[0], [])
+    measured = [ConfigurationRuns(configuration, []) for configuration in configurations]
+    baseline_again = ConfigurationRuns(configurations[0], [])
     order = random.Random(seed)
-    everybody = [*arms, again]
+    interleaved = [*measured, baseline_again]
     for _ in range(plan.repeats):
-        # Neither always the first nor always after the same one.
-        for arm in order.sample(everybody, len(everybody)):
-            told(arm.configuration.label)
-            arm.outcomes.append(run_one(arm.configuration, plan))
+        # No configuration is always the first, or always after the same one.
+        for runs in order.sample(interleaved, len(interleaved)):
+            progress(runs.configuration.label)
+            runs.outcomes.append(run_one(runs.configuration, plan))
     if plan.energy_repeats:
-        arms = [_with_energy(arm, plan, told) for arm in arms]
-    return Runs(arms, again)
+        measured = [_with_energy(runs, plan, progress) for runs in measured]
+    return Runs(measured, baseline_again)
 
 
-def count_runs(configurations: Sequence[Configuration], plan: Plan) -> int:
+def count_runs(configurations: Sequence[Configuration], plan: MeasurementPlan) -> int:
     """How many processes `run_all` starts."""
     return plan.repeats * (len(configurations) + 1) + bool(plan.energy_repeats) * len(
         configurations
@@ -88,12 +88,14 @@ def count_runs(configurations: Sequence[Configuration], plan: Plan) -> int:
 
 
 def run_one(
-    configuration: Configuration, plan: Plan, task: Literal["time", "energy"] = "time"
+    configuration: Configuration, plan: MeasurementPlan, task: Literal["time", "energy"] = "time"
 ) -> Outcome:
     """One process; whatever goes wrong in it becomes the outcome's error."""
     with tempfile.TemporaryDirectory(prefix="litepose-bench-") as folder:
         job_path, result_path = Path(folder) / "job.json", Path(folder) / "result.json"
-        job = Job(configuration=configuration, plan=plan, spawned_ns=time.time_ns(), task=task)
+        job = WorkerJob(
+            configuration=configuration, plan=plan, spawned_ns=time.time_ns(), task=task
+        )
         job_path.write_bytes(msgspec.json.encode(job))
         try:
             done = subprocess.run(
@@ -105,18 +107,22 @@ def run_one(
         except subprocess.TimeoutExpired as exc:
             return Outcome(error=f"the process was not done after {exc.timeout:.0f} s")
         if not result_path.exists():
-            said = done.stderr.strip().splitlines()
-            last = said[-1] if said else "it said nothing"
+            lines = done.stderr.strip().splitlines()
+            last = lines[-1] if lines else "without a message"
             return Outcome(error=f"the process ended with code {done.returncode}: {last}")
         return msgspec.json.decode(result_path.read_bytes(), type=Outcome)
 
 
-def _with_energy(arm: Arm, plan: Plan, told: Callable[[str], None]) -> Arm:
-    told(f"{arm.configuration.label}: energy")
-    return Arm(arm.configuration, arm.outcomes, run_one(arm.configuration, plan, "energy"))
+def _with_energy(
+    runs: ConfigurationRuns, plan: MeasurementPlan, progress: Callable[[str], None]
+) -> ConfigurationRuns:
+    progress(f"{runs.configuration.label}: energy")
+    return ConfigurationRuns(
+        runs.configuration, runs.outcomes, run_one(runs.configuration, plan, "energy")
+    )
 
 
-def _patience_s(plan: Plan, task: str) -> float:
+def _patience_s(plan: MeasurementPlan, task: str) -> float:
     planned = plan.warmup_s + plan.seconds
     if task == "energy":
         planned = plan.warmup_s + plan.energy_repeats * (plan.energy_s + plan.idle_s) + plan.idle_s

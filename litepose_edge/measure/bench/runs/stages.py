@@ -8,17 +8,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from litepose_edge.backends import Session, TensorSpec
-from litepose_edge.measure.bench.runs.clip import MIN_SCORE, View
+from litepose_edge.measure.bench.runs.clip import MIN_SCORE, ClipFrame, FindBoxes
 from litepose_edge.measure.bench.runs.figures import Summary, summarize
-from litepose_edge.pipelines.detector import BoxSource
 from litepose_edge.pipelines.topdown import TopDown
 
 STAGES = ("detect", "crop", "infer", "decode")
 MIN_ROUNDS = 5
 
 
-class TimedSession:
-    """A session that remembers when its runs began and ended."""
+class StageTimedSession:
+    """A session that records when its runs began and ended."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -43,18 +42,18 @@ class TimedSession:
 
 def measure_stages(
     topdown: TopDown,
-    sessions: list[TimedSession],
-    detector: BoxSource,
-    frames: list[View],
+    sessions: list[StageTimedSession],
+    detector: FindBoxes,
+    frames: list[ClipFrame],
     seconds: float,
 ) -> dict[str, Summary]:
     """The stages of frames whose boxes are given, in milliseconds a frame.
 
-    What comes before the last run ends and is none is cropping, what comes after it decoding.
+    Cropping is the time before the last run's end that is not in a run, decoding the time after.
 
     Args:
-        topdown: One whose crops follow one another: of one thread, or given one box a frame.
-        sessions: What it has opened; filled by its first call.
+        topdown: One that runs crops one by one: with one thread, or with one box a frame.
+        sessions: Those it has opened; its first call fills the list.
         detector: Timed as a whole.
         frames: With boxes.
         seconds: How long.
@@ -63,15 +62,15 @@ def measure_stages(
     until = time.perf_counter() + seconds
     rounds = 0
     while rounds < MIN_ROUNDS or time.perf_counter() < until:
-        view = frames[rounds % len(frames)]
-        assert view.boxes_xyxy is not None
+        frame = frames[rounds % len(frames)]
+        assert frame.boxes_xyxy is not None
         began = time.perf_counter_ns()
-        detector(view.image, MIN_SCORE)
+        detector(frame.image, MIN_SCORE)
         samples["detect"].append((time.perf_counter_ns() - began) / 1e6)
         for session in sessions:
             session.runs.clear()
         began = time.perf_counter_ns()
-        topdown(view.image, view.boxes_xyxy)
+        topdown(frame.image, frame.boxes_xyxy)
         ended = time.perf_counter_ns()
         runs = [run for session in sessions for run in session.runs]
         infer, last = sum(end - begin for begin, end in runs), max(end for _, end in runs)

@@ -14,8 +14,8 @@ import numpy as np
 
 from litepose_edge.backends import Session
 from litepose_edge.errors import LitePoseError
-from litepose_edge.measure.bench.runs.clip import MIN_SCORE, View, views
-from litepose_edge.measure.bench.runs.configuration import Configuration, Job, Plan
+from litepose_edge.measure.bench.runs.clip import MIN_SCORE, ClipFrame, load_frames
+from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan, WorkerJob
 from litepose_edge.measure.bench.runs.digest import checksum
 from litepose_edge.measure.bench.runs.figures import Summary
 from litepose_edge.measure.bench.runs.pacing import Timing, back_to_back, paced
@@ -27,7 +27,7 @@ from litepose_edge.measure.bench.runs.pipeline import (
     open_pipeline,
     open_topdown,
 )
-from litepose_edge.measure.bench.runs.stages import TimedSession, measure_stages
+from litepose_edge.measure.bench.runs.stages import StageTimedSession, measure_stages
 from litepose_edge.measure.energy import (
     EnergyFigures,
     EnergyMeter,
@@ -42,7 +42,7 @@ STAGE_PART = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cold:
+class ColdStart:
     """A fresh process's way to its first keypoints, in milliseconds.
 
     Attributes:
@@ -58,21 +58,21 @@ class Cold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one worker found out.
+    """What one worker measured.
 
     Attributes:
         cold: The way to the first keypoints.
         timing: The measured frames; None where energy was measured.
-        stages: Where the time goes; None where the model is not top-down or nobody was found.
+        stages: Where the time goes; None where the model is not top-down or no person was found.
         rss_mb: Memory after the measured frames, frames in memory included; None where unknown.
         peak_rss_mb: The most it was; None where unknown.
         checksum: Of all keypoints.
         keypoints: By frame `(P, K, 3)` as nested lists: x, y in pixels, and score.
         energy: None where it was not asked for.
-        error: Why there is nothing else.
+        error: Why there are no figures; None where there are.
     """
 
-    cold: Cold | None = None
+    cold: ColdStart | None = None
     timing: Timing | None = None
     stages: dict[str, Summary] | None = None
     rss_mb: float | None = None
@@ -83,7 +83,7 @@ class Outcome:
     error: str | None = None
 
 
-def run(job: Job, imported_ns: int) -> Outcome:
+def run(job: WorkerJob, imported_ns: int) -> Outcome:
     """Measure what the job says.
 
     Args:
@@ -93,13 +93,13 @@ def run(job: Job, imported_ns: int) -> Outcome:
     configuration, plan = job.configuration, job.plan
     # Cropping would otherwise use OpenCV's own threads.
     cv2.setNumThreads(configuration.threads)
-    frames = views(configuration, lazy_detector(configuration))
+    frames = load_frames(configuration, lazy_detector(configuration))
     began = time.perf_counter_ns()
     pipeline = open_pipeline(configuration)
     loaded = time.perf_counter_ns()
     pipeline.predict(frames[0])
     first = time.perf_counter_ns()
-    cold = Cold(
+    cold = ColdStart(
         start_ms=(imported_ns - job.spawned_ns) / 1e6,
         load_ms=(loaded - began) / 1e6,
         first_ms=(first - loaded) / 1e6,
@@ -109,7 +109,7 @@ def run(job: Job, imported_ns: int) -> Outcome:
         return Outcome(cold=cold, energy=_energy(configuration, plan, pipeline, frames))
     timing = _work(configuration, pipeline, frames, plan.seconds)
     rss_mb, peak_rss_mb = _memory()
-    results = [pipeline.predict(view) for view in frames]
+    results = [pipeline.predict(frame) for frame in frames]
     pipeline.close()
     return Outcome(
         cold=cold,
@@ -123,7 +123,7 @@ def run(job: Job, imported_ns: int) -> Outcome:
 
 
 def _work(
-    configuration: Configuration, pipeline: Pipeline, frames: list[View], seconds: float
+    configuration: Configuration, pipeline: Pipeline, frames: list[ClipFrame], seconds: float
 ) -> Timing:
     def frame(number: int) -> None:
         pipeline.predict(frames[number % len(frames)])
@@ -134,29 +134,31 @@ def _work(
 
 
 def _stages(
-    configuration: Configuration, frames: list[View], seconds: float
+    configuration: Configuration, frames: list[ClipFrame], seconds: float
 ) -> dict[str, Summary] | None:
     detector = open_detector(configuration)
     given = [
-        View(view.image, detector(view.image, MIN_SCORE)[0]) if view.boxes_xyxy is None else view
-        for view in frames
+        ClipFrame(frame.image, detector(frame.image, MIN_SCORE)[0])
+        if frame.boxes_xyxy is None
+        else frame
+        for frame in frames
     ]
-    given = [view for view in given if view.boxes_xyxy is not None and len(view.boxes_xyxy)]
-    sessions: list[TimedSession] = []
+    given = [frame for frame in given if frame.boxes_xyxy is not None and len(frame.boxes_xyxy)]
+    sessions: list[StageTimedSession] = []
 
-    def timed(session: Session) -> TimedSession:
-        sessions.append(TimedSession(session))
+    def timed(session: Session) -> StageTimedSession:
+        sessions.append(StageTimedSession(session))
         return sessions[-1]
 
-    lone = configuration.people == 1
-    topdown = open_topdown(configuration, configuration.threads if lone else 1, timed)
+    one_person = configuration.people == 1
+    topdown = open_topdown(configuration, configuration.threads if one_person else 1, timed)
     if topdown is None or not given:
         return None
     return measure_stages(topdown, sessions, detector, given, seconds)
 
 
 def _energy(
-    configuration: Configuration, plan: Plan, pipeline: Pipeline, frames: list[View]
+    configuration: Configuration, plan: MeasurementPlan, pipeline: Pipeline, frames: list[ClipFrame]
 ) -> EnergyFigures:
     meter = choose_meter(plan)
     if isinstance(meter, str):
@@ -168,7 +170,7 @@ def _energy(
     return joules_per_frame(meter, work, idle_s=plan.idle_s, repeats=plan.energy_repeats)
 
 
-def choose_meter(plan: Plan) -> EnergyMeter | str:
+def choose_meter(plan: MeasurementPlan) -> EnergyMeter | str:
     """The meter a plan asks for, or the reason why there is none."""
     if plan.watts_per_core is not None:
         return ModelledMeter(plan.watts_per_core)
@@ -210,7 +212,7 @@ def _memory() -> tuple[float | None, float | None]:
 def main(job_path: str, result_path: str) -> None:
     """Read the job, write the outcome."""
     imported_ns = time.time_ns()
-    job = msgspec.json.decode(Path(job_path).read_bytes(), type=Job)
+    job = msgspec.json.decode(Path(job_path).read_bytes(), type=WorkerJob)
     try:
         outcome = run(job, imported_ns)
     except (LitePoseError, ValueError) as exc:

@@ -131,7 +131,7 @@ def test_eval_prints_three_rows(dataset, capsys):
         "detector boxes",
         "default threshold",
     }
-    assert document.pop("default threshold").keys() == {"recall", "unmatched"}
+    assert document.pop("default threshold").keys() == {"recall", "false_positives_per_image"}
     for row in document.values():
         assert set(row) == {"ap", "ap50", "ap75", "ar"}
     assert run(["eval", "--data", str(dataset)]) == 0

@@ -181,5 +181,5 @@ def test_different_people_are_not_compared_and_the_reason_is_given():
 
 
 def test_an_empty_scene_has_no_shift():
-    nobody = [(np.zeros((0, 2, 2), np.float32), np.zeros((0, 2), np.float32))]
-    assert "no joint" in shift(nobody, nobody, "base").reason
+    empty = [(np.zeros((0, 2, 2), np.float32), np.zeros((0, 2), np.float32))]
+    assert "no keypoint" in shift(empty, empty, "base").reason

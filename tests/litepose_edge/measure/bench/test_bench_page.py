@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from litepose_edge.measure.bench.report import svg
-from litepose_edge.measure.bench.report.document import make_report
+from litepose_edge.measure.bench.report.assemble import make_report
 from litepose_edge.measure.bench.report.page import to_html
 from litepose_edge.measure.bench.report.svg import Bar, Curve
-from litepose_edge.measure.bench.runs.configuration import Configuration, Plan
+from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan
 from litepose_edge.measure.bench.runs.figures import summarize
 from litepose_edge.measure.bench.runs.pacing import Timing
-from litepose_edge.measure.bench.runs.runner import Arm, Runs
-from litepose_edge.measure.bench.runs.worker import Cold, Outcome
+from litepose_edge.measure.bench.runs.runner import ConfigurationRuns, Runs
+from litepose_edge.measure.bench.runs.worker import ColdStart, Outcome
 from litepose_edge.measure.machine.description import describe_machine
 from litepose_edge.measure.machine.state import observe_state
 
@@ -35,13 +35,13 @@ VOID = {"meta", "br"}
 def page(model="lrpose-s"):
     rng = np.random.default_rng(0)
 
-    def arm(engine, ms):
+    def runs_of(engine, ms):
         outcomes = []
         for _ in range(3):
             times = (ms * rng.lognormal(0, 0.1, 60)).tolist()
             outcomes.append(
                 Outcome(
-                    cold=Cold(start_ms=400.0, load_ms=30.0, first_ms=6.0),
+                    cold=ColdStart(start_ms=400.0, load_ms=30.0, first_ms=6.0),
                     timing=Timing(times, 60 * ms, 6 * ms, 4000.0, 0),
                     stages={
                         name: summarize([ms * part] * 3)
@@ -68,17 +68,23 @@ def page(model="lrpose-s"):
             fps=15.0,
             source="synthetic",
         )
-        return Arm(configuration, outcomes)
+        return ConfigurationRuns(configuration, outcomes)
 
     states = (observe_state(), observe_state())
     runs = Runs(
-        [arm("onnxruntime", 3.0), arm("onnxruntime-spinning", 30.0), arm("openvino", 3.5)],
-        arm("onnxruntime", 3.0),
+        [
+            runs_of("onnxruntime", 3.0),
+            runs_of("onnxruntime-spinning", 30.0),
+            runs_of("openvino", 3.5),
+        ],
+        runs_of("onnxruntime", 3.0),
     )
     began = datetime(2024, 5, 1, tzinfo=UTC)
     command = "litepose-edge bench --source '<script>alert(1)</script>'"
     return to_html(
-        make_report(runs, Plan(), describe_machine(), states, began=began, command=command)
+        make_report(
+            runs, MeasurementPlan(), describe_machine(), states, began=began, command=command
+        )
     )
 
 

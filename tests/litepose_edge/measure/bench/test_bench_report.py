@@ -12,18 +12,18 @@ import pytest
 
 from litepose_edge.errors import SourceError
 from litepose_edge.measure.bench.report import tables
+from litepose_edge.measure.bench.report.assemble import make_report
 from litepose_edge.measure.bench.report.document import (
     json_schema,
-    make_report,
     read_report,
     to_json,
 )
-from litepose_edge.measure.bench.runs.configuration import Configuration, Plan
+from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan
 from litepose_edge.measure.bench.runs.figures import summarize
 from litepose_edge.measure.bench.runs.pacing import Timing
-from litepose_edge.measure.bench.runs.runner import Arm, Runs, count_runs
+from litepose_edge.measure.bench.runs.runner import ConfigurationRuns, Runs, count_runs
 from litepose_edge.measure.bench.runs.stages import STAGES
-from litepose_edge.measure.bench.runs.worker import Cold, Outcome
+from litepose_edge.measure.bench.runs.worker import ColdStart, Outcome
 from litepose_edge.measure.energy import EnergyFigures, MeterInfo
 from litepose_edge.measure.energy.interval import Interval
 from litepose_edge.measure.machine.description import describe_machine
@@ -57,7 +57,7 @@ def outcome(frame_ms, cpu_ms=3.0, keypoint=10.0, **changes):
     stage = summarize([1.0, 2.0])
     return Outcome(
         **{
-            "cold": Cold(start_ms=300.0, load_ms=50.0, first_ms=20.0),
+            "cold": ColdStart(start_ms=300.0, load_ms=50.0, first_ms=20.0),
             "timing": Timing(times, 0.75 * total, 0.25 * total, 1000.0, 1),
             "stages": dict.fromkeys(STAGES, stage),
             "rss_mb": 100.0,
@@ -69,11 +69,11 @@ def outcome(frame_ms, cpu_ms=3.0, keypoint=10.0, **changes):
     )
 
 
-def report_of(arms, again, **plan):
+def report_of(measured, again, **plan):
     states = (observe_state(Sysfs()), observe_state(Sysfs()))
     return make_report(
-        Runs(arms, again),
-        Plan(**plan),
+        Runs(measured, again),
+        MeasurementPlan(**plan),
         describe_machine(),
         states,
         began=datetime(2024, 5, 1, tzinfo=UTC),
@@ -87,11 +87,15 @@ def sample_report(energy=None):
     def runs(scale, **changes):
         return [outcome(rng.normal(scale, 0.01 * scale, 40), scale, **changes) for _ in range(4)]
 
-    base = Arm(configuration(), runs(3.0), energy)
-    spinning = Arm(configuration(engine="onnxruntime-spinning"), runs(30.0, keypoint=11.5))
-    alike = Arm(configuration(threads=2), runs(3.0))
-    failed = Arm(configuration(engine="openvino"), [Outcome(error="ModelError: broken")])
-    return report_of([base, spinning, alike, failed], Arm(configuration(), runs(3.0)))
+    base = ConfigurationRuns(configuration(), runs(3.0), energy)
+    spinning = ConfigurationRuns(
+        configuration(engine="onnxruntime-spinning"), runs(30.0, keypoint=11.5)
+    )
+    alike = ConfigurationRuns(configuration(threads=2), runs(3.0))
+    failed = ConfigurationRuns(
+        configuration(engine="openvino"), [Outcome(error="ModelError: broken")]
+    )
+    return report_of([base, spinning, alike, failed], ConfigurationRuns(configuration(), runs(3.0)))
 
 
 def test_the_report_pools_all_processes_and_names_what_failed():
@@ -118,15 +122,21 @@ def test_keypoints_that_moved_show_beside_the_speed():
 
 def test_processes_that_disagree_about_the_keypoints_have_no_checksum():
     first, second = outcome([1.0, 1.0]), outcome([1.0, 1.0], keypoint=11.0)
-    report = report_of([Arm(configuration(), [first, second])], Arm(configuration(), [first]))
+    report = report_of(
+        [ConfigurationRuns(configuration(), [first, second])],
+        ConfigurationRuns(configuration(), [first]),
+    )
     assert report.results[0].checksum is None
     assert "differ between runs" in tables.to_text(report)
 
 
 def test_without_a_second_half_there_is_no_floor_and_no_verdict():
     runs = [outcome([1.0, 1.1]) for _ in range(3)]
-    arms = [Arm(configuration(), runs), Arm(configuration(threads=2), runs)]
-    report = report_of(arms, Arm(configuration(), [Outcome(error="ended")]))
+    measured = [
+        ConfigurationRuns(configuration(), runs),
+        ConfigurationRuns(configuration(threads=2), runs),
+    ]
+    report = report_of(measured, ConfigurationRuns(configuration(), [Outcome(error="ended")]))
     assert report.noise is None
     assert report.results[1].frame_comparison is None
     assert "Noise floor: not known" in tables.to_text(report)
@@ -134,20 +144,23 @@ def test_without_a_second_half_there_is_no_floor_and_no_verdict():
 
 def test_the_fp32_configuration_is_the_reference_of_the_keypoints():
     runs = [outcome([1.0, 1.1]) for _ in range(2)]
-    arms = [Arm(configuration(), runs), Arm(configuration(precision="fp32"), runs)]
-    report = report_of(arms, arms[0])
+    measured = [
+        ConfigurationRuns(configuration(), runs),
+        ConfigurationRuns(configuration(precision="fp32"), runs),
+    ]
+    report = report_of(measured, measured[0])
     assert report.results[0].shift.against.startswith("fp32")
     assert report.results[1].shift is None
 
 
 def test_only_configurations_with_as_many_people_are_compared():
     runs = [outcome([1.0, 1.1]), outcome([1.1, 1.2])]
-    arms = [
-        Arm(configuration(people=people, threads=threads), runs)
+    measured = [
+        ConfigurationRuns(configuration(people=people, threads=threads), runs)
         for people in (1, 5)
         for threads in (2, 1)
     ]
-    report = report_of(arms, Arm(configuration(threads=2), runs))
+    report = report_of(measured, ConfigurationRuns(configuration(threads=2), runs))
     assert [result.is_baseline for result in report.results] == [True, False, True, False]
     assert [r.frame_comparison is None for r in report.results] == [True, False, True, False]
     assert report.results[3].shift.against == report.results[2].label
@@ -258,5 +271,5 @@ def test_energy_is_measured_modelled_or_null_with_the_reason(figures, said):
 
 def test_runs_are_counted_with_the_second_half_and_the_energy():
     two = [configuration(), configuration(threads=2)]
-    assert count_runs(two, Plan(repeats=5)) == 15
-    assert count_runs(two, Plan(repeats=5, energy_repeats=3)) == 17
+    assert count_runs(two, MeasurementPlan(repeats=5)) == 15
+    assert count_runs(two, MeasurementPlan(repeats=5, energy_repeats=3)) == 17

@@ -8,8 +8,8 @@ import pytest
 
 from litepose_edge import Estimator
 from litepose_edge.errors import SourceError
-from litepose_edge.measure.bench.runs.clip import MIN_SCORE, View, views
-from litepose_edge.measure.bench.runs.configuration import Configuration, Plan
+from litepose_edge.measure.bench.runs.clip import MIN_SCORE, ClipFrame, load_frames
+from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan
 from litepose_edge.measure.bench.runs.digest import checksum
 from litepose_edge.measure.bench.runs.pipeline import open_detector, open_pipeline
 from litepose_edge.measure.bench.runs.runner import run_all, run_one
@@ -17,7 +17,7 @@ from litepose_edge.measure.bench.runs.scene import FRAMES, draw_scene
 from litepose_edge.measure.bench.runs.stages import STAGES
 from litepose_edge.measure.bench.runs.worker import choose_meter
 
-QUICK = Plan(repeats=2, seconds=0.3, warmup_s=0.0)
+QUICK = MeasurementPlan(repeats=2, seconds=0.3, warmup_s=0.0)
 
 
 def configuration(**changes):
@@ -72,7 +72,7 @@ def test_the_worker_s_keypoints_are_the_estimator_s(outcome):
 
 
 def test_spinning_gives_the_same_keypoints_and_burns_the_gaps():
-    plan = Plan(seconds=1.0, warmup_s=0.0)
+    plan = MeasurementPlan(seconds=1.0, warmup_s=0.0)
     quiet, spinning = (
         run_one(configuration(engine=engine, threads=2, mode="paced"), plan)
         for engine in ("onnxruntime", "onnxruntime-spinning")
@@ -98,7 +98,7 @@ def test_a_source_that_cannot_be_read_is_an_error_and_no_crash():
 
 def test_modelled_energy_comes_from_the_worker_s_cpu_time():
     # Long idle windows: what the process still does as it comes to rest lies in the first.
-    plan = Plan(
+    plan = MeasurementPlan(
         seconds=0.3, warmup_s=0.0, energy_repeats=2, energy_s=0.7, idle_s=1.5, watts_per_core=5.0
     )
     outcome = run_one(configuration(mode="paced"), plan, "energy")
@@ -112,7 +112,7 @@ def test_modelled_energy_comes_from_the_worker_s_cpu_time():
 
 
 def test_a_plan_without_a_meter_gets_a_reason_or_a_meter():
-    meter = choose_meter(Plan(meter="no-such-meter"))
+    meter = choose_meter(MeasurementPlan(meter="no-such-meter"))
     assert isinstance(meter, str)
     assert meter
 
@@ -120,17 +120,17 @@ def test_a_plan_without_a_meter_gets_a_reason_or_a_meter():
 def test_an_external_log_is_the_meter_that_was_asked_for(tmp_path):
     path = tmp_path / "power.csv"
     path.write_text("time,power\n0,1\n1,1\n")
-    meter = choose_meter(Plan(meter_log=str(path), meter_log_began_s=1.7e9))
+    meter = choose_meter(MeasurementPlan(meter_log=str(path), meter_log_began_s=1.7e9))
     assert meter.about.name == "log:power.csv"
 
 
 def test_every_configuration_is_run_as_often_and_the_first_twice():
-    told = []
+    labels = []
     two = [configuration(), configuration(people=None)]
-    runs = run_all(two, QUICK, told.append)
-    assert [len(arm.outcomes) for arm in (*runs.arms, runs.again)] == [2, 2, 2]
-    assert sorted(told) == sorted([two[0].label] * 4 + [two[1].label] * 2)
-    sums = {o.checksum for arm in (runs.arms[0], runs.again) for o in arm.outcomes}
+    runs = run_all(two, QUICK, labels.append)
+    assert [len(one.outcomes) for one in (*runs.measured, runs.baseline_again)] == [2, 2, 2]
+    assert sorted(labels) == sorted([two[0].label] * 4 + [two[1].label] * 2)
+    sums = {o.checksum for half in (runs.measured[0], runs.baseline_again) for o in half.outcomes}
     assert len(sums) == 1
 
 
@@ -150,24 +150,24 @@ def detector_of(boxes):
 def test_given_people_of_a_picture_are_its_boxes_again_and_again(tmp_path, frame):
     source = picture(tmp_path, frame)
     boxes = [[1, 2, 30, 40], [50, 20, 90, 100]]
-    (view,) = views(configuration(source=source, people=5), detector_of(boxes))
-    assert view.boxes_xyxy.tolist() == [boxes[i % 2] for i in range(5)]
-    (view,) = views(configuration(source=source, people=None), detector_of(boxes))
-    assert view.boxes_xyxy is None
+    (frame,) = load_frames(configuration(source=source, people=5), detector_of(boxes))
+    assert frame.boxes_xyxy.tolist() == [boxes[i % 2] for i in range(5)]
+    (frame,) = load_frames(configuration(source=source, people=None), detector_of(boxes))
+    assert frame.boxes_xyxy is None
 
 
 def test_a_picture_without_people_cannot_give_any(tmp_path, frame):
     source = picture(tmp_path, frame)
     with pytest.raises(SourceError, match="--people found"):
-        views(configuration(source=source, people=1), detector_of([]))
+        load_frames(configuration(source=source, people=1), detector_of([]))
 
 
 def test_the_detector_is_part_of_the_frame_where_it_finds_the_people(photographs):
     source = str(photographs / "astronaut.png")
     found = configuration(source=source, people=None)
-    (view,) = views(found, open_detector(found))
+    (frame,) = load_frames(found, open_detector(found))
     pipeline = open_pipeline(found)
-    keypoints, scores = pipeline.predict(View(view.image, None))
+    keypoints, scores = pipeline.predict(ClipFrame(frame.image, None))
     pipeline.close()
     assert keypoints.shape == (1, 17, 2)
     assert scores.shape == (1, 17)
@@ -176,16 +176,16 @@ def test_the_detector_is_part_of_the_frame_where_it_finds_the_people(photographs
 def test_a_detector_that_looks_once_finds_what_the_estimator_does(photographs):
     source = str(photographs / "astronaut.png")
     small = configuration(source=source, people=None, detector_size=96)
-    (view,) = views(small, open_detector(small))
+    (frame,) = load_frames(small, open_detector(small))
     with Estimator("lrpose-s", threads=1, min_score=MIN_SCORE, detector_size=96) as estimator:
-        expected = estimator.predict(view.image)
+        expected = estimator.predict(frame.image)
     pipeline = open_pipeline(small)
-    keypoints, _ = pipeline.predict(View(view.image, None))
+    keypoints, _ = pipeline.predict(ClipFrame(frame.image, None))
     pipeline.close()
     assert len(expected) == 1
     np.testing.assert_array_equal(keypoints, expected.keypoints)
-    boxes, _ = open_detector(small)(view.image, MIN_SCORE)
-    usual, _ = open_detector(configuration(source=source, people=None))(view.image, MIN_SCORE)
+    boxes, _ = open_detector(small)(frame.image, MIN_SCORE)
+    usual, _ = open_detector(configuration(source=source, people=None))(frame.image, MIN_SCORE)
     assert not np.array_equal(boxes, usual)
 
 
@@ -194,7 +194,7 @@ def test_spinning_gives_everybody_s_keypoints():
     results = []
     for engine in ("onnxruntime", "onnxruntime-spinning"):
         pipeline = open_pipeline(configuration(people=3, threads=2, engine=engine))
-        results.append(pipeline.predict(View(image, boxes)))
+        results.append(pipeline.predict(ClipFrame(image, boxes)))
         pipeline.close()
     (keypoints, scores), (others, their_scores) = results
     assert keypoints.shape == (3, 17, 2)

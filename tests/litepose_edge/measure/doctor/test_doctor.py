@@ -12,7 +12,7 @@ import pytest
 
 from litepose_edge.cli.app import run
 from litepose_edge.measure.doctor.diagnosis import Diagnosis, advise, diagnose, json_schema, to_json
-from litepose_edge.measure.doctor.engines import Engine, examine_apart
+from litepose_edge.measure.doctor.engines import EngineReport, examine_apart
 from litepose_edge.measure.doctor.examination import Findings, ModelState, examine
 from recorded_machines import OLD_X86, ROCK_5, X86, recorded_files, recorded_processor
 
@@ -102,7 +102,7 @@ def works(*, exact=True, ratio=0.4, models=()):
     findings = Findings(
         version="1", models=models, full_range_exact=exact, int8_of_fp32=ratio, people_on_black=0
     )
-    return Engine(name="onnxruntime", state="works", findings=findings)
+    return EngineReport(name="onnxruntime", state="works", findings=findings)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def works(*, exact=True, ratio=0.4, models=()):
         (
             "x86_64",
             X86,
-            Engine(name="onnxruntime", state="fails", trouble="x"),
+            EngineReport(name="onnxruntime", state="fails", trouble="x"),
             "u8s8-reduced",
             "could not be tried",
         ),
@@ -174,7 +174,7 @@ def test_the_command_prints_what_was_found_as_text_and_as_json(monkeypatch, caps
 
 
 def test_an_engine_that_fails_is_exit_code_3_and_the_rest_is_told(monkeypatch, capsys):
-    failing = Engine(name="onnxruntime", state="fails", trouble="killed by SIGILL")
+    failing = EngineReport(name="onnxruntime", state="fails", trouble="killed by SIGILL")
     found = diagnose(examine=lambda _: failing)
     monkeypatch.setattr("litepose_edge.cli.doctor.diagnose", lambda: found)
     assert run(["doctor"]) == 3

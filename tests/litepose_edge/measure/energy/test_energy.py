@@ -19,7 +19,7 @@ from litepose_edge.measure.energy import (
     ModelledMeter,
     joules_per_frame,
 )
-from litepose_edge.measure.energy.accumulate import PLAUSIBLE_W, Counter, Integral
+from litepose_edge.measure.energy.accumulate import PLAUSIBLE_W, EnergyCounter, PowerIntegral
 from litepose_edge.measure.energy.interval import mean_interval, t_quantile
 from litepose_edge.measure.energy.log import joules_between, read_log
 from litepose_edge.measure.energy.sampled import SampledMeter, SumMeter
@@ -61,7 +61,7 @@ class Clock:
     steps=st.lists(st.floats(0, 300), min_size=1, max_size=400),
 )
 def test_a_counter_gives_the_true_energy_however_often_it_wraps(start, steps):
-    counter, true = Counter(262143.3), 0.0
+    counter, true = EnergyCounter(262143.3), 0.0
     counter.add(0.0, start)
     for second, joules in enumerate(steps, 1):
         true += joules
@@ -71,21 +71,21 @@ def test_a_counter_gives_the_true_energy_however_often_it_wraps(start, steps):
 
 
 def test_a_counter_that_is_reset_spoils_the_window_instead_of_adding_a_range():
-    counter = Counter(262143.3)
+    counter = EnergyCounter(262143.3)
     counter.add(0.0, 5000.0)
     counter.add(0.1, 0.0)
     assert "reset" in counter.reason
 
 
 def test_a_counter_without_known_range_that_goes_backwards_spoils_the_window():
-    counter = Counter(None)
+    counter = EnergyCounter(None)
     for second, value in enumerate([10.0, 11.0, 3.0]):
         counter.add(float(second), value)
     assert "reset" in counter.reason
 
 
 def test_a_gap_in_which_a_counter_could_wrap_twice_spoils_the_window():
-    counter = Counter(65532.6)
+    counter = EnergyCounter(65532.6)
     counter.add(0.0, 10.0)
     counter.add(65532.6 / PLAUSIBLE_W + 1, 20.0)
     assert "more than once" in counter.reason
@@ -95,7 +95,7 @@ def test_a_gap_in_which_a_counter_could_wrap_twice_spoils_the_window():
     st.lists(st.tuples(st.floats(1e-3, 5), st.floats(0, 100)), min_size=2, max_size=50),
 )
 def test_power_is_integrated_as_the_plain_trapezoid_loop_does(samples):
-    integral, at, true, last = Integral(), 0.0, 0.0, None
+    integral, at, true, last = PowerIntegral(), 0.0, 0.0, None
     for step, watts in samples:
         at += step
         integral.add(at, watts)
@@ -112,7 +112,7 @@ def test_a_sampled_meter_reads_while_the_work_goes_on():
         readings.append(threading.current_thread().name)
         return 7.0
 
-    meter = SampledMeter(ABOUT, read, Integral, interval_s=0.01)
+    meter = SampledMeter(ABOUT, read, PowerIntegral, interval_s=0.01)
     meter.start()
     time.sleep(0.2)
     energy = meter.stop()
@@ -139,7 +139,7 @@ def test_a_reading_that_fails_half_way_leaves_no_joules_and_a_reason(error, said
         except StopIteration:
             raise error from None
 
-    meter = SampledMeter(ABOUT, read, lambda: Counter(None), interval_s=0.005)
+    meter = SampledMeter(ABOUT, read, lambda: EnergyCounter(None), interval_s=0.005)
     meter.start()
     time.sleep(0.1)
     energy = meter.stop()
@@ -149,7 +149,7 @@ def test_a_reading_that_fails_half_way_leaves_no_joules_and_a_reason(error, said
 
 def test_a_meter_can_be_used_again_after_a_spoilt_window():
     values = [5.0, 1.0, 1.0, 2.0]
-    meter = SampledMeter(ABOUT, lambda: values.pop(0), lambda: Counter(None), interval_s=60)
+    meter = SampledMeter(ABOUT, lambda: values.pop(0), lambda: EnergyCounter(None), interval_s=60)
     meter.start()
     assert meter.stop().joules is None
     meter.start()

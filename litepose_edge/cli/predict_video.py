@@ -1,4 +1,4 @@
-"""The part of `litepose-edge predict` that follows people through videos and cameras."""
+"""The part of `litepose-edge predict` that tracks people through videos and cameras."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def predict_video(
     detect_every: int,
     smooth: bool,
 ) -> int:
-    """Follow people through a video or camera; returns how many frames there were.
+    """Track people through a video or camera; return how many frames there were.
 
     Files appear under their names when the stream ends, also when it breaks off or is
-    interrupted: what was seen until then stays.
+    interrupted: the frames until then are in them.
 
     Raises:
         SourceError: The source cannot be opened or breaks off.
@@ -75,11 +75,11 @@ def predict_video(
         stack.callback(stream.close)  # type: ignore[attr-defined]
         video = stack.enter_context(_video_writer(outputs.save, opened.fps))
         lines = stack.enter_context(_line_writer(outputs))
-        tick = stack.enter_context(_progress(opened.count))
+        progress = stack.enter_context(_progress_bar(opened.count))
         for result in stream:
             frames += 1
             _write(result, source, video, lines)
-            tick(result)
+            progress(result)
             if outputs.show and not _show(result):
                 break
     return frames
@@ -170,7 +170,7 @@ def _line_writer(outputs: VideoOutputs) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _progress(count: int | None) -> Iterator[Any]:
+def _progress_bar(count: int | None) -> Iterator[Any]:
     """A bar with the frames a second so far."""
     columns = (
         TextColumn("{task.description}"),
@@ -183,13 +183,13 @@ def _progress(count: int | None) -> Iterator[Any]:
         started = time.monotonic()
         done = 0
 
-        def tick(result: StreamResult) -> None:
+        def progress(result: StreamResult) -> None:
             nonlocal done
             done += 1
             elapsed = max(time.monotonic() - started, 1e-6)
             bar.update(task, completed=done, fps=done / elapsed)
 
-        yield tick
+        yield progress
     messages.print(
         f"{done} frames, {done / max(time.monotonic() - started, 1e-6):.1f} a second", markup=False
     )
