@@ -1,0 +1,80 @@
+"""A folder with what the documents' examples name: a photograph, a clip, labelled people."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from litepose_edge import COCO_17, Estimator
+
+
+@pytest.fixture(scope="session")
+def examples_folder(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Path:
+    folder = tmp_path_factory.mktemp("documents")
+    astronaut = cv2.imread(str(photographs / "astronaut.png"))
+    assert astronaut is not None
+    cv2.imwrite(str(folder / "photo.jpg"), astronaut)
+    (folder / "photos").mkdir()
+    for i, image in enumerate([astronaut, astronaut[:, ::-1], astronaut[:400, 60:460]]):
+        cv2.imwrite(str(folder / "photos" / f"{i}.jpg"), np.ascontiguousarray(image))
+    _write_clip(folder / "clip.mp4", astronaut)
+    _write_labels(folder / "mine", astronaut)
+    return folder
+
+
+@pytest.fixture
+def workplace(examples_folder: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, for the blocks of one page."""
+    shutil.copytree(examples_folder, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def _write_clip(path: Path, image: NDArray[np.uint8]) -> None:
+    small = cv2.resize(image, (320, 320), interpolation=cv2.INTER_AREA)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15, (320, 320))
+    for i in range(15):
+        writer.write(np.roll(small, i, axis=1))
+    writer.release()
+
+
+def _write_labels(folder: Path, image: NDArray[np.uint8]) -> None:
+    """COCO keypoint files of our own predictions: enough to run a command on."""
+    (folder / "images").mkdir(parents=True)
+    with Estimator() as estimator:
+        for name, count in (("train", 8), ("dev", 4)):
+            images, annotations = [], []
+            for i in range(count):
+                shifted = np.ascontiguousarray(np.roll(image, 4 * i, axis=0))
+                file = f"{name}-{i}.jpg"
+                cv2.imwrite(str(folder / "images" / file), shifted)
+                images.append({"id": i, "file_name": file, "width": 512, "height": 512})
+                person = estimator.predict(shifted)[0]
+                left, top, right, bottom = map(float, person.box_xyxy)
+                visible = np.where(person.scores > 0.3, 2, 0)
+                points = np.column_stack([person.keypoints, visible])
+                annotations.append(
+                    {
+                        "id": i,
+                        "image_id": i,
+                        "category_id": 1,
+                        "iscrowd": 0,
+                        "bbox": [left, top, right - left, bottom - top],
+                        "area": (right - left) * (bottom - top),
+                        "keypoints": points.ravel().astype(float).tolist(),
+                        "num_keypoints": int((visible > 0).sum()),
+                    }
+                )
+            document = {
+                "images": images,
+                "annotations": annotations,
+                "categories": [
+                    {"id": 1, "name": "person", "keypoints": list(COCO_17.keypoint_names)}
+                ],
+            }
+            (folder / f"{name}.json").write_text(json.dumps(document))
