@@ -202,7 +202,7 @@ def drawn_maps(people: int) -> dict[str, NDArray[np.float32]]:
 
 
 def drawn_image() -> NDArray[np.uint8]:
-    """A 640x480 picture of nothing in particular."""
+    """A 640x480 picture of blurred noise."""
     size = Size(640, 480)
     coarse = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     return cv2.resize(coarse, (size.width, size.height)).astype(np.uint8, copy=False)

@@ -93,7 +93,7 @@ def worker(name: str, cpus: int, repeats: int) -> Any:
 
 
 def scene(people: int) -> tuple[Image, Float32]:
-    """A frame of noise and boxes for so many people; the arithmetic does not look at content."""
+    """A frame of noise and boxes for so many people; what is in it changes no time."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
     corners = rng.uniform((0, 0), (400, 200), (people, 2))

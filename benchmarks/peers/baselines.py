@@ -171,7 +171,7 @@ def _openvino(precision: str) -> Run:
 
 
 def _our_weights(infer: Callable[[Array], Array]) -> Run:
-    """A bare engine around our network, as the manifest says it wants to be used."""
+    """A bare inference engine around our network, with the manifest's input and head."""
     manifest = find_model(MODEL, precision="fp32").manifest
     assert isinstance(manifest.model, TopDownSpec)
     assert isinstance(manifest.model.head, HeatmapSpec)

@@ -185,7 +185,7 @@ def to_coco(image_id: int, keypoints: np.ndarray, scores: np.ndarray) -> dict[st
 
 
 def accuracy(data: Path, run: dict[str, Any], name: str) -> dict[str, float] | None:
-    """AP and its kin; None where there is nothing to score."""
+    """COCO's figures by name; None where there is nothing to score."""
     if name not in run["results"] or not data.exists():
         return None
     if importlib.util.find_spec("pycocotools") is None:

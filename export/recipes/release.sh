@@ -39,7 +39,7 @@ int8() {
     --target x86 --out "$models/$name.int8-x86.onnx" --arm-out "$models/$name.int8-arm.onnx" \
     --equalize --clip-search --gptq --report "$reports/$name.json" "$@"
 }
-# POSE_FLOAT="stem residual head" takes a third longer and shifts keypoints a quarter less.
+# POSE_FLOAT="stem residual head" makes slower files that shift keypoints less.
 patterns=()
 for pattern in ${POSE_FLOAT:-stem head}; do patterns+=(--float "$pattern"); done
 pose() {

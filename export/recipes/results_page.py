@@ -56,10 +56,11 @@ def released(models: Sequence[dict[str, Any]], baselines: Sequence[dict[str, Any
         "turns on one thread of ONNX Runtime.",
     ]
     detector, point = models[0]["detector"], models[0]["point"]
+    false_positives = point["false_positives_per_image"]
     lines += [
         f"PersonDet: box AP50 {detector['ap50']:.3f}, AP {detector['ap']:.3f}; at the default "
         f"threshold recall {point['recall']:.3f} of people",
-        f"taller than 96 px with {point['false_positives']:.2f} false positives an image.",
+        f"taller than 96 px with {false_positives:.2f} false positives an image.",
         "",
     ]
     if baselines:

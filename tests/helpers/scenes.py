@@ -90,7 +90,7 @@ def tags_of(rng: np.random.Generator, people: int, gap: float) -> np.ndarray:
 
 
 def recovered(scene: Scene, found: associative.People) -> np.ndarray:
-    """`(P,)` bool: somebody has exactly this person's visible joints, each in its cell."""
+    """`(P,)` bool: one of those found has this person's visible joints and no others."""
     hit = np.abs(found.cells[None] - scene.cells[:, None]).max(axis=3) <= 1
     present = found.values[None] > 0
     right = (hit & present) == present

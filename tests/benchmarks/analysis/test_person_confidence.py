@@ -11,7 +11,7 @@ from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
 
 TALL = np.array([100, 100, 200, 400], np.float32)
 SMALL = np.array([10, 10, 40, 80], np.float32)
-ELSEWHERE = np.array([400, 100, 500, 300], np.float32)
+UNLABELLED = np.array([400, 100, 500, 300], np.float32)
 
 
 def people(*found):
@@ -36,7 +36,7 @@ def dataset(tmp_path, *boxes):
 
 def test_recall_counts_tall_people_and_false_positives_all_boxes(tmp_path):
     labelled = dataset(tmp_path, TALL, SMALL)
-    found = [people((TALL, 0.6), (ELSEWHERE, 0.5), (SMALL, 0.4))]
+    found = [people((TALL, 0.6), (UNLABELLED, 0.5), (SMALL, 0.4))]
     rows = person_confidence.sweep(labelled, found, [], [0.3, 0.55, 0.7])
     assert [row.recall for row in rows] == [1, 1, 0]
     assert [row.false_positives for row in rows] == [1, 0, 0]

@@ -25,7 +25,7 @@ def test_the_mean_of_two_checkpoints_is_between_them(tmp_path):
                 torch.nn.init.uniform_(module.running_var, 0.5, 2)
     paths = [tmp_path / f"{i}.pt" for i in range(2)]
     for network, path in zip(networks, paths, strict=True):
-        torch.save({"average": network.state_dict(), "notes": {"activation": "linear"}}, path)
+        torch.save({"average": network.state_dict(), "metadata": {"activation": "linear"}}, path)
     average(*paths, 0.25, tmp_path / "mean.pt")
     first, second = (network.state_dict() for network in networks)
     mean = initialization.read_average(LRPose("n"), tmp_path / "mean.pt").state_dict()
