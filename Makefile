@@ -52,7 +52,7 @@ lint: $(DEV)/ready
 
 ## The documentation site: build/site/index.html. Strict: a broken link or reference fails.
 docs: $(DEV)/ready
-	PYTHONPATH=.:export DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --quiet
+	PYTHONPATH=.:export NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 ## A wheel, checked: what is in it and that it predicts with the base dependencies alone.
 build: $(DEV)/ready
