@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from litepose_edge.errors import LitePoseError
-
-if TYPE_CHECKING:
-    from litepose_export.quantization.gate.bounds import Figures
+from litepose_export.figures import GateFigures
 
 
 class ExportError(LitePoseError):
@@ -30,9 +26,9 @@ class AccuracyGateError(ExportError):
     """Quantization moved the keypoints further than allowed; nothing was written.
 
     Attributes:
-        figures: What the gate measured (`quantization.gate.Figures`), where it got so far.
+        figures: What the gate measured, where it got so far.
     """
 
-    def __init__(self, message: str, figures: Figures | None = None) -> None:
+    def __init__(self, message: str, figures: GateFigures | None = None) -> None:
         super().__init__(message)
         self.figures = figures

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from litepose_edge.cli.console import complain, run_command
+from litepose_edge.cli.console import print_error, run_command
 from litepose_export.cli import (
     export,
     list_networks,
@@ -19,6 +19,7 @@ from litepose_export.cli import (
     train,
     verify,
 )
+from litepose_export.cli.renamed import RENAMED_OPTIONS
 from litepose_export.errors import ExportError
 
 app = typer.Typer(
@@ -27,19 +28,33 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # two plain columns: choices stay whole on 80 columns
 )
-app.command("train")(train.train)
-app.command("pack")(pack.pack)
-app.command("plot")(plot.plot)
-app.command("list")(list_networks.list_networks)
-app.command("export")(export.export)
-app.command("verify")(verify.verify)
-app.command("quantize")(quantize.quantize)
-app.command("quantize-openvino")(quantize_openvino.quantize_openvino)
-app.command("ort")(ort.ort)
-app.command("publish")(publish.publish)
+for name, command, example in (
+    ("list", list_networks.list_networks, "list lrpose-s"),
+    ("train", train.train, "train lrpose-s --data people.json --out run --minutes 60"),
+    ("pack", pack.pack, "pack --data people.json --out shards"),
+    ("plot", plot.plot, "plot run --out run.svg"),
+    ("export", export.export, "export lrpose-s --checkpoint run/last.pt --out s.onnx"),
+    ("verify", verify.verify, "verify s.onnx --checkpoint run/last.pt"),
+    ("quantize", quantize.quantize, "quantize s.onnx --calibration photos --out s.int8.onnx"),
+    (
+        "quantize-openvino",
+        quantize_openvino.quantize_openvino,
+        "quantize-openvino s.onnx --calibration photos --out s.xml",
+    ),
+    ("ort", ort.ort, "ort s.int8.onnx --out s.ort"),
+    ("publish", publish.publish, "publish models"),
+):
+    app.command(name, epilog=f"Example: litepose-export {example}")(command)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code."""
-    return run_command(app, arguments, complain, model_errors=(ExportError,))
+    return run_command(
+        app,
+        arguments,
+        print_error,
+        model_errors=(ExportError,),
+        renamed_options=RENAMED_OPTIONS,
+    )

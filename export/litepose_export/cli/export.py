@@ -47,7 +47,7 @@ def export(
     float16_storage: Annotated[
         bool, typer.Option("--float16-storage", help="Half the file; computes in float32.")
     ] = False,
-    color: Annotated[
+    colour: Annotated[
         ColourName | None, typer.Option(help="Channel order the weights were trained with.")
     ] = None,
     samples: Annotated[
@@ -78,7 +78,7 @@ def export(
     options = conversion.ExportOptions(
         width=width,
         height=height,
-        colour=color.value if color else None,
+        colour=colour.value if colour else None,
         graph=GraphOptions(
             dynamic_batch=dynamic_batch,
             dynamic_size=dynamic_size,

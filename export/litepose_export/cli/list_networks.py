@@ -17,10 +17,7 @@ def list_networks(
     network: Annotated[str | None, typer.Argument(help="Show all that is known of one.")] = None,
     as_json: JsonReport = False,
 ) -> None:
-    """List the networks that can be built: input, size, cost, published accuracy.
-
-    Example: litepose-export list lrpose-s
-    """
+    """List the networks that can be built: input, size, cost, published accuracy."""
     rows = read_rows()
     if network is not None:
         rows = [row for row in rows if row.network == network]

@@ -90,8 +90,8 @@ class ExportOptions:
         height: Of the input; the network's own unless given.
         colour: Channel order of the weights; the known one unless given.
         graph: What kind of graph.
-        half_storage: Keep the weights as float16 in the file: half the size, and a rounding that
-            moved AP by less than 0.1 points in our own networks.
+        half_storage: Keep the weights as float16 in the file: half the size, and a little
+            rounding of the weights.
         threshold: For detectors and LRPose: the score that shall become 0.3, from which boxes
             are reported and keypoints drawn by default, by a constant added to the logits. For
             bottom-up networks: the heat below which a peak is no keypoint.
@@ -131,7 +131,7 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
         spec = msgspec.structs.replace(manifest.model, **given)
         manifest = msgspec.structs.replace(manifest, model=spec)
     elif options.max_join_distance is not None:
-        raise ExportError("a reach is for bottom-up networks only")
+        raise ExportError("max_join_distance is for bottom-up networks only")
     elif options.threshold is not None:
         _shift_scores(module, options.threshold, manifest)
     return module, manifest
@@ -163,7 +163,7 @@ def export(
     network, manifest = load_network(name, checkpoint, options)
     if options.graph.dynamic_size:
         if isinstance(manifest.model, TopDownSpec):
-            raise ExportError(f"{name} looks at one person's crop: its input has one size")
+            raise ExportError(f"{name} takes one person's crop: its input has one size")
         manifest = manifests.with_views(manifest)
     cost = count(network, manifest.input.size)
     step("export the graph")
@@ -195,7 +195,7 @@ def verify(model: Path, checkpoint: Path, *, step: Step = _silent) -> dict[str, 
 
     Raises:
         ParityError: They differ.
-        ExportError: The file is quantized: that is the accuracy gate's business.
+        ExportError: The file is quantized: the accuracy gate compares those.
     """
     step("read both")
     graph = onnx.load(model)

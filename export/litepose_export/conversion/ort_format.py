@@ -53,8 +53,8 @@ def convert(source: Path, target: Path) -> OrtReport:
 
     All of ONNX Runtime's graph optimisations are done now and baked in (its "fixed" style) but
     the one that lays data out for the processor at hand: the file runs on every processor. The
-    "runtime" style leaves INT8 layers to be fused when the file is loaded, for which a session
-    must be told to trust it; untold, LRPose-s takes 5.8 times as long. ONNX Runtime writes the
+    "runtime" style leaves INT8 layers to be fused when the file is loaded, which a session does
+    not do unless it is configured to; the network is then much slower. ONNX Runtime writes the
     same graph in another order of bytes each time.
 
     Args:
@@ -135,9 +135,9 @@ def _open(path: Path, *, signed: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Without the NCHWc layout, as the converted file: a float layer's last bits would otherwise
-    # decide which code the integer layer behind it gets (seen: 0.012 of the largest output).
+    # decide which code the integer layer behind it gets.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     # As an ARM processor would: on x86 signed activations are otherwise made unsigned, which
-    # rounds ties to the other side in one value of some thousands.
+    # rounds some ties to the other side.
     options.add_session_config_entry("session.qdqisint8allowed", str(int(signed)))
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -71,13 +71,13 @@ def check_parity(
     Raises:
         ParityError: An output differs by more than 1e-4 of its largest value.
     """
-    exact = copy.deepcopy(network).eval().double()
+    reference = copy.deepcopy(network).eval().double()
     session = open_bytes(model.SerializeToString())
     worst, shift = 0.0, 0.0
     clear: list[NDArray[np.bool_]] = []
     for batch in batches:
         inputs = torch.from_numpy(batch)
-        expected = _outputs(exact(inputs.double() if inputs.is_floating_point() else inputs))
+        expected = _outputs(reference(inputs.double() if inputs.is_floating_point() else inputs))
         for want, got in zip(expected, session.run(batch).values(), strict=True):
             worst = max(worst, float(np.abs(got - want).max() / np.abs(want).max()))
             if isinstance(manifest.model, TopDownSpec):

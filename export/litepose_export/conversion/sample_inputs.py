@@ -56,7 +56,7 @@ def read_folder(folder: Path, find_people: Finder | None) -> CocoDataset:
 
     Args:
         folder: Searched with its subfolders.
-        find_people: Gives the `(P, 4)` boxes of a photograph; None where nobody needs them.
+        find_people: Gives the `(P, 4)` boxes of a photograph; None where no boxes are needed.
 
     Raises:
         SourceError: There are no photographs in it, or one is damaged.
@@ -76,12 +76,12 @@ def read_folder(folder: Path, find_people: Finder | None) -> CocoDataset:
 
 
 def is_labelled(dataset: CocoDataset) -> bool:
-    """Whether somebody's keypoints or boxes were labelled, rather than found."""
+    """Whether the people are labelled, rather than found by a detector."""
     return bool(dataset.keypoint_names)
 
 
 def people_of(image: AnnotatedImage) -> NDArray[np.intp]:
-    """Indices of those to crop: labelled ones, or everybody found."""
+    """Indices of those to crop: labelled people, or all that were found."""
     if image.keypoints.shape[1] == 0:
         return np.arange(len(image.boxes_xyxy))
     return np.flatnonzero((image.keypoints[..., 2] > 0).any(axis=1))
@@ -114,7 +114,7 @@ def calibration_inputs(dataset: CocoDataset, manifest: Manifest, count: int) -> 
         count: How many inputs; fewer where there are fewer.
 
     Raises:
-        SourceError: A photograph is damaged, or there is nobody to crop.
+        SourceError: A photograph is damaged, or there is no person to crop.
     """
     rng = np.random.default_rng(SEED)
     size = manifest.input.size
@@ -125,7 +125,7 @@ def calibration_inputs(dataset: CocoDataset, manifest: Manifest, count: int) -> 
             break
         people = people_of(image)
         if isinstance(manifest.model, TopDownSpec) and not len(people):
-            continue  # nobody in this photograph to crop
+            continue  # no person in this photograph to crop
         pixels = read_image(image.path, upright=False)
         match manifest.model:
             case TopDownSpec(padding=padding):
@@ -142,5 +142,5 @@ def calibration_inputs(dataset: CocoDataset, manifest: Manifest, count: int) -> 
                 first.append(warp(pixels, geometry.letterbox_affine(Size.of(pixels), size), size))
     crops = (first + others)[:count]
     if not crops:
-        raise SourceError(f"nobody to calibrate on in {dataset.path}")
+        raise SourceError(f"no person to calibrate on in {dataset.path}")
     return Inputs(np.stack(crops), manifest.input)

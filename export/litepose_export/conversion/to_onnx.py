@@ -139,7 +139,7 @@ def _rewrite(folded: nn.Module) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter speaks of its own progress on stdout and of its own deprecations."""
+    """Silences the exporter's progress on stdout and its deprecation warnings."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

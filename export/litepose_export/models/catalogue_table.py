@@ -11,10 +11,10 @@ import torch
 from litepose_edge.atomic_files import write_file
 from litepose_export.models.catalogue import TABLE, Row
 from litepose_export.models.counting import count
-from litepose_export.models.networks import CATALOGUE, COCO_JOINTS, Network
+from litepose_export.models.networks import CATALOGUE, COCO_JOINTS, CatalogueEntry
 
 
-def describe(network: Network) -> Row:
+def describe(network: CatalogueEntry) -> Row:
     """A network's row, counted and not copied."""
     with torch.device("meta"):  # built without memory
         module = network.build(COCO_JOINTS, network.input_size)

@@ -24,7 +24,7 @@ from litepose_edge.manifest import (
 from litepose_edge.skeletons import Skeleton, skeleton_of
 from litepose_export.errors import ExportError
 from litepose_export.models.architectures.persondet import STRIDES
-from litepose_export.models.networks import COCO_JOINTS, MPII_JOINTS, Network
+from litepose_export.models.networks import COCO_JOINTS, MPII_JOINTS, CatalogueEntry
 
 Colour = Literal["rgb", "bgr"]
 
@@ -41,9 +41,9 @@ DETECTOR_OUTPUTS = tuple(f"level_{stride}" for stride in STRIDES)
 FLIP_TEST_BELOW = {"lrpose-m": 0.62}
 # Below this score a detected person gets a flip test before it is reported. ADR 17.
 FLIP_TEST_BELOW_DETECTED = 0.5
-MIN_POSE_SCORE = 0.625  # ADR 17
+MIN_POSE_SCORE = 0.476  # ADR 22
 # LRPose-n gives background higher scores than the larger networks do. ADR 18.
-MIN_POSE_SCORES = {"lrpose-n": 0.785}
+MIN_POSE_SCORES = {"lrpose-m": 0.46, "lrpose-n": 0.66}
 FILL = (114, 114, 114)
 MAX_IOU = 0.6
 
@@ -69,7 +69,7 @@ EFFICIENTPOSE_COLOURS: dict[tuple[str, int], Colour] = {
 
 
 def manifest(
-    network: Network, keypoints: int, size: Size | None = None, colour: Colour | None = None
+    network: CatalogueEntry, keypoints: int, size: Size | None = None, colour: Colour | None = None
 ) -> Manifest:
     """The manifest of a network's float file.
 
@@ -173,7 +173,7 @@ def _heatmaps(family: str) -> HeatmapSpec:
             )
 
 
-def _colour(network: Network, keypoints: int) -> Colour:
+def _colour(network: CatalogueEntry, keypoints: int) -> Colour:
     if network.family != "efficientpose":
         return "rgb"
     known = EFFICIENTPOSE_COLOURS.get((network.name, keypoints))

@@ -28,7 +28,7 @@ LRPOSE_INPUTS = {"n": Size(144, 192), "s": PORTRAIT, "m": Size(256, 320)}
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class CatalogueEntry:
     """One row of the catalogue.
 
     Attributes:
@@ -54,11 +54,11 @@ class Network:
     reconstructed: str = ""
 
 
-def _litepose(name: str, accuracy: str) -> Network:
+def _litepose(name: str, accuracy: str) -> CatalogueEntry:
     side, arch = litepose.ARCHS[name]
     published = name in litepose.PUBLISHED
     source = "arXiv 2205.01271, mit-han-lab/litepose" if accuracy else "mit-han-lab/litepose"
-    return Network(
+    return CatalogueEntry(
         name=name,
         family="litepose",
         input_size=Size(side, side),
@@ -70,9 +70,9 @@ def _litepose(name: str, accuracy: str) -> Network:
     )
 
 
-def _efficientpose(name: str, accuracy: str) -> Network:
+def _efficientpose(name: str, accuracy: str) -> CatalogueEntry:
     arch = efficientpose.PUBLISHED[name]
-    return Network(
+    return CatalogueEntry(
         name=name,
         family="efficientpose",
         input_size=PORTRAIT,
@@ -84,8 +84,8 @@ def _efficientpose(name: str, accuracy: str) -> Network:
     )
 
 
-def _simplebaseline(depth: int, accuracy: str, source: str, *, rmpg: bool) -> Network:
-    return Network(
+def _simplebaseline(depth: int, accuracy: str, source: str, *, rmpg: bool) -> CatalogueEntry:
+    return CatalogueEntry(
         name=f"simplebaseline-r{depth}" + ("-rmpg" if rmpg else ""),
         family="simplebaseline",
         input_size=PORTRAIT,
@@ -98,14 +98,14 @@ def _simplebaseline(depth: int, accuracy: str, source: str, *, rmpg: bool) -> Ne
     )
 
 
-def _vitpose(name: str, accuracy: str, source: str, *, rmpg: bool) -> Network:
+def _vitpose(name: str, accuracy: str, source: str, *, rmpg: bool) -> CatalogueEntry:
     arch = vitpose.PUBLISHED[name]
 
     def build(keypoints: int, size: Size) -> nn.Module:
         patches = (size.width // vitpose.PATCH) * (size.height // vitpose.PATCH)
         return ViTPose(arch, keypoints, patches, rmpg=rmpg)
 
-    return Network(
+    return CatalogueEntry(
         name=name + ("-rmpg" if rmpg else ""),
         family="vitpose",
         input_size=PORTRAIT,
@@ -118,8 +118,8 @@ def _vitpose(name: str, accuracy: str, source: str, *, rmpg: bool) -> Network:
     )
 
 
-def _lrpose(size: str) -> Network:
-    return Network(
+def _lrpose(size: str) -> CatalogueEntry:
+    return CatalogueEntry(
         name=f"lrpose-{size}",
         family="lrpose",
         input_size=LRPOSE_INPUTS[size],
@@ -141,9 +141,9 @@ LITEPOSE_ACCURACY = {
     "litepose-l": "COCO val 62.5, CrowdPose 61.9",
 }
 
-CATALOGUE: tuple[Network, ...] = (
+CATALOGUE: tuple[CatalogueEntry, ...] = (
     *(_lrpose(size) for size in "nsm"),
-    Network(
+    CatalogueEntry(
         name="persondet",
         family="persondet",
         input_size=Size(352, 352),
@@ -153,7 +153,7 @@ CATALOGUE: tuple[Network, ...] = (
         source="ours",
     ),
     *(_litepose(name, LITEPOSE_ACCURACY.get(name, "")) for name in litepose.ARCHS),
-    Network(
+    CatalogueEntry(
         name=DENSE,
         family="litepose",
         input_size=SQUARE,
@@ -169,7 +169,7 @@ CATALOGUE: tuple[Network, ...] = (
     _simplebaseline(101, "COCO val 71.4", "arXiv 1804.06208", rmpg=False),
     _simplebaseline(50, "COCO val 72.5", RMPG_SOURCE, rmpg=True),
     _simplebaseline(101, "COCO val 73.1", RMPG_SOURCE, rmpg=True),
-    Network(
+    CatalogueEntry(
         name="hourglass",
         family="hourglass",
         input_size=SQUARE,
@@ -179,7 +179,7 @@ CATALOGUE: tuple[Network, ...] = (
         accuracy="COCO val 72.6",
         source="open-mmlab/mmpose",
     ),
-    Network(
+    CatalogueEntry(
         name="hourglass-rmpg",
         family="hourglass",
         input_size=SQUARE,
@@ -194,7 +194,7 @@ CATALOGUE: tuple[Network, ...] = (
     _vitpose("vitpose-b", "COCO val 75.8", "arXiv 2204.12484", rmpg=False),
     _vitpose("vitpose-s", "", RMPG_SOURCE, rmpg=True),
     _vitpose("vitpose-b", "COCO val 76.1", RMPG_SOURCE, rmpg=True),
-    Network(
+    CatalogueEntry(
         name="fasterpose-r50",
         family="lrpose",
         input_size=PORTRAIT,
@@ -205,7 +205,7 @@ CATALOGUE: tuple[Network, ...] = (
         source="arXiv 2107.03215",
         reconstructed="head, loss formula",
     ),
-    Network(
+    CatalogueEntry(
         name="rmpg-hierarchical-r50",
         family="simplebaseline",
         input_size=PORTRAIT,
@@ -218,7 +218,7 @@ CATALOGUE: tuple[Network, ...] = (
 )
 
 
-def find(name: str) -> Network:
+def find(name: str) -> CatalogueEntry:
     """A network by name.
 
     Raises:
@@ -231,7 +231,7 @@ def find(name: str) -> Network:
     raise ExportError(f"no network '{name}'; there are: {names}")
 
 
-def keypoints_of(network: Network, state: State) -> int:
+def keypoints_of(network: CatalogueEntry, state: State) -> int:
     """How many keypoints a checkpoint's network finds.
 
     Raises:
@@ -244,7 +244,7 @@ def keypoints_of(network: Network, state: State) -> int:
     return int(state[network.count_key].shape[0])
 
 
-def check_arch(network: Network, state: State) -> None:
+def check_arch(network: CatalogueEntry, state: State) -> None:
     """Compare what the checkpoint's tensors tell of its architecture with the network asked for.
 
     Raises:
@@ -266,7 +266,9 @@ def check_arch(network: Network, state: State) -> None:
         raise CheckpointError(f"this is no checkpoint of {network.name}: {what}")
 
 
-def input_size_of(network: Network, keypoints: int, width: int | None, height: int | None) -> Size:
+def input_size_of(
+    network: CatalogueEntry, keypoints: int, width: int | None, height: int | None
+) -> Size:
     """The input to export for: the network's own unless told otherwise.
 
     Raises:

@@ -1,1 +1,1 @@
-"""INT8 files that provably keep the keypoints: quantize, improve, search, judge."""
+"""INT8 files that provably keep the keypoints: quantize, improve, search, check."""

@@ -1,4 +1,4 @@
-"""One quantization from end to end: calibrate, improve, judge, time; the file is written last."""
+"""One quantization from end to end: calibrate, improve, check, time; the file is written last."""
 
 from __future__ import annotations
 
@@ -21,32 +21,37 @@ from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, shuffled, split
 from litepose_export.conversion.storage import restore_storage, store
 from litepose_export.errors import AccuracyGateError, ExportError
+from litepose_export.figures import GateFigures
 from litepose_export.quantization.calibration import qdq
 from litepose_export.quantization.calibration.clip_search import (
     BLENDS,
     least_error_ranges,
     search_ranges,
 )
-from litepose_export.quantization.gate.bounds import Figures, judge
+from litepose_export.quantization.gate.bounds import find_failures
 from litepose_export.quantization.gate.comparison import compare
-from litepose_export.quantization.gate.latency import race
-from litepose_export.quantization.gate.output_error import Yardstick
+from litepose_export.quantization.gate.latency import compare_latency
+from litepose_export.quantization.gate.output_error import ErrorMetric
 from litepose_export.quantization.mixed_precision import float_nodes, sensitivity
 from litepose_export.quantization.optimize.bias_correction import correct_biases
 from litepose_export.quantization.optimize.cross_layer_equalization import equalize
-from litepose_export.quantization.optimize.finetune import FollowOptions, follow, mirrored_batches
+from litepose_export.quantization.optimize.finetune import (
+    FinetuneOptions,
+    finetune_to_float,
+    mirrored_batches,
+)
 from litepose_export.quantization.optimize.gptq import round_weights
-from litepose_export.quantization.optimize.qdq_editor import signed_twin
+from litepose_export.quantization.optimize.qdq_editor import with_signed_activations
 from litepose_export.quantization.optimize.simulation import LARGEST_CODE, QdqNetwork
-from litepose_export.quantization.options import QuantizationReport, QuantizeOptions, Stage
+from litepose_export.quantization.options import QuantizationReport, QuantizeOptions, StepFigures
 
 # Inputs that searches measure on: enough keypoints for a mean, few enough to ask often.
 SEARCH_INPUTS, SEARCH_PEOPLE = 48, 120
-RANGE_INPUTS, ROUNDING_INPUTS = 16, 64
+CLIP_SEARCH_INPUTS, GPTQ_INPUTS = 16, 64
 # People that the figures of each step are measured on; the gate has its own number.
-STAGE_PEOPLE = 300
-# Inputs that fine-tuning draws from: with fewer it learns them by heart.
-FOLLOW_INPUTS = 3000
+STEP_PEOPLE = 300
+# Inputs that fine-tuning draws from: with fewer it overfits them.
+FINETUNE_INPUTS = 3000
 HELD_OUT = 0.25
 DEFAULTS = QuantizeOptions()
 Started = Callable[[str, int], Callable[[], None]]
@@ -61,7 +66,7 @@ def _silent(what: str, total: int) -> Callable[[], None]:
 class _Work:
     """A quantization under way."""
 
-    exact: onnx.ModelProto
+    float_model: onnx.ModelProto
     prepared: onnx.ModelProto
     manifest: Manifest
     inputs: Inputs
@@ -73,7 +78,7 @@ class _Work:
     float_nodes: tuple[str, ...] = ()
     ranges: qdq.Ranges = field(default_factory=dict)
     quantized: onnx.ModelProto = field(default_factory=onnx.ModelProto)
-    stages: list[Stage] = field(default_factory=list)
+    steps: list[StepFigures] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -83,22 +88,22 @@ class _Work:
         assert isinstance(chosen, Inputs)
         return chosen
 
-    def yardstick(self) -> Yardstick:
+    def error_metric(self) -> ErrorMetric:
         """Measures graphs on a few calibration inputs."""
-        return Yardstick(self.exact, self.manifest, self.calibration[:SEARCH_INPUTS])
+        return ErrorMetric(self.float_model, self.manifest, self.calibration[:SEARCH_INPUTS])
 
-    def judged(self, name: str) -> None:
-        """Note what there is as a stage, with its figures on some of the held-out photographs."""
-        f = self.compared(self.quantized, f"judge: {name}", STAGE_PEOPLE)
+    def finish_step(self, name: str) -> None:
+        """Record the graph's figures on some of the held-out photographs under a step's name."""
+        f = self.compare(self.quantized, f"compare: {name}", STEP_PEOPLE)
         seconds = round(time.monotonic() - self.began, 1)
-        self.stages.append(Stage(name, f.shift_px, f.p95_px, f.ap_int8, seconds))
+        self.steps.append(StepFigures(name, f.shift_px, f.p95_px, f.ap_int8, seconds))
 
-    def compared(self, model: onnx.ModelProto, what: str, most: int | None = None) -> Figures:
+    def compare(self, model: onnx.ModelProto, what: str, most: int | None = None) -> GateFigures:
         """Figures of a graph on the held-out photographs."""
         people = self.options.gate_people
         people = people if most is None else min(people, most)
-        tick = self.started(what, people)
-        return compare(self.exact, model, self.manifest, self.held_out, people, tick)
+        advance = self.started(what, people)
+        return compare(self.float_model, model, self.manifest, self.held_out, people, advance)
 
 
 def quantize(
@@ -118,9 +123,9 @@ def quantize(
         target: The file to write.
         calibration: Photographs to calibrate on.
         options: How.
-        held_out: Photographs to judge on; a quarter of the others, then not calibrated on,
-            unless given.
-        started: Told what begins and in how many ticks.
+        held_out: Photographs that the gate compares on; a quarter of the others, then not
+            calibrated on, unless given.
+        started: Told what begins and in how many steps.
         batches: Gives inputs of a count and size without end for the fine-tuning; calibration
             inputs and their mirror images unless given.
 
@@ -136,22 +141,22 @@ def quantize(
     if options.search:
         searched = _search(work, ranked)
     _improve(work)
-    files = [(target, work.quantized, options.scheme, work.compared(work.quantized, "judge"))]
-    if options.twin is not None:
-        twin = signed_twin(work.quantized)
-        files.append((options.twin, twin, "s8s8", work.compared(twin, "judge the twin for ARM")))
+    figures = work.compare(work.quantized, "compare with the float file")
+    files = [(target, work.quantized, options.scheme, figures)]
+    if options.arm_out is not None:
+        signed = with_signed_activations(work.quantized)
+        figures = work.compare(signed, "compare the ARM file")
+        files.append((options.arm_out, signed, "s8s8", figures))
     joints = not isinstance(work.manifest.model, DetectorSpec)
-    complaints = [
-        f"{path.name}: {complaint}"
+    failures = [
+        f"{path.name}: {failure}"
         for path, _, _, figures in files
-        for complaint in judge(figures, options.bounds, joints_expected=joints)
+        for failure in find_failures(figures, options.bounds, joints_expected=joints)
     ] + _unfit(options)
-    if complaints and not options.force:
-        raise AccuracyGateError(
-            f"refused, nothing was written: {'; '.join(complaints)}", files[0][3]
-        )
+    if failures and not options.force:
+        raise AccuracyGateError(f"refused, nothing was written: {'; '.join(failures)}", files[0][3])
     for path, model, scheme, figures in files:
-        store(model, _describe(work, scheme, figures, forced=bool(complaints)), path)
+        store(model, _describe(work, scheme, figures, forced=bool(failures)), path)
     started("time both files", 1)
     return QuantizationReport(
         source=str(source),
@@ -160,11 +165,13 @@ def quantize(
         scheme=options.scheme,
         calibration_inputs=len(work.calibration),
         float_layers=work.float_nodes,
-        stages=tuple(work.stages),
+        steps=tuple(work.steps),
         gate=files[0][3],
-        verdict="forced" if complaints else "passed",
-        complaints=tuple(complaints),
-        race=race(work.exact, work.quantized, work.inputs[0], options.race_s),
+        verdict="forced" if failures else "passed",
+        failures=tuple(failures),
+        latency=compare_latency(
+            work.float_model, work.quantized, work.inputs[0], options.latency_s
+        ),
         sensitivity=tuple(ranked),
         searched=searched,
     )
@@ -182,48 +189,50 @@ def _begin(
     manifest = manifest_from_metadata({e.key: e.value for e in model.metadata_props}, source)
     if manifest.precision != "fp32":
         raise ExportError(f"{source} is quantized already; give the float file")
-    if options.twin is not None and options.scheme == "s8s8":
-        raise ExportError("an ARM file has no ARM twin: leave --twin out, or choose --target x86")
+    if options.arm_out is not None and options.scheme == "s8s8":
+        raise ExportError(
+            "--target arm writes the ARM file itself: leave --arm-out out, or choose --target x86"
+        )
     if not options.force and (unfit := _unfit(options)):
         raise ExportError(f"{unfit[0]}; quantize on a CPU with VNNI, or choose --target x86")
     if held_out is None:
         calibration, held_out = split(calibration, HELD_OUT)
     started("read calibration photographs", 1)
-    count = (
-        max(options.count, FOLLOW_INPUTS) if options.follow_steps and not batches else options.count
-    )
+    count = options.count
+    if options.finetune_steps and not batches:
+        count = max(count, FINETUNE_INPUTS)
     inputs = calibration_inputs(calibration, manifest, count)
     prepared = qdq.prepare(model)
-    exact = restore_storage(model)
-    work = _Work(exact, prepared, manifest, inputs, calibration, held_out, options, started)
+    float_model = restore_storage(model)
+    work = _Work(float_model, prepared, manifest, inputs, calibration, held_out, options, started)
     work.float_nodes = float_nodes.select(prepared, options.float_patterns)
     return work
 
 
 def _unfit(options: QuantizeOptions) -> list[str]:
-    """Why the gate cannot judge on this CPU."""
+    """Why the gate cannot check the file on this CPU."""
     if options.scheme != "u8s8" or backends.u8s8_is_exact():
         return []
-    return ["sums of full-range U8S8 saturate on this CPU: the gate would judge wrong keypoints"]
+    return ["sums of full-range U8S8 saturate on this CPU: the gate would check wrong keypoints"]
 
 
 def _write(work: _Work) -> list[sensitivity.Sensitivity]:
-    """The plain INT8 graph; the ranking of its nodes, if somebody wants it."""
+    """The plain INT8 graph; the ranking of its nodes, if it was asked for."""
     options = work.options
     if options.equalize:
         work.prepared, _ = equalize(work.prepared, work.calibration)
-    tick = work.started("calibrate", len(work.calibration))
+    advance = work.started("calibrate", len(work.calibration))
     work.ranges = qdq.find_ranges(
-        work.prepared, work.calibration, options.method, options.percentile, tick
+        work.prepared, work.calibration, options.method, options.percentile, advance
     )
     _encode(work)
-    work.judged("plain, equalised" if options.equalize else "plain")
+    work.finish_step("plain, equalized" if options.equalize else "plain")
     if not (options.sensitivity or options.search):
         return []
     nodes = len(float_nodes.quantizable(work.prepared)) - len(work.float_nodes)
-    tick = work.started("rank the nodes", nodes)
+    advance = work.started("rank the nodes", nodes)
     return sensitivity.rank(
-        work.prepared, work.ranges, options.scheme, work.float_nodes, work.yardstick(), tick
+        work.prepared, work.ranges, options.scheme, work.float_nodes, work.error_metric(), advance
     )
 
 
@@ -236,64 +245,66 @@ def _search(work: _Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ..
     """Leave in float what it takes to meet the bounds on calibration photographs."""
     options = work.options
     joints = not isinstance(work.manifest.model, DetectorSpec)
-    tick = work.started("search for float nodes", len(ranked).bit_length() + 2)
-    # Not the gate's photographs: it would judge what was chosen for it.
+    advance = work.started("search for float nodes", len(ranked).bit_length() + 2)
+    # Not the gate's photographs: the choice would be made on what it is checked with.
     known = CocoDataset(work.seen.path, work.seen.keypoint_names, tuple(shuffled(work.seen)))
 
     def passes(further: tuple[str, ...]) -> bool:
-        tick()
+        advance()
         _encode(work, further)
-        figures = compare(work.exact, work.quantized, work.manifest, known, SEARCH_PEOPLE)
-        return not judge(figures, options.bounds, joints_expected=joints)
+        figures = compare(work.float_model, work.quantized, work.manifest, known, SEARCH_PEOPLE)
+        return not find_failures(figures, options.bounds, joints_expected=joints)
 
     found = sensitivity.smallest_set(ranked, passes)
     if found is None:
         raise AccuracyGateError("no set of float nodes meets the bounds: even without INT8 fails")
     work.float_nodes = tuple(sorted({*work.float_nodes, *found}))
     _encode(work)
-    work.judged(f"{len(found)} more nodes float")
+    work.finish_step(f"{len(found)} more nodes float")
     return found
 
 
 def _improve(work: _Work) -> None:
     """The steps after plain quantization that were asked for, each with its figures."""
     options = work.options
-    if options.range_search:
-        tick = work.started("search ranges", len(BLENDS))
-        narrow = least_error_ranges(work.prepared, work.ranges, work.calibration[:RANGE_INPUTS])
-        left, scheme = work.float_nodes, options.scheme
+    if options.clip_search:
+        advance = work.started("clip search", len(BLENDS))
+        narrow = least_error_ranges(
+            work.prepared, work.ranges, work.calibration[:CLIP_SEARCH_INPUTS]
+        )
+        left, scheme, metric = work.float_nodes, options.scheme, work.error_metric()
         work.ranges, _ = search_ranges(
             work.ranges,
             narrow,
             lambda ranges: qdq.write_qdq(work.prepared, ranges, scheme, left),
-            work.yardstick(),
-            tick,
+            lambda model: metric(model).cost,
+            advance,
         )
         _encode(work)
-        work.judged("range search")
-    if options.adaptive_rounding:
-        samples = work.calibration[:ROUNDING_INPUTS]
-        tick = work.started("round adaptively", len(work.prepared.graph.node) // 2)
+        work.finish_step("clip search")
+    if options.gptq:
+        samples = work.calibration[:GPTQ_INPUTS]
+        advance = work.started("GPTQ", len(work.prepared.graph.node) // 2)
         largest = LARGEST_CODE[options.scheme]
-        work.quantized = round_weights(work.prepared, work.quantized, samples, largest, tick)
-        work.judged("adaptive rounding")
-    if options.follow_steps:
-        _follow(work)
-        work.judged("following the float file")
+        work.quantized = round_weights(work.prepared, work.quantized, samples, largest, advance)
+        work.finish_step("GPTQ")
+    if options.finetune_steps:
+        _finetune(work)
+        work.finish_step("fine-tuning to the float outputs")
     if options.bias_correction:
-        tick = work.started("correct biases", len(work.quantized.graph.node))
+        advance = work.started("correct biases", len(work.quantized.graph.node))
         samples = work.calibration[:SEARCH_INPUTS]
-        work.quantized = correct_biases(work.prepared, work.quantized, samples, tick)
-        work.judged("bias correction")
+        work.quantized = correct_biases(work.prepared, work.quantized, samples, advance)
+        work.finish_step("bias correction")
 
 
-def _follow(work: _Work) -> None:
+def _finetune(work: _Work) -> None:
     options = work.options
-    tick = work.started("follow the float file", options.follow_steps)
-    settings = FollowOptions(steps=options.follow_steps)
+    advance = work.started("fine-tune", options.finetune_steps)
+    settings = FinetuneOptions(steps=options.finetune_steps)
     start = {i.name: numpy_helper.to_array(i) for i in work.prepared.graph.initializer}
-    if options.adaptive_rounding:
-        start = {}  # what it rounded up should not fall back
+    if options.gptq:
+        start = {}  # keep the codes that GPTQ chose
     network = QdqNetwork(work.quantized, LARGEST_CODE[options.scheme], start)
     threads = torch.get_num_threads()
     if work.batches is not None:
@@ -302,19 +313,21 @@ def _follow(work: _Work) -> None:
         batches = mirrored_batches(work.inputs, settings.batch)
         torch.set_num_threads(1)  # sums in another order would be other bytes
     try:
-        follow(network, work.exact, work.manifest, batches, settings, lambda loss: tick())
+        finetune_to_float(
+            network, work.float_model, work.manifest, batches, settings, lambda loss: advance()
+        )
     finally:
         torch.set_num_threads(threads)
     work.quantized = network.to_model()
 
 
-def _describe(work: _Work, scheme: Any, figures: Figures, *, forced: bool) -> Manifest:
+def _describe(work: _Work, scheme: Any, figures: GateFigures, *, forced: bool) -> Manifest:
     options = work.options
     named = {"minmax": "MinMax", "entropy": "entropy", "percentile": "percentile"}[options.method]
     steps = [f"static per-channel QDQ, {named} ranges"]
-    steps += [stage.name for stage in work.stages[1:]]
+    steps += [step.name for step in work.steps[1:]]
     if options.equalize:
-        steps.insert(1, "equalised")
+        steps.insert(1, "cross-layer equalization")
     spec = QuantizationSpec(
         scheme=scheme,
         method=", ".join(steps),

@@ -30,10 +30,11 @@ from litepose_edge.manifest import (
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, split
 from litepose_export.errors import AccuracyGateError, ExportError
-from litepose_export.quantization.gate.bounds import Bounds, Figures, judge
+from litepose_export.figures import GateFigures
+from litepose_export.quantization.gate.bounds import Bounds, find_failures
 from litepose_export.quantization.gate.comparison import compare_sessions
-from litepose_export.quantization.gate.latency import race_sessions
-from litepose_export.quantization.options import QuantizationReport, Stage
+from litepose_export.quantization.gate.latency import compare_session_latency
+from litepose_export.quantization.options import QuantizationReport, StepFigures
 
 HELD_OUT = 0.25
 Started = Callable[[str, int], Callable[[], None]]
@@ -47,9 +48,9 @@ class IrOptions:
         count: Calibration inputs.
         accurate_bias: Correct biases layer by layer on the data instead of all at once.
         bounds: What the gate allows.
-        gate_people: Crops (photographs, for networks that find people) that it judges by.
+        gate_people: Crops (photographs, for networks that find people) that the gate compares.
         force: Write the file even if it is refused, and stamp it.
-        race_s: How long both files are timed for.
+        latency_s: How long both files are timed for.
     """
 
     count: int = 300
@@ -57,7 +58,7 @@ class IrOptions:
     bounds: Bounds = field(default_factory=Bounds)
     gate_people: int = 300
     force: bool = False
-    race_s: float = 2.0
+    latency_s: float = 2.0
 
 
 def quantize_ir(
@@ -78,9 +79,9 @@ def quantize_ir(
         target: The `.xml` to write.
         calibration: Photographs to calibrate on.
         options: How.
-        held_out: Photographs to judge on; a quarter of the others, then not calibrated on,
-            unless given.
-        started: Told what begins and in how many ticks.
+        held_out: Photographs that the gate compares on; a quarter of the others, then not
+            calibrated on, unless given.
+        started: Told what begins and in how many steps.
 
     Raises:
         AccuracyGateError: It moved the keypoints further than allowed; nothing is written.
@@ -89,8 +90,8 @@ def quantize_ir(
     """
     if target.suffix != ".xml":
         raise ExportError(f"an OpenVINO IR must end in .xml, got {target}")
-    exact = backends.find_model(source, backend="openvino")
-    manifest = exact.manifest
+    float_model = backends.find_model(source, backend="openvino")
+    manifest = float_model.manifest
     if manifest.precision != "fp32":
         raise ExportError(f"{source} is quantized already; give the float file")
     if held_out is None:
@@ -105,20 +106,18 @@ def quantize_ir(
         _save(quantized, Path(folder) / "model.xml", manifest)
         # What it will be in use: read from its files.
         found = backends.find_model(Path(folder) / "model.xml", backend="openvino")
-        sessions = exact.open(1), found.open(1)
-        tick = started("judge", options.gate_people)
-        figures = compare_sessions(sessions, manifest, held_out, options.gate_people, tick)
+        sessions = float_model.open(1), found.open(1)
+        advance = started("compare with the float file", options.gate_people)
+        figures = compare_sessions(sessions, manifest, held_out, options.gate_people, advance)
         joints = not isinstance(manifest.model, DetectorSpec)
-        complaints = judge(figures, options.bounds, joints_expected=joints)
-        if complaints and not options.force:
+        failures = find_failures(figures, options.bounds, joints_expected=joints)
+        if failures and not options.force:
             raise AccuracyGateError(
-                f"{target} is refused and was not written: {'; '.join(complaints)}", figures
+                f"{target} is refused and was not written: {'; '.join(failures)}", figures
             )
         started("time both files", 1)
-        timed = race_sessions(sessions, inputs[0], options.race_s)
-        described = _describe(
-            manifest, figures, left, len(inputs), options, forced=bool(complaints)
-        )
+        timed = compare_session_latency(sessions, inputs[0], options.latency_s)
+        described = _describe(manifest, figures, left, len(inputs), options, forced=bool(failures))
         # Under its own name: the IR says how it is called.
         written = Path(folder) / target.name
         _save(quantized, written, described)
@@ -131,11 +130,11 @@ def quantize_ir(
         scheme="u8s8-reduced",
         calibration_inputs=len(inputs),
         float_layers=left,
-        stages=(Stage("NNCF", figures.shift_px, figures.p95_px, figures.ap_int8, seconds),),
+        steps=(StepFigures("NNCF", figures.shift_px, figures.p95_px, figures.ap_int8, seconds),),
         gate=figures,
-        verdict="forced" if complaints else "passed",
-        complaints=tuple(complaints),
-        race=timed,
+        verdict="forced" if failures else "passed",
+        failures=tuple(failures),
+        latency=timed,
     )
 
 
@@ -159,10 +158,10 @@ def output_layers(network: Any) -> tuple[str, ...]:
 def _quantize(
     network: Any, inputs: Inputs, left: tuple[str, ...], options: IrOptions, started: Started
 ) -> Any:
-    tick = started("calibrate", len(inputs))
+    advance = started("calibrate", len(inputs))
 
     def counted(batch: Any) -> Any:
-        tick()
+        advance()
         return batch
 
     logging.getLogger("nncf").setLevel(logging.WARNING)
@@ -186,7 +185,7 @@ def _save(network: Any, path: Path, manifest: Manifest) -> None:
 
 def _describe(
     manifest: Manifest,
-    figures: Figures,
+    figures: GateFigures,
     left: tuple[str, ...],
     count: int,
     options: IrOptions,

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from litepose_edge.backends import u8s8_is_exact
+from litepose_export.figures import GateFigures
 from litepose_export.quantization.calibration.qdq import Method, Scheme
-from litepose_export.quantization.gate.bounds import Bounds, Figures
-from litepose_export.quantization.gate.latency import Race
+from litepose_export.quantization.gate.bounds import Bounds
+from litepose_export.quantization.gate.latency import LatencyComparison
 from litepose_export.quantization.mixed_precision.sensitivity import Sensitivity
 
 Target = Literal["auto", "x86", "x86-vnni", "arm"]
@@ -27,19 +28,19 @@ class QuantizeOptions:
         count: Calibration inputs.
         method: How ranges are found.
         percentile: What `"percentile"` keeps, in percent.
-        float_patterns: What stays float; see `selection.select`.
-        equalize: Give hidden channels liker ranges first.
+        float_patterns: What stays float; see `mixed_precision.float_nodes.select`.
+        equalize: Cross-layer equalization: scale hidden channels to more equal ranges first.
         bias_correction: Take the mean error out of each layer.
-        adaptive_rounding: Round weights so that errors cancel on real inputs.
-        range_search: Narrow ranges where the keypoints like it.
-        follow_steps: Steps of fine-tuning towards the float file; 0 for none.
+        gptq: Round weights so that their errors cancel on calibration inputs (GPTQ).
+        clip_search: Narrow activation ranges where that lowers the output error.
+        finetune_steps: Steps of fine-tuning to the float file's outputs; 0 for none.
         search: Look for the smallest set of further float nodes that meets the bounds.
-        sensitivity: Rank the nodes even if nobody searches.
+        sensitivity: Rank the nodes by their output error, even without a search.
         bounds: What the gate allows.
-        gate_people: Crops (photographs, for networks that find people) that it judges by.
+        gate_people: Crops (photographs, for networks that find people) that the gate compares.
         force: Write the file even if it is refused, and stamp it.
-        twin: Where the same codes are also written with signed activations, for ARM.
-        race_s: How long both files are timed for.
+        arm_out: Where the same codes are also written with signed activations, for ARM.
+        latency_s: How long both files are timed for.
     """
 
     target: Target = "x86"
@@ -49,16 +50,16 @@ class QuantizeOptions:
     float_patterns: tuple[str, ...] = DEFAULT_FLOAT
     equalize: bool = False
     bias_correction: bool = False
-    adaptive_rounding: bool = False
-    range_search: bool = False
-    follow_steps: int = 0
+    gptq: bool = False
+    clip_search: bool = False
+    finetune_steps: int = 0
     search: bool = False
     sensitivity: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     gate_people: int = 300
     force: bool = False
-    twin: Path | None = None
-    race_s: float = 2.0
+    arm_out: Path | None = None
+    latency_s: float = 2.0
 
     @property
     def scheme(self) -> Scheme:
@@ -74,7 +75,7 @@ def this_machine() -> Literal["x86", "x86-vnni", "arm"]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StepFigures:
     """How good the file was after one step."""
 
     name: str
@@ -95,11 +96,11 @@ class QuantizationReport:
         scheme: Number formats.
         calibration_inputs: How many.
         float_layers: Nodes left in float.
-        stages: Figures after each step, on the held-out photographs.
+        steps: Figures after each step, on the held-out photographs.
         gate: Figures of the file itself.
-        verdict: `"passed"`, or `"forced"` with what the gate complained about.
-        complaints: What it complained about.
-        race: Both files' times on this machine; of the moment, and not in the file.
+        verdict: `"passed"`, or `"forced"` where it failed and was written all the same.
+        failures: Bounds that it failed.
+        latency: Both files' times on this machine; of the moment, and not in the file.
         sensitivity: Ranking of the nodes, if one was asked for.
         searched: Nodes that the search left in float, beyond those named by patterns.
     """
@@ -110,11 +111,11 @@ class QuantizationReport:
     scheme: str
     calibration_inputs: int
     float_layers: tuple[str, ...]
-    stages: tuple[Stage, ...]
-    gate: Figures
+    steps: tuple[StepFigures, ...]
+    gate: GateFigures
     verdict: Literal["passed", "forced"]
-    complaints: tuple[str, ...]
-    race: Race
+    failures: tuple[str, ...]
+    latency: LatencyComparison
     sensitivity: tuple[Sensitivity, ...] = ()
     searched: tuple[str, ...] = ()
 

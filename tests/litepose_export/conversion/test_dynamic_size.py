@@ -9,30 +9,31 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.export
+pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
 import onnx  # noqa: E402
 
 from litepose_edge import BottomUpOptions, Estimator  # noqa: E402
-from litepose_edge.backends import find_model  # noqa: E402
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
+from litepose_edge.backends import find_model, open_bytes  # noqa: E402
 from litepose_edge.cli import app as edge_app  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.manifest import (  # noqa: E402
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     InputSpec,
     manifest_from_metadata,
 )
 from litepose_edge.pipelines.bottomup import BottomUp  # noqa: E402
 from litepose_edge.pipelines.detector import PersonDetector  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
+from litepose_export.conversion import export as conversion  # noqa: E402
 from litepose_export.conversion.storage import store  # noqa: E402
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph  # noqa: E402
 from litepose_export.models import networks  # noqa: E402
 from litepose_export.models.architectures.litepose import Arch, Block, LitePose  # noqa: E402
-from litepose_export.training.core.pose_loss import MEAN, STD  # noqa: E402
 
 RNG = np.random.default_rng(5)
-SPEC = InputSpec(width=64, height=64, colour="rgb", mean=MEAN, std=STD)
+SPEC = InputSpec(width=64, height=64, colour="rgb", mean=IMAGENET_MEAN, std=IMAGENET_STD)
 SMALL = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
 
 
@@ -82,12 +83,13 @@ def input_axes(graph):
 def test_one_graph_computes_what_pytorch_does_at_every_size(options, axes, network):
     graph = export_graph(network, SPEC, ("coarse", "fine"), options, multiple=16)
     assert input_axes(graph.graph) == axes
-    session = OnnxRuntimeSession(graph.SerializeToString(), threads=1)
-    assert session.outputs == ("coarse", "fine")
+    assert [output.name for output in graph.graph.output] == ["coarse", "fine"]
+    session = open_bytes(graph.SerializeToString())
     for height, width in ((32, 48), (64, 64), (128, 80), (64, 192)):
         if options.uint8:
             batch = RNG.integers(0, 256, (1, height, width, 3), np.uint8)
-            planes = ((batch[..., ::-1] - np.array(MEAN)) / STD).transpose(0, 3, 1, 2)
+            normalized = (batch[..., ::-1] - np.array(IMAGENET_MEAN)) / IMAGENET_STD
+            planes = normalized.transpose(0, 3, 1, 2)
         else:
             batch = planes = RNG.standard_normal((1, 3, height, width)).astype(np.float32)
         found = session.run(batch)
@@ -122,8 +124,8 @@ def test_info_says_how_far_keypoints_join_people(exported, capsys):
 
 
 def test_the_runtime_takes_the_published_input_from_such_a_file(exported):
-    session = OnnxRuntimeSession(exported.read_bytes(), threads=1)
-    manifest = manifest_from_metadata(session.metadata, exported)
+    found = find_model(exported)
+    session, manifest = found.open(1), found.manifest
     both = BottomUpOptions(scales=(1.0, 2.0))
     network = BottomUp(lambda threads: session, manifest, 1, both, flip_test=True)
     for height, width in ((90, 120), (300, 40), (1, 1)):
@@ -150,7 +152,7 @@ def detector(tmp_path_factory):
     return path
 
 
-def test_a_detector_of_free_size_looks_twice(detector, tmp_path, capsys):
+def test_a_detector_of_free_size_takes_two_views(detector, tmp_path, capsys):
     out = tmp_path / "m.onnx"
     assert export("persondet", detector, out, "--threshold", "0.9") == 0
     assert app.run(["verify", str(out), "--checkpoint", str(detector)]) == 3  # other scores
@@ -161,16 +163,19 @@ def test_a_detector_of_free_size_looks_twice(detector, tmp_path, capsys):
     session = found.open(1)
     assert session.input.shape == (1, 3, "H", "W")
     assert [view.mirrored for view in found.manifest.model.views] == [False, True]
-    boxes, scores = PersonDetector(session, found.manifest)(np.zeros((90, 160, 3), np.uint8), 0.01)
+    boxes, scores = PersonDetector(lambda _: session, found.manifest, 1)(
+        np.zeros((90, 160, 3), np.uint8), 0.01
+    )
     assert boxes.shape == (len(scores), 4)
 
 
-def test_at_a_size_of_ones_own_or_of_one_size_it_looks_once(detector, tmp_path):
+def test_at_another_size_or_of_one_size_it_takes_one_view(detector, tmp_path):
     out = tmp_path / "m.onnx"
-    assert export("persondet", detector, out, "--height", "256", "--width", "256") == 0
+    small = ("--height", "64", "--width", "64")
+    assert export("persondet", detector, out, *small) == 0
     assert find_model(out).manifest.model.views == ()
-    assert app.run(["export", "persondet", "--checkpoint", str(detector), "--out", str(out)]) == 0
-    assert find_model(out).manifest.model.views == ()
+    _, of_one_size = conversion.load_network("persondet", detector, conversion.ExportOptions())
+    assert of_one_size.model.views == ()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +189,7 @@ def test_at_a_size_of_ones_own_or_of_one_size_it_looks_once(detector, tmp_path):
     ],
 )
 def test_the_estimator_hands_the_options_on(options, exported, tmp_path):
-    # Untrained networks believe in little: let every peak be a keypoint.
+    # Untrained networks give low scores: let every peak be a keypoint.
     graph = onnx.load(exported)
     manifest = manifest_from_metadata({e.key: e.value for e in graph.metadata_props}, exported)
     lenient = msgspec.structs.replace(manifest.model, min_peak=0.01)
@@ -192,7 +197,7 @@ def test_the_estimator_hands_the_options_on(options, exported, tmp_path):
     path = tmp_path / "m.onnx"
     store(graph, manifest, path)
     image = np.random.default_rng(0).integers(0, 256, (90, 150, 3), np.uint8)
-    session = OnnxRuntimeSession(path.read_bytes(), threads=1)
+    session = open_bytes(path.read_bytes())
 
     def found(chosen):
         return BottomUp(lambda threads: session, manifest, 1, chosen)(image).keypoints

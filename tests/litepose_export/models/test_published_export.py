@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.export
+pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
 import onnx  # noqa: E402
 
@@ -126,9 +126,9 @@ def test_a_flip_test_sees_both_sides_of_a_crop(make_checkpoint, tmp_path, capsys
     with Estimator(out, detector=None, flip_test=True) as estimator:
         poses = estimator.predict(frame, boxes_xyxy=box)
         other = estimator.predict(np.ascontiguousarray(frame[:, ::-1]), boxes_xyxy=box)
-        twin = list(poses.skeleton.flip_permutation)
-    mirrored = other.keypoints[0, twin] * [-1, 1] + [90, 0]
-    np.testing.assert_allclose(poses.scores[0], other.scores[0, twin], atol=1e-4)
+        flipped = list(poses.skeleton.flip_permutation)
+    mirrored = other.keypoints[0, flipped] * [-1, 1] + [90, 0]
+    np.testing.assert_allclose(poses.scores[0], other.scores[0, flipped], atol=1e-4)
     np.testing.assert_allclose(poses.keypoints[0], mirrored, atol=0.05)
 
 
@@ -147,7 +147,7 @@ def test_another_size_of_the_family_is_named(make_checkpoint):
 
 def test_keys_that_do_not_fit_are_listed_by_kind(make_checkpoint, tmp_path):
     state = checkpoints.read_state(make_checkpoint("fasterpose-r50"))
-    state["stranger"] = state.pop("bn1.weight")
+    state["other"] = state.pop("bn1.weight")
     state["bn1.bias"] = torch.zeros(3)
     del state["bn1.num_batches_tracked"]
     path = save(tmp_path / "bad.pth", state)
@@ -155,7 +155,7 @@ def test_keys_that_do_not_fit_are_listed_by_kind(make_checkpoint, tmp_path):
         export.load_network("fasterpose-r50", path, ExportOptions())
     message = str(raised.value)
     assert "1 missing: bn1.weight" in message
-    assert "1 unexpected: stranger" in message
+    assert "1 unexpected: other" in message
     assert "bn1.bias (3,) instead of (64,)" in message
     assert "num_batches_tracked" not in message
 

@@ -11,18 +11,23 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
-pytestmark = pytest.mark.export
+pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
 import onnx  # noqa: E402
+import torch  # noqa: E402
 
 from litepose_edge import Estimator, backends  # noqa: E402
 from litepose_edge.backends import bundled  # noqa: E402
-from litepose_edge.backends._onnxruntime import OnnxRuntimeSession  # noqa: E402
 from litepose_edge.errors import UnsupportedModelError  # noqa: E402
+from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
+from litepose_export.conversion import storage  # noqa: E402
 from litepose_export.conversion.sample_inputs import calibration_inputs, read_folder, split  # noqa: E402
+from litepose_export.conversion.to_onnx import export_graph  # noqa: E402
 from litepose_export.errors import AccuracyGateError, ExportError  # noqa: E402
+from litepose_export.models import manifests, networks  # noqa: E402
+from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.quantization import job  # noqa: E402
 from litepose_export.quantization import options as asked  # noqa: E402
 from litepose_export.quantization.gate.bounds import Bounds  # noqa: E402
@@ -30,10 +35,10 @@ from litepose_export.quantization.job import quantize  # noqa: E402
 from litepose_export.quantization.options import QuantizeOptions  # noqa: E402
 from paths import ROOT  # noqa: E402
 
-# A small network that sees people: the smallest of ours.
+# The smallest trained pose network.
 SOURCE = ROOT / "export" / "weights" / "lrpose-n.fp32.onnx"
 DETECTOR = bundled.FOLDER / "persondet.fp32.onnx"
-QUICK = QuantizeOptions(count=12, gate_people=4, race_s=0)
+QUICK = QuantizeOptions(count=12, gate_people=4, latency_s=0)
 BROKEN = replace(QUICK, method="percentile", percentile=90.0)
 
 
@@ -73,7 +78,7 @@ def test_int8_files_say_how_they_were_made_and_run(people, tmp_path, target, sch
     assert poses.keypoints.shape == (1, 17, 2)
 
 
-def test_full_range_files_are_made_where_the_gate_can_judge_them(people, tmp_path, monkeypatch):
+def test_full_range_files_are_made_where_the_gate_can_check_them(people, tmp_path, monkeypatch):
     monkeypatch.setattr(backends, "u8s8_is_exact", lambda: False)
     path = tmp_path / "s.onnx"
     full = replace(QUICK, target="x86-vnni")
@@ -85,20 +90,37 @@ def test_full_range_files_are_made_where_the_gate_can_judge_them(people, tmp_pat
         backends.find_model(path)
 
 
-def test_quantizing_twice_gives_the_same_bytes(people, tmp_path):
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A float file of the smallest pose network, untrained, for a quarter of its input."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("small") / "n.onnx"
+    manifest = manifests.manifest(networks.find("lrpose-n"), 17, Size(48, 64))
+    storage.store(export_graph(LRPose("n"), manifest.input, ["heatmaps"]), manifest, path)
+    return path
+
+
+def test_quantizing_twice_gives_the_same_bytes_and_seven_bit_weights(small, people, tmp_path):
     files = []
     chosen = replace(
         QUICK,
         equalize=True,
-        adaptive_rounding=True,
+        gptq=True,
         bias_correction=True,
-        follow_steps=2,
+        finetune_steps=2,
         force=True,  # whether it is any good is not asked here
     )
     for name in ("a.onnx", "b.onnx"):
-        quantize(SOURCE, tmp_path / name, people, chosen)
+        quantize(small, tmp_path / name, people, chosen)
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
+    weights = [
+        onnx.numpy_helper.to_array(i)
+        for i in onnx.load_from_string(files[0]).graph.initializer
+        if i.data_type == onnx.TensorProto.INT8 and len(i.dims) == 4
+    ]
+    assert len(weights) > 20
+    assert max(np.abs(w.astype(int)).max() for w in weights) <= 64
 
 
 def test_calibration_on_noise_that_clips_a_tenth_is_refused_and_nothing_is_written(
@@ -114,56 +136,44 @@ def test_who_forces_a_refused_file_gets_it_stamped(people, noise, tmp_path):
     path = tmp_path / "s.onnx"
     report = quantize(SOURCE, path, noise, replace(BROKEN, force=True), held_out=people)
     assert report.verdict == "forced"
-    assert report.complaints
+    assert report.failures
     manifest = backends.find_model(path).manifest
     assert manifest.quantization.gate == "forced"
     assert manifest.parity["shift_median_px"] > 0.5
 
 
-def test_a_network_that_sees_nobody_cannot_pass(noise, tmp_path):
-    with pytest.raises(AccuracyGateError, match="nothing to judge by"):
+def test_a_network_that_finds_no_person_cannot_pass(noise, tmp_path):
+    with pytest.raises(AccuracyGateError, match="nothing to compare"):
         quantize(SOURCE, tmp_path / "s.onnx", noise, QUICK)
 
 
-def test_the_twin_for_arm_computes_what_the_x86_file_computes(people, tmp_path):
-    path, twin = tmp_path / "x86.onnx", tmp_path / "arm.onnx"
-    quantize(SOURCE, path, people, replace(QUICK, twin=twin))
-    model = backends.find_model(twin)
+def test_the_arm_file_computes_what_the_x86_file_computes(people, tmp_path):
+    path, arm_out = tmp_path / "x86.onnx", tmp_path / "arm.onnx"
+    quantize(SOURCE, path, people, replace(QUICK, arm_out=arm_out))
+    model = backends.find_model(arm_out)
     assert model.manifest.quantization.scheme == "s8s8"
     kinds = {
         i.data_type
-        for i in onnx.load(twin).graph.initializer
+        for i in onnx.load(arm_out).graph.initializer
         if i.name.endswith("_zero_point") and not i.dims
     }
     assert kinds == {onnx.TensorProto.INT8}
     batch = calibration_inputs(people, model.manifest, 4).batch(range(4))
-    outputs = [OnnxRuntimeSession(p.read_bytes(), 1).run(batch)["heatmaps"] for p in (path, twin)]
+    outputs = [backends.open_bytes(p.read_bytes()).run(batch)["heatmaps"] for p in (path, arm_out)]
     # Kernels for both formats may round a tie differently; a wrong zero point is off by far more.
     error = np.abs(outputs[0] - outputs[1])
     assert np.median(error) < 0.02
     assert np.corrcoef(outputs[0].ravel(), outputs[1].ravel())[0, 1] > 0.998
 
 
-def test_weights_of_the_reduced_range_stay_within_seven_bits(people, tmp_path):
-    path = tmp_path / "s.onnx"
-    quantize(SOURCE, path, people, replace(QUICK, follow_steps=2))
-    weights = [
-        onnx.numpy_helper.to_array(i)
-        for i in onnx.load(path).graph.initializer
-        if i.data_type == onnx.TensorProto.INT8 and len(i.dims) == 4
-    ]
-    assert len(weights) > 20
-    assert max(np.abs(w.astype(int)).max() for w in weights) <= 64
-
-
-def test_a_detector_is_judged_by_its_boxes(people, tmp_path):
+def test_a_detector_is_compared_by_its_boxes(people, tmp_path):
     path = tmp_path / "d.onnx"
-    lenient = replace(QUICK, bounds=Bounds(ap_drop=None, recall=0.5))
+    lenient = replace(QUICK, bounds=Bounds(max_ap_drop=None, min_recall=0.5))
     report = quantize(DETECTOR, path, people, lenient)
     assert report.gate.shift_px is None
     assert report.gate.recall >= 0.5
     assert report.gate.ap_int8 is not None
-    impossible = replace(QUICK, bounds=Bounds(ap_drop=None, recall=1.1))
+    impossible = replace(QUICK, bounds=Bounds(max_ap_drop=None, min_recall=1.1))
     with pytest.raises(AccuracyGateError, match="recall"):
         quantize(DETECTOR, tmp_path / "e.onnx", people, impossible)
 
@@ -174,7 +184,7 @@ def test_bounds_that_only_float_layers_can_meet_are_met_by_leaving_layers_in_flo
     monkeypatch.setattr(job, "SEARCH_INPUTS", 3)
     monkeypatch.setattr(job, "SEARCH_PEOPLE", 4)
     plain = quantize(SOURCE, tmp_path / "a.onnx", people, QUICK)
-    # Far below: the search judges other photographs, on which the shift may be smaller.
+    # Far below: the search compares on other photographs, whose shift may be smaller.
     bound = 0.4 * plain.gate.shift_px
     tight = replace(QUICK, search=True, bounds=Bounds(bound, None, None, None, None), force=True)
     searched = quantize(SOURCE, tmp_path / "b.onnx", people, tight)
@@ -197,9 +207,9 @@ def test_calibration_and_gate_share_no_photograph(people):
     assert ids[0] | ids[1] == {image.image_id for image in people}
 
 
-@pytest.mark.parametrize(("exact", "target"), [(True, "x86-vnni"), (False, "x86")])
-def test_auto_asks_the_probe(monkeypatch, exact, target):
-    monkeypatch.setattr(asked, "u8s8_is_exact", lambda: exact)
+@pytest.mark.parametrize(("saturation_free", "target"), [(True, "x86-vnni"), (False, "x86")])
+def test_auto_asks_the_probe(monkeypatch, saturation_free, target):
+    monkeypatch.setattr(asked, "u8s8_is_exact", lambda: saturation_free)
     monkeypatch.setattr(asked.platform, "machine", lambda: "x86_64")
     assert asked.this_machine() == target
     monkeypatch.setattr(asked.platform, "machine", lambda: "aarch64")

@@ -1,4 +1,4 @@
-"""Range search: how much of the rare to clip, asked of the keypoints."""
+"""Clip search: how far to narrow activation ranges, by the output error that it leads to."""
 
 from __future__ import annotations
 
@@ -11,42 +11,41 @@ from numpy.typing import NDArray
 
 from litepose_export.quantization.calibration.activations import inner_values
 from litepose_export.quantization.calibration.qdq import Ranges
-from litepose_export.quantization.gate.output_error import Yardstick
 
 PARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Every so manieth value of a tensor is looked at.
-THINNED = 5
+# Errors are estimated from every fifth value of a tensor.
+SAMPLE_STEP = 5
 
 
 def search_ranges(
     widest: Ranges,
     narrow: Ranges,
     write: Callable[[Ranges], onnx.ModelProto],
-    measure: Yardstick,
-    tick: Callable[[], None] = lambda: None,
+    cost: Callable[[onnx.ModelProto], float],
+    advance: Callable[[], None] = lambda: None,
 ) -> tuple[Ranges, float]:
     """The best of the ranges between two sets.
 
-    A range that holds all that was ever seen spends its codes on what hardly ever happens; the
-    one with the least rounding error clips the peaks that keypoints are made of. In between, the
-    keypoints decide; one number for all tensors, since the effect of a single one drowns in the
+    A range that holds all observed values spends its codes on rare ones; the range with the least
+    rounding error clips the peaks that keypoints are decoded from. In between, the output error
+    decides: one number for all tensors, since the effect of a single tensor is smaller than the
     noise of a few hundred keypoints.
 
     Args:
         widest: Such as MinMax ranges.
         narrow: Such as `least_error_ranges`.
         write: Makes the INT8 graph of some ranges.
-        measure: Says how far a graph is from the float file.
-        tick: Called once a candidate.
+        cost: The output error of a graph.
+        advance: Called once a candidate.
 
     Returns:
         The ranges, and how far from the widest (0) to the narrow ones (1) they lie.
     """
     costs = []
     for blend in BLENDS:
-        costs.append(measure(write(_between(widest, narrow, blend))).cost)
-        tick()
+        costs.append(cost(write(_between(widest, narrow, blend))))
+        advance()
     chosen = BLENDS[int(np.argmin(costs))]
     return _between(widest, narrow, chosen), chosen
 
@@ -66,7 +65,7 @@ def least_error_ranges(
     errors = {name: np.zeros(len(PARTS)) for name in names}
     for values in inner_values(prepared, names, batches):
         for name in names:
-            seen, (low, high) = values[name].ravel()[::THINNED], widest[name]
+            seen, (low, high) = values[name].ravel()[::SAMPLE_STEP], widest[name]
             for i, part in enumerate(PARTS):
                 step = max(part * (high - low) / 255, 1e-12)
                 rounded = np.round(seen.clip(part * low, part * high) / step) * step

@@ -45,7 +45,7 @@ def find_ranges(
     batches: Iterable[NDArray[Any]],
     method: Method = "minmax",
     percentile: float = 99.99,
-    tick: Callable[[], None] = lambda: None,
+    advance: Callable[[], None] = lambda: None,
 ) -> Ranges:
     """Ranges of all inner tensors on calibration inputs.
 
@@ -55,7 +55,7 @@ def find_ranges(
         method: `"minmax"` keeps everything that was seen; `"entropy"` and `"percentile"` cut
             off what is rare.
         percentile: How much `"percentile"` keeps, in percent.
-        tick: Called once an input.
+        advance: Called once an input.
     """
     options: dict[str, Any] = {"moving_average": False} if method == "minmax" else {}
     if method == "percentile":
@@ -74,7 +74,7 @@ def find_ranges(
         for batch in batches:
             # Inputs may reuse one buffer.
             waiting.append(batch.copy())
-            tick()
+            advance()
             if len(waiting) == CHUNK:
                 calibrator.collect_data(_Reader(prepared, waiting))
                 waiting = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,44 +19,45 @@ from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
 from litepose_edge.measure.accuracy.coco_entries import box_entries, keypoint_entries
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.measure.accuracy.predictions import box_matches
-from litepose_edge.person_filter import person_scores
+from litepose_edge.person_filter import pose_scores
 from litepose_edge.pipelines.bottomup import BottomUp
 from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.sources import read_image
 from litepose_export.conversion.sample_inputs import is_labelled, people_of
-from litepose_export.quantization.gate.bounds import COUNTED_SCORE, Figures, JointShift
+from litepose_export.figures import GateFigures, JointShift
+from litepose_export.quantization.gate.bounds import COUNTED_SCORE
 
 # Shifts are quoted in pixels of a crop this high, or of a photograph with so long a short side,
 # whatever the network's input.
 REFERENCE_HEIGHT = 256
-# Average precision wants the doubtful boxes as well.
+# Average precision needs the boxes of low score as well.
 LEAST_SCORE = 0.02
-# A box that hovers about the default threshold is not lost: it may score so much less.
+# A box near the default threshold may score so much less without counting as lost.
 STILL_FOUND = 0.2
 SAME_PERSON = 0.5
 
 
 def compare(
-    exact: onnx.ModelProto,
+    float_model: onnx.ModelProto,
     quantized: onnx.ModelProto,
     manifest: Manifest,
     dataset: CocoDataset,
     people: int,
-    tick: Callable[[], None] = lambda: None,
-) -> Figures:
+    advance: Callable[[], None] = lambda: None,
+) -> GateFigures:
     """Run both files on photographs that neither was calibrated on.
 
     Args:
-        exact: The float file.
+        float_model: The float file.
         quantized: The INT8 file.
         manifest: Of both.
         dataset: Held-out photographs, with or without labels, taken in order.
         people: So many crops, or photographs for networks that find people, are compared.
-        tick: Called once a photograph.
+        advance: Called once a photograph.
     """
-    first, second = (open_bytes(model.SerializeToString()) for model in (exact, quantized))
-    figures = compare_sessions((first, second), manifest, dataset, people, tick)
+    first, second = (open_bytes(model.SerializeToString()) for model in (float_model, quantized))
+    figures = compare_sessions((first, second), manifest, dataset, people, advance)
     first.close()
     second.close()
     return figures
@@ -67,16 +68,16 @@ def compare_sessions(
     manifest: Manifest,
     dataset: CocoDataset,
     people: int,
-    tick: Callable[[], None] = lambda: None,
-) -> Figures:
+    advance: Callable[[], None] = lambda: None,
+) -> GateFigures:
     """The same with files that are open already, in whichever engine: float first."""
     match manifest.model:
         case TopDownSpec():
-            return _compare_crops(sessions, manifest, dataset, people, tick)
+            return _compare_crops(sessions, manifest, dataset, people, advance)
         case BottomUpSpec():
-            return _compare_everybody(sessions, manifest, dataset, people, tick)
+            return _compare_people(sessions, manifest, dataset, people, advance)
         case DetectorSpec():
-            return _compare_boxes(sessions, manifest, dataset, people, tick)
+            return _compare_boxes(sessions, manifest, dataset, people, advance)
 
 
 @dataclass(slots=True)
@@ -93,19 +94,19 @@ class _Shifts:
         self.moved.append((np.nonzero(counted)[1], distance_px[counted]))
         self.candidates += candidates
 
-    def figures(self, people: int) -> Figures:
+    def figures(self, people: int) -> GateFigures:
         """All of them together."""
         joint = np.concatenate([j for j, _ in self.moved] or [np.zeros(0, np.intp)])
         moved = np.concatenate([d for _, d in self.moved] or [np.zeros(0)])
         if not len(moved):
-            return Figures(people)
+            return GateFigures(people)
         each = []
         for number, name in enumerate(self.names):
             own = moved[joint == number]
             if len(own):
                 each.append(JointShift(name, len(own), *_quantiles(own)))
         median, p95 = _quantiles(moved)
-        return Figures(
+        return GateFigures(
             people,
             joints=len(moved),
             joints_part=len(moved) / max(self.candidates, 1),
@@ -125,8 +126,8 @@ def _compare_crops(
     manifest: Manifest,
     dataset: CocoDataset,
     people: int,
-    tick: Callable[[], None],
-) -> Figures:
+    advance: Callable[[], None],
+) -> GateFigures:
     spec = manifest.model
     assert isinstance(spec, TopDownSpec)
     networks = [
@@ -139,7 +140,7 @@ def _compare_crops(
         chosen = people_of(image)
         if compared >= people or not len(chosen):
             continue
-        tick()
+        advance()
         pixels = read_image(image.path, upright=False)
         boxes = image.boxes_xyxy[chosen]
         (first, first_scores), (second, second_scores) = (net(pixels, boxes) for net in networks)
@@ -166,20 +167,20 @@ def padded_heights(boxes_xyxy: Float32, input_size: Size, padding: float) -> Flo
     return heights
 
 
-def _compare_everybody(
+def _compare_people(
     sessions: tuple[Session, Session],
     manifest: Manifest,
     dataset: CocoDataset,
     photographs: int,
-    tick: Callable[[], None],
-) -> Figures:
+    advance: Callable[[], None],
+) -> GateFigures:
     spec = manifest.model
     assert isinstance(spec, BottomUpSpec)
     networks = [BottomUp(lambda _, s=session: s, manifest, 1) for session in sessions]  # type: ignore[misc]
     shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, manifest)
     compared = again = 0
     for image in dataset.images[:photographs]:
-        tick()
+        advance()
         pixels = read_image(image.path, upright=False)
         first, second = (network(pixels) for network in networks)
         results.results[0].extend(first.to_coco(image.image_id))
@@ -210,14 +211,14 @@ def _compare_boxes(
     manifest: Manifest,
     dataset: CocoDataset,
     photographs: int,
-    tick: Callable[[], None],
-) -> Figures:
-    detectors = [PersonDetector(session, manifest) for session in sessions]
+    advance: Callable[[], None],
+) -> GateFigures:
+    detectors = [PersonDetector(lambda _, s=session: s, manifest, 1) for session in sessions]  # type: ignore[misc]
     results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
     compared = again = 0
     images = []
     for image in dataset.images[:photographs]:
-        tick()
+        advance()
         images.append(image.image_id)
         pixels = read_image(image.path, upright=False)
         found = [detect(pixels, LEAST_SCORE) for detect in detectors]
@@ -228,11 +229,13 @@ def _compare_boxes(
         _, recalled = box_matches(others[other_scores > STILL_FOUND], clear)
         compared += len(clear)
         again += int(recalled.sum())
-    figures: dict[str, float | None] = {"ap_float": None, "ap_int8": None}
+    ap_float = ap_int8 = None
     if is_labelled(dataset):
-        for name, entries in zip(figures, results, strict=True):
-            figures[name] = coco_metrics(dataset.path, entries, "bbox", images).ap
-    return Figures(compared, recall=again / max(compared, 1), **figures)  # type: ignore[arg-type]
+        ap_float, ap_int8 = (
+            coco_metrics(dataset.path, entries, "bbox", images).ap for entries in results
+        )
+    recall = again / max(compared, 1)
+    return GateFigures(compared, recall=recall, ap_float=ap_float, ap_int8=ap_int8)
 
 
 class _Results:
@@ -255,20 +258,18 @@ class _Results:
         """The people of one photograph."""
         self.images.append(image.image_id)
         for into, points, heat in zip(self.results, keypoints, scores, strict=True):
-            ranks = person_scores(np.ones(len(points), np.float32), heat)
+            ranks = np.array(pose_scores(heat))
             into += keypoint_entries(image.image_id, points, heat, ranks)
 
-    def complete(self, figures: Figures, recall: float | None = None) -> Figures:
-        """Figures with average precision in them."""
-        known: dict[str, Any] = {**_plain(figures), "recall": recall}
+    def complete(self, figures: GateFigures, recall: float | None = None) -> GateFigures:
+        """The figures with average precision in them."""
+        ap_float = ap_int8 = None
         if self.labelled and self.images:
-            for name, entries in zip(("ap_float", "ap_int8"), self.results, strict=True):
-                known[name] = coco_metrics(self._dataset.path, entries, "keypoints", self.images).ap
-        return Figures(**known)
-
-
-def _plain(figures: Figures) -> dict[str, Any]:
-    return {name: getattr(figures, name) for name in Figures.__dataclass_fields__}
+            ap_float, ap_int8 = (
+                coco_metrics(self._dataset.path, entries, "keypoints", self.images).ap
+                for entries in self.results
+            )
+        return replace(figures, recall=recall, ap_float=ap_float, ap_int8=ap_int8)
 
 
 def _oks(
@@ -284,7 +285,7 @@ def _oks(
     assert isinstance(manifest.model, TopDownSpec | BottomUpSpec)
     sigmas = np.array(manifest.model.skeleton.oks_sigmas)
     area = box_area(box_xyxy[None])
-    alike = oks.weighted_similarity(
+    alike = oks.pairwise_oks(
         first[None].astype(np.float32), second[None].astype(np.float32), area, counted, sigmas
     )
     return float(alike[0, 0])

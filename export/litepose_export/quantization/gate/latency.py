@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from litepose_edge.backends import Session, open_bytes
+from litepose_edge.measure.timing import time_in_turns
 
 LEAST_ROUNDS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Race:
+class LatencyComparison:
     """What both files took.
 
     Attributes:
@@ -47,41 +46,40 @@ class Race:
         )
 
 
-def race(
-    exact: onnx.ModelProto,
+def compare_latency(
+    float_model: onnx.ModelProto,
     quantized: onnx.ModelProto,
     batch: NDArray[Any],
     seconds: float,
-) -> Race:
+) -> LatencyComparison:
     """Run both in turns; each timed call follows an untimed one of the same file.
 
     Args:
-        exact: The float file.
+        float_model: The float file.
         quantized: The INT8 file.
         batch: An input.
         seconds: At least so long, and at least `LEAST_ROUNDS` rounds.
     """
-    first, second = (open_bytes(model.SerializeToString()) for model in (exact, quantized))
-    done = race_sessions((first, second), batch, seconds)
+    first, second = (open_bytes(model.SerializeToString()) for model in (float_model, quantized))
+    compared = compare_session_latency((first, second), batch, seconds)
     first.close()
     second.close()
-    return done
+    return compared
 
 
-def race_sessions(sessions: tuple[Session, Session], batch: NDArray[Any], seconds: float) -> Race:
+def compare_session_latency(
+    sessions: tuple[Session, Session], batch: NDArray[Any], seconds: float
+) -> LatencyComparison:
     """The same with files that are open already, in whichever engine: float first."""
-    times: list[tuple[float, ...]] = []
-    began = time.perf_counter()
-    while len(times) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
-        times.append(tuple(_timed(session, batch) for session in sessions))
-    taken = np.array(times) * 1e3
-    float_ms, int8_ms = np.median(taken, axis=0)
-    ratio = float(np.median(taken[:, 1] / taken[:, 0]))
-    return Race(float(float_ms), float(int8_ms), ratio, len(taken))
-
-
-def _timed(session: Session, batch: NDArray[Any]) -> float:
-    session.run(batch)  # the other file has just had the caches
-    began = time.perf_counter()
-    session.run(batch)
-    return time.perf_counter() - began
+    first, second = sessions
+    times = time_in_turns(
+        {"float": lambda: first.run(batch), "int8": lambda: second.run(batch)},
+        rounds=LEAST_ROUNDS,
+        seconds=seconds,
+    )
+    return LatencyComparison(
+        float_ms=times.median_ms("float"),
+        int8_ms=times.median_ms("int8"),
+        ratio=times.median_ratio("int8", to="float"),
+        rounds=times.rounds,
+    )

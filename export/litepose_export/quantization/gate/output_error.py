@@ -23,7 +23,7 @@ MOST_PX = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class OutputDifference:
     """What a graph's outputs moved by.
 
     Attributes:
@@ -37,48 +37,48 @@ class Drift:
     error: float
 
 
-class Yardstick:
+class ErrorMetric:
     """Measures graphs against one float file on a few inputs.
 
     Args:
-        exact: The float file.
+        float_model: The float file.
         manifest: How maps become keypoints.
         batches: Inputs.
     """
 
     def __init__(
-        self, exact: onnx.ModelProto, manifest: Manifest, batches: Sequence[NDArray[Any]]
+        self, float_model: onnx.ModelProto, manifest: Manifest, batches: Sequence[NDArray[Any]]
     ) -> None:
         self._manifest, self._batches = manifest, list(batches)
         spec = manifest.model
         head = spec.head if isinstance(spec, TopDownSpec) else None
         self._head = head if isinstance(head, HeatmapSpec) else None
-        self._exact = self._run(exact)
+        self._wanted = self._run(float_model)
         if self._head is not None:
-            self._points, scores = self._decode(self._exact[0])
+            self._points, scores = self._decode(self._wanted[0])
             self._counted = scores > COUNTED_SCORE
             if not self._counted.any():
-                self._head = None  # a network that sees nobody is judged by its outputs
+                self._head = None  # no clear keypoint: the outputs themselves are compared
 
-    def __call__(self, model: onnx.ModelProto) -> Drift:
-        """Drift of a graph with the same inputs and outputs."""
+    def __call__(self, model: onnx.ModelProto) -> OutputDifference:
+        """The output error of a graph with the same inputs and outputs."""
         outputs = self._run(model)
         error = float(
             np.sqrt(
                 np.mean(
                     [
                         np.mean((got - want) ** 2) / max(float(want.var()), 1e-12)
-                        for got, want in zip(outputs, self._exact, strict=True)
+                        for got, want in zip(outputs, self._wanted, strict=True)
                     ]
                 )
             )
         )
         if self._head is None:
-            return Drift(100 * error, error)
+            return OutputDifference(100 * error, error)
         points, _ = self._decode(outputs[0])
         moved = np.linalg.norm(points - self._points, axis=-1)[self._counted]
         moved *= REFERENCE_HEIGHT / self._manifest.input.height
-        return Drift(float(np.minimum(moved, MOST_PX).mean()), error)
+        return OutputDifference(float(np.minimum(moved, MOST_PX).mean()), error)
 
     def _run(self, model: onnx.ModelProto) -> list[Float32]:
         session = open_bytes(model.SerializeToString())

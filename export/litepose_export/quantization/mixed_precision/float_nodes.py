@@ -19,8 +19,7 @@ def output_layers(model: onnx.ModelProto, depth: int = 1) -> tuple[str, ...]:
     """Names of the nodes that write the outputs: the last convolutions and what joins them.
 
     A depthwise convolution in front of a last one belongs to it: integer ones are no quicker on
-    any CPU, and at a stride of 2 turning its output into floats costs more than it. LitePose-XS
-    at 256x256 takes 0.73 of its float time with those four in float, 0.79 without.
+    any CPU, and at a stride of 2 turning its output into floats costs more than it.
 
     Args:
         model: Float graph.
@@ -59,8 +58,8 @@ def _depthwise_before(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto]
 def input_layers(model: onnx.ModelProto) -> tuple[str, ...]:
     """Names of the dense convolutions that read three-channel images.
 
-    Their kernels hold few weights and all of the colours: at 7 bits they moved LRPose-s more than
-    all other layers together, and three channels are too few for INT8 kernels to gain by.
+    Their kernels hold few weights and all of the colours: at 7 bits they add more output error
+    than all other layers together, and three channels are too few for INT8 kernels to gain by.
     """
     kernels = {i.name: i.dims for i in model.graph.initializer}
     return tuple(
@@ -73,9 +72,8 @@ def input_layers(model: onnx.ModelProto) -> tuple[str, ...]:
 def residual_layers(model: onnx.ModelProto) -> tuple[str, ...]:
     """Names of the sums, and of the convolutions that write into them.
 
-    Rounding there adds up from block to block. The convolutions are 1x1 in our networks: LRPose-s
-    in INT8 takes 0.39 of FP32's time with them in float and 0.29 without, and keypoints shift
-    by two thirds.
+    Rounding there adds up from block to block. The convolutions are 1x1 in our networks; in
+    float they make keypoints shift less and the network slower.
     """
     makers = {output: node for node in model.graph.node for output in node.output}
     chosen: set[str] = set()
@@ -98,7 +96,7 @@ def select(model: onnx.ModelProto, patterns: Sequence[str]) -> tuple[str, ...]:
 
     Args:
         model: Float graph, prepared.
-        patterns: `op:TYPE`, all nodes of an operator; `stem`, convolutions that see the image;
+        patterns: `op:TYPE`, all nodes of an operator; `stem`, convolutions that read the image;
             `head` or `head:N`, the last N convolutions before each output; `residual`, sums and
             the convolutions that write into them; `A..B`, what lies between tensors A and B,
             either of which may be left out for an end of the graph.

@@ -1,4 +1,4 @@
-"""Which nodes move the keypoints when they are quantized, and what leaving them in float costs."""
+"""Which nodes raise the output error when quantized, and what leaving them in float costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from litepose_export.quantization.calibration.qdq import Ranges, Scheme, write_qdq
-from litepose_export.quantization.gate.output_error import Yardstick
+from litepose_export.quantization.gate.output_error import ErrorMetric
 from litepose_export.quantization.mixed_precision.float_nodes import quantizable
 
 
@@ -21,8 +21,8 @@ class Sensitivity:
         node: Its name.
         op_type: Its operator.
         output: The tensor it makes, for patterns.
-        alone: Drift when it is the only one quantized.
-        removed: Drift that goes when it alone stays float in the INT8 graph.
+        alone: Output error when it is the only one quantized.
+        removed: Output error that goes when it alone stays float in the INT8 graph.
         operations: Its share of all multiply-accumulates and elements made: what float costs.
     """
 
@@ -34,7 +34,7 @@ class Sensitivity:
     operations: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Figures by name."""
+        """GateFigures by name."""
         return asdict(self)
 
 
@@ -43,8 +43,8 @@ def rank(
     ranges: Ranges,
     scheme: Scheme,
     float_nodes: Sequence[str],
-    measure: Yardstick,
-    tick: Callable[[], None] = lambda: None,
+    metric: ErrorMetric,
+    advance: Callable[[], None] = lambda: None,
 ) -> list[Sensitivity]:
     """All nodes that are quantized now, those whose removal pays most per operation first.
 
@@ -53,28 +53,28 @@ def rank(
         ranges: Of its tensors.
         scheme: Of the INT8 graph.
         float_nodes: Nodes that stay float anyway.
-        measure: Says how far a graph is from the float file.
-        tick: Called once a node.
+        metric: Measures the output error of a graph.
+        advance: Called once a node.
     """
     nodes = {node.name: node for node in prepared.graph.node}
     candidates = [name for name in quantizable(prepared) if name not in set(float_nodes)]
     work = operations(prepared)
     total = max(sum(work.values()), 1.0)
-    full = measure(write_qdq(prepared, ranges, scheme, float_nodes)).cost
+    full = metric(write_qdq(prepared, ranges, scheme, float_nodes)).cost
     found = []
     for name in candidates:
         others = [other for other in quantizable(prepared) if other != name]
-        alone = measure(write_qdq(prepared, ranges, scheme, others)).cost
-        without = measure(write_qdq(prepared, ranges, scheme, [*float_nodes, name])).cost
+        alone = metric(write_qdq(prepared, ranges, scheme, others)).cost
+        without = metric(write_qdq(prepared, ranges, scheme, [*float_nodes, name])).cost
         node = nodes[name]
         share = work[name] / total
         found.append(Sensitivity(name, node.op_type, node.output[0], alone, full - without, share))
-        tick()
+        advance()
     return sorted(found, key=lambda s: (-worth(s), s.node))
 
 
 def worth(item: Sensitivity) -> float:
-    """Drift removed by its part of the work; both measurements of the drift count."""
+    """Output error removed by its part of the work; both measurements of it count."""
     # Leaving one node out of many shows little, and noise: what it does alone steadies it.
     gain = max(item.alone + item.removed, 0.0)
     return gain / max(item.operations, 1e-4)

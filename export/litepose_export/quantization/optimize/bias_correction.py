@@ -19,7 +19,7 @@ def correct_biases(
     prepared: onnx.ModelProto,
     quantized: onnx.ModelProto,
     batches: Sequence[NDArray[Any]],
-    tick: Callable[[], None] = lambda: None,
+    advance: Callable[[], None] = lambda: None,
 ) -> onnx.ModelProto:
     """Give every convolution of a QDQ graph the mean outputs of the float graph's.
 
@@ -29,7 +29,7 @@ def correct_biases(
         prepared: The float graph that was quantized.
         quantized: Its QDQ graph; nodes have kept their names.
         batches: Calibration inputs.
-        tick: Called once a layer.
+        advance: Called once a layer.
     """
     corrected = onnx.ModelProto()
     corrected.CopyFrom(quantized)
@@ -40,5 +40,5 @@ def correct_biases(
     for node in layers:
         (found,) = channel_means(corrected, [node.output[0]], batches).values()
         editor.add_to_bias(node, wanted[outputs[node.name]] - found)
-        tick()
+        advance()
     return corrected

@@ -1,4 +1,4 @@
-"""Cross-layer equalisation: channels of a hidden tensor get ranges as wide as the widest one's.
+"""Cross-layer equalization: channels of a hidden tensor get more equal ranges.
 
 After Nagel et al., arXiv 1906.04721, with the ranges of activations in place of weights: the
 kernels' scales are per channel already, the activations' are not.
@@ -18,8 +18,8 @@ from onnx import numpy_helper
 
 from litepose_export.quantization.calibration.activations import channel_maxima
 
-# Channels that hardly ever fire are not blown up by more than this.
-MOST = 64.0
+# Channels that are hardly ever active are scaled up by no more than this.
+MAX_FACTOR = 64.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Pair:
 def equalize(
     model: onnx.ModelProto, batches: Sequence[NDArray[Any]], strength: float = 0.5
 ) -> tuple[onnx.ModelProto, int]:
-    """A graph that computes the same, with hidden channels of like ranges.
+    """A graph that computes the same, with more equal ranges of hidden channels.
 
     `relu(s * x) = s * relu(x)` for positive s, so a channel may be scaled before a ReLU and
     its reader's kernel divided by as much.
@@ -42,12 +42,11 @@ def equalize(
     Args:
         model: Float graph with its initialisers in float32.
         batches: Calibration inputs.
-        strength: 1 makes every channel's largest value the tensor's, 0 changes nothing. What the
-            activations gain the next kernel loses, whose inputs then have unlike sizes: on
-            LRPose-s with 7-bit weights 1 is worse than nothing, 0.5 better.
+        strength: 1 makes every channel's largest value the tensor's, 0 changes nothing. What
+            the activations gain in precision the next kernel's weights lose.
 
     Returns:
-        The graph, and how many pairs of layers were equalised.
+        The graph, and how many pairs of layers were equalized.
     """
     equal = onnx.ModelProto()
     equal.CopyFrom(model)
@@ -61,7 +60,7 @@ def equalize(
         largest = float(ranges.max())
         if largest <= 0:
             continue
-        factor = (largest / np.maximum(ranges, largest / MOST)) ** strength
+        factor = (largest / np.maximum(ranges, largest / MAX_FACTOR)) ** strength
         factor[ranges <= 0] = 1
         _scale(weights, pair.first, factor, outputs=True)
         _scale(weights, pair.second, 1 / factor, outputs=False)

@@ -1,8 +1,7 @@
-"""Fine-tunes what is inside an INT8 graph until its outputs follow the float file's.
+"""Fine-tunes the weights, biases and scales of an INT8 graph to the float file's outputs.
 
-Nothing of the float file changes, so the shift that users see between both precisions is the
-very thing that is minimised. No labels are needed: the float file is the teacher (Finkelstein et
-al., arXiv 1911.10999; all degrees of freedom at once as in arXiv 2212.02634).
+No labels are needed: the float file is the teacher and stays as it is (Finkelstein et al.,
+arXiv 1911.10999; all degrees of freedom at once as in arXiv 2212.02634).
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from litepose_export.conversion.sample_inputs import Inputs
 from litepose_export.quantization.optimize.simulation import QdqNetwork
 
 SEED = 11
-# Away from peaks a logit matters this much of what it matters on one: it must stay low.
+# Weight of logits away from peaks, by that of logits on a peak: they must stay low.
 BACKGROUND = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class FollowOptions:
-    """How hard to follow.
+class FinetuneOptions:
+    """How the fine-tuning runs.
 
     Attributes:
         steps: Optimiser steps.
@@ -49,13 +48,13 @@ class FollowOptions:
     warmup: int = 10
 
 
-def follow(
+def finetune_to_float(
     network: QdqNetwork,
     teacher: onnx.ModelProto,
     manifest: Manifest,
     batches: Iterator[NDArray[Any]],
-    options: FollowOptions,
-    tick: Callable[[float], None] = lambda loss: None,
+    options: FinetuneOptions,
+    advance: Callable[[float], None] = lambda loss: None,
 ) -> list[float]:
     """Train the network to give the float file's outputs; the loss of every step.
 
@@ -64,8 +63,8 @@ def follow(
         teacher: The float file.
         manifest: Tells where outputs matter.
         batches: Inputs `(N, 3, H, W)` without end.
-        options: How hard.
-        tick: Told the loss after each step.
+        options: Steps and rates.
+        advance: Told the loss after each step.
     """
     session = open_bytes(teacher.SerializeToString())
     groups = _groups(network, options)
@@ -83,7 +82,7 @@ def follow(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(float(loss.detach()))
-        tick(losses[-1])
+        advance(losses[-1])
     session.close()
     return losses
 
@@ -119,7 +118,7 @@ def _distance(found: tuple[Tensor, ...], wanted: list[Tensor], manifest: Manifes
     return total
 
 
-def _groups(network: QdqNetwork, options: FollowOptions) -> list[dict[str, Any]]:
+def _groups(network: QdqNetwork, options: FinetuneOptions) -> list[dict[str, Any]]:
     """Adam moves every number by its rate at first: the rates are set in the numbers' own units."""
     groups = []
     for key, weight in network.weights.items():

@@ -1,11 +1,8 @@
-"""Rounds weights so that their errors cancel on real inputs, instead of each to its nearest code.
+"""GPTQ: rounds weights so that their errors cancel on real inputs.
 
-After Frantar et al., arXiv 2210.17323 (GPTQ): a kernel's numbers are rounded one after the
-other, and what each rounding did wrong is taken up by those not yet rounded, as far as their
-inputs move together. Inputs are centred first: the mean error is the bias's to take up.
-
-Fitting each layer to the float layer's outputs first, so that it also makes up for the layers
-before it, was tried and moved keypoints further (.186 against .178 px on LRPose-s).
+After Frantar et al., arXiv 2210.17323: a kernel's weights are rounded one after the other, and
+the error of each rounding is compensated by those not yet rounded, as far as their inputs
+correlate. Inputs are centred first: the bias takes up the mean error.
 """
 
 from __future__ import annotations
@@ -25,10 +22,10 @@ from litepose_edge.geometry import Float64
 from litepose_export.quantization.calibration.activations import inner_values
 from litepose_export.quantization.optimize.qdq_editor import QdqEditor
 
-# Places of an image whose inputs are looked at, for each layer: more change nothing.
-PLACES = 200
+# Positions of an image whose inputs are sampled, for each layer: more change nothing.
+POSITIONS = 200
 DAMPING = 0.01
-# Narrower scales are tried: a lost extreme may cost less than coarser steps for all others.
+# Narrower scales are tried: clipping an extreme may cost less than coarser steps for all others.
 NARROWER = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 SEED = 3
 
@@ -66,7 +63,7 @@ def round_weights(
     quantized: onnx.ModelProto,
     batches: Sequence[NDArray[Any]],
     largest_code: int,
-    tick: Callable[[], None] = lambda: None,
+    advance: Callable[[], None] = lambda: None,
 ) -> onnx.ModelProto:
     """Round the weights of every dense convolution anew, from those of the float graph.
 
@@ -75,7 +72,7 @@ def round_weights(
         quantized: Its QDQ graph.
         batches: Calibration inputs.
         largest_code: 64 for seven bits, 127 for eight.
-        tick: Called once a layer.
+        advance: Called once a layer.
     """
     better = onnx.ModelProto()
     better.CopyFrom(quantized)
@@ -91,13 +88,13 @@ def round_weights(
     moments = _moments(quantized, layers, kernels, batches)
     for node in layers:
         kernel, seen = kernels[node.name], moments[node.name]
-        exact = kernel.reshape(len(kernel), -1).astype(np.float64)
+        weights = kernel.reshape(len(kernel), -1).astype(np.float64)
         scale = editor.weight_scale(node).astype(np.float64)
-        codes, scale = round_rows(exact, scale, seen.covariance(), largest_code)
+        codes, scale = round_rows(weights, scale, seen.covariance(), largest_code)
         editor.set_weights(node, codes.reshape(kernel.shape), scale)
         if len(node.input) > 2:
-            editor.add_to_bias(node, (exact - codes * scale[:, None]) @ seen.mean)
-        tick()
+            editor.add_to_bias(node, (weights - codes * scale[:, None]) @ seen.mean)
+        advance()
     return better
 
 
@@ -116,12 +113,12 @@ def round_rows(
         codes: `(R, D)` whole numbers.
         scale: `(R,)`.
     """
-    # The numbers with the largest spread of inputs are rounded while there are most to help.
+    # Weights with the largest spread of inputs first: most others can still compensate them.
     order = np.argsort(-np.diag(covariance), kind="stable")
     spread = np.diag(covariance)
     scale = _best_scale(weights, scale, spread, largest_code)
     inverse = np.linalg.inv(covariance[np.ix_(order, order)])
-    carry = np.linalg.cholesky(inverse).T  # upper: row i says how i's error is taken up
+    carry = np.linalg.cholesky(inverse).T  # upper triangular: row i spreads the error of weight i
     rest = weights[:, order].copy()
     codes = np.empty_like(rest)
     for i in range(rest.shape[1]):
@@ -151,20 +148,20 @@ def _moments(
     kernels: dict[str, NDArray[Any]],
     batches: Sequence[NDArray[Any]],
 ) -> dict[str, _Moments]:
-    """What each layer reads in the quantized graph."""
+    """Moments of what each layer reads in the quantized graph."""
     rng = np.random.default_rng(SEED)
     lengths = {node.name: int(np.prod(kernels[node.name].shape[1:])) for node in layers}
     found = {name: _Moments(np.zeros((n, n)), np.zeros(n)) for name, n in lengths.items()}
     for values in inner_values(quantized, [node.input[0] for node in layers], batches):
         for node in layers:
             columns = _columns(values[node.input[0]], node, kernels[node.name].shape)
-            chosen = rng.permutation(len(columns))[:PLACES]
+            chosen = rng.permutation(len(columns))[:POSITIONS]
             found[node.name].add(columns[chosen])
     return found
 
 
 def _columns(x: NDArray[Any], node: onnx.NodeProto, shape: tuple[int, ...]) -> NDArray[Any]:
-    """`(places, C * h * w)`: what a convolution multiplies with its kernel."""
+    """`(positions, C * h * w)`: what a convolution multiplies with its kernel."""
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
     padded = F.pad(torch.from_numpy(x), (left, right, top, bottom))

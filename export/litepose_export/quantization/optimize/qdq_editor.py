@@ -60,25 +60,25 @@ class QdqEditor:
         self.put(codes, np.round(self.value(codes) + change / self.value(scale)))
 
 
-def signed_twin(model: onnx.ModelProto) -> onnx.ModelProto:
+def with_signed_activations(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph with signed activations, for ARM: every code and zero point moved by 128.
 
     Both compute the same numbers, since only differences of codes and zero points count.
     """
-    twin = onnx.ModelProto()
-    twin.CopyFrom(model)
-    editor = QdqEditor(twin)
+    signed = onnx.ModelProto()
+    signed.CopyFrom(model)
+    editor = QdqEditor(signed)
     zeros = {
         node.input[2]
-        for node in twin.graph.node
+        for node in signed.graph.node
         if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) > 2
     }
     for name in sorted(zeros):
         zero = editor.value(name)
         if zero.dtype == np.uint8:
             editor.put(name, zero.astype(np.int16) - 128, np.int8)
-    for node in twin.graph.node:
+    for node in signed.graph.node:
         for attribute in node.attribute:
             if attribute.name == "output_dtype" and attribute.i == TensorProto.UINT8:
                 attribute.i = TensorProto.INT8
-    return twin
+    return signed

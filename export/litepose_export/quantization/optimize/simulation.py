@@ -128,12 +128,12 @@ class QdqNetwork(nn.Module):
         elif node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
             codes, scale = self._constants[node.input[0]], self._constants[node.input[1]]
             steps = np.maximum(scale, LEAST_SCALE).reshape(-1, *[1] * (codes.ndim - 1))
-            exact = torch.tensor((codes * steps).astype(np.float32))
+            dequantized = torch.tensor((codes * steps).astype(np.float32))
             if codes.dtype == np.int32:
-                self.floats[key] = nn.Parameter(exact)
+                self.floats[key] = nn.Parameter(dequantized)
                 return
             given = start.get(node.input[0].removesuffix("_quantized"))
-            latent = exact if given is None else torch.tensor(given, dtype=torch.float32)
+            latent = dequantized if given is None else torch.tensor(given, dtype=torch.float32)
             self.weights[key] = nn.Parameter(latent)
             self.weight_scales[key] = torch.tensor(steps, dtype=torch.float32)
         elif node.op_type == "Conv":

@@ -1,0 +1,42 @@
+"""Help that reads well on an 80-column terminal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import get_args, get_type_hints
+
+import pytest
+
+from litepose_export.cli import app
+
+COMMANDS = {command.name: command.callback for command in app.app.registered_commands}
+
+
+def help_of(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert app.run([name, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+def enumerations(callback):
+    """The choices of a command's options."""
+    for hint in get_type_hints(callback).values():
+        for kind in (hint, *get_args(hint)):
+            if isinstance(kind, type) and issubclass(kind, StrEnum):
+                yield [choice.value for choice in kind]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_80_columns_and_ends_with_an_example(name, capsys, monkeypatch):
+    text = help_of(name, capsys, monkeypatch)
+    assert max(map(len, text.splitlines())) <= 80
+    assert " ".join(text.split()).count(f"Example: litepose-export {name} ") == 1
+
+
+@pytest.mark.parametrize("name", ["export", "quantize", "train"])
+def test_choices_are_not_broken_into_lines(name, capsys, monkeypatch):
+    text = help_of(name, capsys, monkeypatch)
+    found = list(enumerations(COMMANDS[name]))
+    assert found
+    for choices in found:
+        assert "|".join(choices) in text

@@ -1,0 +1,51 @@
+"""The gate's bounds, and the comparison of both files' latency."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
+
+from litepose_export.figures import GateFigures  # noqa: E402
+from litepose_export.quantization.gate.bounds import Bounds, find_failures  # noqa: E402
+from litepose_export.quantization.gate.latency import compare_latency  # noqa: E402
+
+GOOD = GateFigures(
+    10,
+    joints=90,
+    joints_part=0.8,
+    shift_px=0.2,
+    p95_px=1.0,
+    oks=0.99,
+    recall=0.97,
+    ap_float=0.5,
+    ap_int8=0.499,
+)
+
+
+def test_figures_within_the_bounds_pass():
+    assert find_failures(GOOD, Bounds(), joints_expected=True) == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "failure"),
+    [
+        (Bounds(max_shift_px=0.1), "median"),
+        (Bounds(max_p95_px=0.5), "percentile"),
+        (Bounds(max_ap_drop=0.0005), "AP"),
+        (Bounds(min_recall=0.98), "recall"),
+        (Bounds(min_oks=0.995), "similarity"),
+    ],
+)
+def test_each_bound_is_checked_by_itself(bounds, failure):
+    (found,) = find_failures(GOOD, bounds, joints_expected=True)
+    assert failure in found
+
+
+def test_the_latency_comparison_says_which_file_is_faster(prepared, batches):
+    found = compare_latency(prepared, prepared, batches[0], seconds=0.05)
+    assert found.rounds >= 30
+    assert 0.3 < found.ratio < 3
+    assert str(found).startswith("INT8 is")

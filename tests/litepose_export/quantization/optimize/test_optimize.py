@@ -1,0 +1,178 @@
+"""Equalization, simulation, GPTQ, fine-tuning and bias correction, each on a small graph."""
+
+from __future__ import annotations
+
+import itertools
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
+
+import onnx  # noqa: E402
+import torch  # noqa: E402
+
+from litepose_edge import backends  # noqa: E402
+from litepose_export.conversion.to_onnx import GraphOptions, export_graph  # noqa: E402
+from litepose_export.errors import UnsupportedOpError  # noqa: E402
+from litepose_export.models.architectures.litepose import Arch, Block, LitePose  # noqa: E402
+from litepose_export.quantization.calibration import qdq  # noqa: E402
+from litepose_export.quantization.calibration.activations import channel_maxima, channel_means  # noqa: E402
+from litepose_export.quantization.mixed_precision import float_nodes  # noqa: E402
+from litepose_export.quantization.optimize.bias_correction import correct_biases  # noqa: E402
+from litepose_export.quantization.optimize.cross_layer_equalization import equalize, find_pairs  # noqa: E402
+from litepose_export.quantization.optimize.fake_quantize import fake_quantize  # noqa: E402
+from litepose_export.quantization.optimize.finetune import FinetuneOptions, finetune_to_float  # noqa: E402
+from litepose_export.quantization.optimize.gptq import round_rows, round_weights  # noqa: E402
+from litepose_export.quantization.optimize.qdq_editor import QdqEditor  # noqa: E402
+from litepose_export.quantization.optimize.simulation import QdqNetwork  # noqa: E402
+
+
+def test_an_equalized_graph_computes_the_same_with_channels_of_equal_range(prepared, batches, run):
+    equal, pairs = equalize(prepared, batches, strength=1.0)
+    assert pairs == 1
+    (pair,) = find_pairs(prepared)
+    before = channel_maxima(prepared, [pair.tensor], batches)[pair.tensor]
+    after = channel_maxima(equal, [pair.tensor], batches)[pair.tensor]
+    alive = before > 0
+    assert before[alive].max() / before[alive].min() > 10
+    np.testing.assert_allclose(after[alive], after[alive].max(), rtol=1e-4)
+    np.testing.assert_allclose(run(equal, batches[0]), run(prepared, batches[0]), atol=1e-5)
+
+
+def test_fake_quantization_rounds_to_the_nearest_code_and_clips():
+    x = torch.tensor([-3.0, -0.26, 0.24, 0.26, 100.0])
+    rounded = fake_quantize(x, torch.tensor(0.5), 3.0, 0, 255)
+    assert rounded.tolist() == [-1.5, -0.5, 0.0, 0.5, 100.0]
+    assert fake_quantize(x, torch.tensor(0.1), 0.0, 0, 255)[-1] == pytest.approx(25.5)
+
+
+def test_gradients_pass_inside_the_range_and_move_the_scale_as_published():
+    x = torch.tensor([0.3, 0.9, 30.0], requires_grad=True)
+    scale = torch.tensor(0.5, requires_grad=True)
+    fake_quantize(x, scale, 0.0, 0, 10).sum().backward()
+    assert x.grad.tolist() == [1, 1, 0]
+    # Rounding errors inside, (1 - 0.6) and (2 - 1.8), the largest code outside.
+    assert scale.grad.item() == pytest.approx((1 - 0.6) + (2 - 1.8) + 10, rel=1e-5)
+
+
+def test_a_scale_for_each_row_gets_a_gradient_for_each_row():
+    x = torch.randn(4, 3, 2, 2, requires_grad=True)
+    scale = torch.full((4, 1, 1, 1), 0.1, requires_grad=True)
+    fake_quantize(x, scale, 0.0, -64, 64).square().sum().backward()
+    assert scale.grad.shape == scale.shape
+
+
+def test_the_simulation_gives_the_engines_numbers(quantized, batches, run):
+    network = QdqNetwork(quantized, 64)
+    with torch.no_grad():
+        (found,) = network(torch.from_numpy(batches[0]))
+    np.testing.assert_allclose(found.numpy(), run(quantized, batches[0]), atol=2e-2)
+    error = np.abs(found.numpy() - run(quantized, batches[0])).mean()
+    assert error < 1e-3
+
+
+def test_a_simulation_that_learned_nothing_writes_the_graph_it_read(quantized, batches, run):
+    written = QdqNetwork(quantized, 64).to_model()
+    np.testing.assert_allclose(run(written, batches[0]), run(quantized, batches[0]), atol=1e-3)
+
+
+def test_what_cannot_be_simulated_is_named(quantized):
+    strange = onnx.ModelProto()
+    strange.CopyFrom(quantized)
+    next(n for n in strange.graph.node if n.op_type == "Resize").op_type = "Upsample"
+    with pytest.raises(UnsupportedOpError, match="Upsample"):
+        QdqNetwork(strange, 64)
+
+
+def test_gptq_lets_errors_cancel_on_inputs_that_move_together():
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(4000, 6)) @ rng.normal(size=(6, 40))
+    weights = rng.normal(size=(10, 40))
+    scale = np.abs(weights).max(axis=1) / 64
+    covariance = np.cov(inputs.T) + 1e-3 * np.eye(40)
+    codes, scales = round_rows(weights, scale, covariance, 64)
+    assert np.abs(codes).max() <= 64
+    assert (codes == np.round(codes)).all()
+    nearest = np.round(weights / scale[:, None]) * scale[:, None]
+    errors = [((weights - w) @ inputs.T).var() for w in (nearest, codes * scales[:, None])]
+    assert errors[1] < 0.2 * errors[0]
+
+
+def test_gptq_on_unrelated_inputs_is_rounding_to_the_nearest():
+    weights = np.random.default_rng(0).normal(size=(3, 20))
+    scale = np.abs(weights).max(axis=1) / 127
+    codes, scales = round_rows(weights, scale, np.eye(20), 127)
+    np.testing.assert_array_equal(codes, np.round(weights / scales[:, None]).clip(-127, 127))
+
+
+def test_gptq_brings_int8_nearer_to_float(prepared, ranges, batches, run):
+    coarse = qdq.write_qdq(
+        prepared, ranges, "u8s8-reduced", float_nodes.select(prepared, ["stem", "head", "residual"])
+    )
+    better = round_weights(prepared, coarse, batches, 64)
+    several = np.concatenate(batches)
+    wanted = run(prepared, several)
+    errors = [np.square(run(m, several) - wanted).mean() for m in (coarse, better)]
+    assert errors[1] < errors[0]
+
+
+def test_fine_tuning_to_the_float_outputs_repairs_weights_that_were_spoiled(
+    prepared, quantized, batches, run, manifest
+):
+    network = QdqNetwork(quantized, 64)
+    rng = np.random.default_rng(3)
+    with torch.no_grad():
+        for key, weight in network.weights.items():
+            noise = rng.normal(0, 3, weight.shape).astype(np.float32)
+            weight += torch.from_numpy(noise) * network.weight_scales[key]
+    several = np.concatenate(batches)
+    wanted = run(prepared, several)
+    before = np.square(run(network.to_model(), several) - wanted).mean()
+    options = FinetuneOptions(steps=60, codes=0.1)
+    losses = finetune_to_float(network, prepared, manifest, itertools.repeat(several), options)
+    after = np.square(run(network.to_model(), several) - wanted).mean()
+    assert after < 0.3 * before
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_bias_correction_takes_a_shift_out_again(prepared, quantized, batches):
+    shifted = onnx.ModelProto()
+    shifted.CopyFrom(quantized)
+    editor = QdqEditor(shifted)
+    layer = [n for n in shifted.graph.node if n.op_type == "Conv"][-1]
+    editor.add_to_bias(layer, np.full(17, 0.5, np.float32))
+    corrected = correct_biases(prepared, shifted, batches)
+    wanted = channel_means(prepared, ["heatmaps"], batches)["heatmaps"]
+    for model, least, most in ((shifted, 0.4, 0.6), (corrected, 0, 1e-3)):
+        error = np.abs(channel_means(model, ["heatmaps"], batches)["heatmaps"] - wanted).mean()
+        assert least <= error <= most
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_bottom_up_graph_is_simulated_and_can_learn(dynamic, run, spec):
+    """ReLU6, splits, crops and interleaving; with a free size also the arithmetic of shapes."""
+    torch.manual_seed(0)
+    network = LitePose(Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)).eval()
+    names = ["coarse", "fine"]
+    size = msgspec.structs.replace(spec, width=64, height=64)
+    options = GraphOptions(dynamic_size=dynamic, rewrite_deconvolutions=True)
+    model = qdq.prepare(export_graph(network, size, names, options))
+    rng = np.random.default_rng(0)
+    images = [rng.normal(size=(1, 3, 64, 64)).astype(np.float32) for _ in range(4)]
+    ranges = qdq.find_ranges(model, images)
+    quantized = qdq.write_qdq(model, ranges, "u8s8-reduced", float_nodes.select(model, ["head"]))
+    simulated = QdqNetwork(quantized, 64)
+    found = simulated(torch.from_numpy(np.concatenate(images)))
+    session = backends.open_bytes(quantized.SerializeToString())
+    answers = [session.run(image) for image in images]
+    for ours, name in zip(found, names, strict=True):
+        theirs = np.concatenate([answer[name] for answer in answers])
+        error = np.abs(ours.detach().numpy() - theirs)
+        assert error.mean() < 0.02 * theirs.std()
+    session.close()
+    sum(maps.square().mean() for maps in found).backward()
+    assert all(weight.grad is not None for weight in simulated.weights.values())
