@@ -98,7 +98,9 @@ def _parameter(name: str, hint: Any, default: Any) -> Parameter:
     kind, info = get_args(hint)[0], _info(hint)
     argument = isinstance(info, ArgumentInfo)
     option = "--" + name.replace("_", "-")
-    declared = [d for entry in info.param_decls or () for d in entry.split("/")]
+    # Typer takes the first name given inside `Annotated` for a default until it reads the command.
+    named = [info.default] if isinstance(info.default, str) else []
+    declared = [d for entry in [*named, *(info.param_decls or ())] for d in entry.split("/")]
     if argument:
         spelled = [(info.metavar or name).upper()]
     elif kind is bool and not declared:

@@ -11,12 +11,16 @@ import tomllib
 import cv2
 import msgspec
 import pytest
+import typer.main
 
+import litepose_edge.cli.app
+import litepose_export.cli.app
 from litepose_edge import Estimator
 from paths import ROOT
 
 sys.path.insert(0, str(ROOT / "docs" / "_site"))
 
+import cli_reference
 from result_documents import FrameLine, ImageLine, PosesDocument
 
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
@@ -104,3 +108,17 @@ def test_every_figure_in_the_readmes_table_is_a_measured_one():
 def test_the_project_has_urls():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert {"Documentation", "Changelog", "Source"} <= set(project["urls"])
+
+
+@pytest.mark.parametrize(
+    "app", [litepose_edge.cli.app.app, litepose_export.cli.app.app], ids=lambda app: app.info.name
+)
+def test_the_command_line_page_has_every_option(app):
+    page = cli_reference.markdown("<!-- commands -->")
+    program = typer.main.get_command(app)
+    for name, command in program.commands.items():
+        section = page.split(f"### {program.name} {name}\n")[1].split("\n### ")[0]
+        for parameter in command.params:
+            for option in [*parameter.opts, *parameter.secondary_opts]:
+                if option.startswith("--") and option != "--help":
+                    assert f"`{option}`" in section, f"{name} {option}"

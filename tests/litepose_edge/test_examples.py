@@ -1,9 +1,8 @@
-"""Every example runs, and so does the code of the README."""
+"""Every example runs; the code of README and guides: tests/docs/test_code_blocks.py."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 
@@ -45,15 +44,6 @@ def test_draw(astronaut, tmp_path):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
 def test_an_example_is_short(path):
     assert len(path.read_text().splitlines()) <= 40
-
-
-def test_the_readmes_python_runs(astronaut, tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        script = tmp_path / "readme.py"
-        script.write_text(block.replace("photo.jpg", str(astronaut)))
-        subprocess.run([sys.executable, script], check=True, cwd=tmp_path, timeout=120)
 
 
 def test_follow_video(photographs, tmp_path):
