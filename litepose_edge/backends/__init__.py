@@ -1,4 +1,4 @@
-"""Opens models: which file, which engine, and whether the two agree."""
+"""Opens models: finds the file, loads it with an inference engine, checks it by its manifest."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def find_model(
         manifest = sidecar.read(content)
     opened = open_files(content, backend, threads)
     if METADATA_KEY in opened.metadata or manifest is None:
-        # What was written into a file knows it better than what was written about it.
+        # The manifest inside a file takes precedence over one beside it, or one given here.
         manifest = manifest_from_metadata(opened.metadata, path)
     if precision is not None and manifest.precision != precision:
         raise ModelError(
@@ -107,14 +107,14 @@ def find_model(
 @cache
 def u8s8_is_exact() -> bool:
     """Whether this CPU multiplies full-range U8S8 exactly (VNNI and ARM do, AVX2 does not)."""
-    from litepose_edge.backends import _onnxruntime
+    from litepose_edge.backends import onnxruntime_session
 
-    return _onnxruntime.is_exact(bundled.read(bundled.FOLDER / bundled.PROBE))
+    return onnxruntime_session.is_exact(bundled.read(bundled.FOLDER / bundled.PROBE))
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session, and what its file says besides the computation."""
+    """A session, with the names of its outputs and the metadata of its file."""
 
     session: Session
     outputs: tuple[str, ...]
@@ -122,7 +122,7 @@ class Opened:
 
 
 def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
-    """Load a model with an engine, whatever it is for.
+    """Load a model with an engine, without looking at a manifest.
 
     Raises:
         ModelError: The engine cannot load it.
@@ -132,21 +132,21 @@ def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
         case "onnxruntime":
             if model.needs_openvino:
                 raise ModelError(f'ONNX Runtime does not read {model.path}: use backend="openvino"')
-            from litepose_edge.backends import _onnxruntime
+            from litepose_edge.backends import onnxruntime_session
 
-            session = _onnxruntime.OnnxRuntimeSession(model.content, threads)
+            session = onnxruntime_session.OnnxRuntimeSession(model.content, threads)
             return Opened(session, session.outputs, session.metadata)
         case "openvino":
             if model.needs_onnxruntime:
                 raise ModelError(f"OpenVINO does not read {model.path}, ONNX Runtime's own format")
             try:
-                from litepose_edge.backends import _openvino
+                from litepose_edge.backends import openvino_session
             except ImportError as exc:
                 raise BackendUnavailableError(
                     f"backend 'openvino' is not installed. {install_hint('openvino')}"
                 ) from exc
-            vino = _openvino.OpenVinoSession(model, threads)
-            return Opened(vino, vino.outputs, vino.metadata)
+            opened = openvino_session.OpenVinoSession(model, threads)
+            return Opened(opened, opened.outputs, opened.metadata)
         case _:
             raise ValueError(f"backend must be 'onnxruntime' or 'openvino', got {backend!r}")
 

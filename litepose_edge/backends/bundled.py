@@ -44,7 +44,7 @@ def find(name: str, precision: str) -> Path:
 
 def _file(name: str, precision: str) -> str:
     # Reduced-range U8S8 is exact on every x86; ARM has kernels for signed activations.
-    target = "arm" if _machine() in ("aarch64", "arm64") else "x86"
+    target = "arm" if architecture() in ("aarch64", "arm64") else "x86"
     return f"{name}.fp32.onnx" if precision == "fp32" else f"{name}.int8-{target}.onnx"
 
 
@@ -74,16 +74,20 @@ def read(path: Path) -> bytes:
     return model
 
 
-def _machine() -> str:
+def architecture() -> str:
+    """This machine's, such as `"x86_64"` or `"aarch64"`."""
     # platform.machine() may start a subprocess; uname does not, and Windows is x86 or says so.
     if hasattr(os, "uname"):
         return os.uname().machine
     return "arm64" if "ARM" in sys.version else "x86"
 
 
-@cache
 def _checksums() -> dict[str, str]:
-    path = FOLDER / CHECKSUMS
+    return _read_checksums(FOLDER / CHECKSUMS)
+
+
+@cache
+def _read_checksums(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     lines = path.read_text("ascii").splitlines()

@@ -1,4 +1,4 @@
-"""The seam between the runtime and an inference engine."""
+"""What the runtime needs of an inference engine: a batch in, named arrays out."""
 
 from __future__ import annotations
 

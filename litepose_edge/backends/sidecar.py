@@ -1,4 +1,4 @@
-"""The file beside a model that we did not write: its manifest, and which bytes it describes."""
+"""The file beside a model that was made elsewhere: its manifest, and the checksum of the model."""
 
 from __future__ import annotations
 

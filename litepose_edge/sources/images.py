@@ -1,4 +1,4 @@
-"""Reads images: size checked before decoding, EXIF orientation honoured, damage noticed."""
+"""Reads images: checks the size before decoding, turns them upright, detects damage."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def iterate_images(
 
 
 def _claimed_size(content: bytes) -> tuple[int, int]:
-    import imagesize  # 24 ms that a caller with frames in memory need not wait for
+    import imagesize  # here: a caller with frames in memory need not wait for the import
 
     try:
         width, height = imagesize.get(io.BytesIO(content))
@@ -101,7 +101,7 @@ def _claimed_size(content: bytes) -> tuple[int, int]:
 
 
 def _is_truncated(content: bytes) -> bool:
-    """OpenCV pads a cut JPEG or PNG with grey and says nothing: look for the end mark."""
+    """Whether the end mark is missing: OpenCV silently pads a truncated JPEG or PNG with grey."""
     if content.startswith(b"\xff\xd8"):
         # A thumbnail has an end mark of its own, before the picture's scan begins.
         return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")

@@ -68,7 +68,7 @@ class Reader:
                 self._changed.notify_all()
 
     def _offer(self, frame: Frame) -> bool:
-        """Put a frame where the consumer finds it; False when nobody wants more."""
+        """Put a frame where the consumer finds it; False once reading was stopped."""
         with self._changed:
             if self._source.live:
                 while len(self._waiting) >= self._ahead:

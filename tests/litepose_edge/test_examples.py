@@ -46,13 +46,13 @@ def test_an_example_is_short(path):
     assert len(path.read_text().splitlines()) <= 40
 
 
-def test_follow_video(photographs, tmp_path):
+def test_track_video(photographs, tmp_path):
     picture = cv2.imread(str(photographs / "astronaut.png"))
     clip = tmp_path / "still.avi"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (512, 512))
     for _ in range(12):
         writer.write(picture)
     writer.release()
-    lines = run(ROOT / "examples" / "follow_video.py", clip).splitlines()
+    lines = run(ROOT / "examples" / "track_video.py", clip).splitlines()
     assert len(lines) >= 11  # who is not sure at first sight counts from the second on
     assert all("person 1" in line for line in lines)

@@ -72,17 +72,13 @@ def test_a_bundled_file_that_was_changed_is_refused(tmp_path, monkeypatch, pose_
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  {pose_file.name}\n")
     (tmp_path / pose_file.name).write_bytes(pose_file.read_bytes())
     monkeypatch.setattr(bundled, "FOLDER", tmp_path)
-    bundled._checksums.cache_clear()
-    try:
-        with pytest.raises(ModelIntegrityError, match="SHA-256"):
-            backends.find_model("lrpose-s", precision="fp32")
-    finally:
-        bundled._checksums.cache_clear()
+    with pytest.raises(ModelIntegrityError, match="SHA-256"):
+        backends.find_model("lrpose-s", precision="fp32")
 
 
 @pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
 def test_each_machine_gets_its_own_int8_file(machine, monkeypatch):
-    monkeypatch.setattr(bundled, "_machine", lambda: machine)
+    monkeypatch.setattr(bundled, "architecture", lambda: machine)
     expected = "arm" if machine == "aarch64" else "x86"
     assert bundled.find("lrpose-s", "int8").name == f"lrpose-s.int8-{expected}.onnx"
 
@@ -163,7 +159,7 @@ def test_a_missing_backend_names_the_pip_command(monkeypatch):
     real = builtins.__import__
 
     def without_openvino(name, *args, **kwargs):
-        if name == "openvino" or "_openvino" in (args[2] or ()):
+        if name == "openvino" or "openvino_session" in (args[2] or ()):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
@@ -267,17 +263,16 @@ def test_an_output_that_the_graph_lacks_is_named(tmp_path):
 
 @pytest.mark.openvino
 def test_openvino_names_its_precision_and_leaves_no_thread_idle():
-    from litepose_edge.backends import _openvino
+    from litepose_edge.backends.openvino_session import MAX_STREAMS, OpenVinoSession
 
     model = files.read(bundled.find("lrpose-s", "fp32"))
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     for threads in (1, cpus):
-        session = _openvino.OpenVinoSession(model, threads)
-        compiled = session._compiled
-        streams = int(compiled.get_property("NUM_STREAMS"))
-        assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
-        assert streams == max(1, min(cpus // threads, _openvino.MAX_STREAMS))
-        assert compiled.get_property("INFERENCE_NUM_THREADS") == threads * streams
+        session = OpenVinoSession(model, threads)
+        streams = int(session.engine_property("NUM_STREAMS"))
+        assert session.engine_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
+        assert streams == max(1, min(cpus // threads, MAX_STREAMS))
+        assert session.engine_property("INFERENCE_NUM_THREADS") == threads * streams
         session.close()
 
 
@@ -299,14 +294,14 @@ def test_openvino_serves_many_threads_what_it_serves_one():
 
 @pytest.mark.openvino
 def test_openvino_compiles_a_network_once(cache):
-    from litepose_edge.backends import _openvino
+    from litepose_edge.backends.openvino_session import OpenVinoSession
 
     model = files.read(bundled.find("lrpose-s", "int8"))
     batch = noise(backends.find_model("lrpose-s"))
     outputs = []
     for loaded in (False, True):
-        session = _openvino.OpenVinoSession(model, 1)
-        assert session._compiled.get_property("LOADED_FROM_CACHE") == loaded
+        session = OpenVinoSession(model, 1)
+        assert session.engine_property("LOADED_FROM_CACHE") == loaded
         outputs.append(session.run(batch)["heatmaps"])
         assert len(list(cache.glob("*.blob"))) == 1
     np.testing.assert_array_equal(*outputs)
@@ -325,7 +320,7 @@ def test_networks_that_differ_in_weights_alone_are_not_mixed_up_in_the_cache(tmp
 @pytest.mark.openvino
 @pytest.mark.parametrize("trouble", ["damaged", "a file in the way", "switched off", "full"])
 def test_openvino_does_without_its_cache(cache, monkeypatch, trouble):
-    from litepose_edge.backends import _openvino_cache
+    from litepose_edge.backends import openvino_cache
 
     found = backends.find_model("lrpose-s", backend="openvino")
     expected = found.open(1).run(noise(found))["heatmaps"]
@@ -336,13 +331,13 @@ def test_openvino_does_without_its_cache(cache, monkeypatch, trouble):
                 blob.write_bytes(b"damaged")
         case "a file in the way":
             monkeypatch.setenv("LITEPOSE_EDGE_CACHE", __file__)
-            assert _openvino_cache.folder() is None
+            assert openvino_cache.folder() is None
         case "switched off":
             monkeypatch.setenv("LITEPOSE_EDGE_CACHE", "")
-            assert _openvino_cache.folder() is None
+            assert openvino_cache.folder() is None
         case "full":
-            monkeypatch.setattr(_openvino_cache, "MAX_FILES", 0)
-            _openvino_cache.folder()
+            monkeypatch.setattr(openvino_cache, "MAX_FILES", 0)
+            openvino_cache.folder()
             assert not list(cache.glob("*.blob"))
     again = backends.find_model("lrpose-s", backend="openvino")
     np.testing.assert_array_equal(again.open(1).run(noise(again))["heatmaps"], expected)
@@ -360,7 +355,7 @@ def ort_file(tmp_path):
     return tmp_path / "lrpose-s.ort"
 
 
-def test_onnxruntimes_own_format_opens_and_keeps_its_contract(ort_file):
+def test_onnxruntimes_own_format_opens_and_keeps_its_manifest(ort_file):
     found, source = backends.find_model(ort_file), backends.find_model("lrpose-s")
     assert found.manifest == source.manifest
     outputs = [model.open(1).run(noise(source))["heatmaps"] for model in (found, source)]

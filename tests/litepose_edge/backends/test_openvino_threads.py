@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("openvino")
 pytestmark = pytest.mark.openvino
 
-# Threads that take turns often meet inside OpenVINO's first look at an array.
+# Threads that switch often meet inside OpenVINO's handling of its first array.
 FIRST_CALLS = """
 import sys
 from threading import Barrier, Thread
@@ -18,7 +18,7 @@ from threading import Barrier, Thread
 import numpy as np
 
 from litepose_edge.backends import bundled, files
-from litepose_edge.backends._openvino import OpenVinoSession
+from litepose_edge.backends.openvino_session import OpenVinoSession
 
 sys.setswitchinterval(1e-6)
 session = OpenVinoSession(files.read(bundled.find("lrpose-s", "fp32")), threads=1)
@@ -40,7 +40,7 @@ for thread in threads:
 
 @pytest.mark.parametrize("attempt", range(4))
 def test_the_first_calls_of_threads_do_not_wait_for_each_other_for_ever(attempt):
-    # Without the first array at import, 16 of 20 such processes hung.
+    # Without the first array at import most such processes hang.
     done = subprocess.run(
         [sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, timeout=60, check=True
     )

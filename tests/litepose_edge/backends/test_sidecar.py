@@ -25,8 +25,8 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("LITEPOSE_EDGE_CACHE", str(tmp_path / "cache"))
 
 
-def stranger(tmp_path, name: str):
-    """A bundled network as somebody else would have published it: without its manifest."""
+def without_manifest(tmp_path, name: str):
+    """A bundled network as others would have published it: without its manifest."""
     content = bundled.find(name, "fp32").read_bytes()
     path = tmp_path / f"{name}.onnx"
     path.write_bytes(content.replace(METADATA_KEY.encode(), b"something_new"))
@@ -36,12 +36,12 @@ def stranger(tmp_path, name: str):
 
 @pytest.fixture
 def detector(tmp_path):
-    return stranger(tmp_path, "persondet")
+    return without_manifest(tmp_path, "persondet")
 
 
 @pytest.fixture
 def pose(tmp_path):
-    return stranger(tmp_path, "lrpose-s")
+    return without_manifest(tmp_path, "lrpose-s")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def said(capsys) -> str:
     return " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
-def test_a_stranger_is_refused_with_the_command_that_helps(detector):
+def test_a_file_without_a_manifest_is_refused_with_the_command_that_helps(detector):
     with pytest.raises(ManifestError, match="litepose-edge adopt"):
         backends.find_model(detector)
 
@@ -176,23 +176,23 @@ def test_a_file_that_describes_itself_is_not_adopted(tmp_path, capsys):
     ("arguments", "code", "says"),
     [
         (("--output-format", "yolox"), 3, "rows"),
-        (("--output-format", "rtmdet"), 2, "do not fit the style"),
+        (("--output-format", "rtmdet"), 2, "do not fit"),
         (("--output-format", "decoded"), 3, "one image"),
         (("--output-format", "heatmap"), 3, "17 keypoints"),
         (("--output-format", "simcc"), 3, "17 keypoints"),
         ((*PERSONDET, "--size", "100x100"), 3, "cannot run the model on (1, 3, 100, 100)"),
         ((*PERSONDET, "--size", "large"), 2, "WIDTHxHEIGHT"),
-        ((*PERSONDET, "--output", "nothing"), 2, "do not fit the style"),
+        ((*PERSONDET, "--output", "nothing"), 2, "do not fit"),
         ((*PERSONDET, *["--output", "nothing"] * 3), 3, "output 'nothing'"),
         ((*PERSONDET, "--set", "input.colour"), 2, "KEY=VALUE"),
         ((*PERSONDET, "--set", "input.colour=rbg"), 2, "rbg"),
-        ((*PERSONDET, "--set", "input.colour.red=1"), 2, "no such place"),
+        ((*PERSONDET, "--set", "input.colour.red=1"), 2, "no such field"),
         ((*PERSONDET, "--set", "model.nms=1"), 2, "nms"),
         ((*PERSONDET, "--keypoints", "12"), 2, "12 keypoints"),
-        (("--output-format", "nobody"), 2, "nobody"),
+        (("--output-format", "no-such-format"), 2, "no-such-format"),
     ],
 )
-def test_a_style_that_is_not_the_networks_writes_nothing(detector, arguments, code, says, capsys):
+def test_an_output_format_that_does_not_fit_writes_nothing(detector, arguments, code, says, capsys):
     assert adopt(detector, *SIZE, *arguments) == code
     assert says in said(capsys)
     assert not sidecar.path_of(detector).exists()
@@ -275,8 +275,8 @@ def per_level(levels: int, *columns: int) -> dict[str, list[int]]:
 
 V8 = (
     *("--output", "output0"),
-    *("--set", 'model.style.columns=["cx","cy","w","h"]'),
-    *("--set", 'model.style.transposed=["output0"]'),
+    *("--set", 'model.output_format.columns=["cx","cy","w","h"]'),
+    *("--set", 'model.output_format.transposed=["output0"]'),
 )
 
 
@@ -299,7 +299,9 @@ V8 = (
         ("movenet", {"o": [1, 1, 17, 3]}, ()),
     ],
 )
-def test_a_network_of_each_style_is_adopted(network, output_format, shapes, arguments, frame):
+def test_a_network_of_each_output_format_is_adopted(
+    network, output_format, shapes, arguments, frame
+):
     path = network(shapes)
     assert adopt(path, "--output-format", output_format, *arguments) == 0
     pose = output_format in ("heatmap", "simcc", "movenet")
@@ -311,7 +313,7 @@ def test_a_network_of_each_style_is_adopted(network, output_format, shapes, argu
     assert len(poses) == 1 or not pose
 
 
-def test_a_graph_of_any_size_needs_to_be_told_one(network, capsys):
+def test_a_graph_of_any_size_needs_a_size(network, capsys):
     path = network({"o": [1, 17, 16, 16]}, input_shape=(1, 3, "height", "width"))
     assert adopt(path, "--output-format", "heatmap") == 2
     assert "--size" in said(capsys)

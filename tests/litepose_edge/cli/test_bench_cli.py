@@ -11,7 +11,7 @@ import typer
 
 from litepose_edge.cli.bench import bench
 from litepose_edge.cli.console import print_error, run_command
-from litepose_edge.measure.bench.report.document import Report, to_json
+from litepose_edge.measure.bench.report.document import read_report, to_json
 from litepose_edge.measure.energy import find_meters
 
 QUICK = ["--seconds", "0.2", "--repeats", "2", "--threads", "1"]
@@ -146,11 +146,11 @@ def test_without_a_meter_the_energy_is_null_and_says_why(tmp_path):
 def test_paced_with_several_threads_adds_spinning_beside_the_default(monkeypatch, capsys):
     asked = []
 
-    def measure(configurations, plan):
+    def run_all(configurations, plan, progress):
         asked.extend(configurations)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("litepose_edge.cli.bench._measure", measure)
+    monkeypatch.setattr("litepose_edge.cli.bench.run_all", run_all)
     assert run(["--mode", "paced", "--threads", "1,2", "--people", "1,found"]) == 130
     assert [(c.threads, c.engine, c.people) for c in asked] == [
         (2, "onnxruntime", 1),
@@ -164,7 +164,7 @@ def test_paced_with_several_threads_adds_spinning_beside_the_default(monkeypatch
     assert [c.engine for c in asked] == ["onnxruntime"]
 
 
-def test_the_detector_s_one_look_is_measured_where_it_finds_the_people(photographs, tmp_path):
+def test_a_detector_size_is_measured_where_the_detector_finds_the_people(photographs, tmp_path):
     source = ["--source", str(photographs / "astronaut.png"), "--people", "1,found"]
     arguments = [*source, *QUICK, "--detector-size", "224", "--out", str(tmp_path)]
     assert run(arguments) == 0
@@ -188,12 +188,9 @@ def test_a_configuration_that_fails_is_exit_code_1_and_the_rest_is_saved(
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(good))
 
-    def measure(configurations, plan):
-        import msgspec
-
-        return msgspec.json.decode(path.read_bytes(), type=Report)
-
-    monkeypatch.setattr("litepose_edge.cli.bench._measure", measure)
+    report = read_report(path)
+    monkeypatch.setattr("litepose_edge.cli.bench.run_all", lambda *arguments: None)
+    monkeypatch.setattr("litepose_edge.cli.bench.make_report", lambda *given, **named: report)
     assert run(["--out", str(tmp_path), *QUICK]) == 1
     assert "fp32: ModelError: broken" in capsys.readouterr().err
-    assert (tmp_path / "bench.json").read_bytes() == to_json(measure(None, None))
+    assert (tmp_path / "bench.json").read_bytes() == to_json(report)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -64,6 +66,13 @@ def test_a_bad_image_among_good_ones_is_exit_code_1_and_the_rest_is_done(folder,
 def test_exit_codes(arguments, code, capsys):
     assert run(arguments) == code
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "litepose_edge", "info", "lrpose-s", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, json.loads(done.stdout)["name"]) == (0, "lrpose-s")
+    assert subprocess.run([*command[:3], "nonsense"], capture_output=True).returncode == 2
 
 
 def test_the_detector_runs_at_the_size_asked_for(folder, capsys):

@@ -35,7 +35,7 @@ PEOPLE = {"astronaut": [(60, 0, 440, 511), (100, 0, 400, 300)], "camera": [(120,
 # All of dev: over its first 300 people AP moves by .4 points with shifts of .15 px.
 DEV_PEOPLE = 876
 POSE, DETECTOR = "lrpose-s", "persondet"
-# And how many joints of the photographs they are sure of at least.
+# And how many keypoints of the photographs score above `MIN_SCORE` at least.
 OTHERS = {"lrpose-n": 70, "lrpose-m": 80}
 MIN_SCORE = 0.3
 UNIT_HEIGHT = 256  # shifts are in pixels of a padded box so high
@@ -118,7 +118,7 @@ def arm_file(name):
 
 
 def shifts_px(first, second, model=POSE):
-    """Shifts of the joints that the first result is sure of."""
+    """Shifts of the keypoints that the first result scores above `MIN_SCORE`."""
     manifest = backends.find_model(model).manifest
     size = manifest.input.size
     to_input = geometry.crop_affine(first["boxes"], size, manifest.model.padding)
@@ -156,9 +156,9 @@ def test_an_arm_processor_finds_the_keypoints_that_x86_finds_with_the_same_file(
     assert np.median(shift) <= 0.25
 
 
-@pytest.mark.parametrize(("name", "sure"), OTHERS.items())
+@pytest.mark.parametrize(("name", "least"), OTHERS.items())
 def test_the_other_networks_find_on_arm_what_they_find_on_x86(
-    machine, pictures, tmp_path, name, sure
+    machine, pictures, tmp_path, name, least
 ):
     images = crops_for(name, pictures, tmp_path)
     there = run_on_arm(machine, "cortex-a76", images, tmp_path, model=name)
@@ -166,7 +166,7 @@ def test_the_other_networks_find_on_arm_what_they_find_on_x86(
     assert there["model_file"] == Path(arm_file(name)).name
     shift = shifts_px(here, there, name)
     tell(f"{name}, same file", shift)
-    assert len(shift) > sure
+    assert len(shift) > least
     assert np.median(shift) <= 0.25
 
 

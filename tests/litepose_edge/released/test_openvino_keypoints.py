@@ -44,7 +44,7 @@ def test_openvino_finds_onnxruntimes_keypoints_with_the_same_file(kind, dev_json
             people += len(boxes)
     shift = np.concatenate(shifts)
     print(
-        f"\n{kind}: {people} people, {len(shift)} joints, median {np.median(shift):.3f} px, "
+        f"\n{kind}: {people} people, {len(shift)} keypoints, median {np.median(shift):.3f} px, "
         f"p95 {np.percentile(shift, 95):.3f} px"
     )
     assert people >= PEOPLE

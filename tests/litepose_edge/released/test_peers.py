@@ -1,4 +1,4 @@
-"""Networks that others published, adopted and run on photographs nobody trained them on."""
+"""Networks of others, adopted and run on photographs that none of them was trained on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def backend_of(path: Path) -> str:
 
 # Recall on all 345 photographs at this threshold: .86, .90, .87, .90.
 @pytest.mark.parametrize(
-    ("name", "style", "least"),
+    ("name", "output_format", "least"),
     [
         ("detect/yolox_nano_416.onnx", "yolox", 0.75),
         ("detect/rtmdet_nano_person_640.onnx", "rtmdet", 0.8),
@@ -60,10 +60,12 @@ def backend_of(path: Path) -> str:
         ("detect/fastestdet_352.onnx", "fastestdet", 0.75),
     ],
 )
-def test_a_detector_finds_the_people_it_is_known_to_find(adopted, dev_json, name, style, least):
-    path = adopted(name, "--output-format", style)
+def test_a_detector_finds_the_people_it_is_known_to_find(
+    adopted, dev_json, name, output_format, least
+):
+    path = adopted(name, "--output-format", output_format)
     found = backends.find_model(path, backend=backend_of(path))
-    detector = PersonDetector(found.open(1), found.manifest)
+    detector = PersonDetector(found.open, found.manifest, 1)
     hits, tall = 0, 0
     for image in read_coco(dev_json).images[:IMAGES]:
         boxes, scores = detector(read_image(image.path, upright=False), 0.3)
@@ -107,7 +109,7 @@ def test_a_pose_network_finds_the_joints(adopted, dev_json, name, arguments, lea
     assert np.mean(near) > least
 
 
-def test_all_of_another_kind_work_together(adopted, photographs):
+def test_a_detector_and_a_pose_network_of_others_work_together(adopted, photographs):
     detector = adopted(
         "detect/picodet_s_320_lcnet_pedestrian.xml", "--output-format", "picodet-decoded"
     )
@@ -124,7 +126,7 @@ def test_all_of_another_kind_work_together(adopted, photographs):
 def test_a_function_around_another_network_is_a_detector(adopted, photographs):
     path = adopted("detect/yolox_nano_416.onnx", "--output-format", "yolox")
     found = backends.find_model(path)
-    yolox = PersonDetector(found.open(1), found.manifest)
+    yolox = PersonDetector(found.open, found.manifest, 1)
     image = read_image(photographs / "astronaut.png")
     with Estimator(detector=lambda frame: yolox(frame, 0.5)[0]) as estimator:
         assert len(estimator.predict(image)) == 1

@@ -76,7 +76,7 @@ def test_a_difference_below_the_floor_is_none_however_steady_the_configurations(
     assert compare([1.0, 1.0], [1.06, 1.06], floor).verdict == "slower"
 
 
-def test_an_unsteady_configuration_is_judged_by_its_own_noise():
+def test_an_unsteady_configuration_is_compared_by_its_own_noise():
     floor = noise_floor([1.0, 1.0001, 1.0], [1.0, 1.0, 1.0001])
     result = compare([1.0, 1.0001, 1.0], [0.8, 1.1, 1.9], floor)
     assert result.verdict == "no difference"

@@ -173,7 +173,7 @@ def test_the_detector_is_part_of_the_frame_where_it_finds_the_people(photographs
     assert scores.shape == (1, 17)
 
 
-def test_a_detector_that_looks_once_finds_what_the_estimator_does(photographs):
+def test_a_detector_of_one_size_finds_what_the_estimator_does(photographs):
     source = str(photographs / "astronaut.png")
     small = configuration(source=source, people=None, detector_size=96)
     (frame,) = load_frames(small, open_detector(small))
@@ -189,7 +189,7 @@ def test_a_detector_that_looks_once_finds_what_the_estimator_does(photographs):
     assert not np.array_equal(boxes, usual)
 
 
-def test_spinning_gives_everybody_s_keypoints():
+def test_spinning_gives_the_keypoints_of_all_people():
     image, boxes = draw_scene(3)
     results = []
     for engine in ("onnxruntime", "onnxruntime-spinning"):

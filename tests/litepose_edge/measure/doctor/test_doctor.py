@@ -32,7 +32,7 @@ def fake_engine(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
-def test_an_engine_that_dies_of_an_illegal_instruction_does_not_take_the_doctor_with_it(
+def test_an_engine_that_dies_of_an_illegal_instruction_does_not_end_the_doctor(
     fake_engine,
 ):
     fake_engine("import os, signal\nos.kill(os.getpid(), signal.SIGILL)")
@@ -56,7 +56,7 @@ def test_an_engine_that_is_not_there_is_no_failure(monkeypatch):
     assert examine_apart("openvino").state == "not installed"
 
 
-def test_a_machine_that_starts_no_processes_is_told_about(tmp_path, monkeypatch):
+def test_a_machine_that_starts_no_processes_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     assert "could not be started" in examine_apart("onnxruntime").trouble
 
@@ -173,7 +173,7 @@ def test_the_command_prints_what_was_found_as_text_and_as_json(monkeypatch, caps
     assert "Diagnosis" in json.loads(capsys.readouterr().out)["$defs"]
 
 
-def test_an_engine_that_fails_is_exit_code_3_and_the_rest_is_told(monkeypatch, capsys):
+def test_an_engine_that_fails_is_exit_code_3_and_the_rest_is_printed(monkeypatch, capsys):
     failing = EngineReport(name="onnxruntime", state="fails", trouble="killed by SIGILL")
     found = diagnose(examine=lambda _: failing)
     monkeypatch.setattr("litepose_edge.cli.doctor.diagnose", lambda: found)

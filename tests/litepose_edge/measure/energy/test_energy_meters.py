@@ -80,9 +80,11 @@ def test_a_machine_without_anything_has_a_reason_for_every_kind(tmp_path):
     assert "virtual machine" in reasons(found)["rapl"]
 
 
-def test_this_machine_can_be_searched():
+def test_on_this_machine_every_kind_is_a_meter_or_missing_with_a_reason():
     found = find_meters()
-    assert found.meters or found.missing
+    kinds = {name.partition(":")[0] for name in (*names(found), *reasons(found))}
+    assert kinds == {"rapl", "hwmon", "ina3221", "pi5", "battery"}
+    assert all(reasons(found).values())
     for meter in found.meters:
         about = meter.about
         assert all((about.name, about.domain, about.resolution, about.uncertainty))

@@ -33,7 +33,7 @@ def test_a_machine_is_described_from_its_files(tmp_path):
     assert state.throttle == {"core throttle events": 3}
 
 
-def test_what_makes_figures_doubtful_is_said(tmp_path):
+def test_what_makes_figures_doubtful_is_warned_of(tmp_path):
     files = {
         "proc/cpuinfo": "model name\t: Fast CPU\nflags\t: hypervisor",
         "proc/loadavg": "9.00 1 1",
@@ -48,7 +48,7 @@ def test_what_makes_figures_doubtful_is_said(tmp_path):
         assert word in said
 
 
-def test_a_quiet_machine_is_not_complained_about(tmp_path):
+def test_a_quiet_machine_gives_no_warnings(tmp_path):
     files = {"proc/cpuinfo": "flags\t: avx2", "proc/loadavg": "0.01 1 1"}
     files["sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"] = "performance"
     sysfs = recorded_files(tmp_path, files)

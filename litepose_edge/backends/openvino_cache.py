@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 VARIABLE = "LITEPOSE_EDGE_CACHE"
-# OpenVINO never deletes: every new version of a model, of OpenVINO or of options leaves a file.
+# OpenVINO never deletes: every version of a model, of OpenVINO and of the options leaves a file.
 MAX_FILES = 64
 
 
@@ -23,8 +23,8 @@ def folder() -> Path | None:
     try:
         path = (Path(wanted) if wanted else _users_caches() / "litepose-edge") / "openvino"
         path.mkdir(parents=True, exist_ok=True)
-        _forget_oldest(path)
-    except (OSError, RuntimeError):  # RuntimeError: nobody's home
+        _delete_oldest(path)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
         return None
     return path if os.access(path, os.W_OK) else None
 
@@ -37,7 +37,7 @@ def _users_caches() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
-def _forget_oldest(path: Path) -> None:
+def _delete_oldest(path: Path) -> None:
     blobs = sorted(path.glob("*.blob"), key=lambda blob: blob.stat().st_mtime, reverse=True)
     for blob in blobs[MAX_FILES:]:
         blob.unlink(missing_ok=True)

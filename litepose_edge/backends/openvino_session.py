@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from litepose_edge.backends import _openvino_cache
+from litepose_edge.backends import openvino_cache
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import TensorSpec
 from litepose_edge.errors import ModelError
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 # Each stream keeps buffers of its own; more callers than this wait for each other.
 MAX_STREAMS = 8
 
-# The first array OpenVINO sees makes its bindings look NumPy up, holding a lock while they wait
-# for the interpreter's: two threads' first arrays at once would wait for each other for ever.
+# On the first array OpenVINO's bindings import NumPy and hold a lock while they wait for the
+# interpreter's: two threads that pass their first arrays at once would wait for each other forever.
 openvino.Tensor(np.empty(1, np.float32))
 
 
@@ -105,6 +105,10 @@ class OpenVinoSession:
             outputs.update(dict.fromkeys(names, array))
         return outputs
 
+    def engine_property(self, name: str) -> Any:
+        """What OpenVINO says of the compiled network, such as `"NUM_STREAMS"`."""
+        return self._compiled.get_property(name)
+
     def close(self) -> None:
         """Free the network; closing twice is fine."""
         self._compiled = None
@@ -120,7 +124,7 @@ def _read(core: Any, model: ModelFiles) -> Any:
 
 
 def _compile(core: Any, network: Any, config: dict[str, Any]) -> Any:
-    folder = _openvino_cache.folder()
+    folder = openvino_cache.folder()
     if folder is not None:
         try:
             return core.compile_model(network, "CPU", {**config, "CACHE_DIR": str(folder)})

@@ -1,4 +1,4 @@
-"""Follow people through a video or camera: python follow_video.py clip.mp4 (or 0 for a camera)."""
+"""Track people through a video or camera: python track_video.py clip.mp4 (or 0 for a camera)."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class OnnxRuntimeSession:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
-        # Spinning burns a core between frames: 11 times the CPU time at camera rate.
+        # Spinning threads use a whole core between the frames of a camera.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session: Any = onnxruntime.InferenceSession(
