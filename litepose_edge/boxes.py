@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from litepose_edge.geometry import Float32, Size
 
-# A box holds its person's keypoints from this score on, if there are so many of them, and so much
-# of their extent around them: chosen on dev, by the AP and recall of boxes (ADR 17).
-SURE_KEYPOINT, MIN_SURE_KEYPOINTS, KEYPOINT_MARGIN = 0.25, 3, 0.07
-BOX_MARGIN = 0.1
+# How far a body reaches beyond its keypoints to the left, the top, the right and the bottom, as
+# parts of the keypoints' longer extent: medians over 2,935 labelled people.
+BODY_MARGINS = (0.063, 0.129, 0.075, 0.089)
 
 
 def box_area(boxes_xyxy: NDArray[Any]) -> NDArray[Any]:
@@ -20,34 +19,6 @@ def box_area(boxes_xyxy: NDArray[Any]) -> NDArray[Any]:
     extent = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
     area: NDArray[Any] = extent[..., 0] * extent[..., 1]
     return area
-
-
-def holding_keypoints(
-    boxes_xyxy: Float32, keypoints: Float32, scores: Float32, image: Size
-) -> Float32:
-    """Boxes widened to hold the sure keypoints of the people in them.
-
-    A detector cuts off stretched arms and legs; heads, hands and feet reach beyond their keypoints
-    by a part of the person's extent. People with too few sure keypoints keep their boxes.
-
-    Args:
-        boxes_xyxy: `(P, 4)` float32 edges in pixels.
-        keypoints: `(P, K, 2)` float32 in pixels.
-        scores: `(P, K)` float32.
-        image: Boxes end at its edges.
-    """
-    sure = scores > SURE_KEYPOINT
-    low = np.where(sure[..., None], keypoints, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(sure[..., None], keypoints, -np.inf).max(axis=1, initial=-np.inf)
-    margin = KEYPOINT_MARGIN * (high - low).max(axis=1, keepdims=True)
-    enough = sure.sum(axis=1) >= MIN_SURE_KEYPOINTS
-    low = np.where(enough[:, None], low - margin, np.inf)
-    high = np.where(enough[:, None], high + margin, -np.inf)
-    last = np.array([image.width, image.height], np.float32) - np.float32(0.5)
-    wider = boxes_xyxy.copy()
-    wider[:, :2] = np.minimum(boxes_xyxy[:, :2], np.maximum(low, -0.5))
-    wider[:, 2:] = np.maximum(boxes_xyxy[:, 2:], np.minimum(high, last))
-    return wider
 
 
 def box_iou(boxes_xyxy: NDArray[Any], others_xyxy: NDArray[Any]) -> NDArray[Any]:
@@ -70,13 +41,18 @@ def nms(boxes_xyxy: Float32, scores: Float32, max_iou: float) -> NDArray[np.intp
         scores: `(N,)` float32.
         max_iou: A box overlapping a better one by more than this is dropped.
     """
-    return suppress(box_iou(boxes_xyxy, boxes_xyxy), scores, max_iou)
+    return suppress(box_iou(boxes_xyxy, boxes_xyxy) > max_iou, scores)
 
 
-def suppress(similarity: NDArray[Any], scores: Float32, max_similarity: float) -> NDArray[np.intp]:
-    """Indices that survive greedy suppression by any `(N, N)` similarity, best first."""
+def suppress(duplicates: NDArray[np.bool_], scores: NDArray[Any]) -> NDArray[np.intp]:
+    """Indices that survive greedy suppression, best first.
+
+    Args:
+        duplicates: `(N, N)`, which are the same.
+        scores: `(N,)`; of two that are the same the one of lower score is dropped.
+    """
     order = np.argsort(-scores, kind="stable")
-    alike = similarity[np.ix_(order, order)] > max_similarity
+    alike = duplicates[np.ix_(order, order)]
     alive = np.ones(len(order), bool)
     for i in range(len(order)):
         if alive[i]:
@@ -85,20 +61,26 @@ def suppress(similarity: NDArray[Any], scores: Float32, max_similarity: float) -
     return kept
 
 
-def boxes_of(keypoints: Float32, scores: Float32, image_size: Size) -> Float32:
-    """`(P, 4)` boxes around keypoints of score above 0, a tenth larger, clipped to the image.
+def body_boxes(keypoints: NDArray[Any], counted: NDArray[np.bool_]) -> NDArray[Any]:
+    """Boxes of bodies around their keypoints, `(P, 4)`.
+
+    Heads, hands and feet reach beyond the keypoints by `BODY_MARGINS` of the longer side of the
+    keypoints' extent, and by half a pixel at least.
 
     Args:
-        keypoints: `(P, K, 2)` float32 in image pixels.
-        scores: `(P, K)` float32, of each person at least one above 0.
-        image_size: Size of the image.
+        keypoints: `(P, K, 2)` in pixels.
+        counted: `(P, K)`, which of them count. A person without any has the empty box
+            `(inf, inf, -inf, -inf)`, which a union with another box leaves as it is.
     """
-    found = (scores > 0)[..., None]
-    low = np.where(found, keypoints, np.inf).min(axis=1)
-    high = np.where(found, keypoints, -np.inf).max(axis=1)
-    # A lone keypoint has a box of its own pixel.
-    margin = np.maximum((high - low) * BOX_MARGIN, 0.5)
-    edges = np.array([image_size.width, image_size.height], np.float32) - 0.5
-    corners = np.concatenate([low - margin, high + margin], axis=1).clip(-0.5, np.tile(edges, 2))
-    boxes: Float32 = corners.astype(np.float32)
-    return boxes
+    low = np.where(counted[..., None], keypoints, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(counted[..., None], keypoints, -np.inf).max(axis=1, initial=-np.inf)
+    longer = np.where(counted.any(axis=1), (high - low).max(axis=1), 0)
+    margins = np.maximum(longer[:, None] * np.array(BODY_MARGINS, keypoints.dtype), 0.5)
+    return np.concatenate([low - margins[:, :2], high + margins[:, 2:]], axis=1)
+
+
+def clip_boxes(boxes_xyxy: NDArray[Any], image_size: Size) -> NDArray[Any]:
+    """Boxes cut at the outer edges of the image's outer pixels."""
+    ends = np.array([image_size.width, image_size.height] * 2, np.float32) - np.float32(0.5)
+    clipped: NDArray[Any] = boxes_xyxy.clip(-0.5, ends)
+    return clipped

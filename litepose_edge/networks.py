@@ -14,22 +14,24 @@ from numpy.typing import ArrayLike
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Model
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import BottomUpSpec
+from litepose_edge.manifest import BottomUpSpec, TopDownSpec
+from litepose_edge.person_filter import person_confidence, pose_scores
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
+from litepose_edge.pipelines.seam import BoxPipeline, CropPipeline, ImagePipeline
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.preprocess import Image, check_boxes
+from litepose_edge.results import Poses
 
 if TYPE_CHECKING:
-    from litepose_edge.pipelines.bottomup import BottomUp
-    from litepose_edge.pipelines.detector import BoxSource
+    from litepose_edge.skeletons import Skeleton
 
 DEFAULT_DETECTOR = "persondet"
 Detector = str | PathLike[str] | Callable[[Image], ArrayLike] | None
 
 
 @dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """What an engine runs.
+class NetworkOptions:
+    """Which networks to run, and how.
 
     Attributes:
         model: The pose network, top-down or bottom-up.
@@ -50,67 +52,126 @@ class EngineOptions:
     detector_size: int | None = None
 
 
-class Engine:
+class Networks:
     """Detector and pose network, or a bottom-up network; safe to call from several threads.
 
     Args:
         options: What to run.
-        threads: CPU threads in all. An engine of one thread is what several workers share.
+        threads: CPU threads in all. With one thread, several workers can share them.
     """
 
-    def __init__(self, options: EngineOptions, threads: int) -> None:
+    def __init__(self, options: NetworkOptions, threads: int) -> None:
         self._options, self._threads = options, threads
-        self._topdown: TopDown | None = None
-        self.everybody: BottomUp | None = None
-        network, flip = options.model, options.flip_test
-        if isinstance(network.manifest.model, BottomUpSpec):
+        self._crops: CropPipeline | None = None
+        self._images: ImagePipeline | None = None
+        manifest, flip = options.model.manifest, options.flip_test
+        if isinstance(manifest.model, BottomUpSpec):
             from litepose_edge.pipelines.bottomup import BottomUp  # others need not load it
 
-            self.everybody = BottomUp(
-                network.open, network.manifest, threads, options.bottom_up, flip_test=bool(flip)
+            self._images = BottomUp(
+                options.model.open, manifest, threads, options.bottom_up, flip_test=bool(flip)
             )
+            self.skeleton: Skeleton = manifest.model.skeleton
         else:
-            self._topdown = TopDown(network.open, network.manifest, threads, flip_test=flip)
-        self._detector: BoxSource | None = None
+            self._crops = TopDown(options.model.open, manifest, threads, flip_test=flip)
+            assert isinstance(manifest.model, TopDownSpec)  # TopDown has refused others
+            self.skeleton = manifest.model.skeleton
+            self._min_pose_score = manifest.model.min_pose_score
+        self._boxes: BoxPipeline | None = None
         self._lock = threading.Lock()
 
-    def pose(
-        self, image: Image, boxes_xyxy: Float32, *, found: bool = True
-    ) -> tuple[Float32, Float32]:
-        """Keypoints `(P, K, 2)` and scores `(P, K)` of the person in each box; top-down only.
+    @property
+    def needs_boxes(self) -> bool:
+        """Whether people are found by a detector, before the pose network sees them."""
+        return self._crops is not None
+
+    def people(self, image: Image, min_score: float, max_boxes: int) -> Poses:
+        """All candidates in an image; `person_scores` is the confidence in each.
+
+        Args:
+            image: `(H, W, 3)` uint8 BGR.
+            min_score: Detector boxes below are not looked into.
+            max_boxes: At most so many boxes, the best first.
+
+        Raises:
+            ValueError: The pose network needs boxes and there is no detector.
+        """
+        if self._images is not None:
+            return self._images(image)
+        boxes, box_scores = self.boxes(image, min_score)
+        boxes, box_scores = boxes[:max_boxes], box_scores[:max_boxes]
+        keypoints, scores = self.keypoints(image, boxes, detected=True)
+        return self._poses(image, boxes, keypoints, scores, self.confidence(box_scores, scores))
+
+    def people_in(self, image: Image, boxes_xyxy: Float32) -> Poses:
+        """The person in each given box, whose pose score is the confidence.
 
         Args:
             image: `(H, W, 3)` uint8 BGR.
             boxes_xyxy: `(P, 4)` float32 in image pixels.
-            found: Whether a detector found them, rather than the caller.
-        """
-        assert self._topdown is not None
-        return self._topdown(image, boxes_xyxy, found=found)
 
-    def find(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
+        Raises:
+            ValueError: The network finds people by itself.
+        """
+        if self._crops is None:
+            raise ValueError("a bottom-up network finds people by itself: give no boxes_xyxy")
+        keypoints, scores = self.keypoints(image, boxes_xyxy, detected=False)
+        confidence = np.array(pose_scores(scores), np.float32)
+        return self._poses(image, boxes_xyxy.copy(), keypoints, scores, confidence)
+
+    def boxes(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
         """Boxes `(P, 4)` and scores `(P,)`; a caller with boxes never opens the detector.
 
         Raises:
             ValueError: There is no detector.
         """
         with self._lock:
-            if self._detector is None:
-                self._detector = self._open_detector()
-        return self._detector(image, min_score)
+            if self._boxes is None:
+                self._boxes = self._open_detector()
+        return self._boxes(image, min_score)
+
+    def keypoints(
+        self, image: Image, boxes_xyxy: Float32, *, detected: bool
+    ) -> tuple[Float32, Float32]:
+        """Keypoints `(P, K, 2)` and scores `(P, K)` of the person in each box; top-down only.
+
+        Args:
+            image: `(H, W, 3)` uint8 BGR.
+            boxes_xyxy: `(P, 4)` float32 in image pixels.
+            detected: Whether a detector found them, rather than the caller.
+        """
+        assert self._crops is not None
+        return self._crops(image, boxes_xyxy, detected=detected)
+
+    def confidence(self, box_scores: Float32, scores: Float32) -> Float32:
+        """Confidence `(P,)` in people of such boxes `(P,)` and keypoints `(P, K)`."""
+        return person_confidence(box_scores, scores, self._min_pose_score)
 
     def close(self) -> None:
         """Free the networks; closing twice is fine."""
-        for network in (self._topdown, self.everybody):
-            if network is not None:
-                network.close()
-        self._detector = None
+        for pipeline in (self._crops, self._images, self._boxes):
+            if pipeline is not None:
+                pipeline.close()
+        self._boxes = None
 
-    def _open_detector(self) -> BoxSource:
+    def _poses(
+        self, image: Image, boxes: Float32, keypoints: Float32, scores: Float32, people: Float32
+    ) -> Poses:
+        return Poses(
+            keypoints=keypoints,
+            scores=scores,
+            boxes_xyxy=boxes,
+            person_scores=people,
+            skeleton=self.skeleton,
+            image_size=Size.of(image),
+        )
+
+    def _open_detector(self) -> BoxPipeline:
         detector = self._options.detector
         if detector is None:
             raise ValueError("no detector: give predict() boxes_xyxy, or make the Estimator one")
         if callable(detector):
-            return _given_detector(detector)
+            return _CallersDetector(detector)
         precision = None
         if detector == "default":
             # The pose network may be a file of either precision; the detector follows the wish.
@@ -118,18 +179,23 @@ class Engine:
         found = backends.find_model(
             detector, precision=precision, backend=self._options.backend, threads=self._threads
         )
-        from litepose_edge.pipelines.detector import (
-            PersonDetector,  # 9 ms that own boxes need not wait for
-        )
+        from litepose_edge.pipelines.detector import PersonDetector  # 9 ms, for who needs it
 
         size = self._options.detector_size
-        return PersonDetector(found.open(self._threads), found.manifest, size)
+        return PersonDetector(found.open, found.manifest, self._threads, size=size)
 
 
-def _given_detector(detect: Callable[[Image], ArrayLike]) -> BoxSource:
-    def find(image: Image, min_score: float) -> tuple[Float32, Float32]:
-        del min_score  # the caller's detector has thresholds of its own
-        boxes = check_boxes(detect(image), Size.of(image))
+class _CallersDetector:
+    """A function of the caller's from a frame to boxes, as a detector."""
+
+    def __init__(self, detect: Callable[[Image], ArrayLike]) -> None:
+        self._detect = detect
+
+    def __call__(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
+        """Boxes as they were given, of score 1: the function has thresholds of its own."""
+        del min_score
+        boxes = check_boxes(self._detect(image), Size.of(image))
         return boxes, np.ones(len(boxes), np.float32)
 
-    return find
+    def close(self) -> None:
+        """There is nothing to free."""

@@ -74,10 +74,11 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         padding: Factor by which a box grows before it is cropped.
         skeleton: The keypoint set.
         heatmaps, simcc, regression: The head: a map a keypoint, x and y classified, coordinates.
-        veto: Mean score that the best keypoints of a found person need where the box scores no more
-            than `min_score`; less for better boxes (`results.belief`). Others are false alarms.
-        second_look: Pose score (`results.pose_scores`) below which a mirrored crop is averaged in.
-        recheck: The same for people whom a detector found, if it is more.
+        min_pose_score: Pose score (`person_filter.pose_scores`) that a person found with a box
+            score of 0.3 needs for a confidence of 0.3, the default `min_score`. Better boxes need
+            less, worse ones more (`person_filter.person_confidence`).
+        flip_test_below: Pose score below which a crop is averaged with its mirror image.
+        flip_test_below_detected: The same for people whom a detector found, if it is more.
     """
 
     padding: Annotated[float, Meta(ge=1)]
@@ -85,7 +86,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     heatmaps: HeatmapSpec | None = None
     simcc: SimccSpec | None = None
     regression: RegressionSpec | None = None
-    min_pose_score: Unit = 0.65
+    min_pose_score: Unit = 0.5
     flip_test_below: Unit = 0.0
     flip_test_below_detected: Unit = 0.0
 

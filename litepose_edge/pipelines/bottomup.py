@@ -1,22 +1,21 @@
-"""The bottom-up recipe: a whole image through one network, its maps to everybody's keypoints."""
+"""The bottom-up pipeline: a whole image through one network, its maps to people."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from litepose_edge import geometry
-from litepose_edge.backends.session import Session
-from litepose_edge.boxes import box_area, boxes_of
+from litepose_edge.boxes import body_boxes, box_area, clip_boxes
 from litepose_edge.decoding import associative, peaks
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BottomUpSpec, Manifest
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
+from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
 from litepose_edge.results import Poses
 
@@ -39,7 +38,7 @@ class View:
 
 
 class BottomUp:
-    """A network for everybody at once behind a session; safe to call from several threads.
+    """A bottom-up network behind a session; safe to call from several threads.
 
     Args:
         open_session: Opens the network with a number of threads.
@@ -55,7 +54,7 @@ class BottomUp:
 
     def __init__(
         self,
-        open_session: Callable[[int], Session],
+        open_session: SessionProvider,
         manifest: Manifest,
         threads: int,
         options: BottomUpOptions = USUAL,
@@ -140,11 +139,11 @@ class BottomUp:
         if not self._flip_test:
             return heat, tags
         coarse, fine = self._run(normalizer, mirror(crop))
-        twins = list(self._spec.skeleton.flip_permutation)
+        flip = list(self._spec.skeleton.flip_permutation)
         mirrored = peaks.average_heatmaps(coarse[:joints], fine)
-        heat += mirrored[twins, :, ::-1]
+        heat += mirrored[flip, :, ::-1]
         heat *= 0.5
-        return heat, np.concatenate([tags, coarse[None, joints:][:, twins, :, ::-1]])
+        return heat, np.concatenate([tags, coarse[None, joints:][:, flip, :, ::-1]])
 
     def _run(self, normalizer: Normalizer, crop: Image) -> tuple[Float32, Float32]:
         """The two outputs for one image: `(2K, h, w)` and `(K, H, W)`."""
@@ -164,8 +163,8 @@ class BottomUp:
 
     def _poses(self, keypoints: Float32, people: associative.People, size: Size) -> Poses:
         scores = people.values.clip(0, 1)
-        boxes = boxes_of(keypoints, scores, size)
-        # Keypoints in the border around a letterboxed image alone make nobody.
+        boxes = clip_boxes(body_boxes(keypoints, scores > 0), size).astype(np.float32)
+        # Keypoints in the border around a letterboxed image alone are no person.
         visible = box_area(boxes) > 0
         return Poses(
             keypoints=keypoints[visible],

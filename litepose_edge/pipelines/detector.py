@@ -1,14 +1,13 @@
-"""Image to person boxes: looking once or several times, decoding, non-maximum suppression."""
+"""Image to person boxes: one or several views, decoding, non-maximum suppression."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
-from litepose_edge.backends.session import Session
 from litepose_edge.boxes import box_area, nms
 from litepose_edge.decoding.box_fusion import fuse
 from litepose_edge.decoding.detector_heads import (
@@ -31,20 +30,14 @@ from litepose_edge.manifest import (
     TestTimeView,
     YoloxFormat,
 )
+from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizers, mirror, warp
 
 # Suppression compares each box with each: a threshold of 0 would hand it every cell.
 MAX_CANDIDATES = 1000
 ROUNDING = 1e-3
-# Of several looks one may be this much less sure than all together have to be.
+# A box counts in one of several views at this part of the score that their fusion must have.
 PER_VIEW_FACTOR = 0.5
-
-
-class BoxSource(Protocol):
-    """Anything that finds people."""
-
-    def __call__(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
-        """Boxes `(P, 4)` float32 xyxy in image pixels and scores `(P,)`, best first."""
 
 
 class PersonDetector:
@@ -53,21 +46,28 @@ class PersonDetector:
     A network of free size sees no more border beside the image than its strides ask for.
 
     Args:
-        session: The network.
+        open_session: Opens the network with a number of threads.
         manifest: Its manifest; must describe a detector.
-        size: Look once, at inputs of at most so many pixels a side, whatever the manifest says.
+        size: Run one view of at most so many pixels a side, whatever the manifest says.
 
     Raises:
-        ManifestError: The model is no detector, or shall look several times and has one size.
+        ManifestError: The model is no detector, or has views of other sizes than its one input.
         ModelError: It has one size and `size` is another, or `size` is no multiple of its strides.
     """
 
-    def __init__(self, session: Session, manifest: Manifest, size: int | None = None) -> None:
+    def __init__(
+        self,
+        open_session: SessionProvider,
+        manifest: Manifest,
+        threads: int,
+        *,
+        size: int | None = None,
+    ) -> None:
         if not isinstance(manifest.model, DetectorSpec):
             raise ManifestError(f"model '{manifest.name}' is no detector")
-        self._session, self._input = session, manifest.input
+        self._session, self._input = open_session(threads), manifest.input
         self._spec = manifest.model
-        self._free_size = session.input.has_free_size(channels_last=self._input.channels_last)
+        self._free_size = self._session.input.has_free_size(channels_last=self._input.channels_last)
         self._multiple = max(self._spec.strides, default=1)
         own = TestTimeView(width=self._input.width, height=self._input.height)
         self._views = self._spec.views or (own,)
@@ -105,6 +105,10 @@ class PersonDetector:
         boxes, scores = fuse(found, self._spec.max_iou, min_score)
         kept = nms(boxes, scores, self._spec.max_iou)
         return boxes[kept], scores[kept]
+
+    def close(self) -> None:
+        """Free the network; closing twice is fine."""
+        self._session.close()
 
     def _view(self, image: Image, view: TestTimeView, min_score: float) -> tuple[Float32, Float32]:
         size = Size.of(image)

@@ -1,10 +1,9 @@
-"""The top-down recipe: boxes to crops, crops through the network, its outputs to keypoints."""
+"""The top-down pipeline: boxes to crops, crops through the network, its outputs to keypoints."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
 from litepose_edge.manifest import output_names as names_of_outputs
 from litepose_edge.person_filter import pose_scores
+from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
 from litepose_edge.threads import worker_pool
 
@@ -46,7 +46,7 @@ class TopDown:
 
     def __init__(
         self,
-        open_session: Callable[[int], Session],
+        open_session: SessionProvider,
         manifest: Manifest,
         threads: int,
         *,
@@ -64,14 +64,14 @@ class TopDown:
         self._workers: ThreadPoolExecutor | None = None
 
     def __call__(
-        self, image: Image, boxes_xyxy: Float32, *, found: bool = False
+        self, image: Image, boxes_xyxy: Float32, *, detected: bool = False
     ) -> tuple[Float32, Float32]:
         """Keypoints of the person in each box.
 
         Args:
             image: `(H, W, 3)` uint8 BGR.
             boxes_xyxy: `(P, 4)` float32 in image pixels.
-            found: Whether they are a detector's, of whom more doubt is due.
+            detected: Whether a detector found them: `flip_test_below_detected` then applies.
 
         Returns:
             keypoints: `(P, K, 2)` float32 in image pixels.
@@ -83,15 +83,15 @@ class TopDown:
         to_input = geometry.crop_view(boxes_xyxy, self._input.size, self._spec.padding)
         lone = count == 1 or self._threads == 1
         session = self._session(self._threads if lone else 1)
-        doubtful = self._doubtful(found)
+        flip_test_below = self._flip_test_below(detected)
 
         def infer(i: int) -> Outputs:
             normalizer = self._normalizers(self._input.size)
             crop = warp(image, to_input[i], self._input.size, out=normalizer.crop)
             outputs = self._run(session, normalizer, crop)
-            if doubtful and pose_scores(self._scores(outputs))[0] < doubtful:
-                twin = self._run(session, normalizer, mirror(crop))
-                outputs = self._average(outputs, twin)
+            if flip_test_below and pose_scores(self._scores(outputs))[0] < flip_test_below:
+                mirrored = self._run(session, normalizer, mirror(crop))
+                outputs = self._average(outputs, mirrored)
             return outputs
 
         answers = (
@@ -101,12 +101,12 @@ class TopDown:
         )
         return self._decode(tuple(map(np.concatenate, zip(*answers, strict=True))), to_input)
 
-    def _doubtful(self, found: bool) -> float:
-        """The pose score below which somebody is looked at once more."""
+    def _flip_test_below(self, detected: bool) -> float:
+        """The pose score below which the mirrored crop is averaged in."""
         if self._flip_test is not None:
             return math.inf if self._flip_test else 0.0
         return max(
-            self._spec.flip_test_below, self._spec.flip_test_below_detected if found else 0.0
+            self._spec.flip_test_below, self._spec.flip_test_below_detected if detected else 0.0
         )
 
     def _run(self, session: Session, normalizer: Normalizer, crop: Image) -> Outputs:
@@ -118,18 +118,18 @@ class TopDown:
 
     def _average(self, outputs: Outputs, mirrored: Outputs) -> Outputs:
         """Outputs of a crop averaged with those of its mirror image."""
-        twins = self._spec.skeleton.flip_permutation
+        flip = self._spec.skeleton.flip_permutation
         match self._spec.head:
             case HeatmapSpec(alignment=alignment):
-                return (heatmaps.average_mirrored(outputs[0], mirrored[0], twins, alignment),)
+                return (heatmaps.average_mirrored(outputs[0], mirrored[0], flip, alignment),)
             case SimccSpec(split_ratio=ratio):
                 return simcc.average_mirrored(
-                    outputs[0], outputs[1], (mirrored[0], mirrored[1]), twins, ratio
+                    outputs[0], outputs[1], (mirrored[0], mirrored[1]), flip, ratio
                 )
             case RegressionSpec() as spec:
                 size = self._input.size
                 return (
-                    regression.average_mirrored_table(outputs[0], mirrored[0], twins, size, spec),
+                    regression.average_mirrored_table(outputs[0], mirrored[0], flip, size, spec),
                 )
 
     def _decode(self, outputs: Outputs, to_input: Float64) -> tuple[Float32, Float32]:

@@ -1,51 +1,71 @@
-"""One camera's people over time: when to detect, where to look, who is who."""
+"""One camera's people over time: when to detect, where to run the pose network, whose track."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge import oks
-from litepose_edge.boxes import box_iou
+from litepose_edge.boxes import box_area, box_iou, suppress
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.person_filter import belief, person_scores
-from litepose_edge.pipelines.detector import BoxSource
+from litepose_edge.oks import pairwise_oks
+from litepose_edge.person_filter import (
+    CONFIDENT_KEYPOINT,
+    duplicates,
+    widened_boxes,
+    with_odds_times,
+)
 from litepose_edge.preprocess import Image, check_image
 from litepose_edge.results import Poses
 from litepose_edge.skeletons import Skeleton
 from litepose_edge.tracking import tracks
 from litepose_edge.tracking.one_euro import OneEuroFilter
-from litepose_edge.tracking.tracks import Track
-
-PoseNetwork = Callable[[Image, Float32], tuple[Float32, Float32]]
+from litepose_edge.tracking.tracks import Observation, Track
 
 ASSUMED_FPS = 30.0
-SAME_BOX, SAME_PERSON, FOUND_AGAIN = 0.3, 0.7, 0.3
-# A track goes on at less than what starts one.
-KEEP_PART, SURE_PART = 0.92, 1.22
-CONFIRMING_SIGHTS = 2
+# A detection is a track's if their boxes overlap this much ...
+DETECTION_IOU = 0.3
+# ... and a new person is a lost track's if poses or boxes are this similar.
+REFOUND_SIMILARITY = 0.3
+# A track goes on at somewhat lower odds than one starts with, and has an id at once at higher ones.
+KEEP_ODDS, IMMEDIATE_ODDS = 0.87, 1.45
+CONFIRMING_OBSERVATIONS = 2
 # Mean difference of a 16-pixel-wide thumbnail, out of 255, that no motion makes.
 SCENE_CUT = 30.0
 THUMBNAIL = 16
 
 
+class PersonNetworks(Protocol):
+    """What a tracker asks of the networks (`networks.Networks`)."""
+
+    skeleton: Skeleton
+
+    def boxes(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
+        """Boxes `(P, 4)` and scores `(P,)` of the detector, best first."""
+
+    def keypoints(
+        self, image: Image, boxes_xyxy: Float32, *, detected: bool
+    ) -> tuple[Float32, Float32]:
+        """Keypoints `(P, K, 2)` and scores `(P, K)` of the person in each box."""
+
+    def confidence(self, box_scores: Float32, scores: Float32) -> Float32:
+        """Confidence `(P,)` in each person."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrackerOptions:
-    """How people are followed.
+    """How people are tracked.
 
     Attributes:
-        detect_every: Run the detector on every so many frames; also whenever somebody is lost
-            and when the scene changes.
+        detect_every: Run the detector on every so many frames; also whenever a person is lost and
+            when the scene changes.
         smooth: Smooth the keypoints that are given out.
-        max_missing_s: Whoever is not seen for longer is forgotten; seen again later, they are
-            somebody new.
-        min_score: Detector boxes below do not start a track.
-        min_belief: Nor do people whose box and keypoints together are less sure.
+        max_missing_s: The track of a person who is not seen for longer ends; seen again later,
+            the person has a new id.
+        min_score: Confidence that a person needs to be reported.
         max_people: At most so many at once.
     """
 
@@ -53,39 +73,42 @@ class TrackerOptions:
     smooth: bool
     max_missing_s: float
     min_score: float
-    min_belief: float
     max_people: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Sights:
-    """What one frame showed: where was looked, and what was there."""
+class _Observed:
+    """What one frame shows: in the first rows where the tracks are predicted, then new people."""
 
     boxes: Float32
     box_scores: Float32
     keypoints: Float32
     scores: Float32
-    belief: Float32
+    confidence: Float32
+
+    def __getitem__(self, row: int) -> Observation:
+        return Observation(
+            keypoints=self.keypoints[row],
+            scores=self.scores[row],
+            box=self.boxes[row],
+            box_score=float(self.box_scores[row]),
+            confidence=float(self.confidence[row]),
+        )
 
 
 class Tracker:
-    """Follows the people of one camera; not to be shared between cameras or threads.
+    """Tracks the people of one camera; not to be shared between cameras or threads.
 
     Made by `Estimator.tracker`.
 
     Args:
-        find: The detector.
-        pose: Image and `(P, 4)` boxes to keypoints `(P, K, 2)` and scores `(P, K)`.
-        skeleton: The keypoint set.
+        networks: Detector and pose network.
         options: How.
     """
 
-    def __init__(
-        self, find: BoxSource, pose: PoseNetwork, skeleton: Skeleton, options: TrackerOptions
-    ) -> None:
-        self._find, self._pose = find, pose
-        self._skeleton, self._options = skeleton, options
-        self._sigmas = np.array(skeleton.oks_sigmas)
+    def __init__(self, networks: PersonNetworks, options: TrackerOptions) -> None:
+        self._networks, self._options = networks, options
+        self._sigmas = np.array(networks.skeleton.oks_sigmas)
         self._tracks: list[Track] = []
         self._filters: dict[int, OneEuroFilter] = {}
         self._ids_given = 0
@@ -113,28 +136,31 @@ class Tracker:
         if self._size != Size.of(image):
             self._size, self._tracks, self._filters = Size.of(image), [], {}
             self._frames_until_detection = 0
-        foretold = [tracks.foretell(track, now) for track in self._tracks]
-        sights = self._look(image, foretold, detect=self._detection_due(image))
-        if not self.detected and self._just_lost(sights):
-            sights = self._look(image, foretold, detect=True)
-        self._tracks = self._next_tracks(sights, foretold, now)
+        predicted = [tracks.predict(track, now) for track in self._tracks]
+        observed = self._observe(image, predicted, detect=self._detection_due(image))
+        if not self.detected and self._just_lost(observed):
+            observed = self._observe(image, predicted, detect=True)
+        self._tracks = self._next_tracks(observed, predicted, now)
         return self._report(image, now)
 
-    def _look(
-        self, image: Image, foretold: list[tuple[Float32, Float32]], *, detect: bool
-    ) -> _Sights:
-        """Poses where the tracks should be, and where the detector finds somebody besides."""
-        boxes, box_scores = self._where_to_look(image, foretold, detect=detect)
-        # Whoever is missing is looked for when the detector looks as well: searching an empty
-        # place on every frame for a second costs as much as following somebody.
+    def _observe(
+        self, image: Image, predicted: list[tuple[Float32, Float32]], *, detect: bool
+    ) -> _Observed:
+        """Poses where the tracks should be, and where the detector finds people besides."""
+        boxes, box_scores = self._boxes(image, predicted, detect=detect)
+        # Missing people are searched when the detector runs as well: searching an empty place on
+        # every frame for a second costs as much as tracking a person.
         there = [detect or track.seen_s == self._before_s for track in self._tracks]
         if all(there):
-            keypoints, scores = self._pose(image, boxes)
+            keypoints, scores = self._networks.keypoints(image, boxes, detected=True)
         else:
-            keypoints = np.array([points for _, points in foretold], np.float32)
+            keypoints = np.array([points for _, points in predicted], np.float32)
             scores = np.zeros(keypoints.shape[:2], np.float32)
-            keypoints[there], scores[there] = self._pose(image, boxes[there])
-        return _Sights(boxes, box_scores, keypoints, scores, belief(box_scores, scores))
+            keypoints[there], scores[there] = self._networks.keypoints(
+                image, boxes[there], detected=True
+            )
+        confidence = self._networks.confidence(box_scores, scores)
+        return _Observed(boxes, box_scores, keypoints, scores, confidence)
 
     def _advance(self, timestamp_s: float | None) -> float:
         if timestamp_s is None:
@@ -153,27 +179,27 @@ class Tracker:
         self._frames_until_detection -= 1
         return due
 
-    def _just_lost(self, sights: _Sights) -> bool:
-        """Whether somebody seen on the frame before is not where they should be."""
-        least = KEEP_PART * self._options.min_belief
+    def _just_lost(self, observed: _Observed) -> bool:
+        """Whether a person seen on the frame before is not where predicted."""
+        least = with_odds_times(self._options.min_score, KEEP_ODDS)
         return any(
-            track.track_id is not None and track.seen_s == self._before_s and believed < least
-            for track, believed in zip(self._tracks, sights.belief, strict=True)
+            track.track_id is not None and track.seen_s == self._before_s and confidence < least
+            for track, confidence in zip(self._tracks, observed.confidence, strict=True)
         )
 
-    def _where_to_look(
-        self, image: Image, foretold: list[tuple[Float32, Float32]], *, detect: bool
+    def _boxes(
+        self, image: Image, predicted: list[tuple[Float32, Float32]], *, detect: bool
     ) -> tuple[Float32, Float32]:
         """Boxes and scores of the tracks, then those the detector found besides."""
-        boxes = np.array([box for box, _ in foretold], np.float32).reshape(-1, 4)
+        boxes = np.array([box for box, _ in predicted], np.float32).reshape(-1, 4)
         scores = np.array([track.box_score for track in self._tracks], np.float32)
         self.detected = detect
         if not detect:
             return boxes, scores
         self._frames_until_detection = self._options.detect_every - 1
-        found, found_scores = self._find(image, self._options.min_score)
+        found, found_scores = self._networks.boxes(image, self._options.min_score)
         new = np.ones(len(found), np.bool_)
-        for t, d in tracks.match(box_iou(boxes, found), SAME_BOX):
+        for t, d in tracks.match(box_iou(boxes, found), DETECTION_IOU):
             boxes[t], scores[t], new[d] = found[d], found_scores[d], False
         room = max(self._options.max_people - len(boxes), 0)
         return (
@@ -190,130 +216,114 @@ class Tracker:
         return cv2.norm(thumbnail, before, cv2.NORM_L1) > SCENE_CUT * thumbnail.size
 
     def _next_tracks(
-        self, sights: _Sights, foretold: list[tuple[Float32, Float32]], now: float
+        self, observed: _Observed, predicted: list[tuple[Float32, Float32]], now: float
     ) -> list[Track]:
-        """Who goes on, who is missing, who is new."""
+        """Updated, missing and new tracks."""
         options, count = self._options, len(self._tracks)
-        believed = sights.belief >= options.min_belief
-        believed[:count] = sights.belief[:count] >= KEEP_PART * options.min_belief
-        self._drop_doubles(sights, foretold, believed)
-        taken = self._found_again(sights, foretold, believed)
-        tracks = []
+        people = observed.confidence >= options.min_score
+        people[:count] = observed.confidence[:count] >= with_odds_times(
+            options.min_score, KEEP_ODDS
+        )
+        people &= self._distinct(observed, predicted, people)
+        refound = self._refound(observed, predicted, people)
+        following = []
         for t, track in enumerate(self._tracks):
-            sight = taken.get(t, t)
-            if believed[sight]:
-                tracks.append(self._seen(track, sights, sight, now))
+            row = refound.get(t, t)
+            if people[row]:
+                following.append(self._updated(track, observed[row], now))
             elif track.track_id is not None and now - track.seen_s <= options.max_missing_s:
-                tracks.append(track)
-        for s in range(count, len(believed)):
-            if believed[s] and s not in taken.values():
-                tracks.append(self._born(sights, s, now))
-        return tracks
+                following.append(track)
+        for row in range(count, len(people)):
+            if people[row] and row not in refound.values():
+                following.append(self._initiated(observed[row], now))
+        return following
 
-    def _drop_doubles(
+    def _distinct(
         self,
-        sights: _Sights,
-        foretold: list[tuple[Float32, Float32]],
-        believed: NDArray[np.bool_],
-    ) -> None:
-        """Two skeletons on one person: the better continuation of its own track stays."""
-        count = len(sights.belief)
-        if count < 2:
-            return
-        sizes = tracks.areas(sights.boxes)
-        alike = oks.pose_similarity(
-            sights.keypoints, sights.keypoints, sights.scores, sizes, self._sigmas
-        )
-        own = np.zeros(count)
-        for t, (_, keypoints) in enumerate(foretold):
-            own[t] = (
-                1
-                + oks.pose_similarity(
-                    keypoints[None],
-                    sights.keypoints[t : t + 1],
-                    sights.scores[t : t + 1],
-                    sizes[t : t + 1],
-                    self._sigmas,
-                ).item()
-                + (self._tracks[t].track_id is not None)
-            )
-        own[len(foretold) :] = sights.belief[len(foretold) :]
-        for i in np.argsort(-own, kind="stable"):
-            if believed[i]:
-                doubles = (np.maximum(alike[i], alike[:, i]) > SAME_PERSON) & (own <= own[i])
-                doubles[i] = False
-                believed &= ~doubles
+        observed: _Observed,
+        predicted: list[tuple[Float32, Float32]],
+        people: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Who is no duplicate: of two, the better continuation of its own track stays."""
+        rows = np.flatnonzero(people)
+        distinct = np.zeros(len(people), np.bool_)
+        if len(rows) < 2:
+            distinct[rows] = True
+            return distinct
+        keypoints, scores = observed.keypoints[rows], observed.scores[rows]
+        assert self._size is not None
+        bodies = widened_boxes(observed.boxes[rows], keypoints, scores, self._size)
+        rank = observed.confidence.astype(np.float64)
+        for t, (_, points) in enumerate(predicted):
+            own = self._similarity(points[None], observed, np.array([t])).item()
+            rank[t] = 1 + own + (self._tracks[t].track_id is not None)
+        same = duplicates(keypoints, scores, bodies, self._sigmas)
+        distinct[rows[suppress(same, rank[rows])]] = True
+        return distinct
 
-    def _found_again(
+    def _refound(
         self,
-        sights: _Sights,
-        foretold: list[tuple[Float32, Float32]],
-        believed: NDArray[np.bool_],
+        observed: _Observed,
+        predicted: list[tuple[Float32, Float32]],
+        people: NDArray[np.bool_],
     ) -> dict[int, int]:
-        """Tracks that were not where foretold, and the new sight that is them."""
-        missing = [t for t in range(len(foretold)) if not believed[t]]
-        new = [s for s in range(len(foretold), len(believed)) if believed[s]]
-        if not missing or not new:
+        """Tracks that were not where predicted, and the new observation that is theirs."""
+        missing = [t for t in range(len(predicted)) if not people[t]]
+        new = np.array([r for r in range(len(predicted), len(people)) if people[r]], np.intp)
+        if not missing or not len(new):
             return {}
-        near = oks.pose_similarity(
-            np.stack([foretold[t][1] for t in missing]),
-            sights.keypoints[new],
-            sights.scores[new],
-            tracks.areas(sights.boxes[new]),
-            self._sigmas,
-        )
-        overlap = box_iou(np.stack([foretold[t][0] for t in missing]), sights.boxes[new])
-        pairs = tracks.match(np.maximum(near, overlap), FOUND_AGAIN)
-        return {missing[m]: new[n] for m, n in pairs}
+        near = self._similarity(np.stack([predicted[t][1] for t in missing]), observed, new)
+        overlap = box_iou(np.stack([predicted[t][0] for t in missing]), observed.boxes[new])
+        pairs = tracks.match(np.maximum(near, overlap), REFOUND_SIMILARITY)
+        return {missing[m]: int(new[n]) for m, n in pairs}
 
-    def _seen(self, track: Track, sights: _Sights, sight: int, now: float) -> Track:
-        track = tracks.seen_again(
-            track,
-            sights.keypoints[sight],
-            sights.scores[sight],
-            sights.boxes[sight],
-            float(sights.box_scores[sight]),
-            now,
-        )
-        if track.track_id is None and track.sights >= CONFIRMING_SIGHTS:
+    def _similarity(
+        self, keypoints: Float32, observed: _Observed, rows: NDArray[np.intp]
+    ) -> NDArray[Any]:
+        """OKS of predicted poses with observed ones, over the confident keypoints of the latter."""
+        scores = observed.scores[rows]
+        weights = np.where(scores >= CONFIDENT_KEYPOINT, scores, 0)[None]
+        areas = box_area(observed.boxes[rows])[None]
+        return pairwise_oks(keypoints, observed.keypoints[rows], areas, weights, self._sigmas)
+
+    def _updated(self, track: Track, observation: Observation, now: float) -> Track:
+        track = tracks.update(track, observation, now)
+        if track.track_id is None and track.observations >= CONFIRMING_OBSERVATIONS:
             track = replace(track, track_id=self._new_id())
         return track
 
-    def _born(self, sights: _Sights, sight: int, now: float) -> Track:
-        """A new track; one that could be a false alarm must be seen twice to count."""
-        sure = sights.belief[sight] >= SURE_PART * self._options.min_belief
-        return Track(
-            track_id=self._new_id() if sure else None,
-            keypoints=sights.keypoints[sight],
-            scores=sights.scores[sight],
-            box=tracks.box_of(sights.keypoints[sight], sights.scores[sight], sights.boxes[sight]),
-            box_score=float(sights.box_scores[sight]),
-            velocity=np.zeros(2),
-            seen_s=now,
-        )
+    def _initiated(self, observation: Observation, now: float) -> Track:
+        """A new track; one that could be a false positive must be seen twice to count."""
+        track = tracks.initiate(observation, now)
+        if observation.confidence >= with_odds_times(self._options.min_score, IMMEDIATE_ODDS):
+            track = replace(track, track_id=self._new_id())
+        return track
 
     def _new_id(self) -> int:
         self._ids_given += 1
         return self._ids_given
 
     def _report(self, image: Image, now: float) -> Poses:
-        seen = [t for t in self._tracks if t.track_id is not None and t.seen_s == now]
+        seen = [
+            track
+            for track in self._tracks
+            if track.track_id is not None
+            and track.seen_s == now
+            and track.confidence >= self._options.min_score
+        ]
         seen.sort(key=lambda track: track.track_id or 0)
         alive = {track.track_id for track in self._tracks}
         self._filters = {i: f for i, f in self._filters.items() if i in alive}
+        skeleton, size = self._networks.skeleton, Size.of(image)
         if not seen:
-            empty = Poses.empty(self._skeleton, Size.of(image))
-            return replace(empty, track_ids=np.zeros(0, np.int64))
-        scores = np.array([track.scores for track in seen])
+            return replace(Poses.empty(skeleton, size), track_ids=np.zeros(0, np.int64))
         return Poses(
             keypoints=np.array([self._smoothed(track, now) for track in seen]),
-            scores=scores,
+            scores=np.array([track.scores for track in seen]),
             boxes_xyxy=np.array([track.box for track in seen]),
-            person_scores=person_scores(
-                np.array([track.box_score for track in seen], np.float32), scores
-            ),
-            skeleton=self._skeleton,
-            image_size=Size.of(image),
+            person_scores=np.array([track.confidence for track in seen], np.float32),
+            skeleton=skeleton,
+            image_size=size,
             track_ids=np.array([track.track_id for track in seen], np.int64),
         )
 

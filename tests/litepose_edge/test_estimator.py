@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from litepose_edge import Estimator, Poses, Size, backends
-from litepose_edge.boxes import SURE_KEYPOINT
 from litepose_edge.errors import (
     InvalidBoxError,
     InvalidImageError,
@@ -20,7 +19,8 @@ from litepose_edge.errors import (
     ModelFileMissingError,
 )
 from litepose_edge.manifest import TopDownSpec
-from litepose_edge.networks import Engine
+from litepose_edge.networks import Networks
+from litepose_edge.person_filter import CONFIDENT_KEYPOINT
 from litepose_edge.sources import read_image
 
 
@@ -72,13 +72,13 @@ def test_given_boxes_come_back_one_person_each_in_order(estimator, astronaut):
     assert len(poses) == 3
 
 
-def test_a_given_box_scores_as_certain(estimator, astronaut):
+def test_the_person_score_in_a_given_box_is_the_pose_score(estimator, astronaut):
     poses = estimator.predict(astronaut, boxes_xyxy=[[100, 0, 400, 500]])
     scores = poses.scores[0].astype(np.float64)
     assert poses.person_scores[0] == pytest.approx((scores**2).sum() / scores.sum(), rel=1e-5)
 
 
-def test_no_boxes_given_are_nobody(estimator, astronaut):
+def test_no_boxes_given_are_no_people(estimator, astronaut):
     assert len(estimator.predict(astronaut, boxes_xyxy=[])) == 0
 
 
@@ -152,26 +152,26 @@ def test_predict_batch_is_a_list_in_and_a_list_out(estimator, astronaut):
     assert [len(poses) for poses in given] == [1, 0]
 
 
-def test_found_boxes_hold_the_sure_keypoints(astronaut, monkeypatch):
+def test_found_boxes_hold_the_confident_keypoints(astronaut, monkeypatch):
     cut = np.array([[100, 0, 400, 500]], np.float32)  # her right arm lies outside
-    monkeypatch.setattr(Engine, "find", lambda *_: (cut, np.array([0.9], np.float32)))
+    monkeypatch.setattr(Networks, "boxes", lambda *_: (cut, np.array([0.9], np.float32)))
     with Estimator() as estimator:
         (person,) = estimator.predict(astronaut)
-    sure = person.keypoints[person.scores > SURE_KEYPOINT]
-    assert sure[:, 0].min() < 100
-    inside = sure.clip(-0.5, np.array(astronaut.shape[1::-1]) - 0.5)
+    confident = person.keypoints[person.scores >= CONFIDENT_KEYPOINT]
+    assert confident[:, 0].min() < 100
+    inside = confident.clip(-0.5, np.array(astronaut.shape[1::-1]) - 0.5)
     assert (inside >= person.box_xyxy[:2]).all()
     assert (inside <= person.box_xyxy[2:]).all()
 
 
-def test_the_pose_network_is_told_who_was_found(estimator, astronaut, monkeypatch):
-    told, pose = [], Engine.pose
+def test_the_pose_network_is_told_whether_boxes_were_detected(estimator, astronaut, monkeypatch):
+    told, keypoints = [], Networks.keypoints
 
-    def spy(engine, image, boxes, *, found=True):
-        told.append(found)
-        return pose(engine, image, boxes, found=found)
+    def spy(networks, image, boxes, *, detected):
+        told.append(detected)
+        return keypoints(networks, image, boxes, detected=detected)
 
-    monkeypatch.setattr(Engine, "pose", spy)
+    monkeypatch.setattr(Networks, "keypoints", spy)
     estimator.predict(astronaut)
     estimator.predict(astronaut, boxes_xyxy=[[100, 0, 400, 500]])
     assert told == [True, False]
@@ -183,7 +183,7 @@ def test_a_function_can_be_the_detector(astronaut):
         assert poses.boxes_xyxy.tolist() == [[100, 0, 400, 500]]
 
 
-def test_a_box_around_nothing_is_nobody_unless_it_was_given():
+def test_a_box_around_nothing_is_no_person_unless_it_was_given():
     black = np.zeros((300, 300, 3), np.uint8)
     box = [[50, 20, 200, 280]]
     with Estimator(detector=lambda frame: box) as estimator:
@@ -198,8 +198,8 @@ def test_without_a_detector_boxes_are_needed(astronaut):
             estimator.predict(astronaut)
 
 
-@pytest.mark.parametrize(("min_pose_score", "people"), [(0.3, 1), (1.0, 0)])
-def test_a_manifest_says_how_little_people_may_be_believed_in(
+@pytest.mark.parametrize(("min_pose_score", "people"), [(0.3, 1), (0.999, 0)])
+def test_a_manifest_says_what_pose_score_people_need(
     min_pose_score, people, astronaut, monkeypatch
 ):
     real = backends.find_model
@@ -212,12 +212,18 @@ def test_a_manifest_says_how_little_people_may_be_believed_in(
         return replace(found, manifest=msgspec.structs.replace(found.manifest, model=model))
 
     monkeypatch.setattr(backends, "find_model", find_model)
-    monkeypatch.setattr(
-        "litepose_edge.estimator.belief",
-        lambda boxes, scores: np.where(boxes == boxes.max(), 0.2, 0.0).astype(np.float32),
-    )
-    with Estimator(min_score=0.3) as estimator:
+    with Estimator() as estimator:
         assert len(estimator.predict(astronaut)) == people
+
+
+@pytest.mark.parametrize("min_score", [0.0, 0.02, 0.3, 0.5, 0.7])
+def test_every_person_found_has_at_least_the_least_score(min_score, astronaut, photographs):
+    crowd = np.hstack([astronaut, astronaut[:, ::-1], astronaut])[::2, ::2]
+    with Estimator(min_score=min_score) as estimator:
+        for image in (astronaut, np.ascontiguousarray(crowd)):
+            scores = estimator.predict(image).person_scores
+            assert (scores >= min_score).all()
+            assert (np.diff(scores) <= 0).all()
 
 
 def test_at_most_max_people_come_back_the_best_first(astronaut):

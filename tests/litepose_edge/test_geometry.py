@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from litepose_edge import geometry, oks
-from litepose_edge.boxes import KEYPOINT_MARGIN, box_iou, holding_keypoints, nms, suppress
+from litepose_edge import geometry
+from litepose_edge.boxes import box_iou, nms
 from litepose_edge.geometry import Size
 
 sizes = st.builds(Size, st.integers(1, 4000), st.integers(1, 4000))
@@ -129,50 +128,3 @@ def test_nms_agrees_with_the_textbook_loop(seed, count):
         if all(box_iou(found[i][None], found[j][None])[0, 0] <= 0.4 for j in kept):
             kept.append(int(i))
     assert nms(found, scores, 0.4).tolist() == kept
-
-
-def test_a_person_is_like_itself_and_unlike_a_stranger():
-    rng = np.random.default_rng(0)
-    one = rng.uniform(0, 100, (17, 2))
-    keypoints = np.stack([one, one + 1, one + 300]).astype(np.float32)
-    scores = np.full((3, 17), 0.8, np.float32)
-    box = np.array([[0, 0, 100, 100]], np.float32)
-    boxes = np.concatenate([box, box, box + 300])
-    similarity = oks.keypoint_similarity(keypoints, scores, boxes, np.full(17, 0.07))
-    np.testing.assert_allclose(np.diag(similarity), 1)
-    assert similarity[0, 1] > 0.9
-    assert similarity[0, 2] < 1e-6
-    np.testing.assert_allclose(similarity, similarity.T)
-    kept = suppress(similarity, np.array([0.5, 0.9, 0.1], np.float32), 0.6)
-    assert kept.tolist() == [1, 2]
-
-
-def test_boxes_are_widened_to_hold_the_sure_keypoints_and_no_further_than_the_image():
-    boxes = np.array([[10, 10, 30, 50], [10, 10, 30, 50], [10, 10, 30, 50]], np.float32)
-    keypoints = np.full((3, 5, 2), 20, np.float32)
-    keypoints[:, 0], keypoints[:, 1], keypoints[:, 2] = (15, 20), (40, 70), (15, 95)
-    scores = np.full((3, 5), 0.9, np.float32)
-    scores[1, 2] = 0.1  # doubtful: it does not count
-    scores[2, 2:] = 0.1  # two are too few
-    wider = holding_keypoints(boxes, keypoints, scores, Size(200, 100))
-    around = KEYPOINT_MARGIN * np.array([75, 50])
-    expected = [
-        [15 - around[0], 10, 40 + around[0], 99.5],
-        [min(10, 15 - around[1]), 10, 40 + around[1], 70 + around[1]],
-        [10, 10, 30, 50],
-    ]
-    np.testing.assert_allclose(wider, expected, rtol=1e-6)
-    assert wider.dtype == np.float32
-    nobody = holding_keypoints(boxes[:0], keypoints[:0], scores[:0], Size(200, 100))
-    assert nobody.shape == (0, 4)
-
-
-@given(hnp.arrays(np.float32, (4, 4), elements=st.floats(0, 90, width=32)), st.integers(0, 9))
-def test_widened_boxes_hold_the_boxes_they_come_from(corners, seed):
-    boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1)
-    rng = np.random.default_rng(seed)
-    keypoints = rng.uniform(-50, 150, (4, 17, 2)).astype(np.float32)
-    scores = rng.uniform(0, 1, (4, 17)).astype(np.float32)
-    wider = holding_keypoints(boxes, keypoints, scores, Size(180, 180))
-    assert (wider[:, :2] <= boxes[:, :2]).all()
-    assert (wider[:, 2:] >= boxes[:, 2:]).all()

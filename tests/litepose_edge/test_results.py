@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from litepose_edge import COCO_17, Poses, Size
-from litepose_edge.person_filter import SUREST_BOX, belief, least_belief, person_scores
 
 
 def some_poses(people: int) -> Poses:
@@ -88,16 +87,6 @@ def test_the_repr_is_one_short_line():
     assert repr(some_poses(2)) == "Poses(2 people, coco17, image 160x120)"
 
 
-def test_a_persons_sure_joints_count_most_and_the_box_a_little():
-    scores = np.zeros((4, 17), np.float32)
-    scores[0, :3] = [0.6, 0.8, 0.2]
-    scores[1] = 0.2  # none above the bar
-    scores[2] = 1
-    scores[3] = 0.5
-    result = person_scores(np.array([0.0625, 1, 1, 1], np.float32), scores)
-    np.testing.assert_allclose(result, [0.5 * 1.04 / 1.6, 0, 1, 0.5], rtol=1e-6)
-
-
 @pytest.mark.parametrize("people", [0, 1, 3])
 def test_supervision_gets_the_same_people(people):
     supervision = pytest.importorskip("supervision", reason="supervision is not installed")
@@ -116,45 +105,3 @@ def test_without_supervision_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(ImportError, match="pip install"):
         some_poses(1).to_supervision()
-
-
-def believed(box, *scores):
-    row = np.zeros((1, 17), np.float32)
-    row[0, : len(scores)] = scores
-    return belief(np.array([box], np.float32), row).item()
-
-
-def test_odds_of_box_and_keypoints_multiply():
-    # Odds 1 and 3 for a person: 3 to 1.
-    assert believed(0.5, *[0.75] * 5) == pytest.approx(0.75)
-    assert believed(0.25, *[0.75] * 5) == pytest.approx(0.5)
-    # One does not know: belief is what the other one says.
-    assert believed(0.4, *[0.5] * 9) == pytest.approx(0.4)
-
-
-def test_only_the_best_keypoints_count():
-    assert believed(0.5, *[0.9] * 5) == pytest.approx(believed(0.5, *[0.9] * 5, *[0.2] * 12))
-    assert believed(0.5, *[0.9] * 4) < believed(0.5, *[0.9] * 5)
-
-
-def test_no_box_is_so_sure_that_keypoints_cannot_overrule_it():
-    capped = believed(SUREST_BOX, *[0.1] * 5)
-    assert believed(1.0, *[0.1] * 5) == pytest.approx(capped, rel=1e-6)
-    assert believed(1.0, *[0.1] * 5) < 0.2
-    assert believed(1.0) == believed(0.0) == 0
-
-
-def test_the_least_belief_is_that_of_a_box_that_just_passes_with_keypoints_that_do():
-    for box, min_pose_score in ((0.3, 0.65), (0.02, 0.5), (0.9, 0.4)):
-        assert least_belief(box, min_pose_score) == pytest.approx(
-            believed(box, *[min_pose_score] * 5)
-        )
-    assert least_belief(0.0, 0.65) == least_belief(0.3, 0.0) == 0
-    assert least_belief(0.3, 1.0) == 1
-
-
-@pytest.mark.parametrize("box", [0.1, 0.4, 0.6])
-def test_belief_grows_with_the_keypoints_up_to_certainty(box):
-    values = [believed(box, *[score] * 5) for score in np.linspace(0, 1, 11)]
-    assert (np.diff(values) > 0).all()
-    assert values[-1] == pytest.approx(1)

@@ -16,7 +16,7 @@ from litepose_edge.cli.app import run
 from litepose_edge.errors import InvalidImageError, SourceError
 from litepose_edge.geometry import Size
 from litepose_edge.results import Poses
-from litepose_edge.sources import Frame, FrameSource, Reader, moves, open_source, read_image
+from litepose_edge.sources import Frame, FrameSource, Reader, is_video, open_source, read_image
 from litepose_edge.streaming import in_parallel, one_by_one
 
 GREY = np.full((48, 64, 3), 90, np.uint8)
@@ -128,8 +128,8 @@ def test_an_unknown_camera_is_one_clear_error():
 
 def test_a_command_line_tells_videos_from_images(clip, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), GREY)
-    assert [moves(str(s)) for s in (clip, "0", "rtsp://camera/1")] == [True] * 3
-    assert [moves(str(s)) for s in (tmp_path / "a.png", tmp_path, "no-such")] == [False] * 3
+    assert [is_video(str(s)) for s in (clip, "0", "rtsp://camera/1")] == [True] * 3
+    assert [is_video(str(s)) for s in (tmp_path / "a.png", tmp_path, "no-such")] == [False] * 3
 
 
 def test_a_file_waits_for_a_slow_consumer():

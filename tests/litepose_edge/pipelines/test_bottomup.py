@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litepose_edge import COCO_17, geometry
-from litepose_edge.boxes import box_area, boxes_of
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec, HeatmapSpec, InputSpec, Manifest, TopDownSpec
@@ -280,31 +279,6 @@ def test_keypoints_beside_the_image_alone_are_nobody():
     people = FIGURE[None] * 0.5 + [-60, 150]
     session = network_that_sees(people, letterboxed(size), shape=FIXED)
     assert len(bottom_up(session)(frame(size))) == 0
-
-
-@given(st.integers(0), st.integers(1, 5))
-@settings(max_examples=60)
-def test_boxes_hold_their_keypoints_within_the_image(seed, count):
-    rng = np.random.default_rng(seed)
-    keypoints = rng.uniform(0, 99, (count, 17, 2)).astype(np.float32)
-    scores = (rng.uniform(size=(count, 17)) * (rng.uniform(size=(count, 17)) < 0.4)).astype(
-        np.float32
-    )
-    scores[:, 3] = 0.5
-    boxes = boxes_of(keypoints, scores, Size(100, 100))
-    assert (box_area(boxes) > 0).all()
-    assert boxes.min() >= -0.5
-    assert boxes.max() <= 99.5
-    for box, points, score in zip(boxes, keypoints, scores, strict=True):
-        found = points[score > 0]
-        assert (found >= box[:2]).all()
-        assert (found <= box[2:]).all()
-
-
-def test_a_box_is_a_tenth_larger_than_its_keypoints_on_each_side():
-    keypoints = np.array([[[20, 30], [40, 70], [0, 0]]], np.float32)
-    boxes = boxes_of(keypoints, np.array([[0.5, 0.9, 0]], np.float32), Size(200, 200))
-    np.testing.assert_allclose(boxes, [[18, 26, 42, 74]])
 
 
 def test_threads_do_not_disturb_each_other():

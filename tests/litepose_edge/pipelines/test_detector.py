@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litepose_edge import COCO_17, Estimator, backends, preprocess
+from litepose_edge import Estimator, backends, preprocess
 from litepose_edge.decoding.detector_heads import decode_levels
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.manifest import (
@@ -45,6 +45,10 @@ def levels(*cells: tuple[int, int, int, float, float]) -> dict[str, np.ndarray]:
     return {"a": maps[0], "b": maps[1]}
 
 
+def opened(session, manifest, **options) -> PersonDetector:
+    return PersonDetector(lambda _: session, manifest, 1, **options)
+
+
 def test_a_cell_becomes_the_box_around_its_centre():
     maps = levels((1, 1, 2, 2.0, np.log(1.5)))
     boxes, scores = decode_levels([maps["a"], maps["b"]], (8, 16), 0.3)
@@ -62,7 +66,7 @@ def test_cells_below_the_score_are_skipped():
 
 def test_boxes_come_back_in_image_pixels_best_first():
     session = FakeSession(levels((0, 1, 1, 1.0, 0.0), (0, 6, 6, 3.0, 0.0)), ("N", 3, 64, 64))
-    boxes, scores = PersonDetector(session, MANIFEST)(np.zeros((128, 128, 3), np.uint8), 0.3)
+    boxes, scores = opened(session, MANIFEST)(np.zeros((128, 128, 3), np.uint8), 0.3)
     assert (np.diff(scores) < 0).all()
     # Input pixel p is image pixel 2 p + 0.5: both count from pixel centres.
     np.testing.assert_allclose(boxes[0], np.array([43.5, 43.5, 59.5, 59.5]) * 2 + 0.5, atol=1e-3)
@@ -70,35 +74,34 @@ def test_boxes_come_back_in_image_pixels_best_first():
 
 def test_the_same_person_seen_by_two_cells_is_one_box():
     maps = levels((0, 3, 3, 2.0, 1.0), (0, 3, 4, 1.5, 1.0))
-    boxes, _ = PersonDetector(FakeSession(maps), MANIFEST)(np.zeros((64, 64, 3), np.uint8), 0.3)
+    boxes, _ = opened(FakeSession(maps), MANIFEST)(np.zeros((64, 64, 3), np.uint8), 0.3)
     assert len(boxes) == 1
 
 
 def test_nobody_is_an_empty_array():
     session = FakeSession(levels())
-    boxes, scores = PersonDetector(session, MANIFEST)(np.zeros((50, 70, 3), np.uint8), 0.3)
+    boxes, scores = opened(session, MANIFEST)(np.zeros((50, 70, 3), np.uint8), 0.3)
     assert boxes.shape == (0, 4)
     assert scores.shape == (0,)
 
 
 def test_boxes_stay_inside_the_image():
     maps = levels((0, 0, 0, 3.0, 2.0), (1, 3, 3, 3.0, 2.0))
-    boxes, _ = PersonDetector(FakeSession(maps), MANIFEST)(np.zeros((64, 64, 3), np.uint8), 0.3)
+    boxes, _ = opened(FakeSession(maps), MANIFEST)(np.zeros((64, 64, 3), np.uint8), 0.3)
     assert boxes.min() >= -0.5
     assert boxes.max() <= 63.5
 
 
 def test_the_border_is_filled_with_the_manifests_colour():
     session = FakeSession(levels(), ("N", 3, 64, 64))
-    PersonDetector(session, MANIFEST)(np.full((32, 64, 3), 200, np.uint8), 0.3)
+    opened(session, MANIFEST)(np.full((32, 64, 3), 200, np.uint8), 0.3)
     assert session.batches[0][0, :, 0, 0].tolist() == [3, 2, 1]
 
 
 def test_a_pose_network_is_no_detector():
     pose = backends.find_model("lrpose-s").manifest
-    assert len(COCO_17) == 17
     with pytest.raises(ManifestError, match="is no detector"):
-        PersonDetector(FakeSession({}), pose)
+        opened(FakeSession({}), pose)
 
 
 def manifest(output_format, outputs=("o",), **fields) -> Manifest:
@@ -166,7 +169,7 @@ def one_box(format_name: str, box: np.ndarray, score: float) -> tuple[Manifest, 
 def test_the_same_box_is_found_whatever_style_reports_it(name, x, y, width, height, score):
     box = np.array([x, y, x + width, y + height])
     spec, session = one_box(name, box, score)
-    boxes, scores = PersonDetector(session, spec)(np.zeros((64, 64, 3), np.uint8), 0.3)
+    boxes, scores = opened(session, spec)(np.zeros((64, 64, 3), np.uint8), 0.3)
     np.testing.assert_allclose(boxes, [box - 0.5], atol=0.01)
     np.testing.assert_allclose(scores, [score], rtol=1e-3)
 
@@ -190,7 +193,7 @@ def test_wherever_the_image_is_placed_its_boxes_come_back(placement, width, heig
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
     session = FakeSession({"o": np.array([[[*box, 0.9]]], np.float32)})
     image = np.zeros((height, width, 3), np.uint8)
-    boxes, _ = PersonDetector(session, manifest(output_format, placement=placement))(image, 0.3)
+    boxes, _ = opened(session, manifest(output_format, placement=placement))(image, 0.3)
     if len(boxes):
         np.testing.assert_allclose(boxes[0], truth - 0.5, atol=0.01)
     else:  # thinner than float32 can tell
@@ -203,7 +206,7 @@ def test_wherever_the_image_is_placed_its_boxes_come_back(placement, width, heig
 def test_the_place_beside_the_image_is_filled(placement, filled):
     session = FakeSession({"o": np.zeros((1, 0, 5), np.float32)})
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
-    find = PersonDetector(session, manifest(output_format, placement=placement))
+    find = opened(session, manifest(output_format, placement=placement))
     find(np.full((32, 64, 3), 200, np.uint8), 0.3)
     seen = session.batches[0][0, 0]
     if filled is None:
@@ -216,7 +219,9 @@ def test_the_place_beside_the_image_is_filled(placement, filled):
 def test_other_classes_are_nobody():
     table = np.array([[[1, 1, 9, 9, 0.9, 0], [20, 20, 40, 40, 0.8, 14]]], np.float32)
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score", "label"))
-    find = PersonDetector(FakeSession({"o": table}), manifest(output_format, person=14))
+    find = PersonDetector(
+        lambda _: FakeSession({"o": table}), manifest(output_format, person=14), 1
+    )
     boxes, _ = find(np.zeros((64, 64, 3), np.uint8), 0.3)
     np.testing.assert_allclose(boxes, [[19.5, 19.5, 39.5, 39.5]], atol=1e-4)
 
@@ -225,7 +230,7 @@ def test_scores_beyond_1_are_a_wrong_manifest():
     table = np.array([[[1, 1, 9, 9, 4.2]]], np.float32)
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
     with pytest.raises(ManifestError, match=r"4\.2, beyond 1"):
-        PersonDetector(FakeSession({"o": table}), manifest(output_format))(
+        opened(FakeSession({"o": table}), manifest(output_format))(
             np.zeros((64, 64, 3), np.uint8), 0.3
         )
 
@@ -233,7 +238,9 @@ def test_scores_beyond_1_are_a_wrong_manifest():
 def test_boxes_that_are_not_finite_are_nobody():
     table = np.array([[[np.nan, 1, 9, 9, 0.9], [1, 1, np.inf, 9, 0.9], [1, 1, 9, 9, np.nan]]])
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
-    find = PersonDetector(FakeSession({"o": table.astype(np.float32)}), manifest(output_format))
+    find = PersonDetector(
+        lambda _: FakeSession({"o": table.astype(np.float32)}), manifest(output_format), 1
+    )
     assert len(find(np.zeros((64, 64, 3), np.uint8), 0.0)[0]) == 0
 
 
@@ -243,7 +250,7 @@ def test_a_threshold_of_0_keeps_the_most_promising_cells_only():
     scores = rng.permutation(np.linspace(0.001, 0.999, 4000))
     table = np.column_stack([corners, corners + 0.5, scores])[None].astype(np.float32)
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
-    find = PersonDetector(FakeSession({"o": table}), manifest(output_format))
+    find = opened(FakeSession({"o": table}), manifest(output_format))
     _, found = find(np.zeros((64, 64, 3), np.uint8), 0.0)
     assert len(found) <= detector.MAX_CANDIDATES
     assert found[0] == pytest.approx(0.999)
@@ -252,9 +259,9 @@ def test_a_threshold_of_0_keeps_the_most_promising_cells_only():
 
 def test_a_missing_output_is_a_wrong_manifest():
     with pytest.raises(ManifestError, match="no output 'o'"):
-        PersonDetector(FakeSession({"other": np.zeros((1, 1, 5))}), manifest(DecodedFormat()))(
-            np.zeros((64, 64, 3), np.uint8), 0.3
-        )
+        PersonDetector(
+            lambda _: FakeSession({"other": np.zeros((1, 1, 5))}), manifest(DecodedFormat()), 1
+        )(np.zeros((64, 64, 3), np.uint8), 0.3)
 
 
 FREE = ("N", 3, "H", "W")
@@ -291,7 +298,7 @@ def spot(height: int, width: int, y: int, x: int, side: int = 64) -> np.ndarray:
 def test_a_mirrored_look_says_where_people_are_in_the_image(mirrored):
     manifest = looking(TestTimeView(width=128, height=128, mirrored=mirrored))
     session = FakeSession(bright_cells, FREE)
-    boxes, _ = PersonDetector(session, manifest)(spot(256, 512, 64, 64), 0.3)
+    boxes, _ = opened(session, manifest)(spot(256, 512, 64, 64), 0.3)
     # The spot is one cell of the input: x from 16 to 32 of 128, and a stride more each way.
     np.testing.assert_allclose(boxes, [[31.5, 31.5, 159.5, 159.5]], atol=1e-3)
     assert (session.batches[0][0, 0, 24, 24] > 250) == (not mirrored)
@@ -302,7 +309,7 @@ def test_two_looks_are_two_runs_and_one_box():
         TestTimeView(width=64, height=64), TestTimeView(width=128, height=128, mirrored=True)
     )
     session = FakeSession(bright_cells, FREE)
-    boxes, scores = PersonDetector(session, manifest)(spot(256, 256, 0, 128), 0.3)
+    boxes, scores = opened(session, manifest)(spot(256, 256, 0, 128), 0.3)
     assert [batch.shape[2:] for batch in session.batches] == [(64, 64), (128, 128)]
     assert len(boxes) > 0
     assert scores[0] <= 1 / (1 + np.exp(-2.0)) + 1e-6
@@ -315,10 +322,10 @@ def test_what_one_look_alone_sees_counts_half():
     )
     # 32 pixels of 512 are a cell at 256 and half a cell at 128: too dark there.
     session = FakeSession(bright_cells, FREE)
-    found, scores = PersonDetector(session, manifest)(spot(512, 512, 64, 64), 0.3)
+    found, scores = opened(session, manifest)(spot(512, 512, 64, 64), 0.3)
     assert len(found) == 1
     np.testing.assert_allclose(scores, 0.5 / (1 + np.exp(-2.0)), rtol=1e-5)
-    assert len(PersonDetector(session, manifest)(spot(512, 512, 64, 64), 0.5)[1]) == 0
+    assert len(opened(session, manifest)(spot(512, 512, 64, 64), 0.5)[1]) == 0
 
 
 @pytest.mark.parametrize(
@@ -327,31 +334,31 @@ def test_what_one_look_alone_sees_counts_half():
 )
 def test_a_network_of_free_size_sees_little_border(image, batch):
     session = FakeSession(bright_cells, FREE)
-    PersonDetector(session, looking())(np.zeros((*image, 3), np.uint8), 0.3)
+    opened(session, looking())(np.zeros((*image, 3), np.uint8), 0.3)
     assert session.batches[0].shape[2:] == batch
 
 
 def test_one_size_can_be_asked_for():
     session = FakeSession(bright_cells, FREE)
     manifest = looking(TestTimeView(width=64, height=64), TestTimeView(width=128, height=128))
-    PersonDetector(session, manifest, 96)(np.zeros((128, 128, 3), np.uint8), 0.3)
+    opened(session, manifest, size=96)(np.zeros((128, 128, 3), np.uint8), 0.3)
     assert [batch.shape[2:] for batch in session.batches] == [(96, 96)]
 
 
 def test_sizes_that_the_network_cannot_take_are_refused():
     free, fixed = FakeSession(bright_cells, FREE), FakeSession(bright_cells, ("N", 3, 64, 64))
     with pytest.raises(ModelError, match="steps of 16 pixels, not 100"):
-        PersonDetector(free, looking(), 100)
+        opened(free, looking(), size=100)
     with pytest.raises(ModelError, match="takes 64x64 pixels only"):
-        PersonDetector(fixed, looking(), 128)
+        opened(fixed, looking(), size=128)
     with pytest.raises(ManifestError, match="takes 64x64 pixels only"):
-        PersonDetector(fixed, looking(TestTimeView(width=128, height=128)))
-    PersonDetector(fixed, looking(), 64)
+        opened(fixed, looking(TestTimeView(width=128, height=128)))
+    opened(fixed, looking(), size=64)
 
 
 def test_buffers_of_many_sizes_are_not_all_kept():
     session = FakeSession(bright_cells, FREE)
-    found = PersonDetector(session, looking(), 512)
+    found = opened(session, looking(), size=512)
     for height in range(16, 513, 16):
         found(np.zeros((height, 512, 3), np.uint8), 0.3)
     assert len(found._normalizers._local.kept) == preprocess.KEPT_SIZES

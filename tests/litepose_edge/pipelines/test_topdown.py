@@ -208,8 +208,8 @@ def test_whom_the_network_is_unsure_of_is_looked_at_once_more(flip_test, answers
     assert (np.abs(keypoints - once).max(axis=(1, 2)) > 1).tolist() == moved
 
 
-@pytest.mark.parametrize(("found", "answers"), [(False, 1), (True, 2)])
-def test_found_people_are_doubted_more_than_given_ones(found, answers):
+@pytest.mark.parametrize(("detected", "answers"), [(False, 1), (True, 2)])
+def test_detected_people_have_a_flip_test_bound_of_their_own(detected, answers):
     model = msgspec.structs.replace(SPEC, flip_test_below=0.2, flip_test_below_detected=0.5)
     asked = []
 
@@ -218,7 +218,7 @@ def test_found_people_are_doubted_more_than_given_ones(found, answers):
         return DOUBTFUL
 
     manifest = msgspec.structs.replace(MANIFEST, model=model)
-    TopDown(lambda threads: FakeSession(answer), manifest, 1)(FRAME, BOX, found=found)
+    TopDown(lambda threads: FakeSession(answer), manifest, 1)(FRAME, BOX, detected=detected)
     assert len(asked) == answers
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from litepose_edge import COCO_17, Estimator
 from litepose_edge.boxes import box_iou
+from litepose_edge.person_filter import person_confidence
 from litepose_edge.tracking.tracker import Tracker, TrackerOptions
 
 WIDTH, HEIGHT = 640, 480
@@ -14,12 +17,14 @@ SHAPE = np.column_stack(
     [np.random.default_rng(5).uniform(-0.2, 0.2, 17), np.linspace(-0.42, 0.42, 17)]
 )
 OPTIONS = TrackerOptions(
-    detect_every=10, smooth=False, max_missing_s=1.0, min_score=0.3, min_belief=0.52, max_people=20
+    detect_every=10, smooth=False, max_missing_s=1.0, min_score=0.3, max_people=20
 )
 
 
 class World:
     """People at known places; a detector that boxes them, a network that finds who is in a box."""
+
+    skeleton = COCO_17
 
     def __init__(self, size: float = 150.0) -> None:
         self.people: dict[str, tuple[float, float]] = {}
@@ -27,23 +32,27 @@ class World:
         self.detections = 0
         self.crops = 0
         self.box_score = 0.7
-        self.phantoms: list[tuple[float, float]] = []
+        self.keypoint_score = 0.9
+        self.false_positives: list[tuple[float, float]] = []
         self.picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 
     def box(self, place: tuple[float, float]) -> list[float]:
         x, y = place
         return [x - 0.3 * self.size, y - self.size / 2, x + 0.3 * self.size, y + self.size / 2]
 
-    def keypoints(self, name: str) -> np.ndarray:
+    def shape(self, name: str) -> np.ndarray:
         return (SHAPE * self.size + self.people[name]).astype(np.float32)
 
-    def find(self, image: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
+    def boxes(self, image: np.ndarray, min_score: float) -> tuple[np.ndarray, np.ndarray]:
         self.detections += 1
-        boxes = [self.box(place) for place in [*self.people.values(), *self.phantoms]]
+        boxes = [self.box(place) for place in [*self.people.values(), *self.false_positives]]
         found = np.array(boxes, np.float32).reshape(-1, 4)
         return found, np.full(len(found), self.box_score, np.float32)
 
-    def pose(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def keypoints(
+        self, image: np.ndarray, boxes: np.ndarray, *, detected: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        assert detected
         self.crops += len(boxes)
         keypoints = np.zeros((len(boxes), 17, 2), np.float32)
         scores = np.full((len(boxes), 17), 0.02, np.float32)
@@ -53,14 +62,15 @@ class World:
             keypoints[i] = (box[:2] + box[2:]) / 2
             overlap = box_iou(box[None], truth)[0]
             if len(names) and overlap.max() > 0.25:
-                keypoints[i] = self.keypoints(names[int(overlap.argmax())])
-                scores[i] = 0.9
+                keypoints[i] = self.shape(names[int(overlap.argmax())])
+                scores[i] = self.keypoint_score
         return keypoints, scores
 
-    def tracker(self, **changes) -> Tracker:
-        from dataclasses import replace
+    def confidence(self, box_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        return person_confidence(box_scores, scores, 0.5)
 
-        return Tracker(self.find, self.pose, COCO_17, replace(OPTIONS, **changes))
+    def tracker(self, **changes) -> Tracker:
+        return Tracker(self, replace(OPTIONS, **changes))
 
 
 def ids_of(world: World, poses) -> dict[str, int]:
@@ -68,7 +78,7 @@ def ids_of(world: World, poses) -> dict[str, int]:
     found = {}
     for name in world.people:
         for keypoints, track_id in zip(poses.keypoints, poses.track_ids, strict=True):
-            if np.abs(keypoints - world.keypoints(name)).max() < 1:
+            if np.abs(keypoints - world.shape(name)).max() < 1:
                 found[name] = int(track_id)
     return found
 
@@ -110,7 +120,7 @@ def test_an_id_is_never_given_twice():
     assert given == [{1}, {2}, {3}, {4}]
 
 
-def test_a_short_absence_keeps_the_id_and_reports_nobody_meanwhile():
+def test_a_short_absence_keeps_the_id_and_reports_no_one_meanwhile():
     world = World()
     tracker = world.tracker()
     world.people = {"a": (300, 240)}
@@ -125,7 +135,7 @@ def test_a_short_absence_keeps_the_id_and_reports_nobody_meanwhile():
     assert all(ids in ([], [1]) for ids in later)
 
 
-def test_whoever_jumps_away_is_looked_for_at_once():
+def test_a_person_who_jumps_away_is_detected_at_once():
     world = World()
     tracker = world.tracker(detect_every=100)
     world.people = {"a": (120, 240)}
@@ -139,7 +149,7 @@ def test_whoever_jumps_away_is_looked_for_at_once():
     assert ids_of(world, poses).keys() == {"a"}
 
 
-def test_somebody_lost_for_good_costs_one_extra_detection():
+def test_a_person_lost_for_good_costs_one_extra_detection():
     world = World()
     tracker = world.tracker(detect_every=1000)
     world.people = {"a": (300, 240)}
@@ -151,7 +161,7 @@ def test_somebody_lost_for_good_costs_one_extra_detection():
     assert world.detections == 2
 
 
-def test_the_missing_are_looked_for_on_detection_frames_alone():
+def test_missing_people_are_searched_on_detection_frames_alone():
     world = World()
     tracker = world.tracker(detect_every=10)
     world.people = {"a": (300, 240), "b": (100, 240)}
@@ -175,16 +185,16 @@ def test_a_cut_to_another_scene_is_noticed():
         assert tracker.detected == (step in (0, 4))
 
 
-def test_what_the_network_does_not_believe_is_never_reported():
+def test_a_detectors_false_positives_are_never_reported():
     world = World()
-    world.phantoms = [(200, 200), (400, 300)]
+    world.false_positives = [(200, 200), (400, 300)]
     tracker = world.tracker(detect_every=2)
     assert all(len(tracker.update(world.picture)) == 0 for _ in range(30))
 
 
-def test_a_doubtful_newcomer_is_reported_when_seen_twice():
+def test_a_newcomer_of_low_confidence_is_reported_when_seen_twice():
     world = World()
-    world.box_score = 0.12
+    world.keypoint_score = 0.38
     tracker = world.tracker()
     world.people = {"a": (300, 240)}
     assert [len(tracker.update(world.picture)) for _ in range(3)] == [0, 1, 1]
@@ -193,7 +203,7 @@ def test_a_doubtful_newcomer_is_reported_when_seen_twice():
 def test_one_person_boxed_twice_is_one_person():
     world = World()
     world.people = {"a": (300, 240)}
-    world.phantoms = [(318, 250)]
+    world.false_positives = [(318, 250)]
     tracker = world.tracker(detect_every=3)
     counts = {len(tracker.update(world.picture)) for _ in range(30)}
     assert counts == {1}
@@ -207,7 +217,7 @@ def test_people_beyond_the_cap_are_left_out():
 
 
 @pytest.mark.parametrize("steps", [[0.01, 0.5, 0.02, 0.3], [1 / 15] * 4])
-def test_irregular_times_do_not_lose_anybody(steps):
+def test_irregular_times_lose_no_one(steps):
     world = World()
     tracker = world.tracker()
     now, seen = 0.0, set()
@@ -269,3 +279,16 @@ def test_an_estimators_tracker_checks_its_options():
             estimator.tracker(max_missing_s=-1)
     with Estimator(detector=None) as estimator, pytest.raises(ValueError, match="detector"):
         estimator.tracker()
+
+
+@pytest.mark.parametrize("score", [0.25, 0.32, 0.4, 0.9])
+def test_reported_people_have_at_least_the_least_score(score):
+    world = World()
+    world.people = {"a": (300, 240)}
+    tracker = world.tracker()
+    for step in range(40):
+        # Between the odds that keep a track and those that start one.
+        world.keypoint_score = score + 0.04 * np.sin(step)
+        poses = tracker.update(world.picture)
+        assert (poses.person_scores >= OPTIONS.min_score).all()
+    assert score == 0.32 or len(poses) == (score > 0.32)

@@ -15,19 +15,19 @@ from torch import nn
 from litepose_edge import geometry
 from litepose_edge.decoding import heatmaps
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import Activation, Refinement
+from litepose_edge.manifest import BOX_PADDING, Activation, Refinement
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
-from litepose_edge.person_filter import person_scores
+from litepose_edge.person_filter import pose_scores
 from litepose_edge.preprocess import warp
 from litepose_edge.results import coco_entry
 from litepose_edge.skeletons import COCO_17
-from litepose_export.training.core.pose_loss import normalise
-from litepose_export.training.data.people import read_photographs
+from litepose_export.training.core.normalization import normalise
+from litepose_export.training.core.photographs import read_photographs
 
 
 @dataclass(frozen=True, slots=True)
-class Crop:
+class ValidationCrop:
     """One validation person: which image, where the crop came from, its pixels."""
 
     image_id: int
@@ -36,13 +36,21 @@ class Crop:
 
 
 class Validator:
-    """Holds the crops of a COCO file's people and scores a network on them."""
+    """Holds the crops of a COCO file's people and scores a network on them.
+
+    Args:
+        dataset: People with keypoints are cropped around their labelled boxes.
+        input_size: Of the crops.
+        padding: Growth of the boxes before cropping.
+        activation: What turns the network's maps into heat.
+        refinement: How keypoints are placed between cells.
+    """
 
     def __init__(
         self,
         dataset: CocoDataset,
         input_size: Size,
-        padding: float = 1.25,
+        padding: float = BOX_PADDING,
         *,
         activation: Activation = "sigmoid",
         refinement: Refinement = "expected-oks",
@@ -75,7 +83,7 @@ class Validator:
         other._refinement = refinement
         return other
 
-    def _decode(self, crops: list[Crop], logits: Float32) -> list[dict[str, Any]]:
+    def _decode(self, crops: list[ValidationCrop], logits: Float32) -> list[dict[str, Any]]:
         cells, scores = heatmaps.decode_heatmaps(
             logits,
             activation=self._activation,
@@ -85,14 +93,14 @@ class Validator:
         map_size = Size(logits.shape[3], logits.shape[2])
         points = heatmaps.cells_to_input(cells, map_size, self._input_size)
         results = []
-        ranks = person_scores(np.ones(len(crops), np.float32), scores)
+        ranks = pose_scores(scores)
         for crop, at, score, rank in zip(crops, points, scores, ranks, strict=True):
             at_image = geometry.transform(crop.to_image, at)
             results.append(coco_entry(crop.image_id, rank, keypoints=at_image, scores=score))
         return results
 
 
-def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[Crop]:
+def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[ValidationCrop]:
     crops = []
     photographs = read_photographs(image.path for image in dataset)
     for image, pixels in zip(dataset, photographs, strict=True):
@@ -102,6 +110,8 @@ def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[Crop]
             to_input = geometry.crop_view(box, input_size, padding)
             crop = cv2.cvtColor(warp(pixels, to_input, input_size), cv2.COLOR_BGR2RGB)
             crops.append(
-                Crop(image.image_id, geometry.invert(to_input), crop.astype(np.uint8, copy=False))
+                ValidationCrop(
+                    image.image_id, geometry.invert(to_input), crop.astype(np.uint8, copy=False)
+                )
             )
     return crops
