@@ -37,7 +37,7 @@ test-avx2: $(DEV)/ready
 
 ## The benchmark report in a real browser; skips where there is none.
 test-browser: $(DEV)/ready
-	$(BIN)/python -m pytest tests/litepose_edge/measure/bench/test_bench_page.py -m slow
+	$(BIN)/python -m pytest tests/litepose_edge/measure/bench/report/test_page.py -m slow
 
 ## The released INT8 models give the same keypoints on ARM. Emulated: right or wrong, not how fast.
 test-arm: $(DEV)/ready

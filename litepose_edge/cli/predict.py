@@ -22,7 +22,7 @@ from litepose_edge.cli.predict_video import VideoOutputs, predict_video
 from litepose_edge.errors import SourceError
 from litepose_edge.estimator import Estimator
 from litepose_edge.results import Poses
-from litepose_edge.sources import iterate_images, list_images, moves
+from litepose_edge.sources import is_video, iterate_images, list_images
 
 EXAMPLE = "litepose-edge predict photo.jpg --save drawn"
 
@@ -82,7 +82,7 @@ def predict(
         flip_test=flip_test,
     )
     with estimator:
-        if not moves(source):
+        if not is_video(source):
             _predict_images(estimator, source, save, json_file, max_pixels, as_json=as_json)
             return
         outputs = VideoOutputs(save, json_file, as_json, show)

@@ -1,6 +1,6 @@
 """Where frames come from: image files, videos, cameras, URLs, the caller's own arrays."""
 
-from litepose_edge.sources.frames import Frame, FrameSource, moves, open_source
+from litepose_edge.sources.frames import Frame, FrameSource, is_video, open_source
 from litepose_edge.sources.images import IMAGE_SUFFIXES, iterate_images, list_images, read_image
 from litepose_edge.sources.reader import Reader
 
@@ -9,9 +9,9 @@ __all__ = [
     "Frame",
     "FrameSource",
     "Reader",
+    "is_video",
     "iterate_images",
     "list_images",
-    "moves",
     "open_source",
     "read_image",
 ]

@@ -113,7 +113,7 @@ def _open_path(source: str, max_pixels: int) -> FrameSource:
     return FrameSource(source, _from_items(files, max_pixels), count=len(files))
 
 
-def moves(source: str) -> bool:
+def is_video(source: str) -> bool:
     """Whether a source named on a command line is a video, camera or URL, not images."""
     if source.startswith(URL_SCHEMES) or (source.isdecimal() and not Path(source).exists()):
         return True
