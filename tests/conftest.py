@@ -13,6 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from figures import write_figures
+from litepose_edge.errors import BackendUnavailableError
+from litepose_edge.sources.photographs import scikit_image_photographs
 from paths import SHARED
 
 # OpenVINO would otherwise leave compiled models in the home folder of whoever runs the tests.
@@ -45,10 +47,10 @@ def dev_json() -> Path:
 @pytest.fixture(scope="session")
 def photographs() -> Path:
     """Folder of scikit-image's own photographs, which anyone may use."""
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or not spec.submodule_search_locations:
+    try:
+        return scikit_image_photographs()
+    except BackendUnavailableError:
         pytest.skip("needs scikit-image (extra 'demo')")
-    return Path(spec.submodule_search_locations[0]) / "data"
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from litepose_edge.backends import find_model
 from litepose_edge.decoding import heatmaps
 from litepose_edge.decoding.expected_oks import expected_oks_cells
 from litepose_edge.geometry import Size
+from litepose_edge.manifest import BOX_PADDING
 from litepose_edge.preprocess import Normalizer, warp
 from litepose_edge.skeletons import COCO_17
 
@@ -43,7 +44,7 @@ def test_crop_ours(benchmark: BenchmarkFixture, image: NDArray[np.uint8]) -> Non
     out = np.empty((SIZE.height, SIZE.width, 3), np.uint8)
 
     def crop() -> NDArray[np.uint8]:
-        return warp(image, geometry.crop_affine(BOX, SIZE, 1.25), SIZE, out=out)
+        return warp(image, geometry.crop_affine(BOX, SIZE, BOX_PADDING), SIZE, out=out)
 
     found = benchmark(crop)
     affine = plain.crop_affine(BOX, SIZE.width, SIZE.height)

@@ -22,10 +22,9 @@ from benchmarks.peers.onnx_threads import within_affinity
 from benchmarks.peers.rtmlib_pose import open_vitpose
 from litepose_edge import Estimator
 from litepose_edge.backends import bundled, find_model
-from litepose_edge.manifest import HeatmapSpec, TopDownSpec
+from litepose_edge.manifest import IMAGENET_MEAN, IMAGENET_STD, HeatmapSpec, TopDownSpec
 
 MODEL, LARGE, SMALL = "lrpose-s", "lrpose-m", "lrpose-n"
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 TINYPOSE_BLUR = 3
 
 Array = NDArray[Any]
@@ -185,8 +184,8 @@ def _heatmaps(
     infer: Callable[[Array], Array],
     width: int,
     height: int,
-    mean: Any = MEAN,
-    std: Any = STD,
+    mean: Any = IMAGENET_MEAN,
+    std: Any = IMAGENET_STD,
     decode: Callable[[Array], tuple[Array, Array]] = plain.quarter,
 ) -> Run:
     """Crop, normalise, infer `(K, h, w)` heat, decode, map back."""
