@@ -1,11 +1,10 @@
-"""What the exporter's commands share: parts that may be missing, progress, reports."""
+"""What the exporter's commands share: optional packages, progress, reports."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -51,7 +50,7 @@ def progress() -> Progress:
 
 
 def step_by_step(bar: Progress) -> Callable[[str, int], Callable[[], None]]:
-    """Shows one bar a step: `started(what, total)` ends the last one and gives a tick."""
+    """Shows one bar a step: `started(what, total)` ends the last one and returns `advance`."""
     last: list[Any] = []
 
     def started(what: str, total: int) -> Callable[[], None]:
@@ -78,30 +77,3 @@ def spinner() -> Iterator[Callable[[str], None]]:
     """A spinner beside the name of the step under way."""
     with messages.status("") as status:
         yield status.update
-
-
-def training_display(session: Any, bar: Progress) -> Any:
-    """Where the progress of a training run is shown."""
-    tasks: list[Any] = []  # of the training itself, once it starts
-
-    def started(what: str, total: int) -> Callable[[], None]:
-        teaching = bar.add_task(what, total=total, note="")
-        return lambda: bar.advance(teaching)
-
-    def stepped(p: Any) -> None:
-        note = f"step {p.step}  loss {p.loss:.4f}  {p.crops_per_second:.0f}/s  {p.input_height} px"
-        if not tasks:
-            tasks.append(bar.add_task("train", total=1.0, note=""))
-        bar.update(tasks[0], completed=p.part, note=note)
-
-    def scored(metrics: dict[str, float]) -> None:
-        figures = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        messages.print(f"dev: {figures}")
-
-    return session.Display(started, stepped, scored)
-
-
-def check_teachers(teachers: tuple[Path, ...], count: int, who: str) -> None:
-    """Refuse any number of teachers but none and `count`."""
-    if len(teachers) not in (0, count):
-        raise typer.BadParameter(f"{who} takes {count} --teacher, or none")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from litepose_edge.cli.console import results
-from litepose_export.cli.console import (
-    check_teachers,
-    progress,
-    requires,
-    training_display,
-)
-from litepose_export.cli.quantize import train_quantized
+from litepose_export.cli.console import progress, requires
+from litepose_export.cli.gate import gate_progress, print_quantization
+from litepose_export.cli.training import one_or_none, training_display, two_or_none
+from litepose_export.training.core.target_options import TEACHER_SHARE
+
+if TYPE_CHECKING:
+    from litepose_export.training.runs.runner import Display
 
 
 class LossName(StrEnum):
@@ -28,9 +30,19 @@ class LossName(StrEnum):
     MSE = "mse"
 
 
+class StageName(StrEnum):
+    """Stages of training; see `litepose_export.training.runs.options`."""
+
+    TRAIN = "train"
+    FINETUNE = "finetune"
+
+
 def train(
     network: Annotated[
-        str, typer.Argument(help="lrpose-n/s/m (--resident: also joined by +), ...")
+        str,
+        typer.Argument(
+            help="Name in `list`; with --data-on-device several sizes of LRPose joined by +."
+        ),
     ],
     data: Annotated[
         list[Path], typer.Option(help="COCO keypoint JSON, or shards of pack; repeatable.")
@@ -39,37 +51,50 @@ def train(
     dev: Annotated[Path | None, typer.Option(help="COCO JSON to score on.")] = None,
     teacher: Annotated[
         list[Path] | None,
-        typer.Option(help="Pose: two (teacher, second opinion). Detector, bottom-up: one."),
+        typer.Option(
+            help="LRPose: two, the second has to agree; with --data-on-device one OpenVINO IR. "
+            "Other networks: one."
+        ),
     ] = None,
     init: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint or released float .onnx to start from (--resident: or a folder)."
+            help="Checkpoint or released float .onnx to start from; with --data-on-device also a "
+            "folder of checkpoints."
         ),
     ] = None,
+    stage: Annotated[
+        StageName,
+        typer.Option(help="finetune continues from --init at lower rates, weaker augmentation."),
+    ] = StageName.TRAIN,
     rate: Annotated[
         float, typer.Option(min=0.0, help="Part of the usual learning rates, for --init.")
     ] = 1.0,
-    loss: Annotated[
-        LossName, typer.Option(help="Of LRPose: heat, residual form, heat and place, or MSE.")
-    ] = LossName.RCE,
-    teacher_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Of LRPose: the teacher against the labels.")
-    ] = 0.4,
-    hold: Annotated[
+    constant_rate_share: Annotated[
         float | None,
         typer.Option(min=0, max=0.99, help="Part of the run at the peak rates before they fall."),
     ] = None,
+    loss: Annotated[
+        LossName,
+        typer.Option(help="LRPose: cross-entropy on heat, its residual form, with place, or MSE."),
+    ] = LossName.RCE,
+    teacher_share: Annotated[
+        float, typer.Option(min=0, max=1, help="LRPose: weight of the teacher against the labels.")
+    ] = TEACHER_SHARE,
     freeze: Annotated[
         list[str] | None,
-        typer.Option(help="Of LRPose: a part that stays as --init has it; repeatable."),
+        typer.Option(help="LRPose: a module that stays as --init has it; repeatable."),
     ] = None,
-    fresh: Annotated[
+    reinit: Annotated[
         list[str] | None,
-        typer.Option(help="Of LRPose: a part that takes nothing from --init; repeatable."),
+        typer.Option(help="LRPose: a module that takes nothing from --init; repeatable."),
     ] = None,
-    refine: Annotated[
-        bool, typer.Option("--refine", help="A gentler second run from --init.")
+    data_on_device: Annotated[
+        bool,
+        typer.Option(
+            "--data-on-device",
+            help="LRPose: keep photographs and teacher on the device; batches are made there.",
+        ),
     ] = False,
     qat: Annotated[
         bool, typer.Option("--qat", help="Fine-tune the INT8 form of --init FILE.onnx instead.")
@@ -83,63 +108,122 @@ def train(
         str | None, typer.Option(help="cpu or cuda; cuda where there is one.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
-    resident: Annotated[
-        bool,
-        typer.Option(
-            "--resident", help="Of LRPose: photographs and teacher (one IR) live on the device."
-        ),
-    ] = False,
 ) -> None:
     """Train one of our networks on COCO-format photographs."""
     if (steps is None) == (minutes is None):
         raise typer.BadParameter("give either --steps or --minutes")
+    names, family = _family_of(network)
+    if family != "lrpose" and (freeze or reinit or data_on_device or qat):
+        raise typer.BadParameter("only LRPose takes --freeze, --reinit, --data-on-device and --qat")
+    if len(names) > 1 and not data_on_device:
+        raise typer.BadParameter("several networks learn together with --data-on-device only")
+    common = {"data": tuple(data), "dev": dev, "folder": out, "seed": seed, "threads": threads}
+    if qat:
+        _fine_tune_quantized(common, init, steps)
+        return
+    scheduled = (
+        common
+        | _schedule(steps, minutes, device)
+        | {
+            "init": init,
+            "rate": rate,
+            "constant_rate_share": constant_rate_share,
+            "stage": stage.value,
+        }
+    )
+    heatmaps = scheduled | {
+        "loss": loss.value,
+        "teacher_share": teacher_share,
+        "frozen": tuple(freeze or ()),
+        "reinit": tuple(reinit or ()),
+    }
+    teachers = tuple(teacher or ())
+    run: Callable[[Display], Path]
+    match family:
+        case "lrpose" if data_on_device:
+            run = _accelerator_run(names, heatmaps, teachers)
+        case "lrpose":
+            run = _pose_run(network, heatmaps, teachers)
+        case "litepose":
+            run = _bottom_up_run(network, scheduled, teachers)
+        case "persondet":
+            run = _detector_run(scheduled, teachers)
+        case _:
+            raise typer.BadParameter(f"{network} cannot be trained here, only exported")
+    with progress() as bar:
+        checkpoint = run(training_display(bar))
+    results.print(str(checkpoint), markup=False)
+
+
+def _family_of(network: str) -> tuple[tuple[str, ...], str]:
+    """Names joined by +, and the catalogue's family that all of them belong to."""
+    with requires("export"):
+        from litepose_export.models import networks
+    names = tuple(network.split("+"))
+    families = {networks.find(name).family for name in names}
+    if len(families) > 1:
+        raise typer.BadParameter("only sizes of LRPose learn together")
+    return names, families.pop()
+
+
+def _schedule(steps: int | None, minutes: float | None, device: str | None) -> dict[str, Any]:
+    """Budget and device of a run."""
     with requires("export"):
         import torch
 
         from litepose_export.training.core.loop import Budget
-        from litepose_export.training.runs import accelerator, pose, runner
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    options = runner.RunOptions(
-        data=tuple(data),
-        dev=dev,
-        folder=out,
-        budget=Budget(steps=steps, minutes=minutes),
-        seed=seed,
-        device=chosen,
-        threads=threads,
-        init=init,
-        rate=rate,
-        refine=refine,
-        loss=loss.value,
-        teachers=tuple(teacher or ()),
-        teacher_share=teacher_share,
-        hold=hold,
-        frozen=tuple(freeze or ()),
-        fresh=tuple(fresh or ()),
-        resident=resident,
-    )
-    if qat:
-        train_quantized(network, options)
-        return
-    with progress() as bar:
-        display = training_display(runner, bar)
-        names = network.split("+")
-        lrpose = all(name in ("lrpose-n", "lrpose-s", "lrpose-m") for name in names)
-        if (options.frozen or options.fresh or resident) and not lrpose:
-            raise typer.BadParameter("only LRPose takes --freeze, --fresh and --resident")
-        if network == "persondet":
-            check_teachers(options.teachers, 1, "a detector")
-            checkpoint = runner.train_detector(options, display)
-        elif lrpose and resident:
-            check_teachers(options.teachers, 1, "a resident run")
-            sizes = tuple(name[-1] for name in names)
-            checkpoint = accelerator.train_resident(sizes, options, display)
-        elif lrpose and len(names) == 1:
-            check_teachers(options.teachers, 2, "a pose network")
-            checkpoint = pose.train_pose(network[-1], options, display)
-        elif network.startswith("litepose-"):
-            check_teachers(options.teachers, 1, "a bottom-up network")
-            checkpoint = runner.train_bottom_up(network, options, display)
-        else:
-            raise typer.BadParameter(f"no network '{network}' to train")
-    results.print(str(checkpoint), markup=False)
+    return {"budget": Budget(steps=steps, minutes=minutes), "device": chosen}
+
+
+def _pose_run(
+    network: str, options: dict[str, Any], teachers: tuple[Path, ...]
+) -> Callable[[Display], Path]:
+    with requires("export"):
+        from litepose_export.training.runs.options import PoseRunOptions
+        from litepose_export.training.runs.pose import train_pose
+    both = two_or_none(teachers, "a pose network")
+    return partial(train_pose, network, PoseRunOptions(**options, teachers=both))
+
+
+def _accelerator_run(
+    names: tuple[str, ...], options: dict[str, Any], teachers: tuple[Path, ...]
+) -> Callable[[Display], Path]:
+    with requires("export"):
+        from litepose_export.training.runs.accelerator import train_on_accelerator
+        from litepose_export.training.runs.options import AcceleratorRunOptions
+    teacher = one_or_none(teachers, "--data-on-device")
+    return partial(train_on_accelerator, names, AcceleratorRunOptions(**options, teacher=teacher))
+
+
+def _bottom_up_run(
+    network: str, options: dict[str, Any], teachers: tuple[Path, ...]
+) -> Callable[[Display], Path]:
+    with requires("export"):
+        from litepose_export.training.runs.bottomup import train_bottom_up
+        from litepose_export.training.runs.options import BottomUpRunOptions
+    teacher = one_or_none(teachers, "a bottom-up network")
+    return partial(train_bottom_up, network, BottomUpRunOptions(**options, teacher=teacher))
+
+
+def _detector_run(options: dict[str, Any], teachers: tuple[Path, ...]) -> Callable[[Display], Path]:
+    with requires("export"):
+        from litepose_export.training.runs.detector import train_detector
+        from litepose_export.training.runs.options import DetectorRunOptions
+    teacher = one_or_none(teachers, "a detector")
+    return partial(train_detector, DetectorRunOptions(**options, teacher=teacher))
+
+
+def _fine_tune_quantized(common: dict[str, Any], init: Path | None, steps: int | None) -> None:
+    """`--qat`: fine-tune the INT8 form of a float pose file and print the report."""
+    if init is None:
+        raise typer.BadParameter("--qat starts from a float file: give --init FILE.onnx")
+    if steps is None:
+        raise typer.BadParameter("--qat needs --steps: its rate falls over a known number of them")
+    with requires("export"):
+        from litepose_export.training.runs import quantization_aware
+        from litepose_export.training.runs.options import QuantizationAwareRunOptions
+    options = QuantizationAwareRunOptions(**common, init=init, steps=steps)
+    with gate_progress() as started:
+        report = quantization_aware.train_quantized(options, started)
+    print_quantization(report, as_json=False)

@@ -1,4 +1,4 @@
-"""Networks that learn together, each at its own input size, from the same views."""
+"""Multi-size training: networks that learn together from the same crops, each at its own input."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from litepose_export.training.accelerator.sampler import DrawnBatch
+from litepose_export.training.accelerator.sampler import AcceleratorBatch
 from litepose_export.training.core.losses import LOSSES
 
 
-class Siblings(nn.Module):
+class MultiSizeNetworks(nn.Module):
     """Several networks as one: images in, maps out, in the order of the names.
 
     Args:
@@ -31,8 +31,8 @@ class Siblings(nn.Module):
 
 
 @dataclass(slots=True)
-class SiblingLoss:
-    """Sum of the members' losses on a drawn batch, in bfloat16.
+class MultiSizeLoss:
+    """Sum of the members' losses on a batch, in bfloat16.
 
     Attributes:
         device: `"cpu"` or `"cuda"`, where the networks are recorded as CUDA graphs.
@@ -43,17 +43,17 @@ class SiblingLoss:
     kind: str = "rce"
     _recorded: set[int] = field(default_factory=set)
 
-    def __call__(self, network: nn.Module, batch: DrawnBatch) -> Tensor:
+    def __call__(self, network: nn.Module, batch: AcceleratorBatch) -> Tensor:
         """Scalar loss, with a graph behind it."""
         # Recorded kernels cast the weights themselves; a cache would keep old ones.
         with torch.autocast(self.device, dtype=torch.bfloat16, cache_enabled=False):
             if self.device == "cuda" and network.training and id(network) not in self._recorded:
                 torch.cuda.make_graphed_callables(network, batch.images)
                 self._recorded.add(id(network))
-            answers: tuple[Tensor, ...] = network(*batch.images)
+            outputs: tuple[Tensor, ...] = network(*batch.images)
         loss = LOSSES[self.kind]
         losses = [
             loss(maps.float(), targets, batch.weights)
-            for maps, targets in zip(answers, batch.targets, strict=True)
+            for maps, targets in zip(outputs, batch.targets, strict=True)
         ]
         return torch.stack(losses).sum()

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from litepose_edge.geometry import Float64, Size
 from litepose_export.training.accelerator.cuda_graphs import Replay
-from litepose_export.training.data.people import Image
+from litepose_export.training.core.photographs import Image
 
 LEVELS = 3  # whole pixels, blocks of 2 and of 4: what `geometry.reduction` asks for
 
 
-class Atlas:
+class PhotographStore:
     """Photographs of any sizes in one flat tensor, each also reduced to half and a quarter.
 
     A pixel is one 32-bit integer, so that a bilinear tap is one read.
@@ -26,19 +26,19 @@ class Atlas:
     Args:
         images: `(H, W, 3)` uint8 BGR.
         device: Where they live: `"cpu"` or `"cuda"`.
-        marks: For each photograph `(H, W)` uint8, whose every pixel is; or None.
+        masks: For each photograph `(H, W)` uint8 ids of people, 0 for background; or None.
     """
 
     def __init__(
-        self, images: Sequence[Image], device: str, marks: Sequence[NDArray[np.uint8]] | None = None
+        self, images: Sequence[Image], device: str, masks: Sequence[NDArray[np.uint8]] | None = None
     ) -> None:
-        given = [None] * len(images) if marks is None else marks
+        given = [None] * len(images) if masks is None else masks
         with ThreadPoolExecutor() as pool:
             levels = [level for found in pool.map(_levels, images, given) for level in found]
         shapes = np.array([level.shape for level in levels], np.int64)
         ends = np.cumsum(shapes.prod(axis=1))
         if ends[-1] > torch.iinfo(torch.int32).max:
-            raise ValueError(f"{ends[-1]} pixels are more than an atlas can number")
+            raise ValueError(f"{ends[-1]} pixels are more than 32 bits can number")
         flat = np.empty(ends[-1], np.int32)
         for level, end in zip(levels, ends, strict=True):
             flat[end - level.size : end] = level.ravel()
@@ -49,7 +49,7 @@ class Atlas:
         self._cut: dict[Size, Replay] = {}
 
     def sample(
-        self, numbers: Tensor, to_image: Float64, size: Size, whose: Tensor | None = None
+        self, numbers: Tensor, to_image: Float64, size: Size, person_ids: Tensor | None = None
     ) -> Tensor:
         """Views, each of its own photograph, as the runtime's `preprocess.warp` cuts them.
 
@@ -57,11 +57,11 @@ class Atlas:
             numbers: `(N,)` int64, photographs.
             to_image: `(N, 2, 3)`, pixels of the views to pixels of the photographs.
             size: Of the views.
-            whose: `(N,)` uint8, marks to look for; the result has a fourth channel then.
+            person_ids: `(N,)` uint8, whose masks to cut as well: the result's fourth channel.
 
         Returns:
             `(N, 3, H, W)` float32 RGB in `[0, 255]`, black beyond the photographs. The fourth
-            channel is 1 where a pixel bears the mark, 0 where not; mark 0 is nobody's.
+            channel is 1 where a pixel belongs to the person, 0 elsewhere and for id 0.
         """
         # As many image pixels as a view's pixel covers: from two on, blocks are averaged.
         covered = np.sqrt(np.abs(np.linalg.det(to_image[..., :2])))
@@ -74,10 +74,10 @@ class Atlas:
         chosen = torch.from_numpy(level).to(self._device, non_blocking=True)
         rows = self._table[numbers.to(self._device), chosen]
         cut = self._cut.setdefault(size, self._cutter(size))
-        if whose is None:
+        if person_ids is None:
             return cut(rows, places)
-        # No pixel bears mark 256.
-        wanted = whose.to(self._device).int()
+        # No pixel has id 256.
+        wanted = person_ids.to(self._device).int()
         return cut(rows, places, torch.where(wanted == 0, 256, wanted))
 
     def _cutter(self, size: Size) -> Replay:
@@ -96,19 +96,19 @@ class Atlas:
                 at = torch.where(inside, start + row * width + column, 0)
                 pixel = self._pixels.index_select(0, at.flatten()).view(at.shape)
                 weight = (across if dx else 1 - across) * (down if dy else 1 - down) * inside
-                # 8 bits each: mark, red, green, blue.
+                # 8 bits each: id, red, green, blue.
                 for channel, shift in enumerate((16, 8, 0)):
                     found[channel] = found[channel] + weight * ((pixel >> shift) & 255)
                 if wanted is not None:
-                    marked = ((pixel >> 24) & 255) == wanted[:, None, None]
-                    found[3] = found[3] + weight * marked
+                    own = ((pixel >> 24) & 255) == wanted[:, None, None]
+                    found[3] = found[3] + weight * own
             return torch.stack([torch.as_tensor(channel) for channel in found], 1)
 
         return Replay(cut)
 
 
-def _levels(image: Image, marks: NDArray[np.uint8] | None) -> list[NDArray[np.int32]]:
-    """`(H, W)` int32 pixels, mark, red, green, blue; whole and as means over blocks."""
+def _levels(image: Image, mask: NDArray[np.uint8] | None) -> list[NDArray[np.int32]]:
+    """`(H, W)` int32 pixels, id, red, green, blue; whole and as means over blocks."""
     found = []
     for level in range(LEVELS):
         if level and min(image.shape[:2]) >= 2:
@@ -116,10 +116,10 @@ def _levels(image: Image, marks: NDArray[np.uint8] | None) -> list[NDArray[np.in
             even = image[: 2 * height, : 2 * width]
             halved = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
             image = halved.astype(np.uint8, copy=False)
-            marks = None if marks is None else marks[: 2 * height : 2, : 2 * width : 2]
+            mask = None if mask is None else mask[: 2 * height : 2, : 2 * width : 2]
         blue, green, red = np.moveaxis(image.astype(np.int32), 2, 0)
         pixels = red << 16 | green << 8 | blue
-        found.append(pixels if marks is None else pixels | marks.astype(np.int32) << 24)
+        found.append(pixels if mask is None else pixels | mask.astype(np.int32) << 24)
     return found
 
 

@@ -1,7 +1,7 @@
-"""What happens to the pixels of training crops, on the device that trains: whole batches at once.
+"""Augmentation of training crops' pixels on the device that trains: whole batches at once.
 
-The same disturbances as in `augment`, drawn for every crop alone, but for how much detail is
-lost: that is one draw a batch.
+The same as in `data.augmentation`, drawn for every crop alone, but for the strength of blur and
+downscaling: that is one draw a batch.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ GREY = (0.299, 0.587, 0.114)
 BLUR_RADIUS = 4
 
 
-class Disturber:
-    """Disturbs batches; one random stream, repeatable from its seed.
+class PixelAugmenter:
+    """Augments batches; one random stream, repeatable from its seed.
 
     Args:
         options: How much.
@@ -33,49 +33,49 @@ class Disturber:
         # For what a batch has in common: asking the CPU costs no wait for the device.
         self._common = torch.Generator().manual_seed(seed)
 
-    def __call__(self, crops: Tensor, outlines: Tensor | None = None) -> Tensor:
-        """Disturbed crops.
+    def __call__(self, crops: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Augmented crops.
 
         Args:
             crops: `(N, 3, H, W)` float32 RGB in `[0, 255]`, in a random order.
-            outlines: `(N, 1, H, W)`, 1 where the person of a crop is, or None.
+            masks: `(N, 1, H, W)`, 1 where the person of a crop is, or None.
 
         Returns:
             As `crops`.
         """
-        if outlines is not None:
-            crops = self._stand_in_front(crops, outlines)
-        crops = self._lose_detail(crops)
-        crops = self._disturb_colours(crops)
-        return self._hide_parts(crops)
+        if masks is not None:
+            crops = self._paste_occluders(crops, masks)
+        crops = self._blur_or_downscale(crops)
+        crops = self._jitter_colours(crops)
+        return self._cover_rectangles(crops)
 
     def _uniform(self, low: float, high: float, *shape: int) -> Tensor:
         drawn = torch.rand(shape, generator=self._random, device=self._device)
         return low + (high - low) * drawn
 
-    def _lose_detail(self, crops: Tensor) -> Tensor:
+    def _blur_or_downscale(self, crops: Tensor) -> Tensor:
         """Of neighbours, since their order is random: no index has to be looked up."""
         count = round(len(crops) * self._options.blur)
         if count < 2:
             return crops
         start = self._start(len(crops) - count)
         half, end = start + count // 2, start + count
-        sigma, factor = self._once(0.5, 1.8), self._once(0.25, 0.7)
+        sigma, factor = self._draw_once(0.5, 1.8), self._draw_once(0.25, 0.7)
         height, width = crops.shape[2:]
         small = (max(int(height * factor), 1), max(int(width * factor), 1))
         shrunk = F.interpolate(crops[half:end], small, mode="area")
-        blown_up = F.interpolate(shrunk, (height, width), mode="bilinear")
+        enlarged = F.interpolate(shrunk, (height, width), mode="bilinear")
         blurred = _blur(crops[start:half], sigma)
-        return torch.cat([crops[:start], blurred, blown_up, crops[end:]])
+        return torch.cat([crops[:start], blurred, enlarged, crops[end:]])
 
     def _start(self, last: int) -> int:
         """Where neighbours begin, up to `last`."""
-        return min(int(self._once(0, last + 1)), last)
+        return min(int(self._draw_once(0, last + 1)), last)
 
-    def _once(self, low: float, high: float) -> float:
+    def _draw_once(self, low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=self._common))
 
-    def _disturb_colours(self, crops: Tensor) -> Tensor:
+    def _jitter_colours(self, crops: Tensor) -> Tensor:
         count = len(crops)
         saturation = self._uniform(0.5, 1.5, count, 1, 1)
         saturation = saturation * (self._uniform(0, 1, count, 1, 1) >= 0.05)
@@ -87,24 +87,24 @@ class Disturber:
         changed = self._uniform(0, 1, count, 1, 1) < self._options.colour
         mix, offset = torch.where(changed, mix, eye), torch.where(changed, offset, 0.0)
         mixed = torch.baddbmm(offset, mix, crops.flatten(2)).clamp_(0, 255)
-        bent = changed & (self._uniform(0, 1, count, 1, 1) < 0.3)
-        gamma = torch.where(bent, self._uniform(0.6, 1.7, count, 1, 1), 1.0)
+        with_gamma = changed & (self._uniform(0, 1, count, 1, 1) < 0.3)
+        gamma = torch.where(with_gamma, self._uniform(0.6, 1.7, count, 1, 1), 1.0)
         return ((mixed / 255) ** gamma * 255).view(crops.shape)
 
-    def _stand_in_front(self, crops: Tensor, outlines: Tensor) -> Tensor:
-        """The person of the crop before last, moved, in front of a few neighbours."""
-        count = round(len(crops) * self._options.in_front)
+    def _paste_occluders(self, crops: Tensor, masks: Tensor) -> Tensor:
+        """The person of the crop before last, moved, pasted in front of a few neighbours."""
+        count = round(len(crops) * self._options.occluder)
         if count < 1:
             return crops
         height, width = crops.shape[2:]
-        moves = [round(self._once(-0.5, 0.5) * n) for n in (height, width)]
+        moves = [round(self._draw_once(-0.5, 0.5) * n) for n in (height, width)]
         start = self._start(len(crops) - count)
         end = start + count
-        people, where = (t.roll(2, 0)[start:end].roll(moves, (2, 3)) for t in (crops, outlines))
+        people, where = (t.roll(2, 0)[start:end].roll(moves, (2, 3)) for t in (crops, masks))
         hidden = torch.lerp(crops[start:end], people, where)
         return torch.cat([crops[:start], hidden, crops[end:]])
 
-    def _hide_parts(self, crops: Tensor) -> Tensor:
+    def _cover_rectangles(self, crops: Tensor) -> Tensor:
         """Rectangles of one colour, of noise, or of the next crop, moved."""
         count, _, height, width = crops.shape
         h = self._uniform(0.1, 0.35, count, 1, 1, 1) * height
@@ -118,10 +118,10 @@ class Disturber:
         noise = self._uniform(0, 255, count, 3, height, width)
         plain = self._uniform(0, 1, count, 1, 1, 1) < 0.5
         cover = torch.where(plain, noise[..., :1, :1], noise)
-        moves = [round(self._once(-0.3, 0.3) * n) for n in (height, width)]
-        stranger = crops.roll(1, 0).roll(moves, (2, 3))
-        strange = self._uniform(0, 1, count, 1, 1, 1) < self._options.stranger
-        return torch.where(covered, torch.where(strange, stranger, cover), crops)
+        moves = [round(self._draw_once(-0.3, 0.3) * n) for n in (height, width)]
+        other = crops.roll(1, 0).roll(moves, (2, 3))
+        mixed = self._uniform(0, 1, count, 1, 1, 1) < self._options.cutmix
+        return torch.where(covered, torch.where(mixed, other, cover), crops)
 
 
 def _blur(crops: Tensor, sigma: float) -> Tensor:

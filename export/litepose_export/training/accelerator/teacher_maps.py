@@ -1,4 +1,4 @@
-"""A teacher's maps of everybody, made and kept on the device that trains."""
+"""A teacher's heatmaps of all training people, made and kept on the device that trains."""
 
 from __future__ import annotations
 
@@ -12,93 +12,94 @@ from torch import Tensor, nn
 from litepose_edge import geometry
 from litepose_edge.geometry import Float64
 from litepose_export.training.accelerator.cuda_graphs import Replay
-from litepose_export.training.accelerator.photograph_store import Atlas
-from litepose_export.training.core.pose_loss import MEAN, STD
+from litepose_export.training.accelerator.photograph_store import PhotographStore
+from litepose_export.training.core.normalization import channel_statistics
+from litepose_export.training.core.pose_batch import FLIP_PERMUTATION
 from litepose_export.training.core.targets import warp_maps
-from litepose_export.training.data.crop_sampler import FLIP
+from litepose_export.training.data.distillation_targets import TEACHER_INPUT, to_teacher_input
 from litepose_export.training.data.people import People
-from litepose_export.training.distillation import teacher
+from litepose_export.training.distillation.teacher import TEACHER_STRIDE, teacher_views
 
 BATCH = 512
 # From the teacher's input to the cells of its maps.
-_SHIFT = 0.5 - teacher.STRIDE / 2
-_TO_CELLS = np.array([[1, 0, _SHIFT], [0, 1, _SHIFT]]) / teacher.STRIDE
+_SHIFT = 0.5 - TEACHER_STRIDE / 2
+_TO_CELLS = np.array([[1, 0, _SHIFT], [0, 1, _SHIFT]]) / TEACHER_STRIDE
 
 
-class Opinions:
-    """What a teacher sees in every person, asked once, in the views of `distill.teach`.
+class TeacherMaps:
+    """A teacher's heatmaps of every person, made once, in the views of `teacher.distill`.
 
-    Asked about every view of a run anew, PP-TinyPose takes as long as LRPose-s and -m learn.
+    Run on every crop of a run anew, a teacher would take as long as the students' training.
 
     Args:
-        people: Whom to look at.
+        people: Whom to run the teacher on.
         teacher: A network with PP-TinyPose's manifest, in the precision to run it in.
-        atlas: The people's photographs.
+        photographs: The people's.
         device: Where all of this is.
-        tick: Called after every `BATCH` people, or all if they are fewer.
+        progress: Called after every `BATCH` people, or all if they are fewer.
     """
 
     def __init__(
         self,
         people: People,
         teacher: nn.Module,
-        atlas: Atlas,
+        photographs: PhotographStore,
         device: str,
-        tick: Callable[[], None] = lambda: None,
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._boxes, self._device = people.boxes_xyxy, device
         self._half = torch.float16 if device == "cuda" else torch.float32
-        self._mean = torch.tensor(MEAN, device=device)[:, None, None]
-        self._std = torch.tensor(STD, device=device)[:, None, None]
-        self._flip = torch.from_numpy(FLIP).to(device)
-        ask = Replay(teacher.to(device, self._half).eval())
+        self._mean, self._std = channel_statistics(device)
+        self._flip = torch.from_numpy(FLIP_PERMUTATION).to(device)
+        run_teacher = Replay(teacher.to(device, self._half).eval())
         kept, batch = [], min(BATCH, len(people))
         for start in range(0, len(people), batch):
             # Always as many, so that the teacher is recorded once.
-            who = np.arange(start, start + batch).clip(max=len(people) - 1)
-            numbers = torch.from_numpy(people.image_index[who])
-            seen = self._look(numbers, self._to_input(who), atlas, ask)
-            kept.append(seen[: len(people) - start].half())
-            tick()
+            chosen = np.arange(start, start + batch).clip(max=len(people) - 1)
+            numbers = torch.from_numpy(people.image_index[chosen])
+            to_input = to_teacher_input(self._boxes[chosen])
+            maps = self._mean_over_views(numbers, to_input, photographs, run_teacher)
+            kept.append(maps[: len(people) - start].half())
+            progress()
         self._maps = torch.cat(kept)
 
-    def of(self, who: Tensor, mirrored: Tensor) -> Tensor:
+    def of(self, people: Tensor, mirrored: Tensor) -> Tensor:
         """`(N, K, 64, 48)` float32, the teacher's maps over the people's padded boxes.
 
         Args:
-            who: `(N,)` int64, people.
+            people: `(N,)` int64.
             mirrored: `(N,)` bool, whose left and right change places.
         """
-        maps = self._maps[who.to(self._device)].float()
+        maps = self._maps[people.to(self._device)].float()
         return torch.where(
             mirrored.to(self._device)[:, None, None, None], maps[:, self._flip], maps
         )
 
-    def to_cells(self, who: Tensor, to_image: Float64) -> Float64:
+    def to_cells(self, people: Tensor, to_image: Float64) -> Float64:
         """`(N, 2, 3)`, from pixels of a view to cells of the person's maps.
 
         Args:
-            who: `(N,)` int64, people.
+            people: `(N,)` int64.
             to_image: `(N, 2, 3)`, from pixels of the view to those of the photograph.
         """
-        return geometry.compose(_TO_CELLS, geometry.compose(self._to_input(who.numpy()), to_image))
-
-    def _to_input(self, who: NDArray[np.int64]) -> Float64:
-        """`(N, 2, 3)`, from photographs to the views that the maps are of."""
-        return geometry.crop_affine(self._boxes[who], teacher.INPUT, teacher.PADDING)
+        chosen: NDArray[np.int64] = people.numpy()
+        to_input = to_teacher_input(self._boxes[chosen])
+        return geometry.compose(_TO_CELLS, geometry.compose(to_input, to_image))
 
     @torch.no_grad()
-    def _look(self, numbers: Tensor, to_input: Float64, atlas: Atlas, ask: Replay) -> Tensor:
-        """Mean of what the teacher sees upright, mirrored and turned, as seen upright."""
-        height, width = (n // teacher.STRIDE for n in (teacher.INPUT.height, teacher.INPUT.width))
-        seen = []
-        for turn, mirrored in teacher.views():
+    def _mean_over_views(
+        self, numbers: Tensor, to_input: Float64, photographs: PhotographStore, run_teacher: Replay
+    ) -> Tensor:
+        """Mean of the maps of the upright, mirrored and turned views, all turned upright."""
+        height, width = (n // TEACHER_STRIDE for n in (TEACHER_INPUT.height, TEACHER_INPUT.width))
+        upright = []
+        for turn, mirrored in teacher_views():
             to_view = geometry.compose(turn[None], to_input)
-            crops = atlas.sample(numbers, geometry.invert(to_view), teacher.INPUT)
-            maps = ask(((crops - self._mean) / self._std).to(self._half)).float()
+            crops = photographs.sample(numbers, geometry.invert(to_view), TEACHER_INPUT)
+            maps = run_teacher(((crops - self._mean) / self._std).to(self._half)).float()
             if mirrored:
                 maps = maps[:, self._flip]
             back = geometry.compose(_TO_CELLS, geometry.compose(turn, geometry.invert(_TO_CELLS)))
             places = torch.from_numpy(back.astype(np.float32)).to(self._device)
-            seen.append(warp_maps(maps, places.expand(len(maps), 2, 3), height, width))
-        return torch.stack(seen).mean(0).clamp(0, 1)
+            upright.append(warp_maps(maps, places.expand(len(maps), 2, 3), height, width))
+        return torch.stack(upright).mean(0).clamp(0, 1)

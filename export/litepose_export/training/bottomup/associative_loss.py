@@ -1,4 +1,4 @@
-"""Targets and losses of bottom-up training: heatmaps of everybody, and tags that tell people apart.
+"""Targets and losses of bottom-up training: heatmaps of all people, and tags that group joints.
 
 Associative embedding (Newell et al., arXiv 1611.05424) as LitePose trains it (arXiv 2205.01271).
 Everything is computed from places in input pixels and the shape of the maps at hand; the
@@ -23,7 +23,7 @@ class LossWeights:
 
     Attributes:
         positive: Cells are weighted `1 + positive * target`. The published error is plain: with
-            one cell in a hundred warm, a network first learns for epochs that nobody is there.
+            one cell in a hundred positive, a network first learns for epochs to answer zero.
         tags: Of push and of pull, against the heat.
     """
 
@@ -79,7 +79,7 @@ def associative_loss(
         fine: `(N, K, H, W)` float heatmaps.
         points: `(N, P, K, 2)` float `(x, y)` in input pixels.
         labelled: `(N, P, K)` bool; false also for people who fill up a smaller scene.
-        counted: `(N, height, width)` float over the input, 0 where nobody labelled the crowd.
+        counted: `(N, height, width)` float over the input, 0 where people are not labelled.
         weights: How the parts are weighed.
     """
     joints = fine.shape[1]
@@ -136,7 +136,7 @@ def cells_of(
 
 
 def scene_heatmaps(cells: Tensor, inside: Tensor, height: int, width: int) -> Tensor:
-    """Gaussians of two cells around whole cells, everybody's merged by the maximum.
+    """Gaussians of two cells around whole cells, those of all people merged by the maximum.
 
     Args:
         cells: `(N, P, K, 2)` int64.

@@ -1,4 +1,4 @@
-"""Turns whole photographs into augmented views with everybody in them, for bottom-up training."""
+"""Turns whole photographs into augmented views of several people, for bottom-up training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
 from litepose_edge.preprocess import warp
 from litepose_edge.skeletons import skeleton_of
+from litepose_export.training.core.photographs import Image, read_photographs
 from litepose_export.training.data import augmentation
-from litepose_export.training.data.people import Image, read_photographs
 
-# Around a labelled joint so many input pixels count, whoever else may be there.
-REACH_PX = 16
+# Around a labelled joint so many input pixels count, even in the box of an unlabelled person.
+COUNTED_RADIUS_PX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Scenes:
-    """Photographs and everybody labelled in them.
+class LabelledPhotographs:
+    """Photographs and all people labelled in them.
 
     Attributes:
         images: Decoded BGR photographs.
@@ -46,15 +46,15 @@ class Scenes:
         return sum(int(has_keypoints(image).sum()) for image in self.labels)
 
 
-def load_scenes(datasets: Sequence[CocoDataset]) -> Scenes:
-    """Every photograph in which somebody has keypoints."""
+def load_photographs(datasets: Sequence[CocoDataset]) -> LabelledPhotographs:
+    """Every photograph in which a person has keypoints."""
     chosen = [
         (number, image)
         for number, dataset in enumerate(datasets)
         for image in dataset
         if has_keypoints(image).any()
     ]
-    return Scenes(
+    return LabelledPhotographs(
         images=read_photographs(image.path for _, image in chosen),
         labels=tuple(image for _, image in chosen),
         source=np.array([number for number, _ in chosen], np.int64),
@@ -62,20 +62,20 @@ def load_scenes(datasets: Sequence[CocoDataset]) -> Scenes:
 
 
 def has_keypoints(image: AnnotatedImage) -> NDArray[np.bool_]:
-    """`(P,)` bool: people whose joints are labelled; the others are there, but not where."""
+    """`(P,)` bool: people whose joints are labelled; of the others only the box is known."""
     labelled: NDArray[np.bool_] = (image.keypoints[..., 2] > 0).any(axis=1) & ~image.crowd
     return labelled
 
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """How views stray from what the network will be shown.
+    """How views differ from what the network is shown at run time.
 
     Attributes:
         short_side: Of the input at run time: it decides how large people are there.
-        span: People in views whose side is less than `short_side / span` are smaller in
-            proportion: so much of the scene a small view shows all the same.
-        scale: Range of the zoom beside that size.
+        span: In views whose side is less than `short_side / span` people are smaller in
+            proportion, so that a small view still shows whole people.
+        scale: Range of the zoom around that size.
         smallest_px: The person a view is drawn around is at least so long in it.
         largest: And at most this part of the view.
         rotation_deg: Largest rotation, applied with probability `rotate`.
@@ -113,7 +113,7 @@ class ViewBatch:
         crops: `(N, H, W, 3)` uint8 RGB.
         points: `(N, P, K, 2)` float32 `(x, y)` in input pixels.
         labelled: `(N, P, K)` bool; false also for people who fill up a smaller scene.
-        counted: `(N, H, W)` float32, 0 where somebody is whose joints nobody labelled.
+        counted: `(N, H, W)` float32, 0 where a person without labelled joints is.
     """
 
     crops: Tensor
@@ -125,28 +125,28 @@ class ViewBatch:
 class ViewSampler:
     """Draws random augmented views; one random stream, repeatable from its seed."""
 
-    def __init__(self, scenes: Scenes, options: ViewOptions, seed: int) -> None:
-        self._scenes = scenes
+    def __init__(self, photographs: LabelledPhotographs, options: ViewOptions, seed: int) -> None:
+        self._photographs = photographs
         self._options = options
         self._rng = np.random.default_rng(seed)
-        sources = int(scenes.source.max()) + 1
-        self._members = [np.flatnonzero(scenes.source == s) for s in range(sources)]
-        self._joints = scenes.labels[0].keypoints.shape[1]
-        self._twins = list(skeleton_of(self._joints).flip_permutation)
+        sources = int(photographs.source.max()) + 1
+        self._members = [np.flatnonzero(photographs.source == s) for s in range(sources)]
+        self._joints = photographs.labels[0].keypoints.shape[1]
+        self._flip = list(skeleton_of(self._joints).flip_permutation)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> ViewBatch:
         """One batch of `count` views, `shares` of it from each annotation file."""
         sources = self._rng.choice(len(self._members), count, p=shares)
         crops = np.empty((count, input_size.height, input_size.width, 3), np.uint8)
         counted = np.empty(crops.shape[:3], np.float32)
-        everybody = []
+        views = []
         for i, source in enumerate(sources):
             number = int(self._rng.choice(self._members[source]))
             crops[i], people, counted[i] = self._view(number, input_size)
-            everybody.append(people)
-        most = max(1, *(len(people) for people in everybody))
+            views.append(people)
+        most = max(1, *(len(people) for people in views))
         filled = np.zeros((count, most, self._joints, 3), np.float32)
-        for i, people in enumerate(everybody):
+        for i, people in enumerate(views):
             filled[i, : len(people)] = people
         return ViewBatch(
             crops=torch.from_numpy(crops),
@@ -160,19 +160,19 @@ class ViewSampler:
     ) -> tuple[NDArray[np.uint8], Float32, NDArray[np.uint8]]:
         """Pixels, `(P, K, 3)` people with a joint inside, and where the view counts."""
         rng, options = self._rng, self._options
-        image, labels = self._scenes.images[number], self._scenes.labels[number]
+        image, labels = self._photographs.images[number], self._photographs.labels[number]
         known = has_keypoints(labels)
         to_input, mirrored = random_view(
             rng, Size.of(image), labels.boxes_xyxy[known], input_size, options
         )
         crop = warp(image, to_input, input_size)
         if rng.random() < options.blur:
-            crop = augmentation.lose_detail(rng, crop)
+            crop = augmentation.blur_or_downscale(rng, crop)
         if rng.random() < options.colour:
-            crop = augmentation.disturb_colours(rng, crop)
+            crop = augmentation.jitter_colours(rng, crop)
         people = placed(labels.keypoints[known], to_input, input_size)
         if mirrored:
-            people = people[:, self._twins]
+            people = people[:, self._flip]
         counted = counted_pixels(labels.boxes_xyxy[~known], people, to_input, input_size)
         pixels = np.ascontiguousarray(crop[..., ::-1])
         return pixels, people, counted
@@ -190,11 +190,11 @@ def random_view(
     The person is about as long as at run time, or as a small view's span allows.
 
     Args:
-        rng: Decides.
+        rng: The random stream.
         image_size: Size of the photograph.
         boxes_xyxy: `(P, 4)` float32, at least one.
         input_size: Size of the view.
-        options: How far views stray.
+        options: How far views differ.
     """
     mirrored = bool(rng.random() < options.flip)
     mirror = np.diag([-1.0, 1.0]) if mirrored else np.eye(2)
@@ -233,9 +233,9 @@ def placed(keypoints: Float32, to_input: Float64, input_size: Size) -> Float32:
 def counted_pixels(
     unlabelled_xyxy: Float32, people: Float32, to_input: Float64, input_size: Size
 ) -> NDArray[np.uint8]:
-    """`(H, W)` uint8, 0 in the boxes of people whose joints nobody labelled, else 1.
+    """`(H, W)` uint8, 0 in the boxes of people without labelled joints, else 1.
 
-    As published, but for boxes in place of outlines: what lies near a labelled joint counts.
+    As published, but for boxes in place of masks: what lies near a labelled joint counts.
 
     Args:
         unlabelled_xyxy: `(U, 4)` float32 in image pixels.
@@ -248,10 +248,11 @@ def counted_pixels(
         return counted
     for x1, y1, x2, y2 in unlabelled_xyxy.tolist():
         corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-        outline = geometry.transform(to_input, corners).round().astype(np.int32)
-        cv2.fillConvexPoly(counted, outline, 0)
+        moved = geometry.transform(to_input, corners).round().astype(np.int32)
+        cv2.fillConvexPoly(counted, moved, 0)
     for x, y, visible in people.reshape(-1, 3).tolist():
-        near = -REACH_PX < x < input_size.width + REACH_PX
-        if visible > 0 and near and -REACH_PX < y < input_size.height + REACH_PX:
-            cv2.circle(counted, (round(x), round(y)), REACH_PX, 1, -1)
+        near = -COUNTED_RADIUS_PX < x < input_size.width + COUNTED_RADIUS_PX
+        near &= -COUNTED_RADIUS_PX < y < input_size.height + COUNTED_RADIUS_PX
+        if visible > 0 and near:
+            cv2.circle(counted, (round(x), round(y)), COUNTED_RADIUS_PX, 1, -1)
     return counted

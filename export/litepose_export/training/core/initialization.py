@@ -21,25 +21,28 @@ def start_from(
     network: nn.Module,
     path: Path,
     run: Callable[[nn.Module], object],
-    fresh: Sequence[str] = (),
+    reinit: Sequence[str] = (),
 ) -> int:
-    """Give a network whatever fits of a checkpoint or a model file; how many tensors did.
+    """Give a network whatever fits of a checkpoint or a model file.
 
     Args:
         network: Changed in place.
         path: Checkpoint of ours, or the float `.onnx` file of a network like this one.
         run: Runs a network on a batch of training images; a checkpoint does not need it.
-        fresh: Names of modules that take nothing: half of a part is worse than none.
+        reinit: Names of modules that take nothing and keep their initial weights.
+
+    Returns:
+        How many tensors fitted.
 
     Raises:
         CheckpointError: It cannot be read, or nothing fits.
     """
     if path.suffix == ".onnx":
-        return _start_from_model(network, path, run, fresh)
+        return _start_from_model(network, path, run, reinit)
     state = read_checkpoint(path)
     weights = state.get("average", {}) if isinstance(state, dict) else {}
     own = network.state_dict()
-    fitting = _fitting(weights, own, fresh)
+    fitting = _fitting(weights, own, reinit)
     if not fitting:
         raise CheckpointError(f"nothing in {path} fits the network")
     network.load_state_dict({**own, **fitting})
@@ -55,10 +58,10 @@ def read_average(network: nn.Module, path: Path) -> nn.Module:
 
 
 def _fitting(
-    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], fresh: Sequence[str] = ()
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], reinit: Sequence[str] = ()
 ) -> dict[str, Tensor]:
-    """Tensors that have the name and shape of a network's own, but for parts to leave."""
-    left = tuple(f"{part}." for part in fresh)
+    """Tensors that have the name and shape of a network's own, but for modules to leave."""
+    left = tuple(f"{module}." for module in reinit)
     return {
         name: value
         for name, value in weights.items()
@@ -67,7 +70,7 @@ def _fitting(
 
 
 def _read_folded(
-    network: nn.Module, path: Path, fresh: Sequence[str] = ()
+    network: nn.Module, path: Path, reinit: Sequence[str] = ()
 ) -> tuple[nn.Module, set[str]]:
     """A copy without normalisations that computes what a model file does; what came from it."""
     try:
@@ -79,7 +82,7 @@ def _read_folded(
     stored = {i.name: torch.tensor(numpy_helper.to_array(i)) for i in model.graph.initializer}
     folded = fold_batch_norms(network)
     own = folded.state_dict()
-    fitting = _fitting(stored, own, fresh)
+    fitting = _fitting(stored, own, reinit)
     if not fitting:
         raise CheckpointError(f"nothing in {path} fits the network")
     folded.load_state_dict({**own, **fitting})
@@ -88,16 +91,16 @@ def _read_folded(
 
 @torch.no_grad()
 def _start_from_model(
-    network: nn.Module, path: Path, run: Callable[[nn.Module], object], fresh: Sequence[str]
+    network: nn.Module, path: Path, run: Callable[[nn.Module], object], reinit: Sequence[str]
 ) -> int:
     """Give a network the weights of a model file.
 
     A folded convolution has lost its normalisation. It gets one again with the statistics of
     its outputs on real images, so that the network computes the same in training and in
-    evaluation, and its kernel rows become as long as the network's own, fresh ones: the
+    evaluation, and its kernel rows become as long as the network's initial ones: the
     optimiser's steps are sized for those.
     """
-    folded, fitting = _read_folded(network, path, fresh)
+    folded, fitting = _read_folded(network, path, reinit)
     unfold(network, folded, fitting, run)
     return len(fitting)
 
@@ -146,17 +149,17 @@ def _outputs_of(
     folded: nn.Module, run: Callable[[nn.Module], object]
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Mean and variance of every convolution's output channels."""
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    statistics: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def watch(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def note(module: nn.Module, inputs: object, output: Tensor) -> None:
+    def recorder(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def record(module: nn.Module, inputs: object, output: Tensor) -> None:
             values = output.float()
-            seen[name] = values.mean(dim=(0, 2, 3)), values.var(dim=(0, 2, 3))
+            statistics[name] = values.mean(dim=(0, 2, 3)), values.var(dim=(0, 2, 3))
 
-        return note
+        return record
 
     hooks = [
-        module.register_forward_hook(watch(name))
+        module.register_forward_hook(recorder(name))
         for name, module in folded.named_modules()
         if isinstance(module, nn.Conv2d)
     ]
@@ -165,7 +168,7 @@ def _outputs_of(
     finally:
         for hook in hooks:
             hook.remove()
-    return seen
+    return statistics
 
 
 def _unfold(
@@ -179,8 +182,8 @@ def _unfold(
     assert source.bias is not None
     assert normalisation.running_mean is not None
     assert normalisation.running_var is not None
-    fresh, rows = convolution.weight.flatten(1).norm(dim=1), source.weight.flatten(1).norm(dim=1)
-    scale = torch.where(rows > 0, fresh / rows.clamp(min=1e-12), 1.0)
+    initial, rows = (layer.weight.flatten(1).norm(dim=1) for layer in (convolution, source))
+    scale = torch.where(rows > 0, initial / rows.clamp(min=1e-12), 1.0)
     convolution.weight.copy_(source.weight * scale[:, None, None, None])
     normalisation.running_mean.copy_((mean - source.bias) * scale)
     normalisation.running_var.copy_(variance * scale**2)

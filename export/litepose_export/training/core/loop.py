@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from litepose_export.errors import CheckpointError
 from litepose_export.models.checkpoints import read_checkpoint
-from litepose_export.training.core.initialization import normalised_layers
-from litepose_export.training.core.muon import Muon
+from litepose_export.training.core.optimizers import make_optimizers
 from litepose_export.training.core.schedule import Schedule
 
 LONGEST_STEP_S = 60.0  # whatever is longer was a pause: the machine slept
@@ -54,7 +53,7 @@ class Progress:
 
 
 class Trainer:
-    """A network, its optimiser, its averaged twin, and where they are kept.
+    """A network, its optimisers, the average of its weights, and where they are kept.
 
     Args:
         network: Trained in place.
@@ -63,8 +62,9 @@ class Trainer:
         schedule: What happens when.
         budget: How long.
         folder: Checkpoint (`last.pt`) and log (`log.csv`) live here.
+        sources: How many sources of data `shares` are of.
         device: `"cpu"` or `"cuda"`.
-        notes: What an exporter must know of the network; goes into the checkpoint.
+        metadata: What an exporter must know of the network; goes into the checkpoint.
         helper: Trained along with the network and kept in the checkpoint, or None.
         frozen: Names of modules that stay as they are, statistics of normalisations too. Where
             they come first, nothing is computed backwards through them.
@@ -81,7 +81,7 @@ class Trainer:
         folder: Path,
         sources: int = 1,
         device: str = "cpu",
-        notes: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
         helper: nn.Module | None = None,
         frozen: Sequence[str] = (),
     ) -> None:
@@ -91,11 +91,11 @@ class Trainer:
         self._batches, self._loss = batches, loss
         self.schedule, self._budget = schedule, budget
         self._folder, self._sources, self._device = folder, sources, device
-        self._optimizers = _optimizers(self.network, schedule)
+        self._optimizers = make_optimizers(self.network, schedule)
         self._helper = helper.to(device) if helper is not None else nn.Module()
         if helper is not None:
-            self._optimizers += _optimizers(self._helper, replace(schedule, muon_rate=None))
-        self._notes = dict(notes or {})
+            self._optimizers += make_optimizers(self._helper, replace(schedule, muon_rate=None))
+        self._metadata = dict(metadata or {})
         self.step = 0
         self.seconds = 0.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,17 +125,17 @@ class Trainer:
             raise CheckpointError(f"cannot resume from {self.checkpoint_path}: {exc}") from exc
         return True
 
-    def look(self, network: nn.Module) -> None:
-        """Run a network like this one on a batch of the run's last stretch, for its statistics."""
-        self._loss(network, self.example())
+    def run_example(self, network: nn.Module) -> None:
+        """Run a network like this one on a batch of the last phase, for its statistics."""
+        self._loss(network, self.example_batch())
 
-    def example(self) -> Any:
-        """A batch of the run's last stretch."""
+    def example_batch(self) -> Any:
+        """A batch of the last phase."""
         shares = self.schedule.shares(1.0, self._sources)
         return next(self._batches(self.schedule.phases[-1].input_size, shares))
 
     def save(self) -> None:
-        """Write the checkpoint; a reader sees the old one or the new one, never half."""
+        """Write the checkpoint, then rename it: a reader sees the old one or the new one."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -143,7 +143,7 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "step": self.step,
             "seconds": self.seconds,
-            "notes": self._notes,
+            "metadata": self._metadata,
         }
         partial = self.checkpoint_path.with_suffix(".part")
         torch.save(state, partial)
@@ -235,39 +235,3 @@ class Trainer:
             if new:
                 writer.writeheader()
             writer.writerow(row)
-
-
-def _optimizers(network: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
-    """Muon for the kernels of hidden layers where the schedule wants it, AdamW for the rest.
-
-    A dense convolution with a normalisation behind it is a hidden layer, not a prediction. The
-    stem, which sees colours, is left to AdamW as well.
-    """
-    hidden: list[Tensor] = []
-    if schedule.muon_rate is not None:
-        layers = dict(network.named_modules())
-        convolutions = [layers[name] for name in normalised_layers(network)]
-        hidden = [
-            layer.weight
-            for layer in convolutions
-            if isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.in_channels > 3
-        ]
-    taken = {id(weight) for weight in hidden}
-    rest = [p for p in network.parameters() if id(p) not in taken]
-    rate = schedule.learning_rate
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(
-            [
-                {"params": [p for p in rest if p.ndim > 1], "weight_decay": schedule.weight_decay},
-                {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=rate,
-        )
-    ]
-    if hidden:
-        assert schedule.muon_rate is not None
-        optimizers.append(Muon(hidden, lr=schedule.muon_rate, weight_decay=schedule.weight_decay))
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
-    return optimizers

@@ -66,7 +66,7 @@ def spatial_cross_entropy(
     """Cross-entropy between the softmax over a map's cells and the target as a distribution.
 
     Says where in the map a joint is, whatever the heat: all cells compete, so a second peak
-    costs as much as a missing first. Arguments as for `regressive_cross_entropy`.
+    costs as much as a missing first.
 
     Args:
         logits: `(N, K, h, w)` float.
@@ -85,9 +85,6 @@ def placed_cross_entropy(
     logits: Tensor, targets: Tensor, weights: Tensor, share: float = 120.0
 ) -> Tensor:
     """`regressive_cross_entropy` for the heat and `spatial_cross_entropy` for the place.
-
-    On LRPose-s at 128x96, 45,000 crops from nothing, AP .055 against .051 without the second
-    term, AP75 .015 against .006 (one seed). Arguments as for `regressive_cross_entropy`.
 
     Args:
         logits: `(N, K, h, w)` float.

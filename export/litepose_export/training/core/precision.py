@@ -1,4 +1,4 @@
-"""Tells whether this machine trains faster in bfloat16."""
+"""Whether a device trains faster in bfloat16 than in float32."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 def bfloat16_pays(device: str) -> bool:
     """Whether convolutions are quicker in bfloat16 than in float32, by trying one.
 
-    A CPU that lacks instructions for it computes bfloat16 all the same, at a third of float32's
-    rate: LRPose-s at 192x144 trained at 34 crops/s in place of 107 (two cores, AVX-512, no
-    AVX512-BF16, no AMX).
+    A CPU that lacks instructions for it (AVX512-BF16, AMX) computes bfloat16 all the same, at a
+    fraction of float32's rate.
 
     Args:
         device: `"cpu"` or `"cuda"`, where it always pays.

@@ -10,7 +10,7 @@ from litepose_edge.geometry import Size
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One stretch of a run: up to `until` (part of the run) train at `input_size`."""
+    """Up to `until`, as a part of the run, train at `input_size`."""
 
     until: float
     input_size: Size
@@ -21,20 +21,20 @@ class Schedule:
     """Progressive sizes under one cosine.
 
     Attributes:
-        phases: Stretches in order; the last ends at 1.
+        phases: In order; the last ends at 1.
         batch: Crops a step.
         learning_rate: AdamW's peak, after `warmup_steps`.
         muon_rate: Muon's peak for the kernels of hidden layers, or None to leave all to AdamW.
         warmup_steps: Linear warm-up.
         weight_decay: Decoupled, of both.
-        ema_decay: Of the averaged weights, which are the result. In 18,000 steps with three
-            sizes 0.9995 lagged: AP .224 on dev, where the last weights had .255.
+        ema_decay: Of the averaged weights, which are the result. Nearer to 1 the average lags
+            behind the weights in short runs.
         ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
         first_source_only_after: Part of the run after which only the first file is used.
         mixes: In place of that, `(until, shares)`: up to a part of the run, so much of a batch
             comes from each source; the last goes on to the end.
-        hold: Part of the run at the peak rates; the cosine falls over the rest. A run that may
-            be prolonged is best held, and let down once at its end.
+        constant_rate_share: Part of the run at the peak rates; the cosine falls over the rest.
+            With a large one a run can be prolonged: only its end depends on its length.
     """
 
     phases: tuple[Phase, ...] = (
@@ -51,17 +51,19 @@ class Schedule:
     ema_warmup: int = 10
     first_source_only_after: float = 0.75
     mixes: tuple[tuple[float, tuple[float, ...]], ...] = ()
-    hold: float = 0.0
+    constant_rate_share: float = 0.0
 
     def factor(self, step: int, progress: float) -> float:
         """Part of the peak rates at a step and part of the run done, `progress` in `[0, 1]`."""
         warm = min(1.0, (step + 1) / self.warmup_steps)
-        fallen = (min(progress, 1.0) - self.hold) / (1 - self.hold) if progress > self.hold else 0.0
+        constant, fallen = self.constant_rate_share, 0.0
+        if progress > constant:
+            fallen = (min(progress, 1.0) - constant) / (1 - constant)
         cosine = 0.5 * (1 + math.cos(math.pi * fallen))
         return warm * (0.01 + 0.99 * cosine)
 
     def phase(self, progress: float) -> Phase:
-        """The stretch a part of the run lies in."""
+        """The phase at a part of the run."""
         return next((p for p in self.phases if progress < p.until), self.phases[-1])
 
     def shares(self, progress: float, sources: int) -> tuple[float, ...]:

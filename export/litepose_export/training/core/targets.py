@@ -1,4 +1,4 @@
-"""Heatmap targets: unbiased Gaussians at any stride, mixed with a teacher's maps."""
+"""Heatmaps as targets: unbiased Gaussians at any stride, and maps resampled and widened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random crops of people: where the crop lies, what its colours become, what hides in it."""
+"""Augmentation of training crops: where they lie, their colours, blur, and what covers them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from litepose_edge import geometry
 from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.manifest import BOX_PADDING
 
 UPPER_BODY = tuple(range(11))
 LOWER_BODY = tuple(range(11, 17))
@@ -17,7 +18,7 @@ LOWER_BODY = tuple(range(11, 17))
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far training crops stray from the box they are cut around.
+    """How training crops differ from plain crops around their boxes.
 
     Attributes:
         padding: Growth of the box before cropping, as at run time.
@@ -27,18 +28,20 @@ class Augmentation:
         shift: Largest shift, as a part of the padded box.
         box_jitter: Largest move of each box edge, as a part of the box: what a detector does.
         half_body: Probability of cropping to the upper or lower body.
-        cutout: Probability of a rectangle that hides part of the crop.
-        stranger: Part of these rectangles that show a piece of somebody else, as a crowd does.
-        stretch: Largest stretch along a random direction and squeeze across it, as a logarithm:
-            people become stouter, slimmer and askew.
-        blur: Probability of losing detail, as small or moving people do.
-        colour: Probability of other colours.
-        nobody: Probability of a crop of the background, where every keypoint is absent.
-        elsewhere: Probability that a person whose outline is known stands in another scene.
-        in_front: Probability that somebody's outline stands before the person.
+        cutout: Probability of a rectangle that covers part of the crop.
+        cutmix: Part of these rectangles that show a piece of another person's crop, as in a
+            crowd; the others are plain or noise.
+        stretch: Largest stretch along a random direction and squeeze across it, as a logarithm.
+        blur: Probability of a blur or a loss of resolution.
+        colour: Probability of colour jitter.
+        background: Probability of a crop without people, where every keypoint is absent.
+        background_swap: Copy-paste augmentation: probability that a person whose mask is known is
+            pasted into another photograph.
+        occluder: Copy-paste augmentation: probability that another person, cut out by their mask,
+            is pasted in front.
     """
 
-    padding: float = 1.25
+    padding: float = BOX_PADDING
     rotation_deg: float = 40.0
     rotate: float = 0.6
     scale: tuple[float, float] = (0.7, 1.35)
@@ -46,17 +49,17 @@ class Augmentation:
     box_jitter: float = 0.08
     half_body: float = 0.3
     cutout: float = 0.3
-    stranger: float = 0.0
+    cutmix: float = 0.0
     stretch: float = 0.0
     blur: float = 0.15
     colour: float = 1.0
-    nobody: float = 0.08
-    elsewhere: float = 0.0
-    in_front: float = 0.0
+    background: float = 0.08
+    background_swap: float = 0.0
+    occluder: float = 0.0
 
 
-# For runs that see every person a few times only: they learn what is usual first.
-GENTLE = Augmentation(
+# For short runs, which see every person a few times only, and for fine-tuning.
+WEAK = Augmentation(
     rotation_deg=30,
     rotate=0.4,
     scale=(0.8, 1.25),
@@ -68,9 +71,8 @@ GENTLE = Augmentation(
     colour=0.6,
 )
 
-# Halfway, with stretches, strangers and other scenes: for runs from a network that knows these
-# people.
-WIDE = Augmentation(
+# Between the two, for runs from a network that was trained on the same people.
+MEDIUM = Augmentation(
     rotation_deg=35,
     rotate=0.5,
     scale=(0.75, 1.3),
@@ -78,24 +80,24 @@ WIDE = Augmentation(
     box_jitter=0.07,
     half_body=0.2,
     cutout=0.4,
-    stranger=0.6,
+    cutmix=0.6,
     stretch=0.15,
     blur=0.12,
     colour=0.8,
-    elsewhere=0.25,
-    in_front=0.15,
+    background_swap=0.25,
+    occluder=0.15,
 )
 
-# For runs that show everybody dozens or hundreds of times.
-LONG = Augmentation(
+# For long runs, which see every person dozens or hundreds of times.
+STRONG = Augmentation(
     shift=0.07,
     half_body=0.25,
     cutout=0.5,
-    stranger=0.6,
+    cutmix=0.6,
     stretch=0.2,
-    nobody=0.06,
-    elsewhere=0.35,
-    in_front=0.2,
+    background=0.06,
+    background_swap=0.35,
+    occluder=0.2,
 )
 
 
@@ -122,15 +124,15 @@ def background_box(
     """A box that shows no person, not even when it is padded; None if a few tries found none."""
     for _ in range(10):
         box = any_box(rng, image_size)
-        reach = box + np.array([-0.35, -0.35, 0.35, 0.35]) * np.tile(box[2:] - box[:2], 2)
-        apart = (people_xyxy[:, :2] >= reach[2:]) | (people_xyxy[:, 2:] <= reach[:2])
+        padded = box + np.array([-0.35, -0.35, 0.35, 0.35]) * np.tile(box[2:] - box[:2], 2)
+        apart = (people_xyxy[:, :2] >= padded[2:]) | (people_xyxy[:, 2:] <= padded[:2])
         if apart.any(axis=1).all():
             return box
     return None
 
 
 def any_box(rng: np.random.Generator, image_size: Size) -> Float64:
-    """A box about as slim as people are, of any size, wherever it may be in an image."""
+    """A box of a person's proportions, of random size and place in an image."""
     extent = np.array([image_size.width, image_size.height], np.float64)
     height = extent.min() * np.exp(rng.uniform(np.log(0.12), np.log(0.8)))
     size = np.array([0.75 * height * np.exp(rng.uniform(-0.3, 0.3)), height])
@@ -161,12 +163,12 @@ def random_affine(
     if mirrored:
         linear = np.diag([-1.0, 1.0]) @ linear
     shift = rng.uniform(-options.shift, options.shift, 2) * size
-    stray = np.column_stack([linear, centre - linear @ centre + shift])
-    return geometry.compose(stray, to_input), mirrored
+    around_centre = np.column_stack([linear, centre - linear @ centre + shift])
+    return geometry.compose(around_centre, to_input), mirrored
 
 
 def _stretch(rng: np.random.Generator, largest: float) -> Float64:
-    """Longer along one direction, shorter across it, as large as before."""
+    """Stretches along a random direction and squeezes across it; the area stays."""
     towards = rng.uniform(0, np.pi)
     cos, sin = np.cos(towards), np.sin(towards)
     turn = np.array([[cos, -sin], [sin, cos]])
@@ -175,7 +177,7 @@ def _stretch(rng: np.random.Generator, largest: float) -> Float64:
     return stretched
 
 
-def disturb_colours(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def jitter_colours(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Random contrast, brightness, saturation and white balance of a BGR crop."""
     saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.5, 1.5)
     grey = np.array([0.114, 0.587, 0.299])
@@ -190,40 +192,42 @@ def disturb_colours(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArra
     return changed.astype(np.uint8, copy=False)
 
 
-def hide_part(
-    rng: np.random.Generator, crop: NDArray[np.uint8], stranger: NDArray[np.uint8] | None = None
+def cover_rectangle(
+    rng: np.random.Generator, crop: NDArray[np.uint8], other: NDArray[np.uint8] | None = None
 ) -> None:
     """Cover a random rectangle of a crop, in place: with one colour, noise, or another crop.
+
+    Cutout (arXiv 1708.04552), or CutMix (arXiv 1905.04899) where another crop is given.
 
     Args:
         rng: What decides where and how.
         crop: `(H, W, 3)`.
-        stranger: A crop of somebody else, as large; the rectangle shows a part of it.
+        other: A crop of another person, as large; the rectangle shows a part of it.
     """
     height, width = crop.shape[:2]
     h = int(height * rng.uniform(0.1, 0.35))
     w = int(width * rng.uniform(0.15, 0.5))
     y, x = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
-    if stranger is not None:
+    if other is not None:
         v, u = int(rng.integers(0, height - h)), int(rng.integers(0, width - w))
-        crop[y : y + h, x : x + w] = stranger[v : v + h, u : u + w]
+        crop[y : y + h, x : x + w] = other[v : v + h, u : u + w]
     elif rng.random() < 0.5:
         crop[y : y + h, x : x + w] = rng.integers(0, 256, 3, np.uint8)
     else:
         crop[y : y + h, x : x + w] = rng.integers(0, 256, (h, w, 3), np.uint8)
 
 
-def lay_over(
-    scene: NDArray[np.uint8], crop: NDArray[np.uint8], outline: NDArray[np.uint8]
+def paste(
+    background: NDArray[np.uint8], crop: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
-    """A crop's outlined part on another one as large; `(H, W)` outline, 255 for the crop."""
-    share = cv2.merge([outline] * 3).astype(np.uint16)
-    mixed = crop * share + scene * (255 - share)
+    """A crop's masked part on another one as large; `(H, W)` mask, 255 for the crop."""
+    share = cv2.merge([mask] * 3).astype(np.uint16)
+    mixed = crop * share + background * (255 - share)
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def lose_detail(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Blur a crop, or shrink it and blow it up again."""
+def blur_or_downscale(rng: np.random.Generator, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Blur a crop, or shrink it and enlarge it again."""
     if rng.random() < 0.5:
         sigma = rng.uniform(0.5, 1.8)
         return cv2.GaussianBlur(crop, (0, 0), sigma).astype(np.uint8, copy=False)

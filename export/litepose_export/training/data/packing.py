@@ -1,8 +1,8 @@
 """Training people as packed crops: small files that travel to the machine that trains.
 
 A shard is one uncompressed NumPy archive: JPEG crops around people, their labels in the crops'
-pixels, and what the teachers said of them. A training run from shards reads no photograph and
-needs no teacher.
+pixels, and their distillation targets if there are any. A training run from shards reads no
+photograph and needs no teacher.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from litepose_edge import geometry
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_export.errors import ExportError
+from litepose_export.training.data.distillation_targets import DistillationTargets
 from litepose_export.training.data.people import People
-from litepose_export.training.distillation.teacher import Teaching
 
-FORMAT = 1
+FORMAT = 2
 GROWTH = 1.6  # of the box in the inputs' shape: what augmentation may ask for
 ASPECT = 0.75  # width to height of the inputs
 LONGEST_PX = 320
@@ -35,77 +35,77 @@ Shard = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedPeople:
     """What shards hold together."""
 
     people: People
-    teaching: Teaching | None
+    targets: DistillationTargets | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Crop:
+class _PackedCrop:
     """One person, ready to be written; `maps` are compressed, almost all of them is empty."""
 
     jpeg: bytes
     box_xyxy: Float32
     keypoints: Float32
-    everybody: Float32
-    taught_xy: Float32
+    image_boxes_xyxy: Float32
+    pseudo_xy: Float32
     maps: bytes
 
 
 def pack(
     people: People,
-    teaching: Teaching | None,
+    targets: DistillationTargets | None,
     folder: Path,
     *,
     max_bytes: int = MAX_SHARD_BYTES,
-    tick: Callable[[], None] = lambda: None,
+    progress: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """Write people to `crops-000.npz`, `crops-001.npz`, ...; every shard is a fair sample.
 
     Args:
         people: Who.
-        teaching: What the teachers said of them, or None.
+        targets: A teacher's maps and pseudo-labels of them, or None.
         folder: Made if it is not there.
         max_bytes: No shard is larger.
-        tick: Called for each person.
+        progress: Called after each person.
 
     Raises:
         ExportError: A single person is larger than a shard may be.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    crops: list[_Crop] = []
+    crops: list[_PackedCrop] = []
     members: list[int] = []
     size = 0
-    per_person = _fixed_bytes(people, teaching)
+    per_person = _fixed_bytes(people, targets)
     # Shuffled, so that a run on some of the shards sees all kinds of people.
     for person in np.random.default_rng(0).permutation(len(people)).tolist():
-        crop = _cut(people, teaching, person)
-        needed = len(crop.jpeg) + len(crop.maps) + crop.everybody.nbytes + per_person
+        crop = _cut(people, targets, person)
+        needed = len(crop.jpeg) + len(crop.maps) + crop.image_boxes_xyxy.nbytes + per_person
         if needed + _OVERHEAD > max_bytes:
             raise ExportError(f"a person needs {needed} bytes, a shard may have {max_bytes}")
         if size + needed + _OVERHEAD > max_bytes:
-            paths.append(_write(folder, len(paths), crops, members, people, teaching))
+            paths.append(_write(folder, len(paths), crops, members, people, targets))
             crops, members, size = [], [], 0
         crops.append(crop)
         members.append(person)
         size += needed
-        tick()
-    paths.append(_write(folder, len(paths), crops, members, people, teaching))
+        progress()
+    paths.append(_write(folder, len(paths), crops, members, people, targets))
     return paths
 
 
-def load_packs(paths: Sequence[Path]) -> Packed:
+def load_packs(paths: Sequence[Path]) -> PackedPeople:
     """Read shards back.
 
     Raises:
         ExportError: Not a shard of this version, or only some have a teacher.
     """
     shards = [_read(path) for path in paths]
-    taught = ["maps" in shard for shard in shards]
-    if any(taught) != all(taught):
+    distilled = ["maps" in shard for shard in shards]
+    if any(distilled) != all(distilled):
         raise ExportError("some shards have a teacher's maps and some do not")
     people = People(
         images=tuple(image for shard in shards for image in _images(shard)),
@@ -113,32 +113,34 @@ def load_packs(paths: Sequence[Path]) -> Packed:
         boxes_xyxy=_joined(shards, "boxes"),
         keypoints=_joined(shards, "keypoints"),
         source=_joined(shards, "source"),
-        everybody=tuple(
+        image_boxes_xyxy=tuple(
             boxes
             for shard in shards
-            for boxes in np.split(shard["everybody"], np.cumsum(shard["everybody_counts"])[:-1])
+            for boxes in np.split(shard["image_boxes"], np.cumsum(shard["image_box_counts"])[:-1])
         ),
     )
-    teaching = None
-    if all(taught):
+    targets = None
+    if all(distilled):
         maps = np.concatenate([_maps(shard) for shard in shards])
-        teaching = Teaching(maps, _joined(shards, "taught"), _joined(shards, "trusted"))
-    return Packed(people, teaching)
+        targets = DistillationTargets(
+            maps, _joined(shards, "pseudo_keypoints"), _joined(shards, "trusted")
+        )
+    return PackedPeople(people, targets)
 
 
 _OVERHEAD = 8192  # of the archive and its headers
 
 
-def _fixed_bytes(people: People, teaching: Teaching | None) -> int:
+def _fixed_bytes(people: People, targets: DistillationTargets | None) -> int:
     """Bytes a person takes besides pixels and neighbours."""
     arrays: list[NDArray[Any]] = [people.boxes_xyxy, people.keypoints, people.source]
-    if teaching is not None:
-        arrays += [teaching.keypoints, teaching.trusted]
+    if targets is not None:
+        arrays += [targets.keypoints, targets.trusted]
     # Offsets of pixels and maps, and the number of neighbours.
     return sum(a.nbytes for a in arrays) // len(people) + 24
 
 
-def _cut(people: People, teaching: Teaching | None, person: int) -> _Crop:
+def _cut(people: People, targets: DistillationTargets | None, person: int) -> _PackedCrop:
     """A square-pixelled cut around the person, labels moved along."""
     number = people.image_index[person]
     image = people.images[number]
@@ -168,16 +170,16 @@ def _cut(people: People, teaching: Teaching | None, person: int) -> _Crop:
     keypoints = people.keypoints[person].copy()
     keypoints[:, :2] = geometry.transform(to_crop, keypoints[:, :2])
     keypoints[keypoints[:, 2] == 0] = 0
-    taught, maps = np.zeros((len(keypoints), 2), np.float32), b""
-    if teaching is not None:
-        maps = zlib.compress(teaching.maps[person].tobytes(), 6)
-        taught = geometry.transform(to_crop, teaching.keypoints[person, :, :2]).astype(np.float32)
-    return _Crop(
+    pseudo, maps = np.zeros((len(keypoints), 2), np.float32), b""
+    if targets is not None:
+        maps = zlib.compress(targets.maps[person].tobytes(), 6)
+        pseudo = geometry.transform(to_crop, targets.keypoints[person, :, :2]).astype(np.float32)
+    return _PackedCrop(
         jpeg=jpeg.tobytes(),
         box_xyxy=_move(to_crop, box[None])[0],
         keypoints=keypoints,
-        everybody=_move(to_crop, people.everybody[number]),
-        taught_xy=taught,
+        image_boxes_xyxy=_move(to_crop, people.image_boxes_xyxy[number]),
+        pseudo_xy=pseudo,
         maps=maps,
     )
 
@@ -191,28 +193,29 @@ def _move(to_crop: Float64, boxes_xyxy: NDArray[np.floating]) -> Float32:
 def _write(
     folder: Path,
     number: int,
-    crops: Sequence[_Crop],
+    crops: Sequence[_PackedCrop],
     members: Sequence[int],
     people: People,
-    teaching: Teaching | None,
+    targets: DistillationTargets | None,
 ) -> Path:
     chosen = np.array(members, np.int64)
-    everybody = [c.everybody for c in crops] or [np.zeros((0, 4), np.float32)]
+    image_boxes = [c.image_boxes_xyxy for c in crops] or [np.zeros((0, 4), np.float32)]
     content: Shard = {
         "format": np.array(FORMAT),
         **_blobs("jpeg", [c.jpeg for c in crops]),
         "boxes": np.array([c.box_xyxy for c in crops], np.float32).reshape(-1, 4),
         "keypoints": np.array([c.keypoints for c in crops], np.float32),
         "source": people.source[chosen],
-        "everybody": np.concatenate(everybody),
-        "everybody_counts": np.array([len(c.everybody) for c in crops], np.int64),
+        "image_boxes": np.concatenate(image_boxes),
+        "image_box_counts": np.array([len(c.image_boxes_xyxy) for c in crops], np.int64),
     }
-    if teaching is not None:
-        scores = teaching.keypoints[chosen, :, 2:]
+    if targets is not None:
+        scores = targets.keypoints[chosen, :, 2:]
         content |= _blobs("maps", [c.maps for c in crops])
-        content["map_shape"] = np.array(teaching.maps.shape[1:])
-        content["taught"] = np.concatenate([np.array([c.taught_xy for c in crops]), scores], axis=2)
-        content["trusted"] = teaching.trusted[chosen]
+        content["map_shape"] = np.array(targets.maps.shape[1:])
+        pseudo = np.array([c.pseudo_xy for c in crops])
+        content["pseudo_keypoints"] = np.concatenate([pseudo, scores], axis=2)
+        content["trusted"] = targets.trusted[chosen]
     path = folder / f"crops-{number:03d}.npz"
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **content)

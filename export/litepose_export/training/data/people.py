@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,7 @@ from numpy.typing import NDArray
 
 from litepose_edge.geometry import Float32
 from litepose_edge.measure.accuracy.coco import CocoDataset
-from litepose_edge.sources import read_image
-
-Image = NDArray[np.uint8]
+from litepose_export.training.core.photographs import Image, read_photographs
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +25,8 @@ class People:
         boxes_xyxy: `(N, 4)` float32.
         keypoints: `(N, K, 3)` float32 `(x, y, v)`, COCO visibility.
         source: `(N,)` int64, which of the annotation files a person came from.
-        everybody: For each photograph `(P, 4)` float32, the boxes of all people in it, also of
-            those without keypoints.
+        image_boxes_xyxy: For each photograph `(P, 4)` float32, the boxes of all people in it,
+            also of those without keypoints.
     """
 
     images: tuple[Image, ...]
@@ -37,20 +34,10 @@ class People:
     boxes_xyxy: Float32
     keypoints: Float32
     source: NDArray[np.int64]
-    everybody: tuple[Float32, ...]
+    image_boxes_xyxy: tuple[Float32, ...]
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
-
-
-def read_photographs(paths: Iterable[Path]) -> tuple[Image, ...]:
-    """Decode photographs in parallel, EXIF orientation ignored as COCO's labels demand.
-
-    Raises:
-        SourceError: A file is missing or no image.
-    """
-    with ThreadPoolExecutor(4) as pool:
-        return tuple(pool.map(lambda path: read_image(path, upright=False), paths))
 
 
 def load_people(
@@ -71,7 +58,7 @@ def load_people(
     boxes: list[Float32] = []
     keypoints: list[Float32] = []
     source: list[NDArray[np.int64]] = []
-    everybody: list[Float32] = []
+    image_boxes: list[Float32] = []
     for number, dataset in enumerate(datasets):
         for image in dataset:
             extent = image.boxes_xyxy[:, 2:] - image.boxes_xyxy[:, :2]
@@ -87,14 +74,14 @@ def load_people(
             boxes.append(image.boxes_xyxy[keep])
             keypoints.append(image.keypoints[keep])
             paths.append(image.path)
-            everybody.append(image.boxes_xyxy)
+            image_boxes.append(image.boxes_xyxy)
     return People(
         images=read_photographs(paths),
         image_index=np.concatenate(index),
         boxes_xyxy=np.concatenate(boxes),
         keypoints=np.concatenate(keypoints),
         source=np.concatenate(source),
-        everybody=tuple(everybody),
+        image_boxes_xyxy=tuple(image_boxes),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where labelled people's outlines are, roughly: to put people in front of other scenes.
+"""Rough masks of labelled people, for copy-paste augmentation.
 
 GrabCut (Rother et al., SIGGRAPH 2004; OpenCV's) from the skeleton: what lies along the limbs is
 the person, what lies outside the box or along another person's limbs is not.
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from litepose_edge.geometry import Float32, Float64
 from litepose_export.errors import ExportError
-from litepose_export.training.data.people import Image, People
+from litepose_export.training.core.photographs import Image
+from litepose_export.training.data.people import People
 
 LONGEST_PX = 160
 # COCO keypoints.
@@ -26,81 +27,86 @@ TORSO = (5, 6, 12, 11)
 FACE = (0, 1, 2, 3, 4)
 # A head's width as a part of shoulders, trunk and thighs.
 HEADS = ((5, 6, 0.45), (5, 11, 0.32), (6, 12, 0.32), (11, 13, 0.4), (12, 14, 0.4))
-FEWEST = 6  # labelled joints; with fewer a skeleton says too little
+MIN_JOINTS = 6  # labelled; with fewer a skeleton says too little
 ITERATIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Cutouts:
-    """Which pixels of the photographs are whose.
+class PersonMasks:
+    """Which pixels of the photographs belong to which person.
 
     Attributes:
-        maps: For each photograph `(H, W)` uint8, the number of the person there, 0 for nobody.
-        numbers: `(N,)` uint8, the number of each person in their photograph's map, 0 where the
-            outline could not be told.
+        maps: For each photograph `(H, W)` uint8, the id of the person there, 0 for background.
+        person_ids: `(N,)` uint8, the id of each person in their photograph's map, 0 where no mask
+            was found.
     """
 
     maps: tuple[NDArray[np.uint8], ...]
-    numbers: NDArray[np.uint8]
+    person_ids: NDArray[np.uint8]
 
 
-def cut_out(people: People, tick: Callable[[], None]) -> Cutouts:
-    """Outline everybody; where two overlap, the smaller one keeps the pixels."""
-    numbers = np.zeros(len(people), np.uint8)
+def segment_people(people: People, progress: Callable[[], None]) -> PersonMasks:
+    """Masks of all people; where two overlap, the smaller one keeps the pixels.
+
+    Args:
+        people: Whom to segment.
+        progress: Called after each person, from several threads.
+    """
+    person_ids = np.zeros(len(people), np.uint8)
     members: list[list[int]] = [[] for _ in people.images]
     for person, photograph in enumerate(people.image_index):
         members[photograph].append(person)
 
-    def cut(photograph: int) -> NDArray[np.uint8]:
+    def segment(photograph: int) -> NDArray[np.uint8]:
         image, here = people.images[photograph], members[photograph]
-        outlines = []
+        masks = []
         for person in here:
             others = people.keypoints[[p for p in here if p != person]]
             box, keypoints = people.boxes_xyxy[person], people.keypoints[person]
-            found = outline(image, box, keypoints, others)
+            found = segment_person(image, box, keypoints, others)
             if found is not None:
-                outlines.append((int(found.sum()), person, found))
-            tick()
+                masks.append((int(found.sum()), person, found))
+            progress()
         drawn = np.zeros(image.shape[:2], np.uint8)
-        for number, (_, person, found) in enumerate(sorted(outlines, reverse=True)[:255], 1):
-            drawn[found], numbers[person] = number, number
+        for number, (_, person, found) in enumerate(sorted(masks, reverse=True)[:255], 1):
+            drawn[found], person_ids[person] = number, number
         return drawn
 
     with ThreadPoolExecutor() as pool:
-        maps = tuple(pool.map(cut, range(len(people.images))))
-    return Cutouts(maps, numbers)
+        maps = tuple(pool.map(segment, range(len(people.images))))
+    return PersonMasks(maps, person_ids)
 
 
-def save_cutouts(cutouts: Cutouts, path: Path) -> None:
-    """Write cutouts to an `.npz`, their maps as PNG."""
-    blobs = [cv2.imencode(".png", drawn)[1] for drawn in cutouts.maps]
+def save_person_masks(masks: PersonMasks, path: Path) -> None:
+    """Write masks to an `.npz`, their maps as PNG."""
+    blobs = [cv2.imencode(".png", drawn)[1] for drawn in masks.maps]
     ends = np.cumsum([len(blob) for blob in blobs])
-    np.savez(path, png=np.concatenate(blobs), png_ends=ends, numbers=cutouts.numbers)
+    np.savez(path, png=np.concatenate(blobs), png_ends=ends, person_ids=masks.person_ids)
 
 
-def load_cutouts(path: Path) -> Cutouts:
-    """Read what `save_cutouts` wrote.
+def load_person_masks(path: Path) -> PersonMasks:
+    """Read what `save_person_masks` wrote.
 
     Raises:
         ExportError: A map is damaged.
     """
     with np.load(path) as stored:
         blobs = np.split(stored["png"], stored["png_ends"][:-1])
-        numbers = stored["numbers"]
-    return Cutouts(tuple(_unpacked(blob) for blob in blobs), numbers)
+        person_ids = stored["person_ids"]
+    return PersonMasks(tuple(_unpacked(blob) for blob in blobs), person_ids)
 
 
 def _unpacked(png: NDArray[np.uint8]) -> NDArray[np.uint8]:
     drawn = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE)
     if drawn is None:
-        raise ExportError("a file of cutouts holds a damaged map")
+        raise ExportError("a file of person masks holds a damaged map")
     return drawn.astype(np.uint8, copy=False)
 
 
-def outline(
+def segment_person(
     image: Image, box_xyxy: Float32, keypoints: Float32, others: Float32
 ) -> NDArray[np.bool_] | None:
-    """`(H, W)` bool, a person's pixels in a photograph; None where they cannot be told.
+    """`(H, W)` bool, a person's pixels in a photograph; None where no plausible mask is found.
 
     Args:
         image: `(H, W, 3)` uint8 BGR.
@@ -108,7 +114,7 @@ def outline(
         keypoints: `(17, 3)` COCO `(x, y, v)`.
         others: `(P, 17, 3)` of other people in the photograph.
     """
-    if (keypoints[:, 2] > 0).sum() < FEWEST:
+    if (keypoints[:, 2] > 0).sum() < MIN_JOINTS:
         return None
     extent = box_xyxy[2:] - box_xyxy[:2]
     limits = np.array([image.shape[1], image.shape[0]])
@@ -129,10 +135,10 @@ def outline(
     _draw(labels, own, cv2.GC_PR_FGD, 1.6)
     _draw(labels, own, cv2.GC_FGD, 0.5)
     behind, before = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(0)  # of this thread: the same person has the same outline every time
+    cv2.setRNGSeed(0)  # of this thread: the same person has the same mask every time
     try:
         cv2.grabCut(small, labels, (0, 0, 1, 1), behind, before, ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    except cv2.error:  # all of one kind
+    except cv2.error:  # all pixels of one kind
         return None
     kept = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     found = cv2.medianBlur(kept * 255, 5)
@@ -187,7 +193,7 @@ def _head_size(keypoints: Float64) -> float:
 
 
 def _plausible(found: NDArray[np.bool_], keypoints: Float64) -> bool:
-    """Whether it holds most of the joints, and neither next to nothing nor everything."""
+    """Whether a mask holds most of the joints, and is neither almost empty nor almost full."""
     seen = keypoints[keypoints[:, 2] > 0, :2].round().astype(int)
     height, width = found.shape
     inside = ((seen >= 0) & (seen < [width, height])).all(axis=1)

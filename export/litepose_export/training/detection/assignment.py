@@ -1,4 +1,4 @@
-"""Which cells answer for which person, and the losses that follow.
+"""Assignment of cells to people, and the losses that follow.
 
 Task-aligned assignment (TOOD, Feng et al., arXiv 2108.07755): the cells whose score and box
 agree best with a person learn it, with a soft score target.
@@ -24,8 +24,8 @@ class Truth:
 
     Attributes:
         boxes: `(N, G, 4)` xyxy in input pixels.
-        weights: `(N, G)`: 1 a labelled person, 0.5 a teacher's, 0 padding.
-        ignored: `(N, I, 4)` boxes inside which no cell is blamed for a person; empty padding.
+        weights: `(N, G)`: 1 a labelled person, 0.5 a pseudo-label, 0 padding.
+        ignored: `(N, I, 4)` boxes inside which a false positive costs nothing; empty padding.
     """
 
     boxes: Tensor
@@ -34,7 +34,7 @@ class Truth:
 
 
 def detection_loss(logits: Tensor, boxes: Tensor, centres: Tensor, truth: Truth) -> Tensor:
-    """Soft cross-entropy on scores plus GIoU loss on the boxes of responsible cells.
+    """Soft cross-entropy on scores plus GIoU loss on the boxes of assigned cells.
 
     Args:
         logits: `(N, A)` float32.
@@ -47,7 +47,7 @@ def detection_loss(logits: Tensor, boxes: Tensor, centres: Tensor, truth: Truth)
     inside = _inside(centres, truth.ignored).any(dim=1)
     considered = torch.where(inside & (scores == 0), 0.0, considered)
     cross_entropy = F.softplus(logits) - scores * logits
-    # Focal on what is nobody: almost all cells are, and almost all of them are easy.
+    # Focal on the background: almost all cells are, and almost all of them are easy.
     easy = torch.where(scores > 0, 1.0, logits.detach().sigmoid() ** 1.5)
     total = scores.sum().clamp(min=1.0)
     score_loss = (cross_entropy * easy * considered).sum() / total
@@ -83,7 +83,7 @@ def _assign_image(
     chosen = torch.zeros_like(candidates).scatter_(1, top.indices, top.values > 0)
     aligned, overlap = aligned * chosen, overlap * chosen
     best, owner = aligned.max(dim=0)
-    # The best cell of each person is asked for its overlap, the others for their share of it.
+    # The target of each person's best cell is its overlap, that of the others a share of it.
     scale = overlap.amax(dim=1) / aligned.amax(dim=1).clamp(min=1e-9)
     return (best * scale[owner]).clamp(max=1.0), people[owner], weights[owner]
 

@@ -1,4 +1,4 @@
-"""Finds places without people in photographs, and among them those that fool a detector."""
+"""Finds places without people in photographs, and among them a detector's false positives."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from litepose_edge.geometry import Float32, Size
 from litepose_export.models.architectures.persondet import flatten
-from litepose_export.training.core.pose_loss import normalise
+from litepose_export.training.core.normalization import normalise
+from litepose_export.training.core.photographs import Image
 
-Image = NDArray[np.uint8]
 MINING_INPUT = Size(224, 224)
+TILES_A_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def random_tile(
     return None
 
 
-def cut(image: Image, tile: Tile, size: Size) -> Image:
+def crop_tile(image: Image, tile: Tile, size: Size) -> Image:
     """The tile's pixels, stretched to a size."""
     x, y, w, h = tile.box_xywh
     linear = np.diag([size.width / w, size.height / h])
@@ -54,33 +54,43 @@ def cut(image: Image, tile: Tile, size: Size) -> Image:
 
 
 @torch.no_grad()
-def mine(
+def mine_hard_negatives(
     network: nn.Module,
     images: Sequence[Image],
     people_xyxy: Sequence[Float32],
     rng: np.random.Generator,
-    tick: Callable[[], None],
+    progress: Callable[[], None],
     *,
     tries: int = 4000,
     share: float = 0.15,
 ) -> list[Tile]:
-    """The share of random tiles that the network believes in most, though nobody is there."""
+    """Random tiles without people that the network scores highest.
+
+    Args:
+        network: The detector.
+        images: Photographs.
+        people_xyxy: For each photograph `(P, 4)` boxes that no tile may touch.
+        rng: The random stream.
+        progress: Called after every `TILES_A_BATCH` tries.
+        tries: Tiles to draw.
+        share: Part of the tiles to return.
+    """
     was_training = network.training
     network.eval()
     tiles: list[Tile] = []
     scores: list[float] = []
-    for _ in range(tries // 16):
-        found = [random_tile(rng, images, people_xyxy) for _ in range(16)]
+    for _ in range(tries // TILES_A_BATCH):
+        found = [random_tile(rng, images, people_xyxy) for _ in range(TILES_A_BATCH)]
         batch = [tile for tile in found if tile is not None]
         pixels = [
-            cv2.cvtColor(cut(images[t.photograph], t, MINING_INPUT), cv2.COLOR_BGR2RGB)
+            cv2.cvtColor(crop_tile(images[t.photograph], t, MINING_INPUT), cv2.COLOR_BGR2RGB)
             for t in batch
         ]
         levels = network(normalise(torch.from_numpy(np.stack(pixels))))
         best = flatten(levels).logits.float().amax(dim=1)
         tiles += batch
         scores += best.tolist()
-        tick()
+        progress()
     network.train(was_training)
     order = np.argsort(scores)[::-1][: round(share * len(tiles))]
     return [tiles[i] for i in order]

@@ -1,4 +1,4 @@
-"""What a teacher detector sees in the training photographs: people whom nobody labelled."""
+"""Pseudo-labels: a teacher detector's boxes of people without labels in the photographs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from numpy.typing import NDArray
 from litepose_edge import geometry
 from litepose_edge.boxes import nms
 from litepose_edge.geometry import Float32, Size
+from litepose_edge.manifest import IMAGENET_MEAN, IMAGENET_STD
 
 INPUT = Size(640, 640)
 STRIDES = (8, 16, 32)
-MEAN = np.array([103.53, 116.28, 123.675], np.float32)
-STD = np.array([57.375, 57.12, 58.395], np.float32)
+# The teacher takes BGR.
+MEAN, STD = (np.array(t[::-1], np.float32) for t in (IMAGENET_MEAN, IMAGENET_STD))
 MIN_SCORE = 0.2
 MAX_IOU = 0.6
 
 
 def detect_people(
-    images: Sequence[NDArray[np.uint8]], model: Path, threads: int, tick: Callable[[], None]
+    images: Sequence[NDArray[np.uint8]], model: Path, threads: int, progress: Callable[[], None]
 ) -> list[Float32]:
     """Run an RTMDet person detector (raw heads: class logits, then distances in pixels).
+
+    Args:
+        images: `(H, W, 3)` uint8 BGR.
+        model: The detector's ONNX file.
+        threads: CPU threads to run it on.
+        progress: Called after each image.
 
     Returns:
         For each image `(P, 5)` float32 `(x1, y1, x2, y2, score)`, best first.
@@ -47,7 +54,7 @@ def detect_people(
         kept = nms(boxes, scores, MAX_IOU)
         corners = geometry.transform(geometry.invert(to_input), boxes[kept].reshape(-1, 2))
         found.append(np.column_stack([corners.reshape(-1, 4), scores[kept]]).astype(np.float32))
-        tick()
+        progress()
     return found
 
 

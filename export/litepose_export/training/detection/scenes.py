@@ -1,4 +1,4 @@
-"""Random training scenes for the detector: single photographs, mosaics, and nobody at all."""
+"""Random training scenes for the detector: single photographs, mosaics, and empty scenes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from litepose_edge import geometry
 from litepose_edge.boxes import box_area, box_iou
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.measure.accuracy.coco import CocoDataset
-from litepose_export.training.data.augmentation import disturb_colours, lose_detail
+from litepose_export.training.data.augmentation import blur_or_downscale, jitter_colours
 from litepose_export.training.detection import textures
 from litepose_export.training.detection.assignment import Truth
-from litepose_export.training.detection.hard_negatives import Tile, cut, random_tile
+from litepose_export.training.detection.hard_negatives import Tile, crop_tile, random_tile
 
 GREY = (114, 114, 114)
 SURE, UNSURE, SEPARATE_IOU = 0.5, 0.3, 0.3
-TEACHER_WEIGHT = 0.5
+PSEUDO_LABEL_WEIGHT = 0.5
 MIN_SIDE_PX = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class BoxLabels:
     """Boxes of one photograph.
 
     Attributes:
         boxes: `(G, 4)` float32, people to find.
-        weights: `(G,)` float32, 1 labelled by people, 0.5 by the teacher.
+        weights: `(G,)` float32, 1 labelled by people, 0.5 a pseudo-label.
         ignored: `(I, 4)` float32, places where the teacher is unsure.
     """
 
@@ -54,8 +54,8 @@ class SceneOptions:
 
     Attributes:
         empty: Probability of a scene without people.
-        drawn: Of those, how many are drawn instead of cut from photographs.
-        hard: Of those cut, how many are places that fooled the detector before.
+        drawn: Of those, how many are drawn textures instead of parts of photographs.
+        hard: Of the parts, how many are hard negatives.
         mosaic: Probability that a scene with people is four photographs.
         zoom: Range of the zoom around a photograph that just fits.
         blur: Probability of losing detail.
@@ -69,39 +69,47 @@ class SceneOptions:
     blur: float = 0.1
 
 
-def label(dataset: CocoDataset, taught: Sequence[Float32]) -> list[Labels]:
-    """Merge people's labels with a teacher's `(P, 5)` boxes, photograph by photograph."""
+def merge_labels(dataset: CocoDataset, pseudo_labels: Sequence[Float32]) -> list[BoxLabels]:
+    """Merge labels with a teacher's `(P, 5)` boxes and scores, photograph by photograph."""
     merged = []
-    for image, boxes in zip(dataset, taught, strict=True):
+    for image, boxes in zip(dataset, pseudo_labels, strict=True):
         own = image.boxes_xyxy
         iou = box_iou(boxes[:, :4], own)
         apart = iou.max(axis=1, initial=0) < SEPARATE_IOU
         extra = boxes[apart & (boxes[:, 4] >= SURE), :4]
         unsure = boxes[apart & (boxes[:, 4] >= UNSURE) & (boxes[:, 4] < SURE), :4]
-        weights = np.r_[np.ones(len(own)), np.full(len(extra), TEACHER_WEIGHT)]
-        merged.append(Labels(np.concatenate([own, extra]), weights.astype(np.float32), unsure))
+        weights = np.r_[np.ones(len(own)), np.full(len(extra), PSEUDO_LABEL_WEIGHT)]
+        merged.append(BoxLabels(np.concatenate([own, extra]), weights.astype(np.float32), unsure))
     return merged
 
 
-def occupied(labels: Labels) -> Float32:
-    """Where somebody is or might be, as `(P, 4)` boxes."""
+def occupied(labels: BoxLabels) -> Float32:
+    """Where people are or might be, as `(P, 4)` boxes."""
     return np.concatenate([labels.boxes, labels.ignored])
 
 
 class SceneSampler:
-    """Draws random scenes; one random stream, repeatable from its seed."""
+    """Draws random scenes; one random stream, repeatable from its seed.
+
+    Args:
+        images: `(H, W, 3)` uint8 BGR photographs.
+        labels: Of each photograph.
+        options: How scenes are made.
+        seed: Of the random stream.
+        hard_negatives: Places to show more often among those without people.
+    """
 
     def __init__(
         self,
         images: Sequence[NDArray[np.uint8]],
-        labels: Sequence[Labels],
+        labels: Sequence[BoxLabels],
         options: SceneOptions,
         seed: int,
-        hard: Sequence[Tile] = (),
+        hard_negatives: Sequence[Tile] = (),
     ) -> None:
         self._images, self._labels, self._options = images, labels, options
         self._people = [occupied(found) for found in labels]
-        self._hard = hard
+        self._hard_negatives = hard_negatives
         self._rng = np.random.default_rng(seed)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> SceneBatch:
@@ -112,15 +120,15 @@ class SceneSampler:
         for i in range(count):
             scene, found = self._scene(input_size)
             if self._rng.random() < self._options.blur:
-                scene = lose_detail(self._rng, scene)
-            cv2.cvtColor(disturb_colours(self._rng, scene), cv2.COLOR_BGR2RGB, dst=images[i])
+                scene = blur_or_downscale(self._rng, scene)
+            cv2.cvtColor(jitter_colours(self._rng, scene), cv2.COLOR_BGR2RGB, dst=images[i])
             labels.append(found)
         return SceneBatch(torch.from_numpy(images), _pad(labels))
 
-    def _scene(self, size: Size) -> tuple[NDArray[np.uint8], Labels]:
+    def _scene(self, size: Size) -> tuple[NDArray[np.uint8], BoxLabels]:
         rng, options = self._rng, self._options
         if rng.random() < options.empty:
-            return self._empty_scene(size), _nobody()
+            return self._empty_scene(size), no_people()
         canvas = np.full((size.height, size.width, 3), GREY, np.uint8)
         if rng.random() >= options.mosaic:
             return canvas, self._place(canvas, (0, 0, size.width, size.height))
@@ -133,13 +141,13 @@ class SceneSampler:
             (x, y, size.width, size.height),
         )
         parts = [self._place(canvas, quarter) for quarter in quarters]
-        return canvas, Labels(
+        return canvas, BoxLabels(
             np.concatenate([p.boxes for p in parts]),
             np.concatenate([p.weights for p in parts]),
             np.concatenate([p.ignored for p in parts]),
         )
 
-    def _place(self, canvas: NDArray[np.uint8], area: tuple[int, int, int, int]) -> Labels:
+    def _place(self, canvas: NDArray[np.uint8], area: tuple[int, int, int, int]) -> BoxLabels:
         """Draw one random photograph into a part of the canvas; return what is visible of it."""
         rng = self._rng
         number = int(rng.integers(len(self._images)))
@@ -151,7 +159,7 @@ class SceneSampler:
         stretch = np.exp(rng.uniform(-0.12, 0.12))
         mirror = -1.0 if rng.random() < 0.5 else 1.0
         extent = np.array([part.width, part.height], np.float64)
-        # Zooming in may look anywhere in the photograph; zooming out keeps most of it in view.
+        # Zooming in may show any part of the photograph; zooming out keeps most of it in the scene.
         slack = np.abs(np.array([image.shape[1], image.shape[0]]) * fit[0, 0] * zoom - extent)
         linear = np.diag([mirror * zoom * stretch, zoom / stretch])
         centre = (extent - 1) / 2
@@ -170,27 +178,28 @@ class SceneSampler:
     def _empty_scene(self, size: Size) -> NDArray[np.uint8]:
         rng = self._rng
         if rng.random() < self._options.drawn:
-            return textures.draw(rng, size)
-        if self._hard and rng.random() < self._options.hard:
-            tile: Tile | None = self._hard[int(rng.integers(len(self._hard)))]
+            return textures.draw_texture(rng, size)
+        hard = self._hard_negatives
+        if hard and rng.random() < self._options.hard:
+            tile: Tile | None = hard[int(rng.integers(len(hard)))]
         else:
             tile = random_tile(rng, self._images, self._people)
         if tile is None:
-            return textures.draw(rng, size)
-        scene = cut(self._images[tile.photograph], tile, size)
+            return textures.draw_texture(rng, size)
+        scene = crop_tile(self._images[tile.photograph], tile, size)
         if rng.random() < 0.2:
             grey = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
             scene = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
         return np.ascontiguousarray(scene[:, ::-1] if rng.random() < 0.5 else scene)
 
 
-def _visible(labels: Labels, to_part: Float64, part: Size, offset: Float32) -> Labels:
+def _visible(labels: BoxLabels, to_part: Float64, part: Size, offset: Float32) -> BoxLabels:
     boxes, seen = _move(labels.boxes, to_part, part)
     ignored, ignored_seen = _move(labels.ignored, to_part, part)
     side = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     keep = (seen >= 0.35) & (side >= MIN_SIDE_PX)
     doubtful = ~keep & (seen > 0.02)
-    return Labels(
+    return BoxLabels(
         boxes=boxes[keep] + offset,
         weights=labels.weights[keep],
         ignored=np.concatenate([boxes[doubtful], ignored[ignored_seen > 0.02]]) + offset,
@@ -206,12 +215,13 @@ def _move(boxes: Float32, affine: Float64, part: Size) -> tuple[Float32, Float32
     return clipped.astype(np.float32), seen.astype(np.float32)
 
 
-def _nobody() -> Labels:
+def no_people() -> BoxLabels:
+    """Labels of a photograph without people."""
     none = np.zeros((0, 4), np.float32)
-    return Labels(none, np.zeros(0, np.float32), none)
+    return BoxLabels(none, np.zeros(0, np.float32), none)
 
 
-def _pad(labels: Sequence[Labels]) -> Truth:
+def _pad(labels: Sequence[BoxLabels]) -> Truth:
     people = max(1, *(len(found.boxes) for found in labels))
     places = max(1, *(len(found.ignored) for found in labels))
     boxes = np.zeros((len(labels), people, 4), np.float32)

@@ -1,4 +1,4 @@
-"""Draws pictures in which there is nobody: what a covered camera sends, and what misleads one."""
+"""Draws textures without people: what covered cameras send, and what detectors mistake."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.geometry import Size
+from litepose_export.training.core.photographs import Image
 
-Image = NDArray[np.uint8]
 
-
-def draw(rng: np.random.Generator, size: Size) -> Image:
+def draw_texture(rng: np.random.Generator, size: Size) -> Image:
     """A random picture, `(H, W, 3)` uint8 BGR, of one of the kinds below."""
     kinds = (_flat, _gradient, _grain, _clouds, _leaves, _leaves, _stripes)
     picture = kinds[int(rng.integers(len(kinds)))](rng, size)
@@ -38,7 +37,7 @@ def _grain(rng: np.random.Generator, size: Size) -> Image:
 
 
 def _clouds(rng: np.random.Generator, size: Size) -> Image:
-    """Noise of many scales, each fainter the finer it is: stone, grass, water, skin of things."""
+    """Noise of many scales, each fainter the finer it is: stone, grass, water."""
     total = np.zeros((size.height, size.width, 3), np.float32)
     roughness = rng.uniform(0.4, 1.1)
     for octave in range(1, 8):
@@ -51,7 +50,7 @@ def _clouds(rng: np.random.Generator, size: Size) -> Image:
 
 
 def _leaves(rng: np.random.Generator, size: Size) -> Image:
-    """Shapes fallen over one another, few large and many small: edges as photographs have them."""
+    """Dead leaves: overlapping shapes, few large and many small, with edges as in photographs."""
     picture = _clouds(rng, size) if rng.random() < 0.5 else _flat(rng, size)
     largest = rng.uniform(0.05, 0.4) * min(size.width, size.height)
     palette = rng.integers(0, 256, (int(rng.integers(2, 12)), 3))

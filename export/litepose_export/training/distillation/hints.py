@@ -1,7 +1,7 @@
-"""Hints: hidden layers learn to predict those of a network that has learned for longer.
+"""Hints: a network's hidden features learn to predict those of a trained teacher.
 
-Heat is cold nearly everywhere, so that for hours it tells a network's first layers little; a
-teacher's features speak at every cell. FitNets (Romero et al., ICLR 2015, arXiv 1412.6550).
+Heatmaps are empty nearly everywhere and give the first layers little gradient; a teacher's features
+give one at every cell. FitNets (Romero et al., ICLR 2015, arXiv 1412.6550).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from litepose_export.models.architectures.litepose import FusionHead
 from litepose_export.training.core.precision import bfloat16_pays
 
 # Of the five features that the head takes: strides 8, 16 and 16 again. The finer ones are
-# edges and colours, which every network finds by itself.
+# edges and colours, which every network learns by itself.
 HINTED = slice(2, None)
-# Up to this part of a run hints count in full; from then they fall, to a tenth at the second: in
-# the end the network is to do its own work and not the teacher's.
-FULL_UNTIL, FAINT_FROM, FAINT = 0.6, 0.82, 0.1
+# Hints count in full up to the first part of a run and fall to a tenth at the second: in the end
+# the labels decide.
+FULL_UNTIL, REDUCED_FROM, REDUCED = 0.6, 0.82, 0.1
 _PROBE = 64
 
 
@@ -29,7 +29,7 @@ class Hints(nn.Module):
     Args:
         student: Its features are hinted at.
         teacher: Kept as it is.
-        weight: Of the hints' error against the loss, until `pace` says otherwise.
+        weight: Of the hints' error against the loss at the start of a run.
 
     Raises:
         ExportError: The teacher's features are not at the student's strides.
@@ -46,13 +46,13 @@ class Hints(nn.Module):
         self.maps = nn.ModuleList(
             nn.Conv2d(a[1], b[1], 1) for a, b in zip(ours, theirs, strict=True)
         )
-        # Every channel of the teacher's is worth the same, however loud it is.
+        # Every channel of the teacher's counts the same, whatever its variance.
         self.scales = nn.ModuleList(nn.BatchNorm2d(b[1], affine=False) for b in theirs)
 
-    def pace(self, part: float) -> None:
-        """Weigh the hints as befits a part of the run, in `[0, 1]`."""
-        fallen = min(max((part - FULL_UNTIL) / (FAINT_FROM - FULL_UNTIL), 0.0), 1.0)
-        self.weight = self._full_weight * (1 - (1 - FAINT) * fallen)
+    def set_progress(self, part: float) -> None:
+        """Weigh the hints for a part of the run, in `[0, 1]`."""
+        fallen = min(max((part - FULL_UNTIL) / (REDUCED_FROM - FULL_UNTIL), 0.0), 1.0)
+        self.weight = self._full_weight * (1 - (1 - REDUCED) * fallen)
 
     def forward(self, images: Tensor, features: list[Tensor]) -> Tensor:
         """Weighted squared error of the predicted features, a scalar.

@@ -42,26 +42,32 @@ def slim(network: nn.Module, wide: nn.Module, images: Tensor) -> None:
     for name, block in narrow.named_modules():
         source = wide_blocks.get(name)
         if isinstance(block, FusedBlock) and isinstance(source, FusedBlock):
-            (given, _), (x, y) = _seen(narrow, block, images), _seen(wide, source, images)
+            (given, _), (x, y) = (
+                _features_of(*layers, images) for layers in ((narrow, block), (wide, source))
+            )
             # The wide one's sum before the ReLU, less what the slim one's shortcut brings.
             wanted = y + x - given if block.residual else y
             _slim_block(block, source, given, wanted)
     unfold(network, narrow, set(narrow.state_dict()), lambda folded: folded(images))
 
 
-def _seen(network: nn.Module, block: FusedBlock, images: Tensor) -> tuple[Tensor, Tensor]:
+def _features_of(network: nn.Module, block: FusedBlock, images: Tensor) -> tuple[Tensor, Tensor]:
     """A block's input, and its output before shortcut and ReLU."""
-    seen: dict[str, Tensor] = {}
+    features: dict[str, Tensor] = {}
     hooks = (
-        block.expand.register_forward_hook(lambda _, given, __: seen.update(x=given[0].clone())),
-        block.project.register_forward_hook(lambda _, __, output: seen.update(y=output.clone())),
+        block.expand.register_forward_hook(
+            lambda _, given, __: features.update(x=given[0].clone())
+        ),
+        block.project.register_forward_hook(
+            lambda _, __, output: features.update(y=output.clone())
+        ),
     )
     try:
         network(images)
     finally:
         for hook in hooks:
             hook.remove()
-    return seen["x"], seen["y"]
+    return features["x"], features["y"]
 
 
 def _slim_block(block: FusedBlock, source: FusedBlock, given: Tensor, wanted: Tensor) -> None:

@@ -1,9 +1,8 @@
-"""What a teacher network sees in the training people: maps, keypoints, and which to trust."""
+"""Runs teacher networks over the training people: distillation targets and which to trust."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,40 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
-from litepose_edge.backends import files
-from litepose_edge.errors import BackendUnavailableError, install_hint
-from litepose_edge.geometry import Float32, Float64, Size
-from litepose_edge.skeletons import COCO_17
+from litepose_edge.backends import files, open_files
+from litepose_edge.geometry import Float32, Float64
+from litepose_edge.manifest import BOX_PADDING, IMAGENET_MEAN, IMAGENET_STD
 from litepose_edge.threads import available_threads, worker_pool
+from litepose_export.training.core.pose_batch import FLIP_PERMUTATION, TEACHER_MAP_STRIDE
+from litepose_export.training.data.distillation_targets import (
+    TEACHER_INPUT,
+    DistillationTargets,
+    to_teacher_input,
+)
 from litepose_export.training.data.people import People
 
-INPUT = Size(192, 256)
-PADDING = 1.25
-STRIDE = 4  # of the teacher's maps
-KEPT_STRIDE = 8  # of the maps that are kept: what a student at stride 8 can use
-KEPT_SIGMA = 1.03  # spread of their peaks in cells: the teacher's 2 cells, halved
-MEAN = np.array([123.675, 116.28, 103.53], np.float32)
-STD = np.array([58.395, 57.12, 57.375], np.float32)
+TEACHER_STRIDE = 4  # of its maps; those kept are halved, to what a student at stride 8 can use
+MEAN, STD = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
 
-Network = Callable[[Float32], Float32]
+TeacherNetwork = Callable[[Float32], Float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Teaching:
-    """A teacher's opinion of every training person.
-
-    Attributes:
-        maps: `(N, K, 32, 24)` uint8, heatmaps over the box padded by 1.25, 255 = certain.
-        keypoints: `(N, K, 3)` float32 `(x, y, score)` in photograph pixels.
-        trusted: `(N, K)` bool: confident, concentrated, and seen alike by the second teacher.
-    """
-
-    maps: NDArray[np.uint8]
-    keypoints: Float32
-    trusted: NDArray[np.bool_]
-
-
-def open_network(path: Path) -> Network:
+def open_teacher(path: Path) -> TeacherNetwork:
     """A teacher with PP-TinyPose's manifest: RGB, ImageNet statistics, 256x192, stride 4.
 
     It answers several threads at once, each on one CPU.
@@ -53,65 +37,60 @@ def open_network(path: Path) -> Network:
         BackendUnavailableError: OpenVINO, which reads both IR and ONNX, is not installed.
         ModelError: The file is not there, or no network.
     """
-    try:
-        from litepose_edge.backends._openvino import OpenVinoSession
-    except ImportError as exc:
-        raise BackendUnavailableError(
-            f"teachers run in OpenVINO, which is not installed. {install_hint('openvino')}"
-        ) from exc
-    session = OpenVinoSession(files.read(path), threads=1)
-    first = session.outputs[0]
-    return lambda batch: session.run(batch)[first]
+    opened = open_files(files.read(path), "openvino", threads=1)
+    first = opened.outputs[0]
+    return lambda batch: opened.session.run(batch)[first]
 
 
-def teach(
+def distill(
     people: People,
-    teacher: Network,
-    second: Network,
-    tick: Callable[[], None],
+    teacher: TeacherNetwork,
+    second: TeacherNetwork,
+    progress: Callable[[], None],
     threads: int | None = None,
-) -> Teaching:
+) -> DistillationTargets:
     """Run the teachers over every person in four views (upright, mirrored, turned both ways).
 
     Args:
-        people: Whom to look at.
-        teacher: Whose maps and keypoints are kept; its trust needs `second` to see alike.
-        second: Looks at the upright view alone.
-        tick: Called after each person, on the calling thread.
-        threads: People looked at at once, as many as this process has CPUs unless given. The
+        people: Whom to run them on.
+        teacher: Whose maps and keypoints are kept.
+        second: Run on the upright view alone; keypoints are trusted where it places them alike.
+        progress: Called after each person, on the calling thread.
+        threads: People processed at once, as many as this process has CPUs unless given. The
             result does not depend on it.
     """
     count, keypoints = people.keypoints.shape[:2]
-    rows, columns = INPUT.height // KEPT_STRIDE, INPUT.width // KEPT_STRIDE
+    rows, columns = (n // TEACHER_MAP_STRIDE for n in (TEACHER_INPUT.height, TEACHER_INPUT.width))
     maps = np.zeros((count, keypoints, rows, columns), np.uint8)
     points = np.zeros((count, keypoints, 3), np.float32)
     trusted = np.zeros((count, keypoints), np.bool_)
 
-    def look_at(i: int) -> None:
+    def distill_person(i: int) -> None:
         image = people.images[people.image_index[i]]
-        to_input = geometry.crop_affine(people.boxes_xyxy[i], INPUT, PADDING)
-        seen = np.mean([_look(image, to_input, view, teacher) for view in views()], axis=0)
-        other = _look(image, to_input, views()[0], second)
-        halved = seen.clip(0, 1).reshape(keypoints, rows, 2, columns, 2).mean(axis=(2, 4))
+        to_input = to_teacher_input(people.boxes_xyxy[i])
+        views = teacher_views()
+        mean = np.mean([_upright_maps(image, to_input, view, teacher) for view in views], axis=0)
+        other = _upright_maps(image, to_input, views[0], second)
+        halved = mean.clip(0, 1).reshape(keypoints, rows, 2, columns, 2).mean(axis=(2, 4))
         maps[i] = (halved * 255 + 0.5).astype(np.uint8)
-        cells, scores, spread = _peaks(seen)
+        cells, scores, spread = _peaks(mean)
         cells_other, _, _ = _peaks(other)
-        map_height = INPUT.height / STRIDE
-        alike = np.linalg.norm(cells - cells_other, axis=1) <= 0.10 * map_height / PADDING
+        map_height = TEACHER_INPUT.height / TEACHER_STRIDE
+        alike = np.linalg.norm(cells - cells_other, axis=1) <= 0.10 * map_height / BOX_PADDING
         trusted[i] = (scores >= 0.5) & (spread <= 0.05 * map_height) & alike
-        in_input = (cells + 0.5) * STRIDE - 0.5
+        in_input = (cells + 0.5) * TEACHER_STRIDE - 0.5
         points[i, :, :2] = geometry.transform(geometry.invert(to_input), in_input)
         points[i, :, 2] = scores
 
-    with worker_pool(threads or available_threads(), "teach") as pool:
-        for _ in pool.map(look_at, range(count)):
-            tick()
-    return Teaching(maps, points, trusted)
+    with worker_pool(threads or available_threads(), "distill") as pool:
+        for _ in pool.map(distill_person, range(count)):
+            progress()
+    return DistillationTargets(maps, points, trusted)
 
 
-def views() -> list[tuple[Float64, bool]]:
+def teacher_views() -> list[tuple[Float64, bool]]:
     """`(2, 3)` moves of the teacher's input, and whether they mirror; the first moves nothing."""
-    centre = (np.array([INPUT.width, INPUT.height], np.float64) - 1) / 2
+    centre = (np.array([TEACHER_INPUT.width, TEACHER_INPUT.height], np.float64) - 1) / 2
     views = []
     for degrees, mirrored in ((0, False), (0, True), (20, False), (-20, True)):
         turn = np.deg2rad(degrees)
@@ -122,20 +101,21 @@ def views() -> list[tuple[Float64, bool]]:
     return views
 
 
-def _look(
-    image: NDArray[np.uint8], to_input: Float64, view: tuple[Float64, bool], network: Network
+def _upright_maps(
+    image: NDArray[np.uint8], to_input: Float64, view: tuple[Float64, bool], teacher: TeacherNetwork
 ) -> Float32:
+    """`(K, 64, 48)`, the maps of one view as they would be upright."""
     turn, mirrored = view
-    crop = cv2.warpAffine(
-        image, geometry.compose(turn, to_input), (INPUT.width, INPUT.height), flags=cv2.INTER_LINEAR
-    )
+    size = (TEACHER_INPUT.width, TEACHER_INPUT.height)
+    crop = cv2.warpAffine(image, geometry.compose(turn, to_input), size, flags=cv2.INTER_LINEAR)
     batch = ((crop[..., ::-1].astype(np.float32) - MEAN) / STD).transpose(2, 0, 1)[None]
-    maps: Float32 = network(np.ascontiguousarray(batch))[0]
+    maps: Float32 = teacher(np.ascontiguousarray(batch))[0]
     if mirrored:
-        maps = maps[list(COCO_17.flip_permutation)]
+        maps = maps[FLIP_PERMUTATION]
     if np.allclose(turn, np.eye(2, 3)):
         return maps
-    to_cells = np.array([[1, 0, 0.5 - STRIDE / 2], [0, 1, 0.5 - STRIDE / 2]]) / STRIDE
+    shift = 0.5 - TEACHER_STRIDE / 2
+    to_cells = np.array([[1, 0, shift], [0, 1, shift]]) / TEACHER_STRIDE
     back = geometry.compose(to_cells, geometry.compose(turn, geometry.invert(to_cells)))
     height, width = maps.shape[1:]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -158,14 +138,3 @@ def _peaks(maps: Float32) -> tuple[Float64, Float32, Float64]:
     away = (columns - x[:, None, None]) ** 2 + (rows - y[:, None, None]) ** 2
     spread = np.sqrt((strong * away).sum(axis=(1, 2)) / (strong.sum(axis=(1, 2)) + 1e-6))
     return np.stack([x, y], axis=1), scores, spread
-
-
-def save_teaching(teaching: Teaching, path: Path) -> None:
-    """Write a teaching to an uncompressed `.npz`."""
-    np.savez(path, maps=teaching.maps, keypoints=teaching.keypoints, trusted=teaching.trusted)
-
-
-def load_teaching(path: Path) -> Teaching:
-    """Read what `save_teaching` wrote."""
-    with np.load(path) as stored:
-        return Teaching(stored["maps"], stored["keypoints"], stored["trusted"])

@@ -1,4 +1,4 @@
-"""Training runs of LRPose on an accelerator, where photographs, teacher and networks live."""
+"""Training runs of LRPose with photographs, teacher and networks on the accelerator."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.errors import ExportError
 from litepose_export.interop.openvino_ir import IRNetwork
 from litepose_export.models import networks
-from litepose_export.models.architectures.lrpose import LRPose
-from litepose_export.training.accelerator.multi_size import SiblingLoss, Siblings
-from litepose_export.training.accelerator.sampler import ResidentOptions, ResidentSampler
+from litepose_export.training.accelerator.multi_size import MultiSizeLoss, MultiSizeNetworks
+from litepose_export.training.accelerator.sampler import AcceleratorSampler, SamplerOptions
 from litepose_export.training.accelerator.teacher_maps import BATCH
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.losses import activation
 from litepose_export.training.core.schedule import Phase, Schedule
-from litepose_export.training.data.augmentation import GENTLE, LONG
+from litepose_export.training.data.augmentation import STRONG, WEAK
 from litepose_export.training.data.people import load_people
-from litepose_export.training.runs.pose import SHARD, check_parts, outlines, scorer
-from litepose_export.training.runs.runner import Display, RunOptions, prepare, run_to_end
+from litepose_export.training.runs.options import AcceleratorRunOptions, Stage
+from litepose_export.training.runs.pose import build_lrpose, check_modules, make_validator
+from litepose_export.training.runs.pose_data import SHARD, load_masks
+from litepose_export.training.runs.runner import Display, prepare, run_to_end
 
-# Large batches, and so many crops that everybody comes by hundreds of times; people whom only the
-# teacher labels come along.
-RESIDENT_SCHEDULE = Schedule(
+# Large batches, and so many crops that every person comes hundreds of times; people whom only the
+# teacher labels are the last source.
+_TRAIN = Schedule(
     batch=512,
     learning_rate=2e-3,
     muon_rate=0.02,
@@ -39,118 +40,137 @@ RESIDENT_SCHEDULE = Schedule(
     weight_decay=0.05,
     mixes=((0.6, (0.5, 0.4, 0.1)), (1.0, (0.75, 0.15, 0.1))),
 )
-RESIDENT_REFINE_SCHEDULE = replace(
-    RESIDENT_SCHEDULE, learning_rate=2.5e-4, muon_rate=0.004, mixes=((1.0, (1.0, 0.0, 0.0)),)
-)
-UNLABELLED_PX = 24.0  # of the shorter side of a box
-WORKERS = 8  # processes that plan crops
+ACCELERATOR_SCHEDULES: dict[Stage, Schedule] = {
+    "train": _TRAIN,
+    "finetune": replace(
+        _TRAIN, learning_rate=2.5e-4, muon_rate=0.004, mixes=((1.0, (1.0, 0.0, 0.0)),)
+    ),
+}
+UNLABELLED_SIDE_PX = 24.0  # of the shorter side of a box
+WORKERS = 8  # processes that place crops
 
 
-def train_resident(sizes: tuple[str, ...], options: RunOptions, display: Display) -> Path:
-    """Train LRPose of one or more sizes on the same views; returns the checkpoint of all.
+def train_on_accelerator(
+    names: tuple[str, ...], options: AcceleratorRunOptions, display: Display
+) -> Path:
+    """Train one or more sizes of LRPose on the same crops; returns the checkpoint of all.
 
-    Beside it lies a checkpoint of each alone, `lrpose-s.pt` and the like. The first size is the
-    one views are drawn for and, with a dev file, the one that is scored. Where `options.init` is a
-    folder, each size starts from its own checkpoint there, if it has one.
+    Beside it lies a checkpoint of each alone, `lrpose-s.pt` and the like. Crops are placed for the
+    first network, which is also, with a dev file, the one that is scored. Where `options.init` is
+    a folder, each network starts from its own checkpoint there, if it has one.
 
     Args:
-        sizes: Of `"n"`, `"s"` and `"m"`.
+        names: Of `"lrpose-n"`, `"lrpose-s"` and `"lrpose-m"`.
         options: The run; without a teacher it learns from labels alone.
         display: Where progress goes.
 
     Raises:
-        ExportError: The data are shards, a part to freeze or leave fresh is not there, or the
-            folder to start from has nothing for these networks.
+        ExportError: A network cannot be trained so, the data are shards, a module to freeze or to
+            reinitialise is not there, or the folder to start from has nothing for the networks.
     """
     prepare(options)
     if any(path.suffix == SHARD for path in options.data):
-        raise ExportError("a resident run cuts its crops itself: give annotation files, no shards")
-    siblings = Siblings({f"lrpose-{size}": LRPose(size) for size in sizes})
-    check_parts(siblings.members, options)
-    init = options.init
-    if init is not None and init.is_dir():
-        found = [name for name in siblings.members if (init / f"{name}.pt").exists()]
-        if not found:
-            raise ExportError(f"{init} holds no checkpoint of {' or '.join(siblings.members)}")
+        raise ExportError(
+            "--data-on-device cuts the crops itself: give annotation files, no shards"
+        )
+    together = MultiSizeNetworks({name: build_lrpose(name) for name in names})
+    check_modules(together.members, options)
+    _check_folder(options.init, names)
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
-    teacher = IRNetwork(options.teachers[0]) if options.teachers else None
-    unlabelled = None if teacher is None else UNLABELLED_PX
-    people = load_people([read_coco(path) for path in options.data], unlabelled_side_px=unlabelled)
-    inputs = tuple(networks.find(name).input_size for name in siblings.members)
-    schedule = RESIDENT_REFINE_SCHEDULE if options.refine else RESIDENT_SCHEDULE
-    schedule = replace(options.paced(schedule), phases=(Phase(1.0, inputs[0]),))
-    resident = ResidentOptions(
-        sizes=inputs,
-        augmentation=GENTLE if options.refine else LONG,
+    schedule = replace(
+        options.adjusted(ACCELERATOR_SCHEDULES[options.stage]),
+        phases=(Phase(1.0, networks.find(names[0]).input_size),),
+    )
+    sampler, sources = _make_sampler(names, options, display)
+    metadata = {"activation": activation(options.loss)}
+    trainer = Trainer(
+        together,
+        batches=lambda _, shares: sampler.batches(schedule.batch, shares),
+        loss=MultiSizeLoss(options.device, options.loss),
+        schedule=schedule,
+        budget=options.budget,
+        folder=options.folder,
+        sources=sources,
+        device=options.device,
+        metadata=metadata,
+        frozen=tuple(f"members.{module}" for module in options.frozen),
+    )
+    evaluate = _score_first(make_validator(names[0], options))
+    initialize = partial(_initialize, trainer, options.reinit)
+    checkpoint = run_to_end(trainer, sampler, options, evaluate, display, initialize)
+    _save_each(trainer, metadata)
+    return checkpoint
+
+
+def _make_sampler(
+    names: tuple[str, ...], options: AcceleratorRunOptions, display: Display
+) -> tuple[AcceleratorSampler, int]:
+    """What makes the batches, and of how many sources of people."""
+    teacher = IRNetwork(options.teacher) if options.teacher is not None else None
+    people = load_people(
+        [read_coco(path) for path in options.data],
+        unlabelled_side_px=None if teacher is None else UNLABELLED_SIDE_PX,
+    )
+    sampling = SamplerOptions(
+        sizes=tuple(networks.find(name).input_size for name in names),
+        augmentation=WEAK if options.stage == "finetune" else STRONG,
         teacher_share=options.teacher_share,
         seed=options.seed,
         device=options.device,
         workers=WORKERS if options.device == "cuda" else 0,
     )
-    cutouts = None
-    if resident.augmentation.elsewhere or resident.augmentation.in_front:
-        cutouts = outlines(people, options.folder / "cutouts.npz", display)
-    tick: Callable[[], None] = _quiet
+    masks = None
+    if sampling.augmentation.background_swap or sampling.augmentation.occluder:
+        masks = load_masks(people, options.folder, display)
+    progress: Callable[[], None] = _silent
     if teacher is not None:
-        tick = display.started("teach", math.ceil(len(people) / BATCH))
-    sampler = ResidentSampler(people, teacher, resident, cutouts, tick)
-    notes = {"activation": activation(options.loss)}
-    trainer = Trainer(
-        siblings,
-        batches=lambda _, shares: sampler.batches(schedule.batch, shares),
-        loss=SiblingLoss(options.device, options.loss),
-        schedule=schedule,
-        budget=options.budget,
-        folder=options.folder,
-        sources=len(np.unique(people.source)),
-        device=options.device,
-        notes=notes,
-        frozen=tuple(f"members.{part}" for part in options.frozen),
-    )
-    evaluate = _first(scorer(sizes[0], options))
-    checkpoint = run_to_end(
-        trainer, sampler, options, evaluate, display, start=lambda: _start(trainer, options)
-    )
-    _part(trainer, notes)
-    return checkpoint
+        progress = display.started("run the teacher", math.ceil(len(people) / BATCH))
+    sampler = AcceleratorSampler(people, teacher, sampling, masks, progress)
+    return sampler, len(np.unique(people.source))
 
 
-def _start(trainer: Trainer, options: RunOptions) -> None:
-    """Give every sibling what fits of the same weights, or its own from a folder."""
-    assert options.init is not None
-    assert isinstance(trainer.network, Siblings)
-    batch = trainer.example()
+def _check_folder(init: Path | None, names: tuple[str, ...]) -> None:
+    if init is None or not init.is_dir():
+        return
+    if not any((init / f"{name}.pt").exists() for name in names):
+        raise ExportError(f"{init} holds no checkpoint of {' or '.join(names)}")
+
+
+def _initialize(trainer: Trainer, reinit: tuple[str, ...], init: Path) -> None:
+    """Give every network what fits of the same weights, or its own from a folder."""
+    assert isinstance(trainer.network, MultiSizeNetworks)
+    batch = trainer.example_batch()
     for i, (name, network) in enumerate(trainer.network.members.items()):
-        path = options.init / f"{name}.pt" if options.init.is_dir() else options.init
-        if path.parent == options.init and not path.exists():
-            continue  # a new sibling
-        fresh = [p.removeprefix(f"{name}.") for p in options.fresh if p.startswith(f"{name}.")]
-        start_from(network, path, partial(_call, batch.images[i]), fresh)
+        path = init / f"{name}.pt" if init.is_dir() else init
+        if path.parent == init and not path.exists():
+            continue  # a new network among trained ones
+        own = [m.removeprefix(f"{name}.") for m in reinit if m.startswith(f"{name}.")]
+        start_from(network, path, partial(_run, batch.images[i]), own)
 
 
-def _call(images: Tensor, network: nn.Module) -> None:
+def _run(images: Tensor, network: nn.Module) -> None:
     network(images)
 
 
-def _quiet() -> None:
+def _silent() -> None:
     """Nothing to show."""
 
 
-def _part(trainer: Trainer, notes: Mapping[str, str]) -> None:
-    """Write a checkpoint of each sibling alone."""
-    assert isinstance(trainer.average, Siblings)
+def _save_each(trainer: Trainer, metadata: Mapping[str, str]) -> None:
+    """Write a checkpoint of each network alone."""
+    assert isinstance(trainer.average, MultiSizeNetworks)
     for name, network in trainer.average.members.items():
-        state = {"average": network.state_dict(), "step": trainer.step, "notes": dict(notes)}
+        state = {"average": network.state_dict(), "step": trainer.step, "metadata": dict(metadata)}
         torch.save(state, trainer.checkpoint_path.with_name(f"{name}.pt"))
 
 
-def _first(evaluate: Evaluate | None) -> Evaluate | None:
-    """Scores the first sibling."""
+def _score_first(evaluate: Evaluate | None) -> Evaluate | None:
+    """Scores the first network."""
     if evaluate is None:
         return None
 
     def score(network: nn.Module) -> dict[str, float]:
-        assert isinstance(network, Siblings)
+        assert isinstance(network, MultiSizeNetworks)
         return evaluate(next(iter(network.members.values())))
 
     return score

@@ -1,8 +1,7 @@
-"""Training runs of LRPose: photographs or packed crops, teachers, settings of both runs."""
+"""Training runs of LRPose whose crops the CPU makes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,72 +13,75 @@ from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.errors import ExportError
 from litepose_export.models import networks
 from litepose_export.models.architectures.lrpose import LRPose
+from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.losses import activation
-from litepose_export.training.core.pose_loss import PoseLoss, TargetOptions
+from litepose_export.training.core.pose_loss import PoseLoss
 from litepose_export.training.core.schedule import Phase, Schedule
+from litepose_export.training.core.target_options import TargetOptions
 from litepose_export.training.core.validation import Validator
-from litepose_export.training.data.augmentation import GENTLE, WIDE, Augmentation
-from litepose_export.training.data.crop_sampler import CropSampler, Prefetcher
-from litepose_export.training.data.packing import load_packs, pack
-from litepose_export.training.data.people import People, load_people
-from litepose_export.training.data.person_masks import Cutouts, cut_out, load_cutouts, save_cutouts
-from litepose_export.training.distillation import teacher
-from litepose_export.training.runs.runner import Display, RunOptions, prepare, run_to_end
+from litepose_export.training.data.augmentation import MEDIUM, WEAK, Augmentation
+from litepose_export.training.data.crop_sampler import CropSampler
+from litepose_export.training.data.prefetcher import Prefetcher
+from litepose_export.training.runs.options import HeatmapRunOptions, PoseRunOptions, Stage
+from litepose_export.training.runs.pose_data import load_masks, load_pose_data
+from litepose_export.training.runs.runner import Display, prepare, run_to_end
 
-SHARD = ".npz"
-POSE_SCHEDULE = Schedule()
-# A second run that starts from the first one's weights: gentler augmentation, then mostly COCO.
-# Such a run overfits (AP .538 on its own photographs, .354 on dev). One with strong augmentation to
-# three quarters, LSPET to its end and more weight on the teacher, three quarters as long, did not
-# come so far: .313 on dev, and .342 (.451 on its own) after twenty gentler minutes.
-REFINE_SCHEDULE = Schedule(
-    phases=(Phase(0.4, Size(96, 128)), Phase(1.0, Size(144, 192))),
-    learning_rate=1.5e-3,
-    muon_rate=0.03,
-    first_source_only_after=0.6,
-)
-# From weights that know people: all of it at the size the network takes.
-ONWARD_SCHEDULE = Schedule(
+# From scratch, and the second stage of such a run: small inputs first. The last phase takes the
+# network's own input.
+SCRATCH_SCHEDULES: dict[Stage, Schedule] = {
+    "train": Schedule(),
+    "finetune": Schedule(
+        phases=(Phase(0.4, Size(96, 128)), Phase(1.0, Size(144, 192))),
+        learning_rate=1.5e-3,
+        muon_rate=0.03,
+        first_source_only_after=0.6,
+    ),
+}
+_PRETRAINED = Schedule(
     learning_rate=4.5e-4,
     muon_rate=0.009,
     warmup_steps=100,
     first_source_only_after=0.7,
-    hold=0.05,
+    constant_rate_share=0.05,
 )
-# Once it knows, a little more of what it will be used on: gentle crops of the first file.
-ONWARD_REFINE_SCHEDULE = replace(
-    ONWARD_SCHEDULE,
-    learning_rate=1.5e-4,
-    muon_rate=0.003,
-    first_source_only_after=0.0,
-    hold=0.0,
-)
+# From weights of a trained network: all at the network's own input, in the end on the first file.
+PRETRAINED_SCHEDULES: dict[Stage, Schedule] = {
+    "train": _PRETRAINED,
+    "finetune": replace(
+        _PRETRAINED,
+        learning_rate=1.5e-4,
+        muon_rate=0.003,
+        first_source_only_after=0.0,
+        constant_rate_share=0.0,
+    ),
+}
 
 
-def train_pose(size: str, options: RunOptions, display: Display) -> Path:
+def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     """Train LRPose; returns the checkpoint.
 
     Args:
-        size: `"n"`, `"s"` or `"m"`.
+        name: `"lrpose-n"`, `"lrpose-s"` or `"lrpose-m"`.
         options: The run; without teachers it learns from labels alone.
         display: Where progress goes.
 
     Raises:
-        ExportError: A part to freeze is not there, or nothing to start from.
+        ExportError: The network cannot be trained so, a module to freeze is not there, or there
+            is nothing to start from.
     """
     prepare(options)
-    network = LRPose(size)
-    check_parts(network, options)
-    people, teaching = _people(options.data, options.teachers, options.folder, display)
-    evaluate = scorer(size, options)
+    network = build_lrpose(name)
+    check_modules(network, options)
+    people, targets = load_pose_data(options.data, options.teachers, options.folder, display)
+    evaluate = make_validator(name, options)
     if activation(options.loss) == "linear":
         nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
-    schedule, augmentation = _settings(size, options)
-    cutouts = None
-    if augmentation.elsewhere or augmentation.in_front:
-        cutouts = outlines(people, options.folder / "cutouts.npz", display)
-    sampler = CropSampler(people, teaching, augmentation, options.seed, cutouts)
+    schedule, augmentation = choose_settings(networks.find(name).input_size, options)
+    masks = None
+    if augmentation.background_swap or augmentation.occluder:
+        masks = load_masks(people, options.folder, display)
+    sampler = CropSampler(people, targets, augmentation, options.seed, masks)
     prefetcher = Prefetcher(sampler)
     trainer = Trainer(
         network,
@@ -94,100 +96,67 @@ def train_pose(size: str, options: RunOptions, display: Display) -> Path:
         folder=options.folder,
         sources=len(np.unique(people.source)),
         device=options.device,
-        notes={"activation": activation(options.loss)},
+        metadata={"activation": activation(options.loss)},
         frozen=options.frozen,
     )
-    return run_to_end(trainer, prefetcher, options, evaluate, display)
+
+    def initialize(init: Path) -> None:
+        start_from(network, init, trainer.run_example, options.reinit)
+
+    return run_to_end(trainer, prefetcher, options, evaluate, display, initialize)
 
 
-def scorer(size: str, options: RunOptions) -> Evaluate | None:
-    """What scores a size on the run's dev file, if it has one."""
+def build_lrpose(name: str) -> LRPose:
+    """A new network of the catalogue, if it is an LRPose.
+
+    Raises:
+        ExportError: It is not, or there is none of that name.
+    """
+    found = networks.find(name)
+    network = found.build(networks.COCO_JOINTS, found.input_size)
+    if not isinstance(network, LRPose):
+        raise ExportError(f"{name} cannot be trained here, only exported")
+    return network
+
+
+def make_validator(name: str, options: HeatmapRunOptions) -> Evaluate | None:
+    """Scores a network on the run's dev file, if it has one."""
     if options.dev is None:
         return None
-    input_size = networks.find(f"lrpose-{size}").input_size
+    input_size = networks.find(name).input_size
     return Validator(read_coco(options.dev), input_size, activation=activation(options.loss))
 
 
-def check_parts(network: nn.Module, options: RunOptions) -> None:
-    """Refuse names of parts that the network does not have.
+def check_modules(network: nn.Module, options: HeatmapRunOptions) -> None:
+    """Refuse names of modules that the network does not have.
 
     Raises:
-        ExportError: It does not, or the run starts from nothing.
+        ExportError: It does not have one, or the run starts from scratch.
     """
-    named = options.frozen + options.fresh
+    named = options.frozen + options.reinit
     if named and options.init is None:
-        raise ExportError("--freeze and --fresh are of what --init brings: give --init")
-    parts = [name for name, _ in network.named_modules() if name]
+        raise ExportError("--freeze and --reinit are about the weights of --init: give --init")
+    modules = [name for name, _ in network.named_modules() if name]
     for name in named:
-        if name not in parts:
+        if name not in modules:
             raise ExportError(
-                f"the network has no part '{name}'; it has {', '.join(parts[:8])}, ..."
+                f"the network has no module '{name}'; it has {', '.join(modules[:8])}, ..."
             )
 
 
-def _settings(size: str, options: RunOptions) -> tuple[Schedule, Augmentation]:
-    """What a run of a size does when, and how far its crops stray."""
-    own = networks.find(f"lrpose-{size}").input_size
-    if options.init is not None:
-        schedule = ONWARD_REFINE_SCHEDULE if options.refine else ONWARD_SCHEDULE
-        schedule = replace(schedule, phases=(Phase(1.0, own),))
-        return options.paced(schedule), GENTLE if options.refine else WIDE
-    schedule = REFINE_SCHEDULE if options.refine else POSE_SCHEDULE
-    schedule = replace(schedule, phases=(*schedule.phases[:-1], Phase(1.0, own)))
-    return options.paced(schedule), GENTLE if options.refine else Augmentation()
+def choose_settings(input_size: Size, options: HeatmapRunOptions) -> tuple[Schedule, Augmentation]:
+    """The schedule and the augmentation of a run on the CPU.
 
-
-def outlines(people: People, cache: Path, display: Display) -> Cutouts:
-    """Everybody's outline, from the cache if it was made of as many people."""
-    if cache.exists():
-        cutouts = load_cutouts(cache)
-        if len(cutouts.numbers) == len(people):
-            return cutouts
-    cutouts = cut_out(people, display.started("outline", len(people)))
-    save_cutouts(cutouts, cache)
-    return cutouts
-
-
-def pack_people(
-    data: Sequence[Path], folder: Path, teachers: tuple[Path, ...], display: Display
-) -> list[Path]:
-    """Pack the people of COCO files, with the teachers' opinion of them; returns the shards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    people, teaching = _people(data, teachers, folder, display)
-    return pack(people, teaching, folder, tick=display.started("pack", len(people)))
-
-
-def _people(
-    data: Sequence[Path], teachers: tuple[Path, ...], folder: Path, display: Display
-) -> tuple[People, teacher.Teaching | None]:
-    """The people of annotation files or of packed crops.
-
-    Raises:
-        ExportError: Both kinds are given, or crops and a teacher.
+    Args:
+        input_size: The network's own.
+        options: Of the run; its stage and whether it starts from weights decide.
     """
-    shards = [path for path in data if path.suffix == SHARD]
-    if not shards:
-        people = load_people([read_coco(path) for path in data])
-        if not teachers:
-            return people, None
-        return people, _teaching(people, teachers, folder / "teaching.npz", display)
-    if len(shards) < len(data):
-        raise ExportError("give annotation files or packed crops, not both")
-    if teachers:
-        raise ExportError("packed crops bring their teachers' opinion along: give no --teacher")
-    packed = load_packs(shards)
-    return packed.people, packed.teaching
-
-
-def _teaching(
-    people: People, teachers: tuple[Path, ...], cache: Path, display: Display
-) -> teacher.Teaching:
-    """The teachers' opinion, from the cache if it was made of as many people."""
-    if cache.exists():
-        teaching = teacher.load_teaching(cache)
-        if len(teaching.maps) == len(people):
-            return teaching
-    first, second = (teacher.open_network(path) for path in teachers)
-    teaching = teacher.teach(people, first, second, display.started("teach", len(people)))
-    teacher.save_teaching(teaching, cache)
-    return teaching
+    if options.init is not None:
+        schedule = PRETRAINED_SCHEDULES[options.stage]
+        schedule = replace(schedule, phases=(Phase(1.0, input_size),))
+        augmentation = MEDIUM
+    else:
+        schedule = SCRATCH_SCHEDULES[options.stage]
+        schedule = replace(schedule, phases=(*schedule.phases[:-1], Phase(1.0, input_size)))
+        augmentation = Augmentation()
+    return options.adjusted(schedule), WEAK if options.stage == "finetune" else augmentation

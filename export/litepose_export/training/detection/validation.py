@@ -1,14 +1,13 @@
-"""Trains PersonDet and scores it while it trains."""
+"""Average precision of PersonDet in training, on whole photographs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from litepose_edge import geometry
 from litepose_edge.boxes import nms
@@ -17,33 +16,9 @@ from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_entries import box_entries
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_export.models.architectures.persondet import cell_centres, flatten, to_boxes
-from litepose_export.training.core.pose_loss import normalise
-from litepose_export.training.core.precision import bfloat16_pays
-from litepose_export.training.data.people import read_photographs
-from litepose_export.training.detection.assignment import Truth, detection_loss
-from litepose_export.training.detection.scenes import GREY, SceneBatch
-
-
-@dataclass(slots=True)
-class DetectionLoss:
-    """Loss of a detector on a batch of scenes, in bfloat16 where that is faster."""
-
-    device: str = "cpu"
-
-    def __call__(self, network: nn.Module, batch: SceneBatch) -> Tensor:
-        """Scalar loss, with a graph behind it."""
-        images = normalise(batch.images.to(self.device))
-        half = bfloat16_pays(self.device)
-        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
-            levels = network(images)
-        raw = flatten(tuple(level.float() for level in levels))
-        centres, strides = (
-            t.to(self.device) for t in cell_centres(images.shape[2], images.shape[3])
-        )
-        boxes = to_boxes(raw.distances, centres, strides)
-        t = batch.truth
-        truth = Truth(*(x.to(self.device) for x in (t.boxes, t.weights, t.ignored)))
-        return detection_loss(raw.logits, boxes, centres, truth)
+from litepose_export.training.core.normalization import normalise
+from litepose_export.training.core.photographs import read_photographs
+from litepose_export.training.detection.scenes import GREY
 
 
 class DetectionValidator:

@@ -14,28 +14,28 @@ from litepose_export.training.data.people import People
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CropPlacement:
     """One crop.
 
     Attributes:
-        person: Whom it shows, or in whose photograph it shows nobody.
+        person: Whom it shows; of a background crop, someone of the same photograph.
         to_input: `(2, 3)`, photograph pixels to input pixels.
         mirrored: Whether left and right have changed places.
-        nobody: It lies beside everybody.
+        background: It shows no person.
     """
 
     person: int
     to_input: Float64
     mirrored: bool
-    nobody: bool
+    background: bool
 
 
-class Planner:
-    """Draws plans from one random stream.
+class PlacementSampler:
+    """Draws placements from one random stream.
 
     Args:
         people: Who can be shown.
-        options: How far crops stray.
+        options: How crops are augmented.
         rng: The stream.
     """
 
@@ -43,36 +43,36 @@ class Planner:
         self._people, self._options, self._rng = people, options, rng
         self._members = [np.flatnonzero(people.source == s) for s in np.unique(people.source)]
 
-    def choose(self, count: int, shares: tuple[float, ...]) -> NDArray[np.int64]:
+    def draw_people(self, count: int, shares: tuple[float, ...]) -> NDArray[np.int64]:
         """`(count,)` people, `shares` of them from each source."""
         sources = self._rng.choice(len(self._members), count, p=shares)
         return np.array([self._rng.choice(self._members[s]) for s in sources], np.int64)
 
-    def plan(self, person: int, input_size: Size) -> Plan:
+    def place(self, person: int, input_size: Size) -> CropPlacement:
         """A crop around a person, or now and then beside the people of their photograph."""
         box = self._background(person)
         if box is not None:
             to_input, mirrored = augmentation.random_affine(
                 self._rng, box, input_size, self._options
             )
-            return Plan(person, to_input, mirrored, nobody=True)
+            return CropPlacement(person, to_input, mirrored, background=True)
         people, options = self._people, self._options
         around = augmentation.random_box(
             self._rng, people.boxes_xyxy[person], people.keypoints[person], options
         )
         to_input, mirrored = augmentation.random_affine(self._rng, around, input_size, options)
-        return Plan(person, to_input, mirrored, nobody=False)
+        return CropPlacement(person, to_input, mirrored, background=False)
 
-    def scene(self, input_size: Size) -> tuple[int, Float64]:
-        """A photograph of the first source, and a view of it wherever and of whatever size."""
+    def draw_scene(self, input_size: Size) -> tuple[int, Float64]:
+        """A photograph of the first source, and an affine to any part of it at any size."""
         number = int(self._people.image_index[self._rng.choice(self._members[0])])
         size = Size.of(self._people.images[number])
         box = augmentation.any_box(self._rng, size)
         return number, augmentation.random_affine(self._rng, box, input_size, self._options)[0]
 
     def _background(self, person: int) -> Float64 | None:
-        if self._rng.random() >= self._options.nobody:
+        if self._rng.random() >= self._options.background:
             return None
         number = self._people.image_index[person]
         size = Size.of(self._people.images[number])
-        return augmentation.background_box(self._rng, size, self._people.everybody[number])
+        return augmentation.background_box(self._rng, size, self._people.image_boxes_xyxy[number])

@@ -1,0 +1,54 @@
+"""What the commands of training share: progress of a run, numbers of teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.progress import Progress
+
+from litepose_edge.cli.console import messages
+from litepose_export.cli.console import requires
+
+if TYPE_CHECKING:
+    from litepose_export.training.core import loop
+    from litepose_export.training.runs.runner import Display
+
+
+def training_display(bar: Progress) -> Display:
+    """Where the progress of a training run is shown."""
+    with requires("export"):
+        from litepose_export.training.runs.runner import Display
+    tasks: list[Any] = []  # of the training itself, once it starts
+
+    def started(what: str, total: int) -> Callable[[], None]:
+        task = bar.add_task(what, total=total, note="")
+        return lambda: bar.advance(task)
+
+    def stepped(p: loop.Progress) -> None:
+        note = f"step {p.step}  loss {p.loss:.4f}  {p.crops_per_second:.0f}/s  {p.input_height} px"
+        if not tasks:
+            tasks.append(bar.add_task("train", total=1.0, note=""))
+        bar.update(tasks[0], completed=p.part, note=note)
+
+    def scored(metrics: dict[str, float]) -> None:
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        messages.print(f"dev: {figures}")
+
+    return Display(started, stepped, scored)
+
+
+def two_or_none(teachers: tuple[Path, ...], what: str) -> tuple[Path, ...]:
+    """Two teachers or none; refuses any other number."""
+    if len(teachers) not in (0, 2):
+        raise typer.BadParameter(f"{what} takes two --teacher, or none")
+    return teachers
+
+
+def one_or_none(teachers: tuple[Path, ...], what: str) -> Path | None:
+    """The only teacher, if there is one; refuses several."""
+    if len(teachers) > 1:
+        raise typer.BadParameter(f"{what} takes one --teacher, or none")
+    return teachers[0] if teachers else None

@@ -1,0 +1,46 @@
+"""What a teacher network says of the training people, and the file it is kept in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litepose_edge import geometry
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.manifest import BOX_PADDING
+
+TEACHER_INPUT = Size(192, 256)
+
+
+@dataclass(frozen=True, slots=True)
+class DistillationTargets:
+    """A teacher's heatmaps and pseudo-labels of every training person.
+
+    Attributes:
+        maps: `(N, K, 32, 24)` uint8, heatmaps over the padded boxes, 255 = certain.
+        keypoints: `(N, K, 3)` float32 `(x, y, score)` in photograph pixels.
+        trusted: `(N, K)` bool: confident, concentrated, and placed alike by a second teacher.
+    """
+
+    maps: NDArray[np.uint8]
+    keypoints: Float32
+    trusted: NDArray[np.bool_]
+
+
+def to_teacher_input(boxes_xyxy: Float32) -> Float64:
+    """`(..., 2, 3)`, photograph pixels to the teacher's input pixels, of `(..., 4)` boxes."""
+    return geometry.crop_affine(boxes_xyxy, TEACHER_INPUT, BOX_PADDING)
+
+
+def save_distillation_targets(targets: DistillationTargets, path: Path) -> None:
+    """Write targets to an uncompressed `.npz`."""
+    np.savez(path, maps=targets.maps, keypoints=targets.keypoints, trusted=targets.trusted)
+
+
+def load_distillation_targets(path: Path) -> DistillationTargets:
+    """Read what `save_distillation_targets` wrote."""
+    with np.load(path) as stored:
+        return DistillationTargets(stored["maps"], stored["keypoints"], stored["trusted"])

@@ -1,0 +1,129 @@
+"""Training runs of PersonDet, the person detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from litepose_edge.geometry import Float32, Size
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_export.errors import CheckpointError
+from litepose_export.models import manifests
+from litepose_export.models.architectures.persondet import PersonDet
+from litepose_export.training.core.initialization import read_average
+from litepose_export.training.core.loop import Evaluate, Trainer
+from litepose_export.training.core.photographs import Image, read_photographs
+from litepose_export.training.core.schedule import Phase, Schedule
+from litepose_export.training.data.prefetcher import Prefetcher
+from litepose_export.training.detection.hard_negatives import (
+    TILES_A_BATCH,
+    Tile,
+    mine_hard_negatives,
+)
+from litepose_export.training.detection.loss import DetectionLoss
+from litepose_export.training.detection.pseudo_labels import detect_people
+from litepose_export.training.detection.scenes import (
+    BoxLabels,
+    SceneOptions,
+    SceneSampler,
+    merge_labels,
+    occupied,
+)
+from litepose_export.training.detection.validation import DetectionValidator
+from litepose_export.training.runs.options import DetectorRunOptions
+from litepose_export.training.runs.runner import Display, prepare, run_to_end
+
+TRAIN_SCHEDULE = Schedule(
+    phases=(
+        Phase(0.5, Size(224, 224)),
+        Phase(0.8, Size(288, 288)),
+        Phase(1.0, manifests.DETECTOR_INPUT),
+    ),
+    batch=32,
+    ema_decay=0.999,
+)
+# Longer at the size it runs at, with fewer mosaics, in which all people are small.
+FINETUNE_SCHEDULE = Schedule(
+    phases=(Phase(0.45, Size(288, 288)), Phase(1.0, manifests.DETECTOR_INPUT)),
+    batch=32,
+    learning_rate=1.2e-3,
+    ema_decay=0.999,
+)
+FINETUNE_SCENES = SceneOptions(mosaic=0.35, zoom=(0.7, 1.8))
+MINING_TRIES = 4000
+
+
+def train_detector(options: DetectorRunOptions, display: Display) -> Path:
+    """Train PersonDet; returns the checkpoint.
+
+    Fine-tuning also mines hard negatives: places without people that the network it starts from
+    takes for people.
+
+    Args:
+        options: The run.
+        display: Where progress goes.
+
+    Raises:
+        CheckpointError: Fine-tuning has nothing to start from.
+    """
+    prepare(options)
+    dataset = read_coco(options.data[0])
+    photographs = read_photographs(image.path for image in dataset)
+    pseudo_labels = [np.zeros((0, 5), np.float32) for _ in photographs]
+    if options.teacher is not None:
+        cache = options.folder / "pseudo_labels.npz"
+        pseudo_labels = _pseudo_labels(photographs, options.teacher, cache, display)
+    evaluate: Evaluate | None = None
+    if options.dev is not None:
+        evaluate = DetectionValidator(read_coco(options.dev), manifests.DETECTOR_INPUT)
+    network, labels = PersonDet(), merge_labels(dataset, pseudo_labels)
+    schedule, scenes = TRAIN_SCHEDULE, SceneOptions()
+    hard_negatives: list[Tile] = []
+    if options.stage == "finetune":
+        schedule, scenes = FINETUNE_SCHEDULE, FINETUNE_SCENES
+        hard_negatives = _mine(network, photographs, labels, options, display)
+    schedule = options.adjusted(schedule)
+    sampler = SceneSampler(photographs, labels, scenes, options.seed, hard_negatives)
+    prefetcher = Prefetcher(sampler)
+    trainer = Trainer(
+        network,
+        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
+        loss=DetectionLoss(device=options.device),
+        schedule=schedule,
+        budget=options.budget,
+        folder=options.folder,
+        device=options.device,
+    )
+    return run_to_end(trainer, prefetcher, options, evaluate, display)
+
+
+def _mine(
+    network: PersonDet,
+    photographs: tuple[Image, ...],
+    labels: list[BoxLabels],
+    options: DetectorRunOptions,
+    display: Display,
+) -> list[Tile]:
+    """Hard negatives of the network that the run starts from."""
+    if options.init is None:
+        raise CheckpointError("--stage finetune starts from a checkpoint: give --init")
+    trained = read_average(network, options.init)
+    people = [occupied(found) for found in labels]
+    progress = display.started("mine hard negatives", MINING_TRIES // TILES_A_BATCH)
+    rng = np.random.default_rng(options.seed)
+    return mine_hard_negatives(trained, photographs, people, rng, progress, tries=MINING_TRIES)
+
+
+def _pseudo_labels(
+    photographs: tuple[Image, ...], teacher: Path, cache: Path, display: Display
+) -> list[Float32]:
+    """The teacher's boxes, from the cache if it was made of as many photographs."""
+    if cache.exists():
+        with np.load(cache) as stored:
+            if len(stored["counts"]) == len(photographs):
+                return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
+    progress = display.started("run the teacher", len(photographs))
+    found = detect_people(photographs, teacher, threads=1, progress=progress)
+    np.savez(cache, boxes=np.concatenate(found), counts=np.array([len(f) for f in found]))
+    return found

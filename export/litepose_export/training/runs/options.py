@@ -1,0 +1,164 @@
+"""The options of training runs: what all share, and a class for each kind of run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from litepose_export.training.core.loop import Budget
+from litepose_export.training.core.schedule import Schedule
+from litepose_export.training.core.target_options import TEACHER_SHARE
+
+Stage = Literal["train", "finetune"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What every run needs.
+
+    Attributes:
+        data: COCO keypoint files to train on.
+        dev: COCO keypoint file to score on, or None.
+        folder: Everything the run writes goes here.
+        seed: Of weights and samples.
+        threads: CPU threads of PyTorch, or None for its default.
+    """
+
+    kind: ClassVar[str] = ""
+    data: tuple[Path, ...]
+    dev: Path | None = None
+    folder: Path
+    seed: int = 0
+    threads: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All options but the folder and the budget, for the record of a run: names for paths."""
+        left_out = ("folder", "budget")
+        chosen = [field.name for field in fields(self) if field.name not in left_out]
+        return {"kind": self.kind} | {name: _recorded(getattr(self, name)) for name in chosen}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledRunOptions(RunOptions):
+    """What every run needs that trains a float network under a schedule.
+
+    Attributes:
+        budget: How long.
+        init: Checkpoint or released float model (`.onnx`) whose fitting tensors the network
+            starts from, or None.
+        device: `"cpu"` or `"cuda"`.
+        rate: Part of the schedule's learning rates to use: a trained network loses what it
+            learned at the rates that a new one needs.
+        constant_rate_share: Part of the run at the peak rates, or None for the schedule's own.
+        stage: `"finetune"` continues from a trained network, at lower rates and, of pose
+            networks, with weaker augmentation.
+    """
+
+    budget: Budget
+    init: Path | None = None
+    device: str = "cpu"
+    rate: float = 1.0
+    constant_rate_share: float | None = None
+    stage: Stage = "train"
+
+    def adjusted(self, schedule: Schedule) -> Schedule:
+        """A schedule at this run's rates."""
+        muon, constant = schedule.muon_rate, self.constant_rate_share
+        return replace(
+            schedule,
+            learning_rate=schedule.learning_rate * self.rate,
+            muon_rate=muon * self.rate if muon is not None else None,
+            constant_rate_share=schedule.constant_rate_share if constant is None else constant,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatmapRunOptions(ScheduledRunOptions):
+    """What both kinds of runs of LRPose need.
+
+    Attributes:
+        loss: One of `LOSSES`.
+        teacher_share: Weight of the teacher's maps against the labels.
+        frozen: Names of modules that stay as `init` has them.
+        reinit: Names of modules that take nothing from `init`.
+    """
+
+    loss: str = "rce"
+    teacher_share: float = TEACHER_SHARE
+    frozen: tuple[str, ...] = ()
+    reinit: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseRunOptions(HeatmapRunOptions):
+    """A run of LRPose whose crops the CPU makes.
+
+    Attributes:
+        data: Besides COCO files: shards of packed crops, which bring their distillation targets.
+        teachers: None, or two networks with PP-TinyPose's manifest, the second of which has to
+            agree where people did not label.
+    """
+
+    kind: ClassVar[str] = "pose"
+    teachers: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceleratorRunOptions(HeatmapRunOptions):
+    """A run of one or more sizes of LRPose with the training data on the device.
+
+    Attributes:
+        init: May also be a folder with a checkpoint for each network.
+        frozen: Names begin with the network's, as in `lrpose-s.trunk.stem`.
+        reinit: Likewise.
+        teacher: None, or an OpenVINO IR with PP-TinyPose's manifest.
+    """
+
+    kind: ClassVar[str] = "accelerator"
+    teacher: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorRunOptions(ScheduledRunOptions):
+    """A run of PersonDet.
+
+    Attributes:
+        teacher: None, or an RTMDet person detector whose boxes become pseudo-labels.
+    """
+
+    kind: ClassVar[str] = "detector"
+    teacher: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BottomUpRunOptions(ScheduledRunOptions):
+    """A run of LitePose or a variant of it.
+
+    Attributes:
+        teacher: None, or a checkpoint of the dense variant whose hidden features give hints.
+    """
+
+    kind: ClassVar[str] = "bottom-up"
+    teacher: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizationAwareRunOptions(RunOptions):
+    """A run that fine-tunes the INT8 form of LRPose's float file.
+
+    Attributes:
+        dev: What the gate compares on; a quarter of the first data file unless given.
+        init: The float `.onnx` file.
+        steps: Optimiser steps.
+    """
+
+    kind: ClassVar[str] = "quantization-aware"
+    init: Path
+    steps: int
+
+
+def _recorded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_recorded(item) for item in value]
+    return value.name if isinstance(value, Path) else value

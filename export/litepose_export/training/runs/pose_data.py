@@ -1,0 +1,91 @@
+"""The data of pose runs: people from annotation files or shards, distillation targets, masks.
+
+Targets and masks take long to make and are kept in the run's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_export.errors import ExportError
+from litepose_export.training.data.distillation_targets import (
+    DistillationTargets,
+    load_distillation_targets,
+    save_distillation_targets,
+)
+from litepose_export.training.data.packing import load_packs, pack
+from litepose_export.training.data.people import People, load_people
+from litepose_export.training.data.person_masks import (
+    PersonMasks,
+    load_person_masks,
+    save_person_masks,
+    segment_people,
+)
+from litepose_export.training.distillation.teacher import distill, open_teacher
+from litepose_export.training.runs.runner import Display
+
+SHARD = ".npz"
+TARGETS_FILE, MASKS_FILE = "distillation_targets.npz", "person_masks.npz"
+
+
+def load_pose_data(
+    data: Sequence[Path], teachers: tuple[Path, ...], folder: Path, display: Display
+) -> tuple[People, DistillationTargets | None]:
+    """The people of annotation files or of packed crops, and what the teachers say of them.
+
+    Raises:
+        ExportError: Both kinds of files are given, or crops and teachers.
+    """
+    shards = [path for path in data if path.suffix == SHARD]
+    if not shards:
+        people = load_people([read_coco(path) for path in data])
+        if not teachers:
+            return people, None
+        return people, _distillation_targets(people, teachers, folder / TARGETS_FILE, display)
+    if len(shards) < len(data):
+        raise ExportError("give annotation files or packed crops, not both")
+    if teachers:
+        raise ExportError("packed crops bring their distillation targets: give no --teacher")
+    packed = load_packs(shards)
+    return packed.people, packed.targets
+
+
+def load_masks(people: People, folder: Path, display: Display) -> PersonMasks:
+    """Masks of all people, from the folder if they were made of as many people."""
+    cache = folder / MASKS_FILE
+    if cache.exists():
+        masks = load_person_masks(cache)
+        if len(masks.person_ids) == len(people):
+            return masks
+    masks = segment_people(people, display.started("segment people", len(people)))
+    save_person_masks(masks, cache)
+    return masks
+
+
+def pack_people(
+    data: Sequence[Path], folder: Path, teachers: tuple[Path, ...], display: Display
+) -> list[Path]:
+    """Pack the people of COCO files, with distillation targets if there are teachers.
+
+    Returns:
+        The shards.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    people, targets = load_pose_data(data, teachers, folder, display)
+    return pack(people, targets, folder, progress=display.started("pack", len(people)))
+
+
+def _distillation_targets(
+    people: People, teachers: tuple[Path, ...], cache: Path, display: Display
+) -> DistillationTargets:
+    """What the teachers say, from the cache if it was made of as many people."""
+    if cache.exists():
+        targets = load_distillation_targets(cache)
+        if len(targets.maps) == len(people):
+            return targets
+    first, second = (open_teacher(path) for path in teachers)
+    targets = distill(people, first, second, display.started("run the teachers", len(people)))
+    save_distillation_targets(targets, cache)
+    return targets
