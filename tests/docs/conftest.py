@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from litepose_edge import COCO_17, Estimator
+from paths import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,7 @@ def examples_folder(tmp_path_factory: pytest.TempPathFactory, photographs: Path)
         cv2.imwrite(str(folder / "photos" / f"{i}.jpg"), np.ascontiguousarray(image))
     _write_clip(folder / "clip.mp4", astronaut)
     _write_labels(folder / "mine", astronaut)
+    shutil.copy(ROOT / "litepose_edge" / "models" / "lrpose-s.fp32.onnx", folder)
     return folder
 
 

@@ -96,13 +96,26 @@ def test_the_json_of_poses_fits_its_published_schema(photographs, tmp_path):
 
 def test_every_figure_in_the_readmes_table_is_a_measured_one():
     text = (ROOT / "README.md").read_text("utf-8")
-    models = json.loads((ROOT / "docs" / "results.json").read_text("utf-8"))["models"]
-    for model in models:
+    measured = json.loads((ROOT / "docs" / "results.json").read_text("utf-8"))["models"]
+    beside = json.loads((ROOT / "docs" / "versus.json").read_text("utf-8"))["baselines"]
+    own = {b["name"]: b["speed"]["1"]["mean_ms"] for b in beside}
+    names = {
+        "lrpose-n": "litepose-edge, n",
+        "lrpose-s": "litepose-edge",
+        "lrpose-m": "litepose-edge, m",
+    }
+    for model in measured:
         if model["precision"] == "int8":
-            row = re.search(rf"^\| .*`{model['model']}`.*$", text, re.MULTILINE)
-            assert row is not None
-            assert f"{model['given']['ap']:.3f}".lstrip("0") in row.group()
-            assert f"{model['size_bytes'] / 1e6:.1f} MB" in row.group()
+            row = re.search(rf"^\| .*`{model['model']}`.*$", text, re.MULTILINE).group()
+            ms = own[names[model["model"]]]
+            ap, size = model["given"]["ap"], model["size_bytes"]
+            cells = [
+                f"{ap:.3f}".lstrip("0"),
+                f"{ms:.1f}",
+                f"{1000 / ms:.0f}",
+                f"{size / 1e6:.1f} MB",
+            ]
+            assert [cell.strip() for cell in row.split("|")[2:-1]] == cells
 
 
 def test_the_project_has_urls():
