@@ -90,7 +90,7 @@ class Networks:
 
         Args:
             image: `(H, W, 3)` uint8 BGR.
-            min_score: Detector boxes below are not looked into.
+            min_score: The pose network does not run on detector boxes below.
             max_boxes: At most so many boxes, the best first.
 
         Raises:

@@ -26,7 +26,7 @@ MIN_BODY_KEYPOINTS = 3
 DUPLICATE_OKS, DUPLICATE_IOU = 0.7, 0.6
 # The confidence in a person weighs the detector's log-odds by this, the pose network's by 1 ...
 BOX_WEIGHT = 0.65
-# ... and takes no box for surer than this: keypoints can overrule any box.
+# ... and counts no box for more than this: keypoints can overrule any box.
 MAX_BOX_SCORE = 0.6
 # `min_pose_score` of a manifest is stated for boxes of this score, the default `min_score`.
 REFERENCE_BOX_SCORE = 0.3
@@ -35,7 +35,7 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class PersonFilter:
-    """Chooses whom to report.
+    """Chooses the people to report.
 
     Attributes:
         min_score: People of less confidence are left out.

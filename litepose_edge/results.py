@@ -46,7 +46,7 @@ class Poses:
             finite; how far to trust them is in `scores`.
         scores: `(P, K)` float32 in `[0, 1]`.
         boxes_xyxy: `(P, 4)` float32 edges in pixels: as they were given, or a detector model's,
-            widened where sure keypoints lie outside.
+            widened to hold the body that confident keypoints show.
         person_scores: `(P,)` float32 in `[0, 1]`.
         skeleton: Names and bones of the keypoints.
         image_size: Size of the image.
@@ -71,7 +71,7 @@ class Poses:
 
     @classmethod
     def empty(cls, skeleton: Skeleton, image_size: Size) -> Poses:
-        """Nobody: every array has `P == 0`."""
+        """No people: every array has `P == 0`."""
         return cls(
             keypoints=np.zeros((0, len(skeleton), 2), np.float32),
             scores=np.zeros((0, len(skeleton)), np.float32),

@@ -28,7 +28,7 @@ class Skeleton:
 
     @property
     def flip_permutation(self) -> tuple[int, ...]:
-        """Index of each keypoint's mirror twin (itself where it has none)."""
+        """Index of each keypoint's counterpart on the other side (itself where it has none)."""
         order = list(range(len(self)))
         for left, right in self.flip_pairs:
             order[left], order[right] = right, left

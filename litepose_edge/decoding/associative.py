@@ -1,4 +1,4 @@
-"""Heatmaps and tags of everybody in an image to people, by associative embedding.
+"""Heatmaps and tags of a whole image to people, by associative embedding.
 
 Newell et al., arXiv 1611.05424, as LitePose (arXiv 2205.01271) decodes it.
 """
@@ -27,7 +27,7 @@ from litepose_edge.manifest import BottomUpSpec
 # Head and trunk first: they are seen best, so that a person's mean tag is good from the start.
 _PUBLISHED_ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 # So many more candidates than people: with more people than the cap, the best ones come out
-# whole instead of everybody in pieces.
+# whole instead of all people in pieces.
 _CANDIDATES_A_PERSON = 2
 # The published cost of a pair: its rounded tag distance counts this often, its value once.
 _TAG_WEIGHT = 100.0
@@ -38,7 +38,7 @@ _PLACE_WEIGHT = 50.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class People:
-    """Whom one set of maps shows, the best first.
+    """The people that one set of maps shows, the best first.
 
     Attributes:
         cells: `(P, K, 2)` float32 `(x, y)` in heatmap cells; finite also where `values` is 0.
@@ -61,7 +61,7 @@ def find_people(
         tags: `(L, K, h, w)` float32, L embeddings a keypoint.
         spec: Thresholds, reach, and the cap on people.
         adjust: Lean a quarter cell towards the higher neighbour.
-        refine: Look again for missing keypoints where the tag fits the person.
+        refine: Search missing keypoints once more where the tag fits the person.
     """
     limit = _CANDIDATES_A_PERSON * spec.max_people
     hot = hot_cells(heat, spec.min_peak)
@@ -87,13 +87,13 @@ def group_by_tag(
     heat_size: Size,
     max_join_distance: float | None = None,
 ) -> Indices:
-    """Who each peak belongs to.
+    """Which person each peak belongs to.
 
-    Joint after joint, peaks go to the people whose mean tag is near, at the least cost in all;
-    whoever finds nobody is a new person. As published, with two differences: people are
+    Keypoint after keypoint, peaks go to the people whose mean tag is near, at the least total
+    cost; a peak without a person starts a new one. As published, with two differences: people are
     numbered, where the reference names them by their first tag and loses one of two with the
-    same; and only pairs near enough compete, where the reference pairs every peak with
-    somebody and gives up good pairs for the sake of hopeless ones.
+    same; and only pairs near enough compete, where the reference pairs every peak with a person
+    and gives up good pairs for the sake of hopeless ones.
 
     Args:
         peaks: Candidates.
@@ -157,7 +157,7 @@ def _owners(
     max_tag_distance: float,
     heat_size: Size,
 ) -> Indices:
-    """`(N,)` which person each candidate for one keypoint belongs to; -1 for nobody yet."""
+    """`(N,)` which person each candidate for one keypoint belongs to; -1 for none yet."""
     owners = np.full(len(candidates), -1, np.intp)
     rows, columns = near.nonzero()
     if len(set(rows.tolist())) == len(set(columns.tolist())) == len(rows):
@@ -170,8 +170,8 @@ def _owners(
     cost = _TAG_WEIGHT * np.rint(distances[part]) + _PLACE_WEIGHT * apart
     cost -= peaks.values[candidates[rows], None]
     # Half a step above the worst pair: a good match is not given up for two poor ones.
-    nobody = _TAG_WEIGHT * (np.rint(max_tag_distance) + 0.5)
-    paired = assign(np.where(near[part], cost, nobody))
+    unpaired = _TAG_WEIGHT * (np.rint(max_tag_distance) + 0.5)
+    paired = assign(np.where(near[part], cost, unpaired))
     accepted = near[part][paired]
     owners[rows[paired[0][accepted]]] = columns[paired[1][accepted]]
     return owners
@@ -186,7 +186,7 @@ def _within_reach(
 ) -> NDArray[np.bool_]:
     """Those `(N, P)` pairs no farther apart than the person's limit, in cells.
 
-    Only pairs of like tags are looked at: where tags tell people apart they are few.
+    Only pairs of like tags are compared: where tags tell people apart they are few.
     """
     rows, columns = near.nonzero()
     theirs = members[columns]
@@ -232,11 +232,11 @@ def refine_absent(
     values: Float32,
     mean_tags: Float32,
 ) -> tuple[Indices, Float32]:
-    """Look for each missing keypoint where the heat is high and the tag is the person's.
+    """Search each missing keypoint where the heat is high and the tag is the person's.
 
     As published, the highest `heat - round(tag distance)`; unlike there, only above the
-    threshold and only where nobody who has that keypoint has as near a tag: what is not there
-    stays away.
+    threshold, and only where no person who has that keypoint has as near a tag: a keypoint that
+    is not visible stays absent.
 
     Args:
         heat: `(K, H, W)` float32.
@@ -269,7 +269,7 @@ def refine_absent(
                 best = own[flat[own].argmax()]
                 cells[person, joint] = best % width, best // width
                 values[person, joint] = flat[best]
-                # Whoever else is missing here has the same tag: it is one keypoint.
+                # Another person who misses it here has the same tag: it is one keypoint.
                 free &= ~fit
     return cells, values
 

@@ -1,4 +1,4 @@
-"""What several looks at one image found, made into one set of boxes."""
+"""Boxes of several test-time views of one image, fused into one set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def fuse(
 ) -> tuple[Float32, Float32]:
     """Weighted boxes fusion (Solovyev et al., arXiv 1910.13302).
 
-    The best box first, each joins the one of every other look that has most overlap times score.
-    Edges are means weighted by the scores, scores plain means: a look that saw nobody there
+    The best box first, each joins the one of every other view that has most overlap times score.
+    Edges are means weighted by the scores, scores plain means: a view without a box there
     counts as 0.
 
     Args:
-        views: What each look found: boxes `(P, 4)` float32 xyxy in image pixels, nobody twice,
+        views: Boxes `(P, 4)` float32 xyxy of each view in image pixels, no person twice,
             and scores `(P,)` float32 in `(0, 1]`.
         min_iou: Boxes that overlap less are different people's.
         min_score: People whose mean score is lower are left out.
@@ -41,7 +41,7 @@ def fuse(
     fused, means = [], []
     for i in np.argsort(-scores, kind="stable").tolist():
         if scores[i] < min_score:
-            break  # nobody left scores more, nor does the mean of those who would join
+            break  # no box left scores more, nor does the mean of those that would join
         if not free[i]:
             continue
         near = affinity[i] * free

@@ -1,6 +1,6 @@
 """Detector outputs to boxes in input pixels: one pure function for each style of head.
 
-All look at the person scores first and decode the boxes of promising cells only. Boxes come in
+All read the person scores first and decode the boxes of promising cells only. Boxes come in
 this project's coordinates, where the middle of the first pixel is 0 and its edge -0.5.
 """
 

@@ -12,8 +12,7 @@ from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import Activation
 
 # OKS measures distances by the root of the person's area: here so much of the root of the map's.
-# On dev people fill .46 in the median, but maps are wider than their doubt: 0.2 to 0.35 give AP
-# within .002 of each other, each person's own area .001 less, .8 of its root .001 more.
+# Smaller than what people fill, since maps are wider than the error they stand for (ADR 13).
 EXTENT = 0.28
 _LEAST = np.float32(1e-30)
 
@@ -25,9 +24,9 @@ def expected_oks_cells(
 
     A map is read as a distribution over its cells (logits: their softmax; heat: itself), blurred
     with the keypoint's OKS kernel, and the highest cell refined by a parabola through the
-    logarithms of its neighbours, as DARK does. Doubtful places near each other outweigh a higher
-    lonely one. After ProbPose (Purkrabek and Matas, arXiv 2412.02254); the kernel here is as large
-    for everybody, so that a map is two matrix products.
+    logarithms of its neighbours, as DARK does. Lower peaks near each other outweigh a higher one
+    alone. After ProbPose (Purkrabek and Matas, arXiv 2412.02254); the kernel here has one
+    size for all people, so that a map is two matrix products.
 
     Args:
         maps: `(P, K, h, w)` float32, logits or (`activation="linear"`) heat.

@@ -54,7 +54,7 @@ def decode_heatmaps(
             arXiv 1910.06278), `"dark-udp"` is its form for maps aligned as UDP does, with
             differences over one cell that work at the border too, `"quarter"` leans a quarter
             cell to the higher neighbour, `"argmax"` stays in the middle of the cell,
-            `"expected-oks"` looks for the place of the highest expected similarity
+            `"expected-oks"` takes the place of the highest expected similarity
             (`expected_oks.py`).
         blur_kernel: Odd width of DARK's Gaussian blur in cells; 1 does not blur.
         oks_sigmas: Of `"expected-oks"`: one per keypoint.
@@ -89,7 +89,7 @@ def decode_heatmaps(
 
 
 def peak_scores(maps: Float32, activation: Activation) -> Float32:
-    """`(P, K)` float32, the scores that `decode_heatmaps` gives, without looking for the places."""
+    """`(P, K)` float32, the scores that `decode_heatmaps` gives, without locating the peaks."""
     return _peak_scores(maps.max(axis=(2, 3)), activation)
 
 
@@ -118,7 +118,7 @@ def average_mirrored(
     Args:
         maps: `(P, K, h, w)` float32 of the crop.
         mirrored: The same shape, of the mirrored crop.
-        flip_permutation: Each keypoint's mirror twin.
+        flip_permutation: Index of each keypoint's counterpart on the other side.
         alignment: Where cells lie; `"corner"` maps of the mirror image lie almost one cell too
             far left once mirrored back, and are shifted, as SimpleBaseline does.
     """
@@ -276,7 +276,7 @@ def _window(blur_kernel: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Float
     reach = (blur_kernel - 1) // 2 + 2
     rows, columns = (a.ravel() for a in np.mgrid[-reach : reach + 1, -reach : reach + 1])
     # OpenCV's rule for the sigma of a Gaussian kernel of this width; up to 9 cells its own blur
-    # takes rounded tables instead, which move sure peaks by about .01 cell.
+    # takes rounded tables instead, which move clear peaks by about .01 cell.
     sigma = 0.3 * ((blur_kernel - 1) / 2 - 1) + 0.8
     half = (blur_kernel - 1) // 2
     kernel = np.exp(-(np.arange(-half, half + 1) ** 2) / (2 * sigma**2))

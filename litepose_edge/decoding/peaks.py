@@ -152,7 +152,7 @@ def tag_cells(heat_size: Size, tag_size: Size) -> Indices:
     """`(cells,)` the tag cell that each heatmap cell lies in.
 
     Whole cells, as training supervises them. The published decoding enlarges the maps and so
-    reads between cells, where beside the right tag stands what nobody trained, and halfway
+    reads between cells: beside the right tag lie values that were never trained, and halfway
     between two people's tags may lie a third one's.
     """
     rows = np.arange(heat_size.height) * tag_size.height // heat_size.height

@@ -63,7 +63,7 @@ def average_mirrored_table(
     Args:
         values: `(P, ..., K, 3)` float32 of the crop.
         mirrored: The same of the mirrored crop.
-        flip_permutation: Each keypoint's mirror twin.
+        flip_permutation: Index of each keypoint's counterpart on the other side.
         input_size: Size of the network's input.
         spec: What the columns hold.
     """

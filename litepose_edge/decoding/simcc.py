@@ -45,17 +45,17 @@ def average_mirrored(
         x: `(P, K, X)` float32 of the crop.
         y: `(P, K, Y)` float32 of the crop.
         mirrored: The same of the mirrored crop.
-        flip_permutation: Each keypoint's mirror twin.
+        flip_permutation: Index of each keypoint's counterpart on the other side.
         split_ratio: Bins an input pixel.
     """
-    twins = list(flip_permutation)
-    back = mirrored[0][:, twins, ::-1]
+    flip = list(flip_permutation)
+    back = mirrored[0][:, flip, ::-1]
     # Pixel p becomes width - 1 - p, but its first bin becomes the last bin of that pixel.
     shift = round(split_ratio) - 1
     if shift:
         back = np.concatenate([back[..., shift:], np.repeat(back[..., -1:], shift, -1)], axis=-1)
     half = np.float32(0.5)
-    return (x + back) * half, (y + mirrored[1][:, twins]) * half
+    return (x + back) * half, (y + mirrored[1][:, flip]) * half
 
 
 def _peak(values: Float32, spec: SimccSpec) -> tuple[Float32, Float32]:

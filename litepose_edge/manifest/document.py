@@ -29,7 +29,7 @@ class QuantizationSpec(Part, frozen=True):
         method: What was done, in words.
         calibration_images: How many.
         float_layers: Nodes left in float.
-        gate: Whether the exporter's accuracy gate let the file pass, or somebody overruled it.
+        gate: Whether the exporter's accuracy gate let the file pass, or was overruled.
     """
 
     scheme: Literal["u8s8", "u8s8-reduced", "s8s8", "other"]

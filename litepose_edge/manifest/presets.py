@@ -133,7 +133,7 @@ def _pose(output_format: OutputFormatName, graph: Graph) -> Described:
             table = RegressionSpec(output=first, alignment="centre")
             model = TopDownSpec(padding=BOX_PADDING, skeleton=skeleton, regression=table)
             return Described(model, "rgb", PLAIN)
-        case _:  # SimpleBaseline's conventions, decoded as DARK does: AP .604, quarter shift .596
+        case _:  # SimpleBaseline's conventions, decoded by DARK
             maps = HeatmapSpec(
                 output=first,
                 activation="linear",

@@ -103,7 +103,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
 
 
 class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
-    """A whole image in; heatmaps and associative-embedding tags of everybody out.
+    """A whole image in; heatmaps and associative-embedding tags of all people out.
 
     Attributes:
         coarse: Output of K heatmaps followed by K tag maps.

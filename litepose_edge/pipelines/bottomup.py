@@ -79,7 +79,7 @@ class BottomUp:
         self._normalizers = Normalizers(self._input)
 
     def __call__(self, image: Image) -> Poses:
-        """Everybody in the image, the best first.
+        """The people in the image, the best first.
 
         Args:
             image: `(H, W, 3)` uint8 BGR.

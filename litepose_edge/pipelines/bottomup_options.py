@@ -18,10 +18,10 @@ class BottomUpOptions:
         resize: `"published"`: the short side becomes the network's, the long side follows,
             rounded up; `"letterbox"`: the image is fitted into the manifest's size. Files of
             one fixed size are always letterboxed.
-        nms_at: Where peaks are looked for: on the maps at `"stride2"` as they are, or, as
+        nms_at: Where peaks are searched: on the maps at `"stride2"` as they are, or, as
             published, on maps enlarged to the `"input"`, at four times the cost.
         adjust: Lean keypoints a quarter cell towards the higher neighbour.
-        refine: Look again for missing keypoints where the tag fits the person.
+        refine: Search missing keypoints once more where the tag fits the person.
         scales: Average the heatmaps of the image at these scales; needs a file of free size.
 
     Raises:

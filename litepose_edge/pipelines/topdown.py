@@ -81,8 +81,8 @@ class TopDown:
         if count == 0:
             return np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32)
         to_input = geometry.crop_view(boxes_xyxy, self._input.size, self._spec.padding)
-        lone = count == 1 or self._threads == 1
-        session = self._session(self._threads if lone else 1)
+        one_by_one = count == 1 or self._threads == 1
+        session = self._session(self._threads if one_by_one else 1)
         flip_test_below = self._flip_test_below(detected)
 
         def infer(i: int) -> Outputs:
@@ -96,7 +96,7 @@ class TopDown:
 
         answers = (
             [infer(i) for i in range(count)]
-            if lone
+            if one_by_one
             else list(self._pool().map(infer, range(count)))
         )
         return self._decode(tuple(map(np.concatenate, zip(*answers, strict=True))), to_input)

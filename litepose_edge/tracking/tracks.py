@@ -74,7 +74,7 @@ class Observation:
 def predict(track: Track, timestamp_s: float) -> tuple[Float32, Float32]:
     """Box `(4,)` and keypoints `(K, 2)` where the track should be by now.
 
-    The motion goes on for at most half the person's size: a person who is out of sight for longer
+    The motion goes on for at most half the person's size: a person who is hidden for longer
     than that takes is searched there.
     """
     # Plain floats, and float32 from the start: half the time on so few numbers.
