@@ -20,7 +20,7 @@ def available_threads() -> int:
     """Threads of this process that can work at once, at least 1."""
     cpus = affinity()
     count = len(cpus) if cpus is not None else os.cpu_count() or 1
-    return within(count, cgroup_quota(_system_file))
+    return within(count, cgroup_quota(read_system_file))
 
 
 def worker_pool(threads: int, name: str) -> ThreadPoolExecutor:
@@ -87,7 +87,7 @@ def _ratio(quota: str, period: str) -> float | None:
     return allowed / every if allowed > 0 and every > 0 else None
 
 
-def _system_file(path: str) -> str | None:
+def read_system_file(path: str) -> str | None:
     try:
         return Path("/", path).read_text("utf-8", "replace")
     except OSError:

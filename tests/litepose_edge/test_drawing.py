@@ -22,7 +22,7 @@ def test_the_image_itself_stays_clean():
     assert drawn.any()
 
 
-def test_doubtful_keypoints_are_not_drawn():
+def test_keypoints_of_low_scores_are_not_drawn():
     assert not draw(np.full((17, 2), 50), np.full(17, 0.29)).any()
     assert draw(np.full((17, 2), 50), np.full(17, 0.29), min_score=0.2).any()
 

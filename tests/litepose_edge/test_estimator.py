@@ -83,7 +83,7 @@ def test_no_boxes_given_are_no_people(estimator, astronaut):
 
 
 @pytest.mark.parametrize("shade", [0, 255, 127])
-def test_an_empty_scene_holds_nobody(estimator, shade):
+def test_an_empty_scene_holds_no_people(estimator, shade):
     poses = estimator.predict(np.full((480, 640, 3), shade, np.uint8))
     assert len(poses) == 0
     assert poses.keypoints.shape == (0, 17, 2)

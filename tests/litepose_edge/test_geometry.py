@@ -94,7 +94,7 @@ def test_compose_applies_the_inner_map_first():
     assert geometry.transform(geometry.compose(double, shift), point).tolist() == [[22, 2]]
 
 
-def test_iou_of_a_box_with_itself_is_one_and_with_a_stranger_zero():
+def test_iou_of_a_box_with_itself_is_one_and_with_one_far_away_zero():
     box = np.array([[0, 0, 10, 10]], np.float32)
     other = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)
     np.testing.assert_allclose(box_iou(box, other), [[1, 1 / 3, 0]], rtol=1e-6)

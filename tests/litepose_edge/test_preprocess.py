@@ -177,3 +177,15 @@ def test_the_border_takes_the_fill_colour():
     crop = preprocess.warp(image, affine, Size(64, 64), fill=(1, 2, 3))
     assert crop[0, 0].tolist() == [1, 2, 3]
     assert crop[32, 32].tolist() == [200, 200, 200]
+
+
+def test_buffers_of_the_sizes_used_last_are_kept_and_no_others():
+    spec = InputSpec(width=32, height=32, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+    normalizers = preprocess.Normalizers(spec)
+    first, second = (normalizers(Size(16, height)) for height in (16, 32))
+    for width in range(preprocess.KEPT_SIZES - 2):
+        normalizers(Size(64 + width, 64))
+    assert normalizers(Size(16, 16)) is first  # and used last from now on
+    normalizers(Size(640, 640))
+    assert normalizers(Size(16, 16)) is first
+    assert normalizers(Size(16, 32)) is not second

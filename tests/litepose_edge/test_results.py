@@ -73,7 +73,7 @@ def test_coco_entries_carry_51_numbers_and_a_score():
     json.dumps(entry)
 
 
-def test_nobody_works_everywhere():
+def test_no_people_work_everywhere():
     poses = Poses.empty(COCO_17, Size(10, 10))
     assert len(poses) == 0
     assert list(poses) == []

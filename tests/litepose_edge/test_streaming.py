@@ -20,7 +20,7 @@ from litepose_edge.sources import Frame, FrameSource, Reader, is_video, open_sou
 from litepose_edge.streaming import in_parallel, one_by_one
 
 GREY = np.full((48, 64, 3), 90, np.uint8)
-NOBODY = Poses.empty(COCO_17, Size(64, 48))
+NO_PEOPLE = Poses.empty(COCO_17, Size(64, 48))
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,8 @@ def test_frames_before_a_break_are_given_and_then_the_error():
         raise SourceError("the camera was unplugged")
 
     for run_through in (
-        lambda s: in_parallel(s, lambda f: NOBODY, 2),
-        lambda s: one_by_one(s, lambda f: NOBODY),
+        lambda s: in_parallel(s, lambda f: NO_PEOPLE, 2),
+        lambda s: one_by_one(s, lambda f: NO_PEOPLE),
     ):
         got = []
         with pytest.raises(SourceError, match="unplugged"):
@@ -161,10 +161,10 @@ def test_closing_a_reader_early_closes_its_source():
     assert opened == ["closed"]
 
 
-def test_results_keep_the_order_of_the_frames_whoever_is_faster():
+def test_results_keep_the_order_of_the_frames_whatever_worker_is_faster():
     def uneven(frame):
         time.sleep(0.02 if frame.index % 3 == 0 else 0.001)
-        return NOBODY
+        return NO_PEOPLE
 
     results = list(in_parallel(frames_of(30), uneven, 4))
     assert [r.index for r in results] == list(range(30))
@@ -181,7 +181,7 @@ def test_several_frames_are_under_way_at_once():
         time.sleep(0.01)
         with lock:
             together -= 1
-        return NOBODY
+        return NO_PEOPLE
 
     list(in_parallel(frames_of(20), count, 3))
     assert most == 3
@@ -189,7 +189,7 @@ def test_several_frames_are_under_way_at_once():
 
 def test_a_slow_consumer_never_lets_results_pile_up():
     done = []
-    for result in in_parallel(frames_of(40), lambda f: done.append(f.index) or NOBODY, 2):
+    for result in in_parallel(frames_of(40), lambda f: done.append(f.index) or NO_PEOPLE, 2):
         time.sleep(0.002)
         assert len(done) <= result.index + 4
 
@@ -199,9 +199,9 @@ def test_stopping_early_leaves_no_thread_and_the_switch_interval_as_it_was(paral
     before, threads, opened = sys.getswitchinterval(), threading.active_count(), []
     source = frames_of(1000, opened=opened)
     stream = (
-        in_parallel(source, lambda f: NOBODY, 2)
+        in_parallel(source, lambda f: NO_PEOPLE, 2)
         if parallel
-        else one_by_one(source, lambda f: NOBODY)
+        else one_by_one(source, lambda f: NO_PEOPLE)
     )
     next(stream)
     assert sys.getswitchinterval() < before
@@ -215,7 +215,7 @@ def test_an_error_in_a_frame_reaches_the_consumer():
     def fails(frame):
         if frame.index == 3:
             raise InvalidImageError("bad frame")
-        return NOBODY
+        return NO_PEOPLE
 
     got = []
     with pytest.raises(InvalidImageError):
@@ -254,7 +254,7 @@ def test_a_bad_frame_in_a_list_is_refused(clip):
             next(stream)
 
 
-def test_the_command_follows_a_video_into_a_video_and_json_lines(clip, tmp_path, capsys):
+def test_the_command_tracks_a_video_into_a_video_and_json_lines(clip, tmp_path, capsys):
     video, lines = tmp_path / "out.avi", tmp_path / "deep" / "out.jsonl"
     assert run(["predict", str(clip), "--save", str(video), "--json", str(lines)]) == 0
     documents = [json.loads(line) for line in lines.read_text().splitlines()]

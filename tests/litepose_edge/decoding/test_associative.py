@@ -100,7 +100,7 @@ def test_maps_group_as_the_published_procedure_groups_them(people, seed):
 
 
 @pytest.mark.parametrize("hidden", [0.0, 0.25])
-def test_nearly_everybody_of_a_crowd_is_recovered_whole(hidden):
+def test_nearly_all_people_of_a_crowd_are_recovered_whole(hidden):
     """Overlapping people, a quarter of the joints out of sight, noses among them."""
     right = total = 0
     for seed in range(40):
@@ -145,7 +145,7 @@ def test_two_people_with_one_tag_at_different_places_are_never_merged(seed):
     assert recovered(scene, found).all()
 
 
-def test_a_keypoint_out_of_reach_belongs_to_somebody_else():
+def test_a_keypoint_beyond_the_join_distance_belongs_to_another_person():
     """One tag for two people; who is seen from the hips down has nothing near the other's face."""
     rng = np.random.default_rng(3)
     cells = (FIGURE + np.array([[[45, 60]], [[175, 170]]])).round().astype(int)
@@ -162,7 +162,7 @@ def test_a_keypoint_out_of_reach_belongs_to_somebody_else():
 
 @given(st.integers(1, 12), st.integers(0))
 @settings(max_examples=20, deadline=None)
-def test_whoever_is_told_apart_by_tags_is_not_changed_by_a_reach(people, seed):
+def test_people_told_apart_by_tags_are_not_changed_by_a_join_distance(people, seed):
     rng = np.random.default_rng(seed)
     scene = draw(rng, place(rng, people), tags_of(rng, people, 2.0), np.ones((people, 17), bool))
     spec = msgspec.structs.replace(SPEC, max_join_distance=0.3)
@@ -172,7 +172,7 @@ def test_whoever_is_told_apart_by_tags_is_not_changed_by_a_reach(people, seed):
     np.testing.assert_array_equal(within.values, anywhere.values)
 
 
-def test_somebody_who_appears_late_takes_no_joint_from_others():
+def test_a_person_who_appears_late_takes_no_keypoint_from_others():
     """The published costs would pay for the stranger by breaking up a person: 2 + 2 < 0 + 5."""
     tags = np.array([[0.0], [2.4], [2.4], [4.8]], np.float32)
     peaks = Peaks(
@@ -210,7 +210,7 @@ def test_disjoint_tags_do_not_break_the_cap():
     assert len(found.cells) == SPEC.max_people
 
 
-def test_an_empty_scene_has_nobody():
+def test_an_empty_scene_has_no_people():
     heat, tags = np.full((17, 20, 30), 0.09, np.float32), np.zeros((1, 17, 10, 15), np.float32)
     found = associative.find_people(heat, tags, SPEC)
     assert found.cells.shape == (0, 17, 2)
@@ -233,7 +233,7 @@ def test_any_maps_give_finite_people(seed, embeddings, special):
     assert ((found.cells >= -0.25) & (found.cells <= [19.25, 23.25])).all()
 
 
-def test_a_lone_keypoint_is_somebody_whose_other_keypoints_are_where_it_is():
+def test_a_lone_keypoint_is_a_person_whose_other_keypoints_are_where_it_is():
     heat = np.zeros((17, 20, 30), np.float32)
     heat[9, 12, 20] = 0.8
     found = associative.find_people(heat, np.zeros((1, 17, 10, 15), np.float32), SPEC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from litepose_edge.boxes import box_iou, nms
 from litepose_edge.decoding.box_fusion import fuse
 
-NOBODY = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+NO_BOXES = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 def view(*found: tuple[tuple[float, ...], float]) -> tuple[np.ndarray, np.ndarray]:
@@ -23,11 +23,11 @@ def test_edges_are_means_weighted_by_the_scores_and_scores_plain_means():
     np.testing.assert_allclose(scores, [0.6], atol=1e-6)
 
 
-def test_a_look_that_saw_nobody_there_counts_as_zero():
-    boxes, scores = fuse([view(((0, 0, 10, 20), 0.9)), NOBODY], 0.6, 0.1)
+def test_a_view_without_a_box_there_counts_as_zero():
+    boxes, scores = fuse([view(((0, 0, 10, 20), 0.9)), NO_BOXES], 0.6, 0.1)
     np.testing.assert_allclose(boxes, [[0, 0, 10, 20]])
     np.testing.assert_allclose(scores, [0.45])
-    assert len(fuse([view(((0, 0, 10, 20), 0.9)), NOBODY], 0.6, 0.5)[1]) == 0
+    assert len(fuse([view(((0, 0, 10, 20), 0.9)), NO_BOXES], 0.6, 0.5)[1]) == 0
 
 
 def test_boxes_that_overlap_little_are_different_people():
@@ -36,15 +36,15 @@ def test_boxes_that_overlap_little_are_different_people():
     assert len(fuse(pair, 0.3, 0.1)[1]) == 1
 
 
-def test_of_two_that_overlap_alike_the_surer_one_joins_and_the_other_stays():
+def test_of_two_that_overlap_alike_the_higher_score_joins_and_the_other_stays():
     crowd = view(((0, 0, 10, 20), 0.2), ((0, 0, 10, 19), 0.7))
     boxes, scores = fuse([view(((0, 0, 10, 20), 0.9)), crowd], 0.6, 0.05)
     np.testing.assert_allclose(sorted(scores), [0.1, 0.8], atol=1e-6)
     assert boxes[scores.argmax()][3] < 20
 
 
-def test_nobody_anywhere():
-    boxes, scores = fuse([NOBODY, NOBODY], 0.6, 0.3)
+def test_no_boxes_in_any_view():
+    boxes, scores = fuse([NO_BOXES, NO_BOXES], 0.6, 0.3)
     assert boxes.shape == (0, 4)
     assert scores.shape == (0,)
 
@@ -76,7 +76,7 @@ def test_who_is_left_out_does_not_change_who_stays(views, least):
 
 @given(several_looks())
 @settings(max_examples=150, deadline=None)
-def test_every_box_is_used_once_and_stays_where_somebody_was_seen(views):
+def test_every_box_is_used_once_and_stays_within_those_it_is_made_of(views):
     boxes, scores = fuse(views, 0.5, 0.0)
     total = sum(float(found.sum()) for _, found in views)
     np.testing.assert_allclose(scores.sum() * len(views), total, rtol=1e-4, atol=1e-6)

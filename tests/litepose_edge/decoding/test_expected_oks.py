@@ -55,7 +55,7 @@ def test_a_lonely_bell_is_found_to_a_fiftieth_of_a_cell(x, y):
     np.testing.assert_allclose(found[0], [[x, y]] * 17, atol=0.02)
 
 
-def test_two_doubtful_places_beside_each_other_outweigh_a_higher_one_alone():
+def test_two_low_peaks_beside_each_other_outweigh_a_higher_one_alone():
     """The peak is at the lone place; where a hip is more likely to count is between the two."""
     places = np.full((1, 2, 32, 24), 1e-6, np.float32)
     places[..., 4, 20] = 0.4

@@ -135,7 +135,7 @@ def test_linear_maps_are_clipped_to_scores():
     assert scores[0, 0] == 1
 
 
-def test_nobody_decodes_to_nobody():
+def test_no_maps_decode_to_no_keypoints():
     cells, scores = heatmaps.decode_heatmaps(np.zeros((0, 17, 32, 24), np.float32))
     assert cells.shape == (0, 17, 2)
     assert scores.shape == (0, 17)

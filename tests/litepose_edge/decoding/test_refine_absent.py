@@ -13,7 +13,7 @@ from scenes import FIGURE, SIDE, SPEC, draw, place, recovered, tags_of
 
 @given(st.integers(1, 10), st.integers(0))
 @settings(max_examples=20, deadline=None)
-def test_what_is_out_of_sight_stays_absent_and_refining_changes_nobody_else(people, seed):
+def test_hidden_keypoints_stay_absent_and_refining_changes_no_others(people, seed):
     rng = np.random.default_rng(seed)
     seen = rng.uniform(size=(people, 17)) >= 0.3
     scene = draw(rng, place(rng, people), tags_of(rng, people, 2.0), seen)

@@ -99,7 +99,7 @@ def test_softmax_scores_a_trained_peak_1_two_equal_peaks_half_and_nothing_near_0
     assert nothing[0, 0] < 0.2
 
 
-def test_nobody_is_empty_arrays():
+def test_no_people_are_empty_arrays():
     empty = np.zeros((0, 17, 96), np.float32), np.zeros((0, 17, 128), np.float32)
     for spec in (LINEAR, SOFTMAX):
         keypoints, scores = simcc.decode_simcc(*empty, spec)

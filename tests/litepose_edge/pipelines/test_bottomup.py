@@ -274,7 +274,7 @@ def test_scores_of_linear_maps_stay_within_0_and_1():
     assert poses.person_scores.max() <= 1
 
 
-def test_keypoints_beside_the_image_alone_are_nobody():
+def test_keypoints_beside_the_image_alone_are_no_person():
     size = Size(100, 300)
     people = FIGURE[None] * 0.5 + [-60, 150]
     session = network_that_sees(people, letterboxed(size), shape=FIXED)

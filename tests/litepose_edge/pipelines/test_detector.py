@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from litepose_edge import Estimator, backends, preprocess
+from litepose_edge import Estimator, backends
 from litepose_edge.decoding.detector_heads import decode_levels
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.manifest import (
@@ -78,7 +78,7 @@ def test_the_same_person_seen_by_two_cells_is_one_box():
     assert len(boxes) == 1
 
 
-def test_nobody_is_an_empty_array():
+def test_no_people_are_an_empty_array():
     session = FakeSession(levels())
     boxes, scores = opened(session, MANIFEST)(np.zeros((50, 70, 3), np.uint8), 0.3)
     assert boxes.shape == (0, 4)
@@ -216,7 +216,7 @@ def test_the_place_beside_the_image_is_filled(placement, filled):
         assert (seen == 200).sum() >= 30 * 64
 
 
-def test_other_classes_are_nobody():
+def test_other_classes_are_left_out():
     table = np.array([[[1, 1, 9, 9, 0.9, 0], [20, 20, 40, 40, 0.8, 14]]], np.float32)
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score", "label"))
     find = PersonDetector(
@@ -235,7 +235,7 @@ def test_scores_beyond_1_are_a_wrong_manifest():
         )
 
 
-def test_boxes_that_are_not_finite_are_nobody():
+def test_boxes_that_are_not_finite_are_left_out():
     table = np.array([[[np.nan, 1, 9, 9, 0.9], [1, 1, np.inf, 9, 0.9], [1, 1, 9, 9, np.nan]]])
     output_format = DecodedFormat(columns=("x1", "y1", "x2", "y2", "score"))
     find = PersonDetector(
@@ -295,7 +295,7 @@ def spot(height: int, width: int, y: int, x: int, side: int = 64) -> np.ndarray:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_mirrored_look_says_where_people_are_in_the_image(mirrored):
+def test_a_mirrored_view_says_where_people_are_in_the_image(mirrored):
     manifest = looking(TestTimeView(width=128, height=128, mirrored=mirrored))
     session = FakeSession(bright_cells, FREE)
     boxes, _ = opened(session, manifest)(spot(256, 512, 64, 64), 0.3)
@@ -304,7 +304,7 @@ def test_a_mirrored_look_says_where_people_are_in_the_image(mirrored):
     assert (session.batches[0][0, 0, 24, 24] > 250) == (not mirrored)
 
 
-def test_two_looks_are_two_runs_and_one_box():
+def test_two_views_are_two_runs_and_one_box():
     manifest = looking(
         TestTimeView(width=64, height=64), TestTimeView(width=128, height=128, mirrored=True)
     )
@@ -316,7 +316,7 @@ def test_two_looks_are_two_runs_and_one_box():
     assert boxes[:, 0].min() >= 64
 
 
-def test_what_one_look_alone_sees_counts_half():
+def test_a_box_in_one_of_two_views_counts_half():
     manifest = looking(
         TestTimeView(width=64, height=64), TestTimeView(width=128, height=128, mirrored=True)
     )
@@ -356,22 +356,14 @@ def test_sizes_that_the_network_cannot_take_are_refused():
     opened(fixed, looking(), size=64)
 
 
-def test_buffers_of_many_sizes_are_not_all_kept():
-    session = FakeSession(bright_cells, FREE)
-    found = opened(session, looking(), size=512)
-    for height in range(16, 513, 16):
-        found(np.zeros((height, 512, 3), np.uint8), 0.3)
-    assert len(found._normalizers._local.kept) == preprocess.KEPT_SIZES
-
-
 def test_the_estimator_hands_the_size_on(frame, monkeypatch):
-    sides, view = [], PersonDetector._view
+    sides, warp = [], detector.warp
 
-    def remember(self, image, how, min_score):
-        sides.append(how.width)
-        return view(self, image, how, min_score)
+    def spy(image, to_input, size, **options):
+        sides.append(max(size.width, size.height))
+        return warp(image, to_input, size, **options)
 
-    monkeypatch.setattr(PersonDetector, "_view", remember)
+    monkeypatch.setattr(detector, "warp", spy)
     for size, expected in ((160, [160]), (None, [224, 352])):
         sides.clear()
         with Estimator(detector_size=size, threads=1) as estimator:

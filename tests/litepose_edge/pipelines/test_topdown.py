@@ -196,7 +196,7 @@ SURE, DOUBTFUL, MIRRORED = drawn((5, 9), 0.9), drawn((5, 9), 0.4), drawn((6, 20)
         (False, [DOUBTFUL, SURE], [False, False]),
     ],
 )
-def test_whom_the_network_is_unsure_of_is_looked_at_once_more(flip_test, answers, moved):
+def test_people_of_low_pose_scores_get_a_flip_test(flip_test, answers, moved):
     model = msgspec.structs.replace(SPEC, flip_test_below=0.5)
     manifest = msgspec.structs.replace(MANIFEST, model=model)
     left = iter(answers)
