@@ -88,6 +88,7 @@ def _ratio(quota: str, period: str) -> float | None:
 
 
 def read_system_file(path: str) -> str | None:
+    """A file's text by its path below the root, or None where it is not there."""
     try:
         return Path("/", path).read_text("utf-8", "replace")
     except OSError:
