@@ -90,13 +90,13 @@ def test_tags_are_read_where_the_joints_are_whatever_the_input(side):
     assert float(push) < 1e-6
 
 
-def test_nobody_costs_nothing_and_alike_people_cost_a_half():
+def test_no_people_cost_nothing_and_alike_people_cost_a_half():
     tags = torch.zeros((1, 17, 8, 8), requires_grad=True)
-    nobody = torch.zeros((1, 2, 17), dtype=torch.bool)
+    no_one = torch.zeros((1, 2, 17), dtype=torch.bool)
     points = torch.rand((1, 2, 17, 2)) * 31
-    push, pull = tag_loss(tags, points, nobody, (32, 32))
+    push, pull = tag_loss(tags, points, no_one, (32, 32))
     assert push.item() == pull.item() == 0
-    push, pull = tag_loss(tags, points, ~nobody, (32, 32))
+    push, pull = tag_loss(tags, points, ~no_one, (32, 32))
     assert push.item() == pytest.approx(0.5)
     assert pull.item() == 0
     push.backward()
@@ -205,7 +205,6 @@ def drawn_scenes(rng, count):
     )
 
 
-@pytest.mark.usefixtures("one_thread")
 def test_a_small_network_learns_scenes_that_decode_to_the_right_people():
     torch.manual_seed(2)
     pictures, points = drawn_scenes(np.random.default_rng(2), 2)

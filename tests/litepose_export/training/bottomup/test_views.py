@@ -18,28 +18,28 @@ from litepose_edge import COCO_17, geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
 from litepose_export.training.bottomup.views import (  # noqa: E402
-    REACH_PX,
+    COUNTED_RADIUS_PX,
     STILL,
     ViewOptions,
     ViewSampler,
     counted_pixels,
     has_keypoints,
-    load_scenes,
+    load_photographs,
     placed,
     random_view,
 )
 
-TWINS = list(COCO_17.flip_permutation)
+FLIP = list(COCO_17.flip_permutation)
 
 
 @pytest.fixture(scope="module")
-def scenes(photo_dataset):
-    return load_scenes([read_coco(photo_dataset)])
+def photographs(photo_dataset):
+    return load_photographs([read_coco(photo_dataset)])
 
 
 @given(st.integers(0, 10_000), st.sampled_from([(64, 96), (128, 128), (192, 128), (256, 320)]))
 @settings(max_examples=60, deadline=None)
-def test_a_view_shows_somebody_at_a_useful_size(seed, side):
+def test_a_view_shows_a_person_at_a_useful_size(seed, side):
     rng = np.random.default_rng(seed)
     image, size = Size(640, 480), Size(*side)
     options = ViewOptions(whole=0)
@@ -61,24 +61,24 @@ def test_a_view_shows_somebody_at_a_useful_size(seed, side):
     assert mirrored == (np.linalg.det(to_input[:, :2]) < 0)
 
 
-def test_a_still_view_is_what_the_runtime_letterboxes(scenes):
+def test_a_still_view_is_what_the_runtime_letterboxes(photographs):
     size = Size(96, 96)
-    batch = ViewSampler(scenes, STILL, seed=0).draw(6, size, (1.0,))
+    batch = ViewSampler(photographs, STILL, seed=0).draw(6, size, (1.0,))
     for points, labelled in zip(batch.points.numpy(), batch.labelled.numpy(), strict=True):
         expected = [
             geometry.transform(
                 geometry.letterbox_affine(Size.of(image), size), labels.keypoints[0, :, :2]
             )
-            for image, labels in zip(scenes.images, scenes.labels, strict=True)
+            for image, labels in zip(photographs.images, photographs.labels, strict=True)
         ]
         assert labelled.all()
         assert any(np.allclose(points[0], truth, atol=1e-3) for truth in expected)
 
 
-def test_points_stay_on_the_pixels_they_were_drawn_on(scenes):
+def test_points_stay_on_the_pixels_they_were_drawn_on(photographs):
     """Limbs are bright on a dark ground: a joint that moved away from them would be dark."""
     options = ViewOptions(colour=0, blur=0, smallest_px=60)
-    batch = ViewSampler(scenes, options, seed=1).draw(40, Size(128, 128), (1.0,))
+    batch = ViewSampler(photographs, options, seed=1).draw(40, Size(128, 128), (1.0,))
     brightness = []
     for crop, people, known in zip(batch.crops, batch.points, batch.labelled, strict=True):
         for x, y in people[known].round().int().tolist():
@@ -88,18 +88,19 @@ def test_points_stay_on_the_pixels_they_were_drawn_on(scenes):
     assert np.mean(np.array(brightness) > 90) > 0.97
 
 
-def test_a_mirrored_view_trades_left_for_right(scenes):
-    straight = ViewSampler(scenes, STILL, seed=3).draw(5, Size(96, 96), (1.0,))
+def test_a_mirrored_view_trades_left_for_right(photographs):
+    straight = ViewSampler(photographs, STILL, seed=3).draw(5, Size(96, 96), (1.0,))
     options = dataclasses.replace(STILL, flip=1)
-    mirrored = ViewSampler(scenes, options, seed=3).draw(5, Size(96, 96), (1.0,))
-    there = straight.points[:, :, TWINS]
+    mirrored = ViewSampler(photographs, options, seed=3).draw(5, Size(96, 96), (1.0,))
+    there = straight.points[:, :, FLIP]
     there[..., 0] = 95 - there[..., 0]
     torch.testing.assert_close(mirrored.points, there, atol=1e-3, rtol=0)
 
 
-def test_the_same_seed_draws_the_same_views(scenes):
+def test_the_same_seed_draws_the_same_views(photographs):
     first, second = (
-        ViewSampler(scenes, ViewOptions(), seed=5).draw(4, Size(64, 64), (1.0,)) for _ in range(2)
+        ViewSampler(photographs, ViewOptions(), seed=5).draw(4, Size(64, 64), (1.0,))
+        for _ in range(2)
     )
     assert torch.equal(first.crops, second.crops)
     assert torch.equal(first.points, second.points)
@@ -115,7 +116,7 @@ def test_people_without_a_joint_inside_are_left_out():
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
-def test_the_box_of_somebody_unlabelled_does_not_count(seed):
+def test_the_box_of_an_unlabelled_person_does_not_count(seed):
     rng = np.random.default_rng(seed)
     corner = rng.integers(-10, 70, 2)
     box = np.array([[*corner, *corner + rng.integers(8, 60, 2)]], np.float32)
@@ -127,11 +128,11 @@ def test_the_box_of_somebody_unlabelled_does_not_count(seed):
     apart = np.hypot(x - joint[0], y - joint[1])
     within = (x >= box[0, 0]) & (x <= box[0, 2]) & (y >= box[0, 1]) & (y <= box[0, 3])
     assert (counted[~within] == 1).all()
-    assert (counted[apart <= REACH_PX - 1] == 1).all()
-    assert (counted[within & (apart > REACH_PX + 1)] == 0).all()
+    assert (counted[apart <= COUNTED_RADIUS_PX - 1] == 1).all()
+    assert (counted[within & (apart > COUNTED_RADIUS_PX + 1)] == 0).all()
 
 
-def test_crowds_and_people_without_keypoints_are_masked_not_taught(photo_dataset, tmp_path):
+def test_crowds_and_people_without_keypoints_are_masked(photo_dataset, tmp_path):
     document = json.loads(photo_dataset.read_text())
     extra = {"category_id": 1, "area": 900.0, "iscrowd": 0, "num_keypoints": 0}
     document["annotations"] += [
@@ -141,10 +142,10 @@ def test_crowds_and_people_without_keypoints_are_masked_not_taught(photo_dataset
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(document))
     dataset = read_coco(path, photo_dataset.parent / "images")
-    scenes = load_scenes([dataset])
-    assert scenes.people == 8
-    assert all(has_keypoints(labels).sum() == 1 for labels in scenes.labels)
-    batch = ViewSampler(scenes, STILL, seed=0).draw(4, Size(240, 240), (1.0,))
+    photographs = load_photographs([dataset])
+    assert photographs.people == 8
+    assert all(has_keypoints(labels).sum() == 1 for labels in photographs.labels)
+    batch = ViewSampler(photographs, STILL, seed=0).draw(4, Size(240, 240), (1.0,))
     assert batch.points.shape[1] == 1
     # The 180x240 pictures lie in the middle of the view.
     assert (batch.counted[:, 2:28, 32:58] == 0).all()

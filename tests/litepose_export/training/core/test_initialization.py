@@ -13,6 +13,7 @@ import torch  # noqa: E402
 
 from litepose_edge.backends import bundled  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
+from litepose_export.models.architectures.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.models.architectures.persondet import PersonDet  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
@@ -40,9 +41,9 @@ def test_a_released_model_starts_a_run_that_computes_the_same():
     assert initialization.start_from(network, LRPOSE, lambda n: n(images)) == 70
     released = ort.InferenceSession(LRPOSE, providers=["CPUExecutionProvider"])
     (expected,) = released.run(None, {"image": images.numpy()})
-    # Rows as long as fresh ones, which is what the optimiser's steps are sized for.
-    fresh, taken = (n.trunk.stem[0].weight.detach() for n in (LRPose("s"), network))
-    assert 0.7 < float(taken.norm() / fresh.norm()) < 1.4
+    # Rows as long as initial ones, which is what the optimiser's steps are sized for.
+    initial, taken = (n.trunk.stem[0].weight.detach() for n in (LRPose("s"), network))
+    assert 0.7 < float(taken.norm() / initial.norm()) < 1.4
     with torch.no_grad():
         assert np.abs(network.eval()(images).numpy() - expected).max() < 1e-3
         # And nearly so in training, where the batch's own statistics count.
@@ -63,3 +64,24 @@ def test_a_detector_takes_the_trunk_of_a_released_pose_network(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(CheckpointError, match=r"text\.onnx"):
         initialization.start_from(detector, tmp_path / "text.onnx", lambda _: None)
+
+
+def test_a_dense_bottom_up_network_takes_the_trunk_of_a_released_pose_network():
+    network, released = DenseLitePose("s"), LRPose("s")
+    images = torch.rand(4, 3, 64, 64)
+    assert initialization.start_from(network, LRPOSE, lambda n: n(images)) > 40
+    initialization.start_from(released, LRPOSE, lambda n: n(images))
+    with torch.no_grad():
+        ours, theirs = network.eval().trunk(images), released.eval().trunk(images)
+    torch.testing.assert_close(ours[1], theirs[1], rtol=1e-3, atol=1e-3)
+
+
+def test_a_module_to_reinitialise_takes_nothing(tmp_path):
+    path = tmp_path / "known.pt"
+    torch.save({"average": {k: v + 1 for k, v in LRPose("s").state_dict().items()}}, path)
+    network = LRPose("s")
+    own = network.context.back[0].weight.clone()
+    everything = initialization.start_from(LRPose("s"), path, lambda n: None)
+    taken = initialization.start_from(network, path, lambda n: None, reinit=("context",))
+    assert torch.equal(network.context.back[0].weight, own)
+    assert taken == everything - len(network.context.state_dict())

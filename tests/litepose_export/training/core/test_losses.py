@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-import onnx
 import pytest
 
 pytest.importorskip("torch")
@@ -11,10 +9,7 @@ pytestmark = pytest.mark.export
 
 import torch  # noqa: E402
 
-from litepose_edge.manifest import manifest_from_metadata  # noqa: E402
-from litepose_export.conversion import export  # noqa: E402
 from litepose_export.training.core import targets  # noqa: E402
-from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.core.losses import (  # noqa: E402
     LOSSES,
     activation,
@@ -23,7 +18,6 @@ from litepose_export.training.core.losses import (  # noqa: E402
     residual_cross_entropy,
     spatial_cross_entropy,
 )
-from litepose_export.training.runs import pose, runner  # noqa: E402
 
 ONE = torch.ones(1, 1)
 
@@ -111,20 +105,3 @@ def test_a_joints_place_is_worth_120_cells_of_heat_at_every_size(heat, placed):
         place = LOSSES[placed](z, target, ONE) - LOSSES[heat](z, target, ONE)
         expected = spatial_cross_entropy(z, target, ONE)
         torch.testing.assert_close(place * height * width, 120 * expected)
-
-
-@pytest.mark.parametrize(("loss", "expected"), [("mse", "linear"), ("rce-place", "sigmoid")])
-def test_the_exported_file_says_how_its_maps_become_heat(loss, expected, photo_dataset, tmp_path):
-    options = runner.RunOptions(
-        data=(photo_dataset,), dev=None, folder=tmp_path, budget=Budget(steps=1), loss=loss
-    )
-    display = runner.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
-    checkpoint = pose.train_pose("n", options, display)
-    export.export("lrpose-n", checkpoint, tmp_path / "n.onnx")
-    graph = onnx.load(tmp_path / "n.onnx")
-    manifest = manifest_from_metadata({e.key: e.value for e in graph.metadata_props}, tmp_path)
-    assert manifest.model.heatmaps.activation == expected
-    bias = next(i for i in graph.graph.initializer if i.name == "predict.bias")
-    # Linear heat starts at zero, logits at the odds of a joint.
-    heat = np.abs(onnx.numpy_helper.to_array(bias)).max()
-    assert heat < 0.1 if loss == "mse" else heat > 4

@@ -28,7 +28,7 @@ def clock(monkeypatch):
 
 
 @pytest.mark.parametrize(("half", "single", "pays"), [(1.0, 3.0, True), (3.0, 1.0, False)])
-def test_the_quicker_arithmetic_is_used(clock, half, single, pays):
+def test_the_faster_arithmetic_is_used(clock, half, single, pays):
     clock[True], clock[False] = half, single
     assert precision.bfloat16_pays("cpu") is pays
 
@@ -38,7 +38,7 @@ def test_accelerators_compute_in_bfloat16_untried(clock):
     assert precision.bfloat16_pays("cuda")
 
 
-def test_looking_leaves_the_random_stream_alone(clock):
+def test_timing_leaves_the_random_stream_alone(clock):
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)

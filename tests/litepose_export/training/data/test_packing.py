@@ -11,36 +11,21 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
 from litepose_edge.geometry import Size  # noqa: E402
-from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
-from litepose_export.cli.app import run  # noqa: E402
 from litepose_export.errors import ExportError  # noqa: E402
-from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.data import packing  # noqa: E402
-from litepose_export.training.data.augmentation import Augmentation  # noqa: E402
 from litepose_export.training.data.crop_sampler import CropSampler  # noqa: E402
+from litepose_export.training.data.distillation_targets import DistillationTargets  # noqa: E402
 from litepose_export.training.data.packing import load_packs, pack  # noqa: E402
-from litepose_export.training.data.people import load_people  # noqa: E402
-from litepose_export.training.distillation.teacher import Teaching  # noqa: E402
-from litepose_export.training.runs import pose, runner  # noqa: E402
-
-STILL = Augmentation(
-    rotate=0, scale=(1, 1), shift=0, box_jitter=0, half_body=0, cutout=0, blur=0, colour=0, nobody=0
-)
-QUIET = runner.Display(lambda what, total: lambda: None, lambda p: None, lambda m: None)
+from training_samples import PLAIN  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def people(photo_dataset):
-    return load_people([read_coco(photo_dataset)])
-
-
-@pytest.fixture(scope="module")
-def teaching(people):
+def targets(people):
     rng = np.random.default_rng(0)
     maps = rng.integers(0, 256, (len(people), 17, 32, 24), np.uint8)
     keypoints = people.keypoints.copy()
     keypoints[..., :2] += rng.normal(0, 3, keypoints[..., :2].shape)
-    return Teaching(maps, keypoints, rng.random((len(people), 17)) < 0.5)
+    return DistillationTargets(maps, keypoints, rng.random((len(people), 17)) < 0.5)
 
 
 def order(people, packed):
@@ -56,20 +41,18 @@ def order(people, packed):
     return found
 
 
-def test_everybody_comes_back_with_labels_pixels_and_the_teachers_opinion(
-    people, teaching, tmp_path
-):
-    packed = load_packs(pack(people, teaching, tmp_path))
-    assert packed.teaching is not None
+def test_all_people_come_back_with_labels_pixels_and_targets(people, targets, tmp_path):
+    packed = load_packs(pack(people, targets, tmp_path))
+    assert packed.targets is not None
     for new, old in enumerate(order(people, packed.people)):
-        assert (packed.teaching.maps[new] == teaching.maps[old]).all()
-        assert (packed.teaching.trusted[new] == teaching.trusted[old]).all()
+        assert (packed.targets.maps[new] == targets.maps[old]).all()
+        assert (packed.targets.trusted[new] == targets.trusted[old]).all()
         # Everything moved alike: as seen from the corner of the box.
         corner_new = packed.people.boxes_xyxy[new, :2]
         corner_old = people.boxes_xyxy[old, :2]
         for ours, theirs in (
             (packed.people.keypoints[new], people.keypoints[old]),
-            (packed.teaching.keypoints[new], teaching.keypoints[old]),
+            (packed.targets.keypoints[new], targets.keypoints[old]),
         ):
             np.testing.assert_allclose(
                 ours[:, :2] - corner_new, theirs[:, :2] - corner_old, atol=1e-3
@@ -84,7 +67,7 @@ def test_everybody_comes_back_with_labels_pixels_and_the_teachers_opinion(
                 keypoints=whom.keypoints[[person]],
                 source=whom.source[[person]],
             )
-            sampler = CropSampler(alone, None, STILL, seed=3)
+            sampler = CropSampler(alone, None, PLAIN, seed=3)
             crops.append(sampler.draw(1, Size(96, 128), (1.0,)).crops[0].numpy().astype(float))
         # The ground is noise in [0, 60): JPEG changes it by 7, a shift of one pixel by 20.
         assert np.abs(crops[0] - crops[1]).mean() < 10
@@ -102,14 +85,14 @@ def test_large_people_are_shrunk_and_their_labels_with_them(people, tmp_path, mo
     assert (inside < shrunk[:, None] + 1).all()
 
 
-def test_no_shard_is_larger_than_allowed_and_none_is_lost(people, teaching, tmp_path):
+def test_no_shard_is_larger_than_allowed_and_none_is_lost(people, targets, tmp_path):
     most = 150_000
-    shards = pack(people, teaching, tmp_path, max_bytes=most)
+    shards = pack(people, targets, tmp_path, max_bytes=most)
     assert len(shards) > 1
     assert max(path.stat().st_size for path in shards) <= most
     assert len(load_packs(shards).people) == len(people)
     with pytest.raises(ExportError, match="a shard may have"):
-        pack(people, teaching, tmp_path, max_bytes=9_000)
+        pack(people, targets, tmp_path, max_bytes=9_000)
 
 
 def test_what_is_no_shard_is_refused(tmp_path):
@@ -120,35 +103,3 @@ def test_what_is_no_shard_is_refused(tmp_path):
     other.write_bytes(b"nothing")
     with pytest.raises(ExportError, match="cannot read"):
         load_packs([other])
-
-
-def test_a_run_on_shards_trains_and_both_kinds_of_data_do_not_mix(
-    people, teaching, photo_dataset, tmp_path
-):
-    shards = tuple(pack(people, teaching, tmp_path / "shards"))
-
-    def options(*data, teachers=()):
-        return runner.RunOptions(
-            data=data,
-            dev=None,
-            folder=tmp_path / "run",
-            budget=Budget(steps=1),
-            teachers=teachers,
-        )
-
-    assert pose.train_pose("n", options(*shards), QUIET).exists()
-    with pytest.raises(ExportError, match="not both"):
-        pose.train_pose("n", options(*shards, photo_dataset), QUIET)
-    with pytest.raises(ExportError, match="no --teacher"):
-        pose.train_pose("n", options(*shards, teachers=(tmp_path, tmp_path)), QUIET)
-
-
-def test_the_command_line_packs_and_draws(photo_dataset, tmp_path, capsys):
-    pytest.importorskip("matplotlib")
-    assert run(["pack", "--data", str(photo_dataset), "--out", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.strip().endswith("crops-000.npz")
-    log = tmp_path / "log.csv"
-    log.write_text("step,minutes,loss,ap,ap50,ap75,ar\n10,1,0.5,,,,\n20,2,0.4,0.1,0.2,0.1,0.2\n")
-    assert run(["plot", str(tmp_path), "--out", str(tmp_path / "run.png")]) == 0
-    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
-    assert run(["plot", str(tmp_path / "none"), "--out", str(tmp_path / "no.png")]) != 0

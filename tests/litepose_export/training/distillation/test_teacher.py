@@ -1,4 +1,4 @@
-"""What teachers say of people does not depend on how many are looked at once."""
+"""Distillation targets do not depend on how many people are processed at once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ pytestmark = [pytest.mark.export, pytest.mark.openvino]
 
 from openvino import opset13 as ops  # noqa: E402
 
-from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
-from litepose_export.training.data.people import load_people  # noqa: E402
 from litepose_export.training.distillation import teacher  # noqa: E402
 
 
@@ -30,14 +28,13 @@ def teacher_path(tmp_path_factory):
     return path
 
 
-def test_people_looked_at_together_are_seen_as_alone(teacher_path, photo_dataset):
-    people = load_people([read_coco(photo_dataset)])
-    first, second = teacher.open_network(teacher_path), teacher.open_network(teacher_path)
-    told, ticks = [], []
+def test_people_processed_together_get_the_targets_they_get_alone(teacher_path, people):
+    first, second = teacher.open_teacher(teacher_path), teacher.open_teacher(teacher_path)
+    targets, calls = [], []
     for threads in (1, 4):
-        told.append(teacher.teach(people, first, second, lambda: ticks.append(1), threads))
-        assert len(ticks) == len(people) * len(told)
-    alone, together = told
+        targets.append(teacher.distill(people, first, second, lambda: calls.append(1), threads))
+        assert len(calls) == len(people) * len(targets)
+    alone, together = targets
     assert alone.maps.std() > 0
     assert len({m.tobytes() for m in alone.maps}) == len(people)
     np.testing.assert_array_equal(together.maps, alone.maps)
@@ -45,18 +42,18 @@ def test_people_looked_at_together_are_seen_as_alone(teacher_path, photo_dataset
     np.testing.assert_array_equal(together.trusted, alone.trusted)
 
 
-def test_a_teacher_answers_threads_that_ask_at_once(teacher_path):
-    network = teacher.open_network(teacher_path)
+def test_a_teacher_runs_in_several_threads_at_once(teacher_path):
+    network = teacher.open_teacher(teacher_path)
     rng = np.random.default_rng(1)
     crops = [rng.normal(size=(1, 3, 256, 192)).astype(np.float32) for _ in range(4)]
     expected = [network(crop) for crop in crops]
     barrier = Barrier(4)
 
-    def ask(number):
+    def run(number):
         barrier.wait()
         return [network(crops[number]) for _ in range(20)]
 
     with ThreadPoolExecutor(4) as pool:
-        for number, answers in enumerate(pool.map(ask, range(4))):
-            for answer in answers:
-                np.testing.assert_array_equal(answer, expected[number])
+        for number, outputs in enumerate(pool.map(run, range(4))):
+            for output in outputs:
+                np.testing.assert_array_equal(output, expected[number])

@@ -1,4 +1,4 @@
-"""Bottom-up training, export and decoding agree: what was learned by heart comes back out."""
+"""Bottom-up training, export and decoding agree: an overfitted network finds its people."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from litepose_edge.measure.accuracy.predictions import evaluate_end_to_end  # no
 from litepose_export.conversion import export  # noqa: E402
 from litepose_export.conversion.to_onnx import GraphOptions  # noqa: E402
 from litepose_export.models import networks  # noqa: E402
-from litepose_export.training.bottomup.loss_and_validation import MIN_PEAK, BottomUpLoss  # noqa: E402
-from litepose_export.training.bottomup.views import STILL, ViewSampler, load_scenes  # noqa: E402
+from litepose_export.training.bottomup.loss import MIN_PEAK, BottomUpLoss  # noqa: E402
+from litepose_export.training.bottomup.views import STILL, ViewSampler, load_photographs  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget, Trainer  # noqa: E402
 from litepose_export.training.core.precision import bfloat16_pays  # noqa: E402
 from litepose_export.training.core.schedule import Phase, Schedule  # noqa: E402
-from litepose_export.training.data.crop_sampler import Prefetcher  # noqa: E402
+from litepose_export.training.data.prefetcher import Prefetcher  # noqa: E402
 from paths import SHARED  # noqa: E402
 
 TRAIN = SHARED / "data" / "coco" / "train.json"
@@ -56,15 +56,14 @@ def twenty_photographs(dataset: CocoDataset, folder: Path) -> CocoDataset:
     return read_coco(path, dataset.path.parent / "images")
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_twenty_photographs_learned_by_heart_come_back_through_export_and_decoding(tmp_path):
+def test_twenty_overfitted_photographs_come_back_through_export_and_decoding(tmp_path):
     if not TRAIN.exists():
         pytest.skip("needs the training photographs, which are not part of the project")
     dataset = twenty_photographs(read_coco(TRAIN), tmp_path)
     assert len(dataset) == 20
     torch.manual_seed(0)
     found = networks.find(NETWORK)
-    prefetcher = Prefetcher(ViewSampler(load_scenes([dataset]), STILL, seed=0))
+    prefetcher = Prefetcher(ViewSampler(load_photographs([dataset]), STILL, seed=0))
     trainer = Trainer(
         found.build(17, SIZE),
         batches=lambda size, shares: prefetcher.batches(SCHEDULE.batch, size, shares),
@@ -73,8 +72,8 @@ def test_twenty_photographs_learned_by_heart_come_back_through_export_and_decodi
         budget=Budget(steps=STEPS),
         folder=tmp_path,
     )
-    # Of a released network comes the trunk; head and tags start from nothing.
-    initialization.start_from(trainer.network, LRPOSE, trainer.look)
+    # Of a released network comes the trunk; head and tags start from scratch.
+    initialization.start_from(trainer.network, LRPOSE, trainer.run_example)
     trainer.average.load_state_dict(trainer.network.state_dict())
     trainer.run(on_step=lambda progress: None)
     prefetcher.close()

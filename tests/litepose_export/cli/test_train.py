@@ -1,0 +1,58 @@
+"""What `train` refuses, and what `pack` and `plot` write."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.export
+
+
+from litepose_export.cli import app  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("network", "extra"),
+    [
+        ("litepose-xl", []),  # there is none
+        ("fasterpose-r50", []),  # only exported
+        ("vitpose-s", []),
+        ("litepose-xs", ["--teacher", "a.pt", "--teacher", "b.pt"]),
+        ("persondet", ["--teacher", "a.onnx", "--teacher", "b.onnx"]),
+        ("lrpose-n", ["--teacher", "a.onnx"]),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_path, capsys):
+    arguments = ["train", network, "--data", str(photo_dataset), "--out", str(tmp_path / "run")]
+    assert app.run([*arguments, "--steps", "1", *extra]) != 0
+    assert network in capsys.readouterr().err or extra
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["lrpose-s+lrpose-m"],  # only with --data-on-device
+        ["persondet", "--data-on-device"],
+        ["persondet", "--reinit", "trunk"],
+        ["persondet", "--qat", "--init", "persondet.onnx"],
+        ["lrpose-s", "--qat"],  # without a file to start from
+        ["lrpose-s", "--minutes", "1"],  # and steps
+        ["lrpose-s+persondet", "--data-on-device"],
+        ["lrpose-s", "--data-on-device", "--teacher", "a.xml", "--teacher", "b.xml"],
+    ],
+)
+def test_options_that_do_not_fit_a_network_are_refused(arguments, photo_dataset, tmp_path):
+    common = ["--data", str(photo_dataset), "--steps", "1", "--out", str(tmp_path)]
+    assert app.run(["train", *arguments, *common]) == 2
+
+
+def test_the_command_line_packs_and_draws(photo_dataset, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert app.run(["pack", "--data", str(photo_dataset), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip().endswith("crops-000.npz")
+    log = tmp_path / "log.csv"
+    log.write_text("step,minutes,loss,ap,ap50,ap75,ar\n10,1,0.5,,,,\n20,2,0.4,0.1,0.2,0.1,0.2\n")
+    assert app.run(["plot", str(tmp_path), "--out", str(tmp_path / "run.png")]) == 0
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+    assert app.run(["plot", str(tmp_path / "none"), "--out", str(tmp_path / "no.png")]) != 0
