@@ -21,7 +21,7 @@ demo: $(VENV)/demo
 
 ## Everything but the slow proofs.
 test: $(DEV)/ready
-	$(BIN)/python -m pytest -m "not slow and not arm" --durations=15
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm" --durations=15
 
 ## The runtime's tests on the oldest dependencies it allows.
 test-lowest: $(LOWEST)/ready
