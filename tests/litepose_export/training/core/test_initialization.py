@@ -13,6 +13,7 @@ import torch  # noqa: E402
 
 from litepose_edge.backends import bundled  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
+from litepose_export.models import checkpoints  # noqa: E402
 from litepose_export.models.architectures.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.models.architectures.persondet import PersonDet  # noqa: E402
@@ -85,3 +86,10 @@ def test_a_module_to_reinitialise_takes_nothing(tmp_path):
     taken = initialization.start_from(network, path, lambda n: None, reinit=("context",))
     assert torch.equal(network.context.back[0].weight, own)
     assert taken == everything - len(network.context.state_dict())
+
+
+def test_metadata_of_older_checkpoints_is_read(tmp_path):
+    weights = LRPose("n").state_dict()
+    for key in ("metadata", "notes"):
+        torch.save({"average": weights, key: {"activation": "linear"}}, tmp_path / f"{key}.pt")
+        assert checkpoints.read_metadata(tmp_path / f"{key}.pt") == {"activation": "linear"}
