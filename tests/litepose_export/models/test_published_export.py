@@ -55,8 +55,8 @@ def run_export(name, checkpoint, out, *options):
     ("name", "keypoints", "options"),
     [
         ("litepose-xs", 14, []),
-        ("litepose-xs", 17, ["--dynamic-batch", "--rewrite-deconv"]),
-        ("litepose-xs-dense", 17, ["--rewrite-deconv", "--uint8-input"]),
+        ("litepose-xs", 17, ["--rewrite-deconv", "--uint8-input"]),
+        ("litepose-xs-dense", 17, ["--dynamic-batch", "--rewrite-deconv"]),
         ("efficientpose-a", 17, ["--rewrite-deconv", "--uint8-input"]),
         ("efficientpose-b", 16, []),
         ("simplebaseline-r50", 16, ["--rewrite-deconv"]),
@@ -103,13 +103,20 @@ def test_a_checkpoint_becomes_a_verified_file(
         assert np.isfinite(poses.keypoints).all()
 
 
-def test_normalising_in_the_graph_changes_nothing(make_checkpoint, tmp_path, capsys):
-    checkpoint = make_checkpoint("efficientpose-a")
+@pytest.fixture(scope="module")
+def efficientpose(make_checkpoint, tmp_path_factory):
+    """A checkpoint of EfficientPose-A, and the file that was exported from it."""
+    checkpoint, out = make_checkpoint("efficientpose-a"), tmp_path_factory.mktemp("a") / "m.onnx"
+    assert run_export("efficientpose-a", checkpoint, out, "--height", "64", "--width", "64") == 0
+    return checkpoint, out
+
+
+def test_normalising_in_the_graph_changes_nothing(efficientpose, tmp_path):
+    checkpoint, plain = efficientpose
+    uint8, size = tmp_path / "uint8.onnx", ["--height", "64", "--width", "64"]
+    assert run_export("efficientpose-a", checkpoint, uint8, *size, "--uint8-input") == 0
     found = []
-    for options in ([], ["--uint8-input"]):
-        out = tmp_path / f"{len(options)}.onnx"
-        size = ["--height", "64", "--width", "48"]
-        assert run_export("efficientpose-a", checkpoint, out, *size, *options) == 0
+    for out in (plain, uint8):
         with Estimator(out, detector=None) as estimator:
             found.append(estimator.predict(FRAME, boxes_xyxy=BOX))
     np.testing.assert_allclose(found[0].keypoints, found[1].keypoints, atol=0.05)
@@ -220,10 +227,8 @@ def test_a_size_that_a_network_cannot_take_is_refused():
         networks.input_size_of(network, 17, 100, 256)
 
 
-def test_verify_tells_the_right_checkpoint_from_another(make_checkpoint, tmp_path, capsys):
-    checkpoint = make_checkpoint("efficientpose-a")
-    out = tmp_path / "m.onnx"
-    assert run_export("efficientpose-a", checkpoint, out, "--height", "64", "--width", "64") == 0
+def test_verify_tells_the_right_checkpoint_from_another(efficientpose, tmp_path):
+    checkpoint, out = efficientpose
     assert app.run(["verify", str(out), "--checkpoint", str(checkpoint)]) == 0
     state = checkpoints.read_state(checkpoint)
     state["final.2.bias"] = state["final.2.bias"] + 1

@@ -1,8 +1,8 @@
 """A small pose network whose parts can be exchanged one at a time, for comparisons.
 
-LRPose-n's widths throughout. What is exchanged comes from the published systems: heatmaps at
-coarser or finer strides (FasterPose, arXiv 2107.03215), depthwise kernels of several sizes and the
-fusion deconvolution head (LitePose, arXiv 2205.01271), the plain deconvolution head
+About half of LRPose-s's channels throughout. What is exchanged comes from the published systems:
+heatmaps at coarser or finer strides (FasterPose, arXiv 2107.03215), depthwise kernels of several
+sizes and the fusion deconvolution head (LitePose, arXiv 2205.01271), the plain deconvolution head
 (SimpleBaseline, arXiv 1804.06208), spatial information correction (EfficientPose, arXiv
 2012.07086), refinement by a parse graph (RMPG, arXiv 2501.11069).
 """
@@ -30,7 +30,6 @@ from litepose_export.models.folding import fold_behind_sum
 
 Head = Literal["nearest", "deconv", "fusion"]
 DECONV_WIDTH = 32
-# About half of the channels of LRPose-s.
 WIDTHS = TrunkWidths(16, 16, 32, 32, 48, 64, 96, blocks_4=1, blocks_8=2, blocks_16=5)
 
 
