@@ -40,11 +40,6 @@ class LabelledPhotographs:
     def __len__(self) -> int:
         return len(self.images)
 
-    @property
-    def people(self) -> int:
-        """How many people have keypoints."""
-        return sum(int(has_keypoints(image).sum()) for image in self.labels)
-
 
 def load_photographs(datasets: Sequence[CocoDataset]) -> LabelledPhotographs:
     """Every photograph in which a person has keypoints."""
@@ -99,10 +94,6 @@ class ViewOptions:
     whole: float = 0.1
     colour: float = 0.8
     blur: float = 0.1
-
-
-# Photographs as the runtime letterboxes them, nothing changed.
-STILL = ViewOptions(whole=1, flip=0, colour=0, blur=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from litepose_export.conversion import export  # noqa: E402
 from litepose_export.conversion.to_onnx import GraphOptions  # noqa: E402
 from litepose_export.models import networks  # noqa: E402
 from litepose_export.training.bottomup.loss import MIN_PEAK, BottomUpLoss  # noqa: E402
-from litepose_export.training.bottomup.views import STILL, ViewSampler, load_photographs  # noqa: E402
+from litepose_export.training.bottomup.views import ViewSampler, load_photographs  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget, Trainer  # noqa: E402
 from litepose_export.training.core.precision import bfloat16_pays  # noqa: E402
 from litepose_export.training.core.schedule import Phase, Schedule  # noqa: E402
 from litepose_export.training.data.prefetcher import Prefetcher  # noqa: E402
 from paths import SHARED  # noqa: E402
+from training_samples import PLAIN_VIEWS  # noqa: E402
 
 TRAIN = SHARED / "data" / "coco" / "train.json"
 LRPOSE = Path(litepose_edge.__file__).parent / "models/lrpose-s.fp32.onnx"
@@ -63,7 +64,7 @@ def test_twenty_overfitted_photographs_come_back_through_export_and_decoding(tmp
     assert len(dataset) == 20
     torch.manual_seed(0)
     found = networks.find(NETWORK)
-    prefetcher = Prefetcher(ViewSampler(load_photographs([dataset]), STILL, seed=0))
+    prefetcher = Prefetcher(ViewSampler(load_photographs([dataset]), PLAIN_VIEWS, seed=0))
     trainer = Trainer(
         found.build(17, SIZE),
         batches=lambda size, shares: prefetcher.batches(SCHEDULE.batch, size, shares),

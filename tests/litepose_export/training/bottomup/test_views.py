@@ -19,7 +19,6 @@ from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
 from litepose_export.training.bottomup.views import (  # noqa: E402
     COUNTED_RADIUS_PX,
-    STILL,
     ViewOptions,
     ViewSampler,
     counted_pixels,
@@ -28,6 +27,7 @@ from litepose_export.training.bottomup.views import (  # noqa: E402
     placed,
     random_view,
 )
+from training_samples import PLAIN_VIEWS  # noqa: E402
 
 FLIP = list(COCO_17.flip_permutation)
 
@@ -63,7 +63,7 @@ def test_a_view_shows_a_person_at_a_useful_size(seed, side):
 
 def test_a_still_view_is_what_the_runtime_letterboxes(photographs):
     size = Size(96, 96)
-    batch = ViewSampler(photographs, STILL, seed=0).draw(6, size, (1.0,))
+    batch = ViewSampler(photographs, PLAIN_VIEWS, seed=0).draw(6, size, (1.0,))
     for points, labelled in zip(batch.points.numpy(), batch.labelled.numpy(), strict=True):
         expected = [
             geometry.transform(
@@ -89,8 +89,8 @@ def test_points_stay_on_the_pixels_they_were_drawn_on(photographs):
 
 
 def test_a_mirrored_view_trades_left_for_right(photographs):
-    straight = ViewSampler(photographs, STILL, seed=3).draw(5, Size(96, 96), (1.0,))
-    options = dataclasses.replace(STILL, flip=1)
+    straight = ViewSampler(photographs, PLAIN_VIEWS, seed=3).draw(5, Size(96, 96), (1.0,))
+    options = dataclasses.replace(PLAIN_VIEWS, flip=1)
     mirrored = ViewSampler(photographs, options, seed=3).draw(5, Size(96, 96), (1.0,))
     there = straight.points[:, :, FLIP]
     there[..., 0] = 95 - there[..., 0]
@@ -143,9 +143,8 @@ def test_crowds_and_people_without_keypoints_are_masked(photo_dataset, tmp_path)
     path.write_text(json.dumps(document))
     dataset = read_coco(path, photo_dataset.parent / "images")
     photographs = load_photographs([dataset])
-    assert photographs.people == 8
     assert all(has_keypoints(labels).sum() == 1 for labels in photographs.labels)
-    batch = ViewSampler(photographs, STILL, seed=0).draw(4, Size(240, 240), (1.0,))
+    batch = ViewSampler(photographs, PLAIN_VIEWS, seed=0).draw(4, Size(240, 240), (1.0,))
     assert batch.points.shape[1] == 1
     # The 180x240 pictures lie in the middle of the view.
     assert (batch.counted[:, 2:28, 32:58] == 0).all()

@@ -15,9 +15,10 @@ from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.models.architectures.litepose import Arch, Block, LitePose  # noqa: E402
 from litepose_export.models.architectures.litepose_dense import DenseLitePose  # noqa: E402
 from litepose_export.training.bottomup.loss import BottomUpLoss  # noqa: E402
-from litepose_export.training.bottomup.views import STILL, ViewSampler, load_photographs  # noqa: E402
+from litepose_export.training.bottomup.views import ViewSampler, load_photographs  # noqa: E402
 from litepose_export.training.core.normalization import normalise  # noqa: E402
 from litepose_export.training.distillation.hints import Hints  # noqa: E402
+from training_samples import PLAIN_VIEWS  # noqa: E402
 
 TINY = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
 
@@ -25,7 +26,7 @@ TINY = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
 def test_hints_lead_to_features_that_maps_alone_do_not(photo_dataset):
     torch.manual_seed(0)
     photographs = load_photographs([read_coco(photo_dataset)])
-    batch = ViewSampler(photographs, STILL, seed=0).draw(8, Size(64, 64), (1.0,))
+    batch = ViewSampler(photographs, PLAIN_VIEWS, seed=0).draw(8, Size(64, 64), (1.0,))
     teacher = DenseLitePose("n")
     kept = {name: value.clone() for name, value in teacher.state_dict().items()}
     errors = {}
