@@ -17,8 +17,8 @@ class HeatmapSpec(Part, frozen=True):
     Attributes:
         output: `(N, K, h, w)`.
         activation: What makes heat in `[0, 1]` of the values.
-        alignment: Where cells lie in the input (`decode.cells_to_input`).
-        refinement: How a place between the cells is found (`decode.decode_heatmaps`).
+        alignment: Where cells lie in the input (`decoding.heatmaps.cells_to_input`).
+        refinement: How a place between the cells is found (`decoding.heatmaps.decode_heatmaps`).
         blur_kernel: Odd width of the blur of `"dark"` and `"dark-udp"`.
     """
 
