@@ -1,7 +1,7 @@
 """Who is reported as a person: confidence, duplicates, and the box a body fills.
 
-The one place of these rules, for single images, streams and trackers, whatever network found the
-people. `PersonFilter` applies them to one image; a tracker applies the same functions to its tracks.
+The one place of these rules, for images, streams and trackers, whatever network found the people.
+`PersonFilter` applies them to one image; a tracker applies the same functions to its tracks.
 """
 
 from __future__ import annotations
