@@ -1,7 +1,7 @@
 """How far INT8 moves the keypoints of a pose network, on labelled people.
 
     python -m benchmarks.budget.int8_shift dev.json [--json FILE]
-    python -m benchmarks.budget.int8_shift dev.json --float a.fp32.onnx --int8 a.int8-x86.onnx ...
+    python -m benchmarks.budget.int8_shift dev.json --float a.fp32.onnx --int8 a.int8.onnx ...
 
 Over labelled joints that FP32 scores above 0.3, in pixels of a crop 256 high whatever the
 network's input is; AP with the people's own boxes (extra eval); time of INT8 by FP32's, in turns

@@ -36,7 +36,7 @@ int8() {
   local name=$1 float=$2
   shift 2
   litepose-export quantize "$float/$name.fp32.onnx" --calibration "$samples" --gate "$dev" \
-    --target x86 --out "$models/$name.int8-x86.onnx" --arm-out "$models/$name.int8-arm.onnx" \
+    --target x86 --out "$models/$name.int8.onnx" \
     --equalize --clip-search --gptq --report "$reports/$name.json" "$@"
 }
 # POSE_FLOAT="stem residual head" makes slower files that shift keypoints less.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 from functools import cache
 from os import PathLike
 from pathlib import Path
@@ -27,7 +25,7 @@ def precisions(name: str) -> tuple[str, ...]:
 
 
 def find(name: str, precision: str) -> Path:
-    """The bundled file of a model for this machine.
+    """The bundled file of a model.
 
     Raises:
         ModelFileMissingError: There is no such model, or not in this precision.
@@ -43,9 +41,8 @@ def find(name: str, precision: str) -> Path:
 
 
 def _file(name: str, precision: str) -> str:
-    # Reduced-range U8S8 is exact on every x86; ARM has kernels for signed activations.
-    target = "arm" if architecture() in ("aarch64", "arm64") else "x86"
-    return f"{name}.fp32.onnx" if precision == "fp32" else f"{name}.int8-{target}.onnx"
+    # One INT8 file for all: reduced-range U8S8 is exact on every x86, and right on ARM (ADR 23).
+    return f"{name}.{precision}.onnx"
 
 
 def is_name(model: str | PathLike[str]) -> bool:
@@ -72,14 +69,6 @@ def read(path: Path) -> bytes:
                 f"{path} has SHA-256 {found}, published was {expected}: reinstall litepose-edge"
             )
     return model
-
-
-def architecture() -> str:
-    """This machine's, such as `"x86_64"` or `"aarch64"`."""
-    # platform.machine() may start a subprocess; uname does not, and Windows is x86 or says so.
-    if hasattr(os, "uname"):
-        return os.uname().machine
-    return "arm64" if "ARM" in sys.version else "x86"
 
 
 def _checksums() -> dict[str, str]:

@@ -76,20 +76,11 @@ def test_a_bundled_file_that_was_changed_is_refused(tmp_path, monkeypatch, pose_
         backends.find_model("lrpose-s", precision="fp32")
 
 
-@pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
-def test_each_machine_gets_its_own_int8_file(machine, monkeypatch):
-    monkeypatch.setattr(bundled, "architecture", lambda: machine)
-    expected = "arm" if machine == "aarch64" else "x86"
-    assert bundled.find("lrpose-s", "int8").name == f"lrpose-s.int8-{expected}.onnx"
-
-
-def test_the_arm_file_gives_the_same_keypoints_here(frame):
-    outputs = []
-    for target in ("x86", "arm"):
-        model = backends.find_model(bundled.FOLDER / f"lrpose-s.int8-{target}.onnx")
-        batch = noise(model)
-        outputs.append(model.open(1).run(batch)["heatmaps"])
-    assert np.abs(outputs[0] - outputs[1]).mean() < 0.5
+@pytest.mark.parametrize("name", bundled.names())
+def test_one_int8_file_serves_every_processor(name):
+    assert bundled.find(name, "int8").name == f"{name}.int8.onnx"
+    scheme = backends.find_model(name, precision="int8").manifest.quantization.scheme
+    assert scheme == "u8s8-reduced"  # exact on every x86, and right on ARM
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07\x12\x04abcd"])

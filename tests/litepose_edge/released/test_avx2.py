@@ -59,7 +59,7 @@ def run(command, model, batches, out):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lrpose-n", "lrpose-s", "lrpose-m", "persondet"])
 def test_avx2_gives_what_vnni_gives(name, qemu, photographs, tmp_path):
-    model = bundled.FOLDER / f"{name}.int8-x86.onnx"
+    model = bundled.FOLDER / f"{name}.int8.onnx"
     manifest = backends.find_model(model).manifest
     np.save(tmp_path / "batches.npy", batches_for(manifest, photographs))
     python = Path(sys.executable).resolve()

@@ -16,7 +16,7 @@ UNIT_HEIGHT = 256  # shifts are in pixels of a padded box so high
 # OpenVINO computes a convolution and the addition behind it as one and leaves out the rounding
 # to 8 bits between them, where ONNX Runtime rounds as the file says: a quarter of an addition's
 # values differ by one step. With float files nothing is rounded.
-BOUNDS_PX = {"fp32": 0.01, "int8-x86": 0.2, "int8-arm": 0.2}
+BOUNDS_PX = {"fp32": 0.01, "int8": 0.2}
 
 
 @pytest.mark.parametrize("kind", BOUNDS_PX)

@@ -21,7 +21,7 @@ from litepose_export.errors import ExportError, ParityError  # noqa: E402
 BOX = [[60, 0, 440, 511]]
 
 
-@pytest.fixture(scope="module", params=["lrpose-s.fp32", "lrpose-s.int8-x86", "lrpose-s.int8-arm"])
+@pytest.fixture(scope="module", params=["lrpose-s.fp32", "lrpose-s.int8"])
 def converted(request, tmp_path_factory):
     source = bundled.FOLDER / f"{request.param}.onnx"
     target = tmp_path_factory.mktemp("ort") / f"{request.param}.ort"

@@ -101,7 +101,7 @@ def test_only_float_files_become_ir_files(photo_dataset, tmp_path):
     dataset = read_coco(photo_dataset)
     with pytest.raises(ExportError, match=r"end in \.xml"):
         quantize_ir(SOURCE, tmp_path / "s.onnx", dataset, QUICK)
-    quantized = bundled.FOLDER / "lrpose-s.int8-x86.onnx"
+    quantized = bundled.FOLDER / "lrpose-s.int8.onnx"
     with pytest.raises(ExportError, match="quantized already"):
         quantize_ir(quantized, tmp_path / "s.xml", dataset, QUICK)
 

@@ -194,7 +194,7 @@ def test_bounds_that_only_float_layers_can_meet_are_met_by_leaving_layers_in_flo
 
 
 def test_an_int8_file_is_not_quantized_again(people, tmp_path):
-    source = bundled.FOLDER / "lrpose-s.int8-x86.onnx"
+    source = bundled.FOLDER / "lrpose-s.int8.onnx"
     with pytest.raises(ExportError, match="quantized already"):
         quantize(source, tmp_path / "s.onnx", people, QUICK)
 
