@@ -1,32 +1,189 @@
-"""Writes a file whole or not at all."""
+"""Writes files whole or not at all: under a temporary name, which then becomes the file's own."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import secrets
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from litepose_edge.errors import OutputError
+from litepose_edge.errors import LitePoseError, OutputError
+
+Content = bytes | bytearray | memoryview
 
 
-def write_file(path: Path, content: bytes) -> None:
+class NewFile:
+    """A file that is being written, unseen under its own name until `commit`.
+
+    What was there before stays untouched until then. Every writer has a temporary file of its
+    own, so several of one target do not mix: the last one's file is what stays. Devices and
+    named pipes, such as `/dev/null`, are written to as they are.
+
+    Args:
+        path: The file's own name; a link is followed.
+        make_folder: Make the folder if it is not there; without, a missing one is an error.
+
+    Attributes:
+        partial: Where the content goes meanwhile, with the same suffix as the target.
+
+    Raises:
+        OutputError: The target is a folder, read-only, or in a place that cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, make_folder: bool = True) -> None:
+        self.path = Path(path)
+        self._file: IO[bytes] | None = None
+        try:
+            self._target, self._mode = _examine(self.path)
+            if self._target is None:
+                self.partial = self.path
+                self._file = self.path.open("wb")
+                return
+            folder = self._target.parent
+            if make_folder:
+                folder.mkdir(parents=True, exist_ok=True)
+            # As short as can be: a name may be as long as the file system allows.
+            self.partial = folder / f".{secrets.token_hex(6)}.part{self._target.suffix}"
+            # Unlike tempfile's, readable as any new file of this user is.
+            made = os.open(
+                self.partial,
+                os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
+                0o666,
+            )
+            self._file = os.fdopen(made, "wb")
+        except LitePoseError:
+            raise
+        except (OSError, ValueError, RuntimeError) as exc:
+            raise _error(self.path, exc) from exc
+
+    def write(self, content: Content) -> None:
+        """Append; after an error nothing is left.
+
+        Raises:
+            OutputError: It cannot be written, as on a full disk.
+        """
+        assert self._file is not None
+        try:
+            self._file.write(content)
+        except OSError as exc:
+            self.discard()
+            raise _error(self.path, exc) from exc
+
+    def release(self) -> Path:
+        """Close the temporary file, for a writer that wants a path; `commit` is still to come."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        return self.partial
+
+    def commit(self) -> None:
+        """Give the file its own name; on an error nothing is left and the old file stays.
+
+        Raises:
+            OutputError: The disk is full, or the folder or the temporary file has vanished.
+        """
+        try:
+            self.release()
+            if self._target is not None:
+                if self._mode is not None:
+                    self.partial.chmod(self._mode)
+                self.partial.replace(self._target)
+        except OSError as exc:
+            self.discard()
+            raise _error(self.path, exc) from exc
+
+    def discard(self) -> None:
+        """Leave nothing behind; after `commit` there is nothing to leave."""
+        # Closing writes what was buffered, and a full disk says so once more.
+        with contextlib.suppress(OSError):
+            self.release()
+        self._file = None
+        if self._target is not None:
+            with contextlib.suppress(OSError):
+                self.partial.unlink()
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path for a writer that takes one; it becomes `path` if the block ends well.
+
+    Raises:
+        OutputError: The place cannot be written; any `OSError` of the block is taken for that.
+    """
+    file = NewFile(path)
+    try:
+        yield file.release()
+    except LitePoseError:
+        file.discard()
+        raise
+    except OSError as exc:
+        file.discard()
+        raise _error(file.path, exc) from exc
+    except BaseException:
+        file.discard()
+        raise
+    file.commit()
+
+
+def write_file(path: str | os.PathLike[str], content: Content, *, make_folder: bool = True) -> None:
     """Write a file under a temporary name, then rename it.
+
+    Args:
+        path: Where to.
+        content: All of it.
+        make_folder: Make the folder if it is not there; without, a missing one is an error.
 
     Raises:
         OutputError: The place cannot be written.
     """
-    partial: str | None = None
+    file = NewFile(path, make_folder=make_folder)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            partial = file.name
-            file.write(content)
-        # The temporary file is private; a result is as readable as any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(partial).chmod(0o666 & ~mask)
-        Path(partial).replace(path)
-    except OSError as exc:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc
+        file.write(content)
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Find out before long work whether its result can be written; leaves nothing but folders.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        target, _ = _examine(Path(path))
+    except LitePoseError:
+        raise
+    except (OSError, ValueError) as exc:
+        raise _error(Path(path), exc) from exc
+    if target is not None:
+        NewFile(path).discard()
+
+
+def _examine(path: Path) -> tuple[Path | None, int | None]:
+    """Where the file really is, None for what is no ordinary file, and the mode to keep.
+
+    Raises:
+        OutputError: A folder, or a file that must not be written.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path.resolve(), None
+    if stat.S_ISDIR(found.st_mode):
+        raise OutputError(f"cannot write {path}: it is a folder; give the name of a file")
+    if not stat.S_ISREG(found.st_mode) or path.is_relative_to("/dev"):
+        return None, None
+    # A rename needs no right to write the old file: asked here, also of the superuser.
+    if not found.st_mode & 0o222 or not os.access(path, os.W_OK):
+        raise OutputError(f"cannot write {path}: it is read-only")
+    return path.resolve(), stat.S_IMODE(found.st_mode)
+
+
+def _error(path: Path, exc: Exception) -> OutputError:
+    reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+    return OutputError(f"cannot write {path}: {reason}")
