@@ -28,6 +28,7 @@ class NewFile:
 
     Attributes:
         partial: Where the content goes meanwhile, with the same suffix as the target.
+        discarded: Whether it was given up, by an error or by `discard`.
 
     Raises:
         OutputError: The target is a folder, read-only, or in a place that cannot be written.
@@ -35,6 +36,7 @@ class NewFile:
 
     def __init__(self, path: str | os.PathLike[str], *, make_folder: bool = True) -> None:
         self.path = Path(path)
+        self.discarded = False
         self._file: IO[bytes] | None = None
         try:
             self._target, self._mode = _examine(self.path)
@@ -97,6 +99,7 @@ class NewFile:
 
     def discard(self) -> None:
         """Leave nothing behind; after `commit` there is nothing to leave."""
+        self.discarded = True
         # Closing writes what was buffered, and a full disk says so once more.
         with contextlib.suppress(OSError):
             self.release()
@@ -146,6 +149,20 @@ def write_file(path: str | os.PathLike[str], content: Content, *, make_folder: b
     except BaseException:
         file.discard()
         raise
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, with those above it, unless it is there.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except FileExistsError as exc:
+        raise OutputError(f"cannot write into {path}: it is a file, not a folder") from exc
+    except (OSError, ValueError) as exc:
+        raise _error(Path(path), exc) from exc
 
 
 def check_target(path: str | os.PathLike[str]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import NewFile, write_file
+from litepose_edge.cli.streams import checked_streams
 from litepose_edge.errors import (
     BackendUnavailableError,
     LitePoseError,
@@ -85,6 +86,29 @@ def run_command(
         print_error(f"{renamed} is now {renamed_options[renamed]}")
         return USAGE
     of_models: tuple[type[Exception], ...] = (ModelError, BackendUnavailableError, *model_errors)
+    with checked_streams() as stdout:
+        try:
+            code = _run(app, arguments, print_error, of_models)
+            stdout.flush()
+        except BrokenPipeError:
+            code = OK
+        except OutputError as exc:
+            stdout.silence()
+            if code == OK:  # else the error has been printed
+                print_error(str(exc))
+                code = SOME_FAILED
+        if stdout.unread:  # the reader has seen enough; Typer and Rich take that for a failure
+            stdout.silence()
+            return OK
+    return code
+
+
+def _run(
+    app: typer.Typer,
+    arguments: Sequence[str],
+    print_error: Callable[[str], None],
+    of_models: tuple[type[Exception], ...],
+) -> int:
     try:
         # Typer prints usage errors itself and leaves with SystemExit(2).
         app(args=list(arguments), standalone_mode=True)
@@ -99,10 +123,6 @@ def run_command(
     except KeyboardInterrupt:
         print_error("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of stdout has seen enough; let Python close it without an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return OK
     return OK
 
 
@@ -117,8 +137,13 @@ def _renamed_option(arguments: Sequence[str], renamed_options: Mapping[str, str]
     return None
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: NDArray[np.uint8], *, make_folder: bool = True) -> None:
     """Write an image in the format its suffix names; the file appears whole or not at all.
+
+    Args:
+        path: Where to.
+        image: `(H, W, 3)` uint8 BGR.
+        make_folder: Make the folder if it is not there; without, a missing one is an error.
 
     Raises:
         OutputError: The format is unknown or the place cannot be written.
@@ -129,4 +154,22 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         raise OutputError(f"cannot write {path}: unknown image format '{path.suffix}'") from exc
     if not encoded:
         raise OutputError(f"cannot encode {path}")
-    write_file(path, content.tobytes())
+    write_file(path, content.tobytes(), make_folder=make_folder)
+
+
+@contextmanager
+def json_lines(path: Path) -> Iterator[Callable[[str], None]]:
+    """A function that appends a line to a file that appears when the block ends.
+
+    When the block breaks off, the lines until then are kept; when they cannot be written, nothing
+    is, and an older file stays.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    file = NewFile(path)
+    try:
+        yield lambda line: file.write(line.encode())
+    finally:
+        if not file.discarded:
+            file.commit()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import make_folder
 from litepose_edge.cli import options
 from litepose_edge.cli.console import (
     SOME_FAILED,
+    json_lines,
     print_error,
     progress_bar,
     results,
@@ -100,8 +104,12 @@ def _predict_images(
 ) -> None:
     paths = list_images(source)
     failed = 0
-    lines: list[str] = []
-    with progress_bar() as bar:
+    with contextlib.ExitStack() as stack:
+        append = stack.enter_context(json_lines(json_file)) if json_file is not None else None
+        pictures = _pictures(paths, save) if save is not None else {}
+        for folder in {picture.parent for picture in pictures.values()}:
+            make_folder(folder)
+        bar = stack.enter_context(progress_bar())
         for path, image in bar.track(
             iterate_images(paths, max_pixels=max_pixels), total=len(paths), description="predict"
         ):
@@ -111,16 +119,24 @@ def _predict_images(
                 continue
             poses = estimator.predict(image)
             if save is not None:
-                # One name a source, also for a.jpg beside a.png.
-                write_image(save / f"{path.name}.png", poses.draw(image))
-            if json_file is not None:
-                lines.append(_line(path, poses))
+                # A folder that has vanished is not made again: the pictures until then would be
+                # lost without a word.
+                write_image(pictures[path], poses.draw(image), make_folder=False)
+            if append is not None:
+                append(_line(path, poses))
             else:
                 _print(path, poses, as_json=as_json)
-    if json_file is not None:
-        write_file(json_file, "".join(lines).encode())
     if failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _pictures(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """One a source, also for a.jpg beside a.png; where names repeat, below the sources' folders."""
+    if len({path.name for path in paths}) == len(paths):
+        return {path: folder / f"{path.name}.png" for path in paths}
+    common = os.path.commonpath([path.absolute().parent for path in paths])
+    below = {path: folder / path.absolute().relative_to(common) for path in paths}
+    return {path: place.with_name(f"{place.name}.png") for path, place in below.items()}
 
 
 def _line(path: Path, poses: Poses) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from litepose_edge.cli.console import messages, results
+from litepose_edge.cli.console import json_lines, messages, results
 from litepose_edge.errors import BackendUnavailableError, OutputError
 from litepose_edge.estimator import Estimator
 from litepose_edge.sources import open_source
@@ -115,7 +115,7 @@ def _write(result: StreamResult, source: str, video: Any, lines: Any) -> None:
             "timestamp_s": round(result.timestamp_s, 6),
             **result.poses.to_dict(),
         }
-        lines.write(json.dumps(document, allow_nan=False) + "\n")
+        lines(json.dumps(document, allow_nan=False) + "\n")
 
 
 @contextlib.contextmanager
@@ -153,20 +153,10 @@ def _video_writer(path: Path | None, fps: float) -> Iterator[Any]:
 @contextlib.contextmanager
 def _line_writer(outputs: VideoOutputs) -> Iterator[Any]:
     if outputs.json_file is None:
-        yield results.file if outputs.print_json else None
+        yield results.file.write if outputs.print_json else None
         return
-    path = outputs.json_file
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = partial.open("w", encoding="utf-8")
-    except OSError as exc:
-        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc
-    try:
-        with file:
-            yield file
-    finally:
-        partial.replace(path)
+    with json_lines(outputs.json_file) as append:
+        yield append
 
 
 @contextlib.contextmanager

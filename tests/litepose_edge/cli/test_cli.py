@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -38,6 +39,48 @@ def test_predict_draws_into_the_folder(folder, tmp_path, capsys):
     assert drawn.shape == original.shape
     assert (drawn != original).any()
     assert "1 person" in capsys.readouterr().out
+
+
+def test_sources_of_one_name_get_a_picture_each(tmp_path, capsys):
+    for name in ("x/a.png", "y/a.png", "y/b.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "in" / name), np.zeros((60, 80, 3), np.uint8))
+    out = tmp_path / "out"
+    assert run(["predict", str(tmp_path / "in" / "*" / "*.png"), "--save", str(out)]) == 0
+    found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.png"))
+    assert found == ["x/a.png.png", "y/a.png.png", "y/b.png.png"]
+
+
+def test_targets_that_cannot_be_written_are_one_line_and_exit_code_1(folder, tmp_path, capsys):
+    (tmp_path / "file").write_text("old")
+    photograph = str(folder / "black.png")
+    for option, target in (
+        ("--save", tmp_path / "file"),
+        ("--save", tmp_path / "file" / "below"),
+        ("--json-file", folder),
+        ("--json-file", tmp_path / "file" / "a.jsonl"),
+    ):
+        assert run(["predict", photograph, option, str(target)]) == 1
+        assert capsys.readouterr().err.startswith("error: cannot write")
+    assert (tmp_path / "file").read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "in"]
+    assert run(["predict", photograph, "--json-file", str(tmp_path / "file")]) == 0
+    assert json.loads((tmp_path / "file").read_text())["people"] == []
+
+
+def test_a_folder_that_vanishes_meanwhile_is_exit_code_1(folder, tmp_path, capsys, monkeypatch):
+    from litepose_edge.cli import predict
+
+    write = predict.write_image
+
+    def write_and_lose(path, *args, **options):
+        write(path, *args, **options)
+        shutil.rmtree(path.parent)
+
+    monkeypatch.setattr(predict, "write_image", write_and_lose)
+    assert run(["predict", str(folder), "--save", str(tmp_path / "out")]) == 1
+    assert "cannot write" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bad_image_among_good_ones_is_exit_code_1_and_the_rest_is_done(folder, capsys):

@@ -1,15 +1,18 @@
-"""What all commands share: retired options, and files that appear whole or not at all."""
+"""What all commands share: retired options, streams, files that appear whole or not at all."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pytest
 import typer
 
-from litepose_edge.atomic_files import write_file
 from litepose_edge.cli import app as runtime
-from litepose_edge.cli.console import print_error, run_command, write_image
-from litepose_edge.errors import OutputError
+from litepose_edge.cli.console import json_lines, print_error, run_command, write_image
+from litepose_edge.errors import OutputError, SourceError
 
 RENAMED = {"--old": "--new", "--gone": "--stage finetune"}
 
@@ -57,12 +60,82 @@ def test_every_renamed_option_of_the_runtime_names_one_that_exists(capsys):
     assert not options & set(runtime.RENAMED_OPTIONS)
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "new" / "a.txt"
-    write_file(target, b"content")
-    assert target.read_bytes() == b"content"
-    with pytest.raises(OutputError):
-        write_file(target / "below", b"x")
+def test_an_image_appears_whole_or_not_at_all(tmp_path):
+    write_image(tmp_path / "new" / "a.png", np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(OutputError, match="format"):
         write_image(tmp_path / "a.xyz", np.zeros((4, 4, 3), np.uint8))
-    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.txt"]
+    with pytest.raises(OutputError):
+        write_image(tmp_path / "gone" / "a.png", np.zeros((4, 4, 3), np.uint8), make_folder=False)
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["a.png"]
+
+
+def test_lines_are_kept_when_the_source_breaks_off(tmp_path):
+    target = tmp_path / "a.jsonl"
+
+    def break_off(error):
+        with json_lines(target) as append:
+            append("1\n")
+            raise error
+
+    for error in (SourceError("cut"), KeyboardInterrupt(), OutputError("of the film")):
+        target.write_text("old")
+        with pytest.raises(type(error)):
+            break_off(error)
+        assert target.read_text() == "1\n"
+        assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def command(*lines, **streams):
+    """A program of our streams in a process of its own."""
+    code = "\n".join(
+        [
+            "import sys, typer",
+            "from litepose_edge.cli.console import print_error, results, run_command",
+            "app = typer.Typer()",
+            "@app.command()",
+            "def command():",
+            *(f"    {line}" for line in lines),
+            "sys.exit(run_command(app, [], print_error))",
+        ]
+    )
+    return subprocess.run([sys.executable, "-c", code], text=True, **streams)
+
+
+WRITES = ["results.print('word')", "results.file.write('word')", "print('word')", "typer.echo('w')"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_result_that_cannot_be_printed_is_one_line_and_exit_code_1(write):
+    with Path("/dev/full").open("w") as full:
+        done = command(write, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["error: cannot write to stdout: No space left on device"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX descriptors")
+def test_a_closed_stdout_is_an_error_and_a_lost_message_is_none():
+    closed = command(WRITES[0], stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+    assert (closed.returncode, closed.stderr) == (
+        1,
+        "error: cannot write to stdout: it is closed\n",
+    )
+    with Path("/dev/full").open("w") as full:
+        done = command(*WRITES[:1], "print_error('x')", stdout=subprocess.PIPE, stderr=full)
+    assert (done.returncode, done.stdout) == (0, "word\n")
+    silent = command("pass", stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1))
+    assert (silent.returncode, silent.stderr) == (0, "")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = command(WRITES[1], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_the_terminal_cannot_show_is_escaped():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = command(r"results.print('\udcff \u00e9', markup=False)", stdout=-1, env=environment)
+    assert (done.returncode, done.stdout) == (0, "\\udcff \\xe9\n")
