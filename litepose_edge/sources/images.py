@@ -1,9 +1,11 @@
-"""Reads images: checks the size before decoding, turns them upright, detects damage."""
+"""Reads pictures: checks size and wholeness before decoding, turns them upright."""
 
 from __future__ import annotations
 
 import glob
 import io
+import os
+import stat
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -13,37 +15,70 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge.errors import SourceError
+from litepose_edge.errors import SourceError, install_hint
+from litepose_edge.sources.picture_bytes import START_BYTES, damage, picture_format
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset(
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
+    | {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+# No format needs more for a pixel than four numbers of 16 bits; the rest is metadata.
+BYTES_PER_PIXEL, METADATA_BYTES = 8, 16 << 20
+UNKNOWN_START_BYTES = 1 << 16
 
 
 def list_images(source: str | PathLike[str]) -> list[Path]:
     """The image files a source names: a file, a folder's images, or what matches a pattern.
 
+    A folder's images are the files with the suffix of a picture, and those without a suffix
+    that hold one.
+
     Raises:
         SourceError: There is no such file or folder, or it holds no images.
     """
     path = Path(source)
-    if not path.exists() and glob.has_magic(str(source)):
-        matching = sorted(Path(p) for p in glob.glob(str(source), recursive=True))  # noqa: PTH207 - patterns may be absolute
+    there = bool(os.fspath(source)) and os.path.lexists(path)
+    if not there and glob.has_magic(str(source)):
+        names = glob.glob(str(source), recursive=True)  # noqa: PTH207 - patterns may be absolute
+        matching = sorted(p for p in map(Path, names) if not p.is_dir())
         if not matching:
             raise SourceError(f"no file matches {source}")
         return matching
-    if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not found:
-            raise SourceError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-        return found
-    if not path.exists():
-        raise SourceError(f"no such file or folder: {path}")
-    return [path]
+    if not there:
+        raise SourceError(f"no such file or folder: {source}")
+    if not path.is_dir():
+        return [path]
+    try:
+        found = sorted(p for p in path.iterdir() if _is_image_file(p))
+    except OSError as exc:
+        raise SourceError(f"cannot read the folder {path}: {exc.strerror}") from exc
+    if not found:
+        raise SourceError(f"{path} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return found
+
+
+def _is_image_file(path: Path) -> bool:
+    if path.suffix:
+        return path.suffix.lower() in IMAGE_SUFFIXES
+    return path.is_file() and picture_format(first_bytes(path)) is not None
+
+
+def first_bytes(path: str | PathLike[str]) -> bytes:
+    """Enough of a file to know its format by; nothing where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(START_BYTES)
+    except OSError:
+        return b""
 
 
 def read_image(
     path: str | PathLike[str], *, max_pixels: int = 100_000_000, upright: bool = True
 ) -> NDArray[np.uint8]:
     """Read an image file as `(H, W, 3)` uint8 BGR, turned upright by its EXIF orientation.
+
+    The format is told by the content, not by the name. Of an animation this is the first picture.
+    HEIC needs the extra `heic`.
 
     Args:
         path: The file.
@@ -52,31 +87,30 @@ def read_image(
             can unpack to gigabytes.
 
     Raises:
-        SourceError: The file is missing, no image, truncated, or too large.
+        SourceError: The file is missing, no image, truncated, damaged or too large.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as exc:
-        raise SourceError(f"cannot read image {path}: {exc.strerror}") from exc
+    check_max_pixels(max_pixels)
+    content = _read(path, int(BYTES_PER_PIXEL * max_pixels) + METADATA_BYTES)
     width, height = _claimed_size(content)
     if width <= 0 or height <= 0:
         raise SourceError(f"{path} is no image of a known format")
-    if width * height > max_pixels:
-        raise SourceError(
-            f"{path} claims {width}x{height} pixels, more than the {max_pixels} allowed "
-            "(max_pixels)"
-        )
-    if _is_truncated(content):
-        raise SourceError(f"{path} is truncated")
-    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-    try:
-        decoded: Any = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error as exc:
-        raise SourceError(f"cannot decode image {path}: {exc.err}") from exc
-    if decoded is None:
-        raise SourceError(f"cannot decode image {path}: it is damaged or of an unknown format")
-    image: NDArray[np.uint8] = decoded
+    _check_size(path, width, height, max_pixels)
+    found = damage(content)
+    if found is not None:
+        raise SourceError(f"{path} {found}")
+    image = _decode(path, content, max_pixels, upright=upright)
+    _check_size(path, image.shape[1], image.shape[0], max_pixels)
     return image
+
+
+def check_max_pixels(max_pixels: float) -> None:
+    """Make sure that a limit is one: NaN would switch it off.
+
+    Raises:
+        ValueError: It is no number from 1 on.
+    """
+    if not 1 <= max_pixels < float("inf"):
+        raise ValueError(f"max_pixels must be at least 1 and finite, got {max_pixels}")
 
 
 def iterate_images(
@@ -90,6 +124,65 @@ def iterate_images(
             yield path, exc
 
 
+def _read(path: str | PathLike[str], most: int) -> bytes:
+    """A file's bytes, at most so many; a picture's are there, whatever lies behind it."""
+    try:
+        # A named pipe waits for ever, a device may have no end.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise SourceError(f"cannot read image {path}: it is no file")
+        with Path(path).open("rb") as file:
+            start = file.read(UNKNOWN_START_BYTES)
+            if picture_format(start[:START_BYTES]) is None and _claimed_size(start) == (-1, -1):
+                return start
+            return start + file.read(max(most - len(start), 0))
+    except SourceError:
+        raise
+    except ValueError as exc:
+        raise SourceError(f"cannot read image {os.fspath(path)!r}: {exc}") from exc
+    except OSError as exc:
+        raise SourceError(f"cannot read image {path}: {exc.strerror}") from exc
+
+
+def _decode(
+    path: str | PathLike[str], content: bytes, max_pixels: int, *, upright: bool
+) -> NDArray[np.uint8]:
+    if picture_format(content[:START_BYTES]) == "heif":
+        return _decode_heif(path, content, max_pixels)
+    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        decoded: Any = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as exc:
+        raise SourceError(f"cannot decode image {path}: {exc.err}") from exc
+    if decoded is None:
+        raise SourceError(f"cannot decode image {path}: it is damaged or of an unknown format")
+    image: NDArray[np.uint8] = decoded
+    return image
+
+
+def _decode_heif(path: str | PathLike[str], content: bytes, max_pixels: int) -> NDArray[np.uint8]:
+    try:
+        from litepose_edge.sources.heif import decode_heif, heif_size
+    except ImportError as exc:
+        raise SourceError(
+            f"{path} is a HEIC picture, and pillow-heif, which reads them, is not installed. "
+            f"{install_hint('heic')}"
+        ) from exc
+    try:
+        # Of a picture in tiles, only the plug-in knows the whole size.
+        _check_size(path, *heif_size(content), max_pixels)
+        return decode_heif(content)
+    except (ValueError, RuntimeError, EOFError) as exc:
+        raise SourceError(f"cannot decode image {path}: {exc}") from exc
+
+
+def _check_size(path: str | PathLike[str], width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise SourceError(
+            f"{path} claims {width}x{height} pixels, more than the {max_pixels} allowed "
+            "(max_pixels)"
+        )
+
+
 def _claimed_size(content: bytes) -> tuple[int, int]:
     import imagesize  # here: a caller with frames in memory need not wait for the import
 
@@ -98,13 +191,3 @@ def _claimed_size(content: bytes) -> tuple[int, int]:
     except Exception:  # noqa: BLE001 - whatever a damaged header raises, it is no image
         return -1, -1
     return int(width), int(height)
-
-
-def _is_truncated(content: bytes) -> bool:
-    """Whether the end mark is missing: OpenCV silently pads a truncated JPEG or PNG with grey."""
-    if content.startswith(b"\xff\xd8"):
-        # A thumbnail has an end mark of its own, before the picture's scan begins.
-        return content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda")
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" not in content[-64:]
-    return False

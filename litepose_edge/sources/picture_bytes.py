@@ -1,0 +1,197 @@
+"""What the bytes of a picture file say before they are decoded: format, animation, damage."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+
+# Enough of a file to know its format by.
+START_BYTES = 64
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+AVIF_BRANDS = frozenset({b"avif", b"avis"})
+# In a JPEG's scan: no stuffed zero, no fill byte; restart marks (D0 to D7) belong to the scan.
+JPEG_MARK = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+JPEG_END, JPEG_SCAN, JPEG_WITHOUT_LENGTH = 0xD9, 0xDA, (0x01, 0xD8)
+# What may follow a scan: tables, another scan, application data, a comment, the end.
+JPEG_AFTER_SCAN = frozenset({0xC4, *range(0xD9, 0xDE), *range(0xE0, 0xF0), 0xFE})
+TRUNCATED, DAMAGED = "is truncated", "is damaged"
+_BITMAP_HEADERS = frozenset(struct.pack("<I", n) for n in (12, 16, 40, 52, 56, 64, 108, 124))
+_MARKS = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"\0\0\0\x0cjP  ", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),
+)
+
+
+def picture_format(start: bytes) -> str | None:
+    """Name of the picture format that a file's first bytes show; None where it is none."""
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            return name
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "webp"
+    if start.startswith(b"BM") and start[14:18] in _BITMAP_HEADERS:
+        return "bmp"
+    if re.match(rb"P[1-6]\s", start):
+        return "pnm"
+    if start[4:8] == b"ftyp":
+        brands = {start[8:12], *(start[i : i + 4] for i in range(16, _box_end(start), 4))}
+        if brands & AVIF_BRANDS:
+            return "avif"
+        if start[8:12] in HEIF_BRANDS:
+            return "heif"
+    return None
+
+
+def _box_end(start: bytes) -> int:
+    return min(int.from_bytes(start[:4], "big"), len(start) - 3)
+
+
+def is_animated(content: bytes) -> bool:
+    """Whether a picture file holds several pictures that follow each other in time."""
+    match picture_format(content[:START_BYTES]):
+        case "gif":
+            return _walk_gif(content)[0] > 1
+        case "png":
+            return b"acTL" in content[: max(content.find(b"IDAT"), 0)]
+        case "webp":
+            return content[12:16] == b"VP8X" and len(content) > 20 and bool(content[20] & 2)
+        case "avif":
+            return content[8:12] == b"avis"
+    return False
+
+
+def damage(content: bytes) -> str | None:
+    """What is wrong with a picture file, as the end of a sentence; None where nothing shows.
+
+    Decoders fill what is missing with grey and say nothing, or reserve as many bytes as a chunk
+    claims to have. Bytes behind the picture do not matter: phones put films there.
+    """
+    match picture_format(content[:START_BYTES]):
+        case "jpeg":
+            return _jpeg_damage(content)
+        case "png":
+            return _png_damage(content)
+        case "gif":
+            return None if _walk_gif(content)[1] else TRUNCATED
+        case "webp":
+            claimed = int.from_bytes(content[4:8], "little")
+            return TRUNCATED if claimed + 8 > len(content) else None
+        case "bmp":
+            return _bmp_damage(content)
+        case "avif" | "heif":
+            return _boxes_damage(content)
+    return None
+
+
+def _jpeg_damage(content: bytes) -> str | None:
+    place = 2
+    while True:
+        # Decoders pass over bytes between two segments.
+        found = JPEG_MARK.search(content, place)
+        if found is None:
+            return TRUNCATED
+        mark, place = content[found.end() - 1], found.end()
+        if mark == JPEG_END:
+            return None
+        if mark in JPEG_WITHOUT_LENGTH:
+            continue
+        place += max(int.from_bytes(content[place : place + 2], "big"), 2)
+        if mark != JPEG_SCAN:
+            continue
+        after = JPEG_MARK.search(content, place)
+        if after is None:
+            return TRUNCATED
+        if content[after.end() - 1] not in JPEG_AFTER_SCAN:
+            return DAMAGED
+        place = after.start()
+
+
+def _png_damage(content: bytes) -> str | None:
+    place = 8
+    while place + 12 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        kind = content[place + 4 : place + 8]
+        end = place + 12 + length
+        if end > len(content):
+            return TRUNCATED
+        # Upper case: a chunk that no decoder may leave out.
+        if kind[:1].isupper():
+            checked = memoryview(content)[place + 4 : end - 4]
+            if zlib.crc32(checked) != int.from_bytes(content[end - 4 : end], "big"):
+                return DAMAGED
+        if kind == b"IEND":
+            return None
+        place = end
+    return TRUNCATED
+
+
+def _bmp_damage(content: bytes) -> str | None:
+    if content[14:18] == b"\x0c\0\0\0":
+        return None
+    if len(content) < 54:
+        return TRUNCATED
+    width, height, _planes, bits, packed = struct.unpack("<iiHHI", content[18:34])
+    if packed not in (0, 3):
+        return None
+    pixels = int.from_bytes(content[10:14], "little")
+    needed = pixels + (width * bits + 31) // 32 * 4 * abs(height)
+    return TRUNCATED if needed > len(content) else None
+
+
+def _boxes_damage(content: bytes) -> str | None:
+    """Whether the last outermost box of an ISO file reaches past its end."""
+    place = 0
+    while place + 8 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        if length == 1:
+            length = int.from_bytes(content[place + 8 : place + 16], "big")
+        if length == 0:
+            return None
+        if length < 8:
+            # Not a box: bytes that something left behind the picture.
+            return None if place else DAMAGED
+        place += length
+    return TRUNCATED if place > len(content) else None
+
+
+def _walk_gif(content: bytes) -> tuple[int, bool]:
+    """How many pictures a GIF holds, and whether it reaches its end mark."""
+    if len(content) < 13:
+        return 0, False
+    place = 13 + _gif_table(content[10])
+    pictures = 0
+    while place < len(content):
+        match content[place]:
+            case 0x3B:
+                return pictures, True
+            case 0x21:
+                place = _gif_blocks(content, place + 2)
+            case 0x2C:
+                if place + 10 > len(content):
+                    return pictures, False
+                place = _gif_blocks(content, place + 11 + _gif_table(content[place + 9]))
+                pictures += 1
+            case _:
+                # Decoders end at what is no block; so does the walk.
+                return pictures, pictures > 0
+    return pictures, False
+
+
+def _gif_table(flags: int) -> int:
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _gif_blocks(content: bytes, place: int) -> int:
+    """Where a chain of data blocks ends."""
+    while place < len(content) and content[place]:
+        place += content[place] + 1
+    return place + 1

@@ -1,0 +1,167 @@
+"""Pictures as cameras, phones and browsers write them, whole, cut, with bytes behind them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from litepose_edge.errors import SourceError
+from litepose_edge.sources import list_images, read_image
+from litepose_edge.sources.picture_bytes import damage, is_animated, picture_format
+
+PICTURE = cv2.GaussianBlur(
+    np.random.default_rng(7).integers(0, 255, (96, 128, 3), dtype=np.uint8), (9, 9), 3
+)
+
+
+def encoded(suffix, *options):
+    return cv2.imencode(suffix, PICTURE, list(options))[1].tobytes()
+
+
+def gif(pictures=1):
+    pillow = pytest.importorskip("PIL.Image")
+    frames = [pillow.fromarray(np.roll(PICTURE, 5 * n, axis=1)) for n in range(pictures)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=100)
+    return file.getvalue()
+
+
+WHOLE = {
+    "baseline.jpg": encoded(".jpg"),
+    "progressive.jpg": encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "restarts.jpg": encoded(".jpg", cv2.IMWRITE_JPEG_RST_INTERVAL, 2),
+    "a.png": encoded(".png"),
+    "a.bmp": encoded(".bmp"),
+    "a.webp": encoded(".webp"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_bytes_behind_a_whole_picture_do_not_matter(tmp_path, name):
+    (tmp_path / name).write_bytes(WHOLE[name])
+    sound = read_image(tmp_path / name)
+    for seed in range(8):
+        film = np.random.default_rng(seed).integers(0, 256, 30_000, dtype=np.uint8).tobytes()
+        (tmp_path / name).write_bytes(WHOLE[name] + b"\0\0\0\x18ftypmp42" + film)
+        np.testing.assert_array_equal(read_image(tmp_path / name), sound)
+
+
+@given(st.sampled_from(sorted(WHOLE)), st.floats(0, 1, exclude_max=True))
+@settings(max_examples=150, deadline=None)
+def test_a_cut_picture_is_found_wherever_it_is_cut(name, part):
+    content = WHOLE[name]
+    assert damage(content) is None
+    cut = content[: int(part * len(content))]
+    # The last bytes of a baseline JPEG's file are its end mark: without it the picture is cut.
+    assert picture_format(cut) is None or damage(cut) is not None
+
+
+def test_a_cut_picture_with_a_film_behind_it_is_nearly_always_found():
+    content = WHOLE["baseline.jpg"]
+    found = 0
+    for seed in range(50):
+        film = np.random.default_rng(seed).integers(0, 256, 30_000, dtype=np.uint8).tobytes()
+        found += damage(content[: len(content) // 2] + film) is not None
+    assert found >= 45
+
+
+@pytest.mark.parametrize("kind", [b"IDAT", b"PLTE", b"tEXt", b"zTXt"])
+@pytest.mark.parametrize("claimed", [999_000_000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_png_chunk_that_claims_more_than_there_is_reserves_nothing(tmp_path, kind, claimed):
+    content = WHOLE["a.png"]
+    chunk = struct.pack(">I", claimed) + kind + b"x" * 10 + bytes(4)
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
+    with pytest.raises(SourceError, match=r"a\.png is truncated"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_png_with_a_changed_byte_is_damaged_and_one_with_a_comment_is_not(tmp_path):
+    content = bytearray(WHOLE["a.png"])
+    text = b"tEXtTitle\0a picture"
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PICTURE)
+    content[len(content) // 2] ^= 1
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(SourceError, match="damaged"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_gif_is_whole_up_to_its_end_mark():
+    content = gif(5)
+    assert picture_format(content) == "gif"
+    assert damage(content) is None
+    assert damage(content + bytes(50)) is None
+    assert all(damage(content[:n]) is not None for n in range(13, len(content), 7))
+    assert is_animated(content)
+    assert not is_animated(gif(1))
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.png", "IMG_0001", "holiday.jpg.download"])
+def test_the_content_says_what_a_picture_is_whatever_its_name(tmp_path, name):
+    (tmp_path / name).write_bytes(WHOLE["baseline.jpg"])
+    assert read_image(tmp_path / name).shape == PICTURE.shape
+    assert list_images(tmp_path / name) == [tmp_path / name]
+
+
+def test_a_folder_gives_jfif_gif_and_nameless_pictures_and_leaves_the_rest(tmp_path):
+    for name in ("a.jfif", "b.gif", "IMG_0002"):
+        (tmp_path / name).write_bytes(WHOLE["baseline.jpg"])
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "README").write_text("no picture")
+    assert [p.name for p in list_images(tmp_path)] == ["IMG_0002", "a.jfif", "b.gif"]
+
+
+def test_heic_is_read_with_the_plug_in_and_named_without(tmp_path, monkeypatch):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "IMG_1.HEIC"
+    heif = pillow_heif.from_bytes(mode="BGR", size=(128, 96), data=PICTURE.tobytes())
+    heif.save(path, quality=95)
+    assert np.abs(read_image(path).astype(int) - PICTURE).mean() < 8
+    with pytest.raises(SourceError, match="max_pixels"):
+        read_image(path, max_pixels=1000)
+    cut = tmp_path / "cut.heic"
+    cut.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(SourceError, match=r"cut\.heic"):
+        read_image(cut)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(sys.modules, "litepose_edge.sources.heif")
+    with pytest.raises(SourceError, match=r"litepose-edge\[heic\]"):
+        read_image(path)
+
+
+def test_a_file_larger_than_any_picture_is_not_read_whole(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(WHOLE["baseline.jpg"])
+    with path.open("r+b") as file:
+        file.truncate(40 << 30)  # a hole of 40 GB
+    assert read_image(path, max_pixels=20_000).shape == PICTURE.shape
+    hole = tmp_path / "hole.bin"
+    with hole.open("wb") as file:
+        file.truncate(40 << 30)
+    with pytest.raises(SourceError, match="no image"):
+        read_image(hole)
+
+
+@pytest.mark.parametrize("limit", [float("nan"), 0, -1, float("inf")])
+def test_a_limit_that_is_none_is_refused(tmp_path, limit):
+    (tmp_path / "a.png").write_bytes(WHOLE["a.png"])
+    with pytest.raises(ValueError, match="max_pixels"):
+        read_image(tmp_path / "a.png", max_pixels=limit)
+    assert read_image(tmp_path / "a.png", max_pixels=96 * 128).shape == PICTURE.shape
+    with pytest.raises(SourceError, match="max_pixels"):
+        read_image(tmp_path / "a.png", max_pixels=96 * 128 - 1)
+
+
+@pytest.mark.parametrize("name", ["", "n\0", "x" * 5000, "/dev/zero"])
+def test_names_of_no_file_are_one_typed_error(name):
+    with pytest.raises(SourceError):
+        read_image(name)
