@@ -6,13 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge.skeletons import Skeleton
+from litepose_edge.skeletons import Skeleton, side_of
 
 Float32 = NDArray[np.float32]
 
 LEFT, RIGHT, MIDDLE = (60, 140, 255), (255, 170, 60), (90, 220, 90)  # BGR
 DOT, EDGE = (255, 255, 255), (40, 40, 40)
 FRACTION_BITS = 4
+# Sets of more keypoints lie close together, as on a face: their lines and dots are thin.
+MANY_KEYPOINTS = 40
 
 
 def draw_people(
@@ -38,7 +40,8 @@ def draw_people(
     for points, score in zip(keypoints.clip(-limit, limit), scores, strict=True):
         seen = score >= min_score
         extent = np.ptp(points[seen], axis=0).max() if seen.any() else 0
-        thickness = int(np.clip(round(extent / 90), 1, 8))
+        thickest = 8 if len(skeleton) <= MANY_KEYPOINTS else 1
+        thickness = int(np.clip(round(extent / 90), 1, thickest))
         fixed = np.round(points * 2**FRACTION_BITS).astype(int)
         for first, second in skeleton.bones:
             if seen[first] and seen[second]:
@@ -56,9 +59,9 @@ def draw_people(
 
 
 def _side(skeleton: Skeleton, first: int, second: int) -> tuple[int, int, int]:
-    names = skeleton.keypoint_names[first], skeleton.keypoint_names[second]
-    if all(name.startswith("left_") for name in names):
+    sides = {side_of(skeleton.keypoint_names[end]) for end in (first, second)}
+    if sides == {"left"}:
         return LEFT
-    if all(name.startswith("right_") for name in names):
+    if sides == {"right"}:
         return RIGHT
     return MIDDLE

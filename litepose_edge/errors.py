@@ -39,6 +39,10 @@ class BackendUnavailableError(LitePoseError, ImportError):
     """An optional package is missing; the message names the pip command."""
 
 
+class SkeletonError(LitePoseError, ValueError):
+    """A file's keypoint set contradicts itself, or there is none in it."""
+
+
 class ModelError(LitePoseError):
     """A model file cannot be used."""
 

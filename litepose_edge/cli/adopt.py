@@ -28,7 +28,7 @@ from litepose_edge.manifest import (
 from litepose_edge.manifest.presets import Graph, OutputFormatName, preset
 from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.pipelines.topdown import TopDown
-from litepose_edge.skeletons import skeleton_of
+from litepose_edge.skeletons import KNOWN, Skeleton, skeleton_named, skeleton_of
 
 FLOAT_TYPES, UINT8_TYPES = ("tensor(float)", "f32"), ("tensor(uint8)", "u8")
 
@@ -57,8 +57,20 @@ def adopt(
             help="An output to read, in the order of the format; all of the graph unless given."
         ),
     ] = None,
+    skeleton: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"Keypoint set of a pose network: {', '.join(known.name for known in KNOWN)}, "
+            "a JSON file of your own, or a COCO keypoint file; by --keypoints unless given.",
+        ),
+    ] = None,
     keypoints: Annotated[
-        int, typer.Option(help="Of a pose network: 17 (COCO), 16 (MPII) or 14 (CrowdPose).")
+        int,
+        typer.Option(
+            help="How many a pose network finds, where it is the usual set of so many: "
+            "17 (COCO), 14 (CrowdPose), 16 (MPII), 21 (a hand), 26 (Halpe), 133 (whole body)."
+        ),
     ] = 17,
     precision: Annotated[
         PrecisionName, typer.Option(help="Number format of its weights.")
@@ -79,7 +91,8 @@ def adopt(
     """
     source = files.read(model)
     backend: Backend = "openvino" if source.needs_openvino else "onnxruntime"
-    manifest = _described(source, backend, output_format, name, size, output, keypoints)
+    points = _skeleton(skeleton, keypoints)
+    manifest = _described(source, backend, output_format, name, size, output, points)
     manifest = _changed(manifest, precision, changes or [])
     found = backends.find_model(model, backend=backend, manifest=manifest)
     _check_outputs(found)
@@ -95,7 +108,7 @@ def _described(
     name: str | None,
     size: str | None,
     outputs: list[str] | None,
-    keypoints: int,
+    skeleton: Skeleton,
 ) -> Manifest:
     """The manifest of an output format for this graph."""
     opened = backends.open_files(source, backend, threads=1)
@@ -119,11 +132,21 @@ def _described(
                 uint8=tensor.dtype in UINT8_TYPES,
                 nhwc=nhwc,
                 outputs=tuple(outputs) if outputs else opened.outputs,
-                skeleton=skeleton_of(keypoints),
+                skeleton=skeleton,
             ),
         )
     except ValueError as exc:
         raise typer.BadParameter(f"output format '{output_format}' does not fit: {exc}") from exc
+
+
+def _skeleton(given: str | None, keypoints: int) -> Skeleton:
+    """The keypoint set of that name or file, or the usual one of so many keypoints."""
+    if given is not None:
+        return skeleton_named(given) or Skeleton.from_file(given)
+    try:
+        return skeleton_of(keypoints)
+    except ValueError as exc:
+        raise typer.BadParameter(f"{exc} with --skeleton") from exc
 
 
 def _size(given: str | None, width: int | str, height: int | str) -> Size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from litepose_edge import COCO_17, drawing
+from litepose_edge.skeletons import KNOWN
 
 
 def draw(points, scores, image=None, **options):
@@ -58,3 +59,17 @@ def test_points_far_outside_do_no_harm():
 def test_a_view_that_is_not_contiguous_is_drawn_on():
     image = np.zeros((100, 100, 3), np.uint8)[::-1, ::-1]
     assert draw(np.full((17, 2), 50), np.ones(17), image).any()
+
+
+def test_sides_are_told_by_names_in_any_spelling_and_hands_have_none():
+    assert drawing.side_of("left_eye") == drawing.side_of("L_Paw") == "left"
+    assert drawing.side_of("right-hand root") == "right"
+    assert drawing.side_of("nose") is drawing.side_of("thumb1") is drawing.side_of("lip") is None
+
+
+def test_every_known_set_is_drawn():
+    for skeleton in KNOWN:
+        points = np.random.default_rng(0).uniform(10, 90, (1, len(skeleton), 2)).astype(np.float32)
+        scores = np.ones((1, len(skeleton)), np.float32)
+        image = np.zeros((100, 100, 3), np.uint8)
+        assert drawing.draw_people(image, points, scores, skeleton).any()

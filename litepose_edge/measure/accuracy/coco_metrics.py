@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, Literal
 
+import numpy as np
+
 from litepose_edge.errors import BackendUnavailableError, install_hint
 
 
@@ -38,6 +40,7 @@ def coco_metrics(
     results: Sequence[dict[str, Any]],
     kind: Literal["keypoints", "bbox"],
     image_ids: Sequence[int] | None = None,
+    sigmas: Sequence[float] | None = None,
 ) -> CocoMetrics:
     """Score COCO-format results against an annotation file.
 
@@ -46,6 +49,7 @@ def coco_metrics(
         results: Entries of COCO's results format; only what `kind` names is used of each.
         kind: What is scored.
         image_ids: Images to score on; all unless given.
+        sigmas: Of the keypoints, for OKS; COCO's 17 unless given.
 
     Raises:
         BackendUnavailableError: pycocotools is not installed.
@@ -55,7 +59,10 @@ def coco_metrics(
         return CocoMetrics(0.0, 0.0, 0.0, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco(str(annotations))
-        evaluation = coco_eval(truth, truth.loadRes(entries_of(results, kind)), kind)
+        found = truth.loadRes(_of_category(entries_of(results, kind), truth))
+        evaluation = coco_eval(truth, found, kind)
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = np.array(sigmas)
         if image_ids is not None:
             evaluation.params.imgIds = list(image_ids)
         evaluation.evaluate()
@@ -64,6 +71,14 @@ def coco_metrics(
     stats = evaluation.stats
     recall = stats[5] if kind == "keypoints" else stats[8]
     return CocoMetrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
+
+
+def _of_category(entries: list[dict[str, Any]], truth: Any) -> list[dict[str, Any]]:
+    """The entries as ones of the file's own category: COCO's person is 1, others need not be."""
+    if not truth.cats or 1 in truth.cats:
+        return entries
+    own = min(truth.cats, key=lambda number: (not truth.cats[number].get("keypoints"), number))
+    return [{**entry, "category_id": own} for entry in entries]
 
 
 def entries_of(

@@ -9,12 +9,14 @@ from typing import Any, Literal
 import numpy as np
 
 from litepose_edge.boxes import box_iou
+from litepose_edge.errors import SourceError
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Float32
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import CocoMetrics, coco_metrics
 from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics, crowdpose_metrics
 from litepose_edge.measure.accuracy.pckh import PckhMetrics, pckh, read_head_sizes
+from litepose_edge.results import Poses
 from litepose_edge.sources import read_image
 
 TALL_PX = 96.0
@@ -39,6 +41,7 @@ def evaluate_on_given_boxes(
     """
     results: list[dict[str, Any]] = []
     images: list[int] = []
+    sigmas: tuple[float, ...] | None = None
     found: list[Float32] = []
     truth: list[Float32] = []
     sizes: list[Float32] = []
@@ -51,6 +54,7 @@ def evaluate_on_given_boxes(
         images.append(image.image_id)
         boxes = image.boxes_xyxy[labelled]
         poses = estimator.predict(read_image(image.path, upright=False), boxes_xyxy=boxes)
+        sigmas = _sigmas(poses, dataset)
         results += poses.to_coco(image.image_id)
         if metric == "pckh":
             found.append(poses.keypoints)
@@ -58,7 +62,7 @@ def evaluate_on_given_boxes(
             sizes.append(heads[image.image_id][labelled])
     if metric == "pckh":
         return pckh(np.concatenate(found), np.concatenate(truth), np.concatenate(sizes))
-    return _score(metric, dataset, results, images)
+    return _score(metric, dataset, results, images, sigmas)
 
 
 def evaluate_end_to_end(
@@ -79,22 +83,39 @@ def evaluate_end_to_end(
         Keypoint metrics and box metrics, over all photographs.
     """
     results: list[dict[str, Any]] = []
+    sigmas: tuple[float, ...] | None = None
     for image in dataset:
         progress()
         poses = estimator.predict(read_image(image.path, upright=False))
+        sigmas = _sigmas(poses, dataset)
         results += poses.to_coco(image.image_id)
     return (
-        _score(metric, dataset, results, None),
+        _score(metric, dataset, results, None, sigmas),
         coco_metrics(dataset.path, results, "bbox"),
     )
 
 
+def _sigmas(poses: Poses, dataset: CocoDataset) -> tuple[float, ...]:
+    """Sigmas of what the model finds, which must be as many keypoints as are labelled."""
+    found, labelled = len(poses.skeleton), len(dataset.keypoint_names)
+    if found != labelled:
+        raise SourceError(
+            f"{dataset.path} labels {labelled} keypoints and the model finds {found} "
+            f"({poses.skeleton.name}): give a model of the same keypoints"
+        )
+    return poses.skeleton.oks_sigmas
+
+
 def _score(
-    metric: Metric, dataset: CocoDataset, results: list[dict[str, Any]], images: list[int] | None
+    metric: Metric,
+    dataset: CocoDataset,
+    results: list[dict[str, Any]],
+    images: list[int] | None,
+    sigmas: tuple[float, ...] | None,
 ) -> CocoMetrics | CrowdMetrics:
     if metric == "crowdpose":
         return crowdpose_metrics(dataset.path, results, images)
-    return coco_metrics(dataset.path, results, "keypoints", images)
+    return coco_metrics(dataset.path, results, "keypoints", images, sigmas)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,8 @@
-"""The keypoint sets the project knows: names, bones, mirror pairs, OKS sigmas."""
+"""Keypoint sets of people's bodies: COCO, CrowdPose, MPII, Halpe."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Skeleton:
-    """A keypoint set.
-
-    Attributes:
-        name: Short name, such as `"coco17"`.
-        keypoint_names: One name per keypoint.
-        bones: Pairs of keypoint indices to draw a line between.
-        flip_pairs: Pairs of keypoint indices that trade places in a mirrored image.
-        oks_sigmas: Per keypoint, the spread used by object keypoint similarity.
-    """
-
-    name: str
-    keypoint_names: tuple[str, ...]
-    bones: tuple[tuple[int, int], ...]
-    flip_pairs: tuple[tuple[int, int], ...]
-    oks_sigmas: tuple[float, ...]
-
-    def __len__(self) -> int:
-        return len(self.keypoint_names)
-
-    @property
-    def flip_permutation(self) -> tuple[int, ...]:
-        """Index of each keypoint's counterpart on the other side (itself where it has none)."""
-        order = list(range(len(self)))
-        for left, right in self.flip_pairs:
-            order[left], order[right] = right, left
-        return tuple(order)
-
+from litepose_edge.skeletons.skeleton import Skeleton
 
 COCO_17 = Skeleton(
     name="coco17",
@@ -131,14 +100,29 @@ MPII_16 = Skeleton(
     ),
 )  # fmt: skip
 
-
-def skeleton_of(keypoints: int) -> Skeleton:
-    """The keypoint set with that many keypoints.
-
-    Raises:
-        ValueError: None of the known ones.
-    """
-    for skeleton in (COCO_17, MPII_16, CROWDPOSE_14):
-        if len(skeleton) == keypoints:
-            return skeleton
-    raise ValueError(f"no known keypoint set has {keypoints} keypoints; known: 17, 16, 14")
+# Halpe (Li et al., PaStaNet, CVPR 2020): its 20 body and 6 foot points. Sigmas of its evaluation
+# tool (Fang-Haoshu/Halpe-FullBody, halpecocotools/cocoeval.py).
+HALPE_26 = Skeleton(
+    name="halpe26",
+    keypoint_names=(
+        *COCO_17.keypoint_names,
+        "head",
+        "neck",
+        "hip",
+        "left_big_toe",
+        "right_big_toe",
+        "left_small_toe",
+        "right_small_toe",
+        "left_heel",
+        "right_heel",
+    ),
+    bones=(
+        (15, 13), (13, 11), (11, 19), (16, 14), (14, 12), (12, 19), (17, 18), (18, 19),
+        (18, 5), (5, 7), (7, 9), (18, 6), (6, 8), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3),
+        (2, 4), (3, 5), (4, 6), (15, 20), (15, 22), (15, 24), (16, 21), (16, 23), (16, 25),
+    ),
+    flip_pairs=(*COCO_17.flip_pairs, (20, 21), (22, 23), (24, 25)),
+    oks_sigmas=(
+        *COCO_17.oks_sigmas, 0.08, 0.08, 0.08, 0.089, 0.089, 0.089, 0.089, 0.089, 0.089,
+    ),
+)  # fmt: skip
