@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from litepose_edge.backends import bundled, files, sidecar
+from litepose_edge.backends import bundled, files, sidecar, telemetry
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import Session, TensorSpec
 from litepose_edge.errors import (
@@ -19,6 +19,9 @@ from litepose_edge.errors import (
     install_hint,
 )
 from litepose_edge.manifest import METADATA_KEY, Manifest, manifest_from_metadata, output_names
+
+# Before any engine loads: each is imported only when it is first needed.
+telemetry.switch_off()
 
 Backend = Literal["onnxruntime", "openvino"]
 
@@ -84,7 +87,7 @@ def find_model(
     named = bundled.is_name(model)
     path = bundled.find(str(model), precision or "int8") if named else Path(model)
     content = files.read(path)
-    if manifest is None and not named and sidecar.path_of(path).exists():
+    if manifest is None and not named and sidecar.path_of(path).is_file():
         manifest = sidecar.read(content)
     opened = open_files(content, backend, threads)
     if METADATA_KEY in opened.metadata or manifest is None:
@@ -166,6 +169,13 @@ def open_bytes(content: bytes, *, threads: int = 1, backend: Backend = "onnxrunt
     return open_files(ModelFiles(Path("model.onnx"), content), backend, threads).session
 
 
+# What the engines call the elements of an input. OpenVINO converts float32 to half by itself.
+_ELEMENTS = {
+    "float32": ("tensor(float)", "f32", "f16", "bf16"),
+    "uint8": ("tensor(uint8)", "u8"),
+}
+
+
 def _check_tensors(manifest: Manifest, opened: Opened, path: Path) -> None:
     """Whether graph and manifest agree; a size the graph leaves open the manifest decides."""
     expected, shape = manifest.input.shape, opened.session.input.shape
@@ -177,6 +187,11 @@ def _check_tensors(manifest: Manifest, opened: Opened, path: Path) -> None:
         raise ManifestError(
             f"{path}: the manifest says (N, {', '.join(map(str, expected))}) input, "
             f"the graph has {shape}"
+        )
+    taken = opened.session.input.dtype
+    if taken not in _ELEMENTS[manifest.input.dtype]:
+        raise ManifestError(
+            f"{path}: the manifest says {manifest.input.dtype} input, the graph takes {taken}"
         )
     missing = [n for n in output_names(manifest) if n not in opened.outputs]
     if missing:

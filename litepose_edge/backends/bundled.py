@@ -58,9 +58,12 @@ def read(path: Path) -> bytes:
         ModelIntegrityError: A bundled file was changed.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ModelFileMissingError(f"cannot read model {path}: it is no regular file")
         model = path.read_bytes()
-    except OSError as exc:
-        raise ModelFileMissingError(f"cannot read model {path}: {exc.strerror}") from exc
+    except (OSError, ValueError) as exc:  # ValueError: no path at all, such as "a\0b"
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise ModelFileMissingError(f"cannot read model {path}: {reason}") from exc
     if path.parent == FOLDER:
         found = hashlib.sha256(model).hexdigest()
         expected = _checksums().get(path.name)

@@ -8,8 +8,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from litepose_edge.backends import telemetry
 from litepose_edge.backends.session import TensorSpec
-from litepose_edge.errors import ModelError
+from litepose_edge.errors import ManifestError, ModelError
+
+telemetry.silence_onnxruntime(onnxruntime)
 
 # ONNX Runtime's own exceptions share no base; besides them a bad model raises these.
 _RAISED = (RuntimeError, ValueError)
@@ -61,8 +64,15 @@ class OnnxRuntimeSession:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The file's custom metadata."""
-        metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        """The file's custom metadata.
+
+        Raises:
+            ManifestError: They are not UTF-8.
+        """
+        try:
+            metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError as exc:
+            raise ManifestError(f"expected metadata in UTF-8, the model's are not: {exc}") from exc
         return metadata
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -8,14 +8,17 @@ import threading
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from litepose_edge.backends import openvino_cache
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import TensorSpec
-from litepose_edge.errors import ModelError
+from litepose_edge.backends.telemetry import no_openvino_telemetry
+from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.threads import available_threads
+
+with no_openvino_telemetry():
+    import openvino
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ class OpenVinoSession:
             network = _read(core, model)
             self._metadata = _metadata(network)
             self._compiled: Any = _compile(core, network, config)
+        except UnicodeDecodeError as exc:
+            raise ManifestError(f"expected metadata in UTF-8, the model's are not: {exc}") from exc
         except RuntimeError as exc:
             raise ModelError(f"OpenVINO cannot load the model: {exc}") from exc
         if len(self._compiled.inputs) != 1:

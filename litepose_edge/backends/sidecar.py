@@ -10,6 +10,7 @@ import msgspec
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.errors import ManifestError, ModelIntegrityError
 from litepose_edge.manifest import Manifest, Part, encode_manifest, parse_manifest
+from litepose_edge.manifest.checks import MAX_JSON_BYTES, check_json
 
 
 class Sidecar(Part, frozen=True, omit_defaults=True):
@@ -40,12 +41,13 @@ def read(model: ModelFiles) -> Manifest:
     """
     path = path_of(model.path)
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(MAX_JSON_BYTES + 1)
     except OSError as exc:
         raise ManifestError(f"cannot read {path}: {exc.strerror}") from exc
     try:
-        sidecar = msgspec.json.decode(text, type=Sidecar)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        sidecar = msgspec.json.decode(check_json(text), type=Sidecar)
+    except (msgspec.DecodeError, ValueError) as exc:
         raise ManifestError(f"{path} does not describe a model: {exc}") from exc
     _check(path, model.path, sidecar.sha256, model.content)
     if model.weights is not None:

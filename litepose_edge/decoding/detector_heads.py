@@ -132,6 +132,7 @@ def decode_gfl(
     kept, scores = _choose(
         classes, len(points), output_format.activation, person, min_score, strides
     )
+    _expect_same_levels(classes, distances)
     values = _pick(distances, kept).reshape(-1, 4, output_format.bins)
     weights = np.exp(values - values.max(axis=2, keepdims=True))
     steps = np.arange(output_format.bins, dtype=np.float32)
@@ -167,6 +168,7 @@ def decode_rtmdet(
     kept, scores = _choose(
         tables[: len(strides)], len(points), output_format.activation, person, min_score, strides
     )
+    _expect_same_levels(tables[: len(strides)], tables[len(strides) :])
     away = _pick(tables[len(strides) :], kept)
     if away.shape[1] != 4:
         raise ManifestError(f"expected 4 distances a cell, the detector gives {away.shape[1]}")
@@ -361,6 +363,15 @@ def _expect(found: int, expected: int, what: str, strides: tuple[int, ...]) -> N
             f"the detector's output has {found} {what}, strides {', '.join(map(str, strides))} "
             f"make {expected}"
         )
+
+
+def _expect_same_levels(classes: list[Float32], distances: list[Float32]) -> None:
+    for i, (scores, sides) in enumerate(zip(classes, distances, strict=True)):
+        if len(scores) != len(sides) or sides.shape[1] != distances[0].shape[1]:
+            raise ManifestError(
+                f"level {i} of the detector's output has {len(scores)} class scores and distances "
+                f"of shape {sides.shape}"
+            )
 
 
 def _from_edges(first: NDArray[Any], second: NDArray[Any]) -> Float32:

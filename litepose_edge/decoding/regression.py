@@ -29,7 +29,12 @@ def decode_regression(
     Raises:
         ManifestError: The table has another shape.
     """
-    if values.ndim < 3 or values[0].size != keypoints * 3 or values.shape[-1] != 3:
+    if (
+        values.ndim < 3
+        or not len(values)
+        or values[0].size != keypoints * 3
+        or values.shape[-1] != 3
+    ):
         raise ManifestError(
             f"expected (N, {keypoints}, 3) coordinates and scores, the network gives {values.shape}"
         )

@@ -40,7 +40,7 @@ class GflFormat(Part, frozen=True, tag="gfl", tag_field="kind"):
         activation: What turns class values into `[0, 1]`.
     """
 
-    bins: Annotated[int, Meta(ge=2)] = 8
+    bins: Annotated[int, Meta(ge=2, le=1000)] = 8
     cell_offset: Unit = 0.5
     activation: Activation = "linear"
 

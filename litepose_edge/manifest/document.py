@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from litepose_edge.errors import ManifestError
+from litepose_edge.manifest.checks import check_json
 from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
 from litepose_edge.manifest.parts import Part
 from litepose_edge.manifest.tasks import BottomUpSpec, DetectorSpec, InputSpec, TopDownSpec
@@ -84,11 +85,13 @@ def parse_manifest(text: str | bytes) -> Manifest:
     """Read and validate a manifest.
 
     Raises:
-        ManifestError: Not JSON, a field is missing, unknown or mistyped, or the schema is newer.
+        ManifestError: Not JSON, a field is missing, unknown, mistyped, out of its bounds or at odds
+            with another, or the schema is newer.
     """
     try:
+        text = check_json(text)
         version = msgspec.json.decode(text, type=_Version).schema
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, ValueError) as exc:
         raise ManifestError(f"the manifest is not a litepose-edge manifest: {exc}") from exc
     if version != SCHEMA:
         raise ManifestError(

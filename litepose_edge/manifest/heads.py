@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from litepose_edge.manifest.parts import Activation, Alignment, Part, Positive, Refinement
+from litepose_edge.manifest.checks import check_odd
+from litepose_edge.manifest.parts import Activation, Alignment, Part, Refinement, Window
 
 Column = Literal["x", "y", "score"]
 
@@ -26,7 +27,10 @@ class HeatmapSpec(Part, frozen=True):
     activation: Activation
     alignment: Alignment
     refinement: Refinement
-    blur_kernel: Positive = 3
+    blur_kernel: Window = 3
+
+    def __post_init__(self) -> None:
+        check_odd("blur_kernel", self.blur_kernel)
 
 
 class SimccSpec(Part, frozen=True):
@@ -45,14 +49,15 @@ class SimccSpec(Part, frozen=True):
 
     x: str
     y: str
-    split_ratio: Annotated[float, Meta(gt=0)] = 2.0
+    split_ratio: Annotated[float, Meta(ge=1, le=100)] = 2.0
     activation: Literal["linear", "softmax"] = "linear"
-    sigma: Annotated[float, Meta(gt=0)] = 6.0
-    window: Positive = 5
+    sigma: Annotated[float, Meta(ge=1e-3, le=1e4)] = 6.0
+    window: Window = 5
 
     def __post_init__(self) -> None:
-        if self.window % 2 == 0:
-            raise ValueError("`window` must be odd")
+        check_odd("window", self.window)
+        if self.x == self.y:
+            raise ValueError(f"`x` and `y` must be two outputs, both are '{self.x}'")
 
 
 class RegressionSpec(Part, frozen=True):

@@ -10,7 +10,16 @@ from msgspec import Meta
 Activation = Literal["linear", "sigmoid"]
 Alignment = Literal["centre", "corner", "udp"]
 Refinement = Literal["dark", "dark-udp", "quarter", "argmax", "expected-oks"]
-Positive = Annotated[int, Meta(gt=0)]
+# Bounds far beyond what networks have, so that no file asks for memory or time without end.
+MAX_SIDE = 4096
+Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+Window = Annotated[int, Meta(ge=1, le=99)]
+Stride = Annotated[int, Meta(ge=1, le=1024)]
+Mean = Annotated[float, Meta(ge=-1e4, le=1e4)]
+Deviation = Annotated[float, Meta(ge=1e-4, le=1e4)]
+Means = tuple[Mean, Mean, Mean]
+Deviations = tuple[Deviation, Deviation, Deviation]
+Level = Annotated[int, Meta(ge=0, le=255)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Triple = tuple[float, float, float]
 

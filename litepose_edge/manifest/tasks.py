@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from litepose_edge.geometry import Size
+from litepose_edge.manifest.checks import check_odd, check_skeleton, check_unique
 from litepose_edge.manifest.detector_heads import (
     DecodedFormat,
     DetectorFormat,
@@ -17,7 +18,16 @@ from litepose_edge.manifest.detector_heads import (
     format_name,
 )
 from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
-from litepose_edge.manifest.parts import Part, Positive, Triple, Unit
+from litepose_edge.manifest.parts import (
+    Deviations,
+    Level,
+    Means,
+    Part,
+    Side,
+    Stride,
+    Unit,
+    Window,
+)
 from litepose_edge.skeletons import Skeleton
 
 
@@ -36,11 +46,11 @@ class InputSpec(Part, frozen=True, omit_defaults=True):
             into order and layout by themselves.
     """
 
-    width: Positive
-    height: Positive
+    width: Side
+    height: Side
     colour: Literal["rgb", "bgr"]
-    mean: Triple
-    std: Triple
+    mean: Means
+    std: Deviations
     dtype: Literal["float32", "uint8"] = "float32"
     layout: Literal["nchw", "nhwc"] = "nchw"
 
@@ -81,7 +91,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         flip_test_below_detected: The same for people whom a detector found, if it is more.
     """
 
-    padding: Annotated[float, Meta(ge=1)]
+    padding: Annotated[float, Meta(ge=1, le=10)]
     skeleton: Skeleton
     heatmaps: HeatmapSpec | None = None
     simcc: SimccSpec | None = None
@@ -93,6 +103,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     def __post_init__(self) -> None:
         if sum(head is not None for head in (self.heatmaps, self.simcc, self.regression)) != 1:
             raise ValueError("exactly one of `heatmaps`, `simcc`, `regression` must be there")
+        check_skeleton(self.skeleton)
 
     @property
     def head(self) -> HeatmapSpec | SimccSpec | RegressionSpec:
@@ -123,12 +134,18 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
     coarse: str
     fine: str
     skeleton: Skeleton
-    nms_kernel: Positive = 5
+    nms_kernel: Window = 5
     min_peak: Unit = 0.1
-    max_tag_distance: Annotated[float, Meta(gt=0)] = 1.0
-    max_join_distance: Annotated[float, Meta(gt=0)] | None = None
-    max_people: Positive = 30
-    long_side_multiple: Positive = 64
+    max_tag_distance: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
+    max_join_distance: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    max_people: Annotated[int, Meta(ge=1, le=1000)] = 30
+    long_side_multiple: Annotated[int, Meta(ge=1, le=1024)] = 64
+
+    def __post_init__(self) -> None:
+        check_odd("nms_kernel", self.nms_kernel)
+        if self.coarse == self.fine:
+            raise ValueError(f"`coarse` and `fine` must be two outputs, both are '{self.fine}'")
+        check_skeleton(self.skeleton)
 
 
 class TestTimeView(Part, frozen=True, omit_defaults=True):
@@ -143,8 +160,8 @@ class TestTimeView(Part, frozen=True, omit_defaults=True):
     # Its name begins like a test's; pytest must not collect it.
     __test__: ClassVar[bool] = False
 
-    width: Positive
-    height: Positive
+    width: Side
+    height: Side
     mirrored: bool = False
 
     @property
@@ -171,15 +188,16 @@ class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_def
     """
 
     output_format: DetectorFormat
-    outputs: Annotated[tuple[str, ...], Meta(min_length=1)]
-    fill: tuple[int, int, int]
+    outputs: Annotated[tuple[str, ...], Meta(min_length=1, max_length=64)]
+    fill: tuple[Level, Level, Level]
     max_iou: Unit
-    strides: tuple[Positive, ...] = ()
+    strides: Annotated[tuple[Stride, ...], Meta(max_length=32)] = ()
     placement: Literal["centre", "corner", "stretch"] = "centre"
-    person: Annotated[int, Meta(ge=0)] = 0
-    views: tuple[TestTimeView, ...] = ()
+    person: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    views: Annotated[tuple[TestTimeView, ...], Meta(max_length=16)] = ()
 
     def __post_init__(self) -> None:
+        check_unique("outputs", self.outputs)
         levels, count = len(self.strides), len(self.outputs)
         match self.output_format:
             case "persondet":
@@ -190,8 +208,11 @@ class DetectorSpec(Part, frozen=True, tag="detector", tag_field="task", omit_def
                 fits = levels > 0 and count in (1, 2 * levels)
             case RtmdetFormat():
                 fits = levels > 0 and count == 2 * levels
-            case DecodedFormat():
+            case DecodedFormat(transposed=transposed):
                 fits = count <= 3
+                unknown = [name for name in transposed if name not in self.outputs]
+                if unknown:
+                    raise ValueError(f"`transposed` names '{unknown[0]}', which `outputs` does not")
         if not fits:
             raise ValueError(
                 f"{count} `outputs` and {levels} `strides` do not fit the style "

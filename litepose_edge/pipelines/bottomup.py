@@ -15,6 +15,7 @@ from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BottomUpSpec, Manifest
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
+from litepose_edge.pipelines.outputs import expect_finite, expect_shape, read_outputs
 from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
 from litepose_edge.results import Poses
@@ -22,6 +23,7 @@ from litepose_edge.results import Poses
 # Beyond, the long side decides the scale: a strip of 10 x 4000 pixels drawn out to a short side
 # of 448 would be a network input of 80 million pixels.
 MAX_ASPECT = 4
+NETWORK = "pose network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class BottomUp:
         # The published alignment: a cell holds what lies from its left edge to its right one.
         points = (people.cells.astype(np.float64) + 0.5) * _stride(views[0], heat)
         keypoints = geometry.transform(geometry.invert(views[0].to_input), points)
-        return self._poses(keypoints.astype(np.float32), people, size)
+        return self._poses(expect_finite(keypoints, NETWORK), people, size)
 
     def close(self) -> None:
         """Free the network; closing twice is fine."""
@@ -147,19 +149,13 @@ class BottomUp:
 
     def _run(self, normalizer: Normalizer, crop: Image) -> tuple[Float32, Float32]:
         """The two outputs for one image: `(2K, h, w)` and `(K, H, W)`."""
-        outputs = self._session.run(normalizer(crop))
-        found = []
-        for name, maps in ((self._spec.coarse, 2), (self._spec.fine, 1)):
-            if name not in outputs:
-                raise ManifestError(f"the pose network has no output '{name}'")
+        names = (self._spec.coarse, self._spec.fine)
+        outputs = read_outputs(self._session.run(normalizer(crop)), names, NETWORK)
+        for name, values, maps in zip(names, outputs, (2, 1), strict=True):
             expected = maps * len(self._spec.skeleton)
-            shape = outputs[name].shape
-            if len(shape) != 4 or shape[1] != expected:
-                raise ManifestError(
-                    f"the manifest says {expected} maps in '{name}', the network gives {shape}"
-                )
-            found.append(outputs[name][0])
-        return found[0], found[1]
+            what = f"the manifest says {expected} maps"
+            expect_shape(values, (1, expected, None, None), name, NETWORK, what)
+        return outputs[0][0], outputs[1][0]
 
     def _poses(self, keypoints: Float32, people: associative.People, size: Size) -> Poses:
         scores = people.values.clip(0, 1)

@@ -30,6 +30,7 @@ from litepose_edge.manifest import (
     TestTimeView,
     YoloxFormat,
 )
+from litepose_edge.pipelines.outputs import expect_shape, read_outputs
 from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizers, mirror, warp
 
@@ -145,13 +146,16 @@ class PersonDetector:
     ) -> tuple[Float32, Float32]:
         """Boxes `(N, 4)` in input pixels and scores `(N,)`, overlapping as they are."""
         spec = self._spec
-        try:
-            named = {name: outputs[name] for name in spec.outputs}
-        except KeyError as exc:
-            raise ManifestError(f"the detector has no output {exc}") from exc
+        decoded = isinstance(spec.output_format, DecodedFormat)
+        found = read_outputs(outputs, spec.outputs, "detector", decoded=decoded)
+        named = dict(zip(spec.outputs, found, strict=True))
         arrays, strides, person = list(named.values()), spec.strides, spec.person
         match spec.output_format:
             case "persondet":
+                for name, level, stride in zip(spec.outputs, arrays, strides, strict=True):
+                    cells = -(-size.height // stride), -(-size.width // stride)
+                    what = f"the manifest says a level of stride {stride}"
+                    expect_shape(level, (1, 5, *cells), name, "detector", what)
                 return decode_levels(arrays, strides, min_score)
             case YoloxFormat() as output_format:
                 return decode_yolox(

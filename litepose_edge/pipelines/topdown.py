@@ -16,6 +16,7 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
 from litepose_edge.manifest import output_names as names_of_outputs
 from litepose_edge.person_filter import pose_scores
+from litepose_edge.pipelines.outputs import expect_finite, expect_shape, read_outputs
 from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
 from litepose_edge.threads import worker_pool
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 # What the network says about one crop: each output that its head reads, `(1, ...)`.
 Outputs = tuple[Float32, ...]
+# The length of each axis of an output; None for any.
+Axes = tuple[int | None, ...]
+NETWORK = "pose network"
 
 
 class TopDown:
@@ -57,6 +61,7 @@ class TopDown:
         self._open_session, self._threads = open_session, threads
         self._input, self._spec = manifest.input, manifest.model
         self._outputs = names_of_outputs(manifest)
+        self._axes = _axes_of(manifest.model, manifest.input.size)
         self._flip_test = flip_test
         self._normalizers = Normalizers(self._input)
         self._lock = threading.Lock()
@@ -110,11 +115,12 @@ class TopDown:
         )
 
     def _run(self, session: Session, normalizer: Normalizer, crop: Image) -> Outputs:
-        outputs = session.run(normalizer(crop))
-        try:
-            return tuple(outputs[name] for name in self._outputs)
-        except KeyError as exc:
-            raise ManifestError(f"the pose network has no output {exc}") from exc
+        outputs = read_outputs(session.run(normalizer(crop)), self._outputs, NETWORK)
+        for values, name, axes in zip(outputs, self._outputs, self._axes, strict=True):
+            if axes is not None:
+                what = f"the manifest names {len(self._spec.skeleton)} keypoints"
+                expect_shape(values, axes, name, NETWORK, what)
+        return outputs
 
     def _average(self, outputs: Outputs, mirrored: Outputs) -> Outputs:
         """Outputs of a crop averaged with those of its mirror image."""
@@ -135,13 +141,12 @@ class TopDown:
     def _decode(self, outputs: Outputs, to_input: Float64) -> tuple[Float32, Float32]:
         points, scores = self._points(outputs)
         keypoints = geometry.transform(geometry.invert(to_input), points)
-        return keypoints.astype(np.float32), scores
+        return expect_finite(keypoints, NETWORK), scores
 
     def _scores(self, outputs: Outputs) -> Float32:
         """Scores `(P, K)` alone."""
         match self._spec.head:
             case HeatmapSpec(activation=activation):
-                _expect(outputs[0], 4, len(self._spec.skeleton))
                 return heatmaps.peak_scores(outputs[0], activation)
             case _:
                 return self._points(outputs)[1]
@@ -152,14 +157,11 @@ class TopDown:
         match self._spec.head:
             case HeatmapSpec() as head:
                 (maps,) = outputs
-                _expect(maps, 4, joints)
                 cells, scores = heatmaps.decode_as(maps, head, self._spec.skeleton)
                 map_size = Size(maps.shape[3], maps.shape[2])
                 points = heatmaps.cells_to_input(cells, map_size, self._input.size, head.alignment)
                 return points, scores
             case SimccSpec() as head:
-                for values in outputs:
-                    _expect(values, 3, joints)
                 return simcc.decode_simcc(outputs[0], outputs[1], head)
             case RegressionSpec() as head:
                 return regression.decode_regression(outputs[0], joints, self._input.size, head)
@@ -187,8 +189,13 @@ class TopDown:
             return self._workers
 
 
-def _expect(values: Float32, axes: int, joints: int) -> None:
-    if values.ndim != axes or values.shape[1] != joints:
-        raise ManifestError(
-            f"the manifest names {joints} keypoints, the pose network gives shape {values.shape}"
-        )
+def _axes_of(spec: TopDownSpec, size: Size) -> tuple[Axes | None, ...]:
+    """The shape of each output for one crop; None for tables, whose axes their decoder knows."""
+    joints = len(spec.skeleton)
+    match spec.head:
+        case HeatmapSpec():
+            return ((1, joints, None, None),)
+        case SimccSpec(split_ratio=ratio):
+            return tuple((1, joints, round(side * ratio)) for side in (size.width, size.height))
+        case RegressionSpec():
+            return (None,)
