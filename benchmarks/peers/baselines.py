@@ -22,6 +22,7 @@ from benchmarks.peers.onnx_threads import within_affinity
 from benchmarks.peers.rtmlib_pose import open_vitpose
 from litepose_edge import Estimator
 from litepose_edge.backends import bundled, find_model
+from litepose_edge.backends.telemetry import no_openvino_telemetry
 from litepose_edge.manifest import IMAGENET_MEAN, IMAGENET_STD, HeatmapSpec, TopDownSpec
 
 MODEL, LARGE, SMALL = "lrpose-s", "lrpose-m", "lrpose-n"
@@ -237,7 +238,8 @@ def _movenet(path: Path) -> Run:
 
 def _openvino_core() -> Any:
     try:
-        import openvino
+        with no_openvino_telemetry():
+            import openvino
     except ImportError as exc:
         raise NotHereError("openvino is not installed") from exc
     return openvino.Core()

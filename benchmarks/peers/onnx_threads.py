@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-import onnxruntime
-
 
 @contextlib.contextmanager
 def within_affinity() -> Iterator[None]:
@@ -22,6 +20,9 @@ def within_affinity() -> Iterator[None]:
     if usable is None or usable == os.cpu_count():
         yield
         return
+    # Not at the top: our package, which switches its telemetry off, is imported before.
+    import onnxruntime
+
     make = onnxruntime.InferenceSession
 
     def bound(path_or_bytes: Any, sess_options: Any = None, *args: Any, **kwargs: Any) -> Any:

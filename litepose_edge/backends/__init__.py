@@ -24,11 +24,13 @@ from litepose_edge.manifest import METADATA_KEY, Manifest, manifest_from_metadat
 telemetry.switch_off()
 
 Backend = Literal["onnxruntime", "openvino"]
+Precision = Literal["int8", "fp32"]
 
 __all__ = [
     "Backend",
     "Model",
     "Opened",
+    "Precision",
     "Session",
     "TensorSpec",
     "find_model",

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import nncf
-import openvino
-from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
 from litepose_edge import backends
 from litepose_edge.atomic_files import write_file
 from litepose_edge.backends import files, sidecar
+from litepose_edge.backends.telemetry import no_openvino_telemetry
 from litepose_edge.manifest import (
     METADATA_KEY,
     DetectorSpec,
@@ -35,6 +33,11 @@ from litepose_export.quantization.gate.bounds import Bounds, find_failures
 from litepose_export.quantization.gate.comparison import compare_sessions
 from litepose_export.quantization.gate.latency import compare_session_latency
 from litepose_export.quantization.options import QuantizationReport, StepFigures
+
+with no_openvino_telemetry():
+    import nncf
+    import openvino
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
 HELD_OUT = 0.25
 Started = Callable[[str, int], Callable[[], None]]

@@ -14,6 +14,7 @@ import numpy as np
 
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Model, bundled
+from litepose_edge.backends.telemetry import no_openvino_telemetry
 from litepose_edge.errors import LitePoseError
 from litepose_edge.estimator import Estimator
 from litepose_edge.measure.timing import time_in_turns
@@ -92,7 +93,8 @@ def _version(engine: Backend) -> str:
         import onnxruntime
 
         return str(onnxruntime.__version__)
-    import openvino
+    with no_openvino_telemetry():
+        import openvino
 
     return str(openvino.__version__)
 
