@@ -23,7 +23,7 @@ from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.preprocess import Image, check_boxes, check_image
 from litepose_edge.results import Poses
 from litepose_edge.sources import open_source
-from litepose_edge.sources.frames import Source
+from litepose_edge.sources.opening import Source
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
 from litepose_edge.threads import available_threads, worker_pool
 
@@ -163,27 +163,38 @@ class Estimator:
         *,
         detect_every: int | None = None,
         smooth: bool = True,
+        reconnect: bool | float = False,
+        timeout_s: float | None = None,
     ) -> Iterator[StreamResult]:
         """The people of every frame of a video, camera, URL, folder or iterable, in order.
 
-        Frames are decoded ahead in a thread of their own. A camera or URL never waits: frames
-        that come faster than they can be treated are dropped, the oldest first.
+        Frames are decoded ahead in a thread of their own. A camera or stream never waits: frames
+        that come faster than they can be treated are dropped, the oldest first. A film waits,
+        also one on a server.
 
         Args:
-            source: An image, folder, glob pattern or video file; a camera's number; an RTSP or
-                HTTP URL; an iterable of paths and `(H, W, 3)` uint8 BGR arrays.
+            source: An image, folder, glob pattern or video file; a camera's number or device; a
+                URL of a film or stream; an iterable of paths and `(H, W, 3)` uint8 BGR arrays.
             detect_every: Track people from frame to frame, with ids, and run the detector on
                 every so many frames only. None treats each frame for itself, several at once.
             smooth: Smooth the keypoints of tracked people.
+            reconnect: Open a camera or stream again when it stops, with growing pauses: True for
+                ever, a number for at most so many seconds. Timestamps show the gap.
+            timeout_s: A camera or stream that gives no frame for longer has failed; 30 unless
+                given.
 
         Yields:
             Frame, poses, index and time of each frame.
 
         Raises:
-            SourceError: There is no such source, or it breaks off; results before it stand.
+            SourceError: There is no such source, or it breaks off, as a camera or stream does
+                when it stops; results before it stand.
+            ValueError: An option is out of range.
         """
         self._check_usable()
-        opened = open_source(source, max_pixels=self._max_pixels)
+        opened = open_source(
+            source, max_pixels=self._max_pixels, reconnect=reconnect, timeout_s=timeout_s
+        )
         if detect_every is None:
             networks = self._shared_networks() if self._threads > 1 else self._networks
             return in_parallel(
