@@ -1,7 +1,8 @@
 """Where frames come from: image files, videos, cameras, URLs, the caller's own arrays."""
 
-from litepose_edge.sources.frames import Frame, FrameSource, is_video, open_source
+from litepose_edge.sources.frames import Frame, FrameSource, SourceCounts
 from litepose_edge.sources.images import IMAGE_SUFFIXES, iterate_images, list_images, read_image
+from litepose_edge.sources.opening import is_video, open_source
 from litepose_edge.sources.reader import Reader
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Frame",
     "FrameSource",
     "Reader",
+    "SourceCounts",
     "is_video",
     "iterate_images",
     "list_images",

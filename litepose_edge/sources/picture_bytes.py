@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import zlib
+
+Content = bytes | mmap.mmap
 
 # Enough of a file to know its format by.
 START_BYTES = 64
@@ -55,7 +58,7 @@ def _box_end(start: bytes) -> int:
     return min(int.from_bytes(start[:4], "big"), len(start) - 3)
 
 
-def is_animated(content: bytes) -> bool:
+def is_animated(content: Content) -> bool:
     """Whether a picture file holds several pictures that follow each other in time."""
     match picture_format(content[:START_BYTES]):
         case "gif":
@@ -69,7 +72,7 @@ def is_animated(content: bytes) -> bool:
     return False
 
 
-def damage(content: bytes) -> str | None:
+def damage(content: Content) -> str | None:
     """What is wrong with a picture file, as the end of a sentence; None where nothing shows.
 
     Decoders fill what is missing with grey and say nothing, or reserve as many bytes as a chunk
@@ -92,7 +95,7 @@ def damage(content: bytes) -> str | None:
     return None
 
 
-def _jpeg_damage(content: bytes) -> str | None:
+def _jpeg_damage(content: Content) -> str | None:
     place = 2
     while True:
         # Decoders pass over bytes between two segments.
@@ -115,7 +118,7 @@ def _jpeg_damage(content: bytes) -> str | None:
         place = after.start()
 
 
-def _png_damage(content: bytes) -> str | None:
+def _png_damage(content: Content) -> str | None:
     place = 8
     while place + 12 <= len(content):
         length = int.from_bytes(content[place : place + 4], "big")
@@ -134,7 +137,7 @@ def _png_damage(content: bytes) -> str | None:
     return TRUNCATED
 
 
-def _bmp_damage(content: bytes) -> str | None:
+def _bmp_damage(content: Content) -> str | None:
     if content[14:18] == b"\x0c\0\0\0":
         return None
     if len(content) < 54:
@@ -147,7 +150,7 @@ def _bmp_damage(content: bytes) -> str | None:
     return TRUNCATED if needed > len(content) else None
 
 
-def _boxes_damage(content: bytes) -> str | None:
+def _boxes_damage(content: Content) -> str | None:
     """Whether the last outermost box of an ISO file reaches past its end."""
     place = 0
     while place + 8 <= len(content):
@@ -163,7 +166,7 @@ def _boxes_damage(content: bytes) -> str | None:
     return TRUNCATED if place > len(content) else None
 
 
-def _walk_gif(content: bytes) -> tuple[int, bool]:
+def _walk_gif(content: Content) -> tuple[int, bool]:
     """How many pictures a GIF holds, and whether it reaches its end mark."""
     if len(content) < 13:
         return 0, False
@@ -190,7 +193,7 @@ def _gif_table(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _gif_blocks(content: bytes, place: int) -> int:
+def _gif_blocks(content: Content, place: int) -> int:
     """Where a chain of data blocks ends."""
     while place < len(content) and content[place]:
         place += content[place] + 1

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
+from litepose_edge.errors import SourceError
 from litepose_edge.sources.frames import Frame, FrameSource
 
 AHEAD = 4
@@ -15,8 +16,8 @@ JOIN_S = 5.0
 class Reader:
     """Iterates over a source's frames while a thread decodes the next ones.
 
-    A live source never waits: when the consumer is slow, the oldest waiting frame is dropped. A
-    file waits: nothing is dropped.
+    A live source never waits: when the consumer is slow, the oldest waiting frame is dropped,
+    unless its `drop` is False. A file waits: nothing is dropped.
 
     Args:
         source: Read by this object alone from now on.
@@ -24,19 +25,33 @@ class Reader:
     """
 
     def __init__(self, source: FrameSource, ahead: int = AHEAD) -> None:
-        self._source, self._ahead = source, 1 if source.live else ahead
+        self._source, self._drops = source, source.live and source.drop
+        self._ahead = 1 if self._drops else ahead
+        # Nothing is waited for at a file: a slow disk is no error.
+        self._timeout_s = source.timeout_s if source.live else None
         self._waiting: deque[Frame] = deque()
         self._changed = threading.Condition()
         self._stopped = self._ended = False
         self._error: BaseException | None = None
-        self.dropped = 0
+        self._join_s = JOIN_S
         self._thread = threading.Thread(target=self._read, name="litepose-source", daemon=True)
         self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """How many frames were dropped."""
+        return self._source.counts.dropped
 
     def __iter__(self) -> Iterator[Frame]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._ended)
+                if not self._changed.wait_for(
+                    lambda: self._waiting or self._ended, self._timeout_s
+                ):
+                    self._join_s = 0.0
+                    raise SourceError(
+                        f"{self._source.name} stopped: no frame came for {self._timeout_s:g} s"
+                    )
                 if not self._waiting:
                     break
                 frame = self._waiting.popleft()
@@ -51,8 +66,9 @@ class Reader:
             self._stopped = True
             self._waiting.clear()
             self._changed.notify_all()
+        self._source.interrupt()
         # A camera or a stalled stream may block its thread for longer: it is a daemon.
-        self._thread.join(JOIN_S)
+        self._thread.join(self._join_s)
 
     def _read(self) -> None:
         try:
@@ -70,10 +86,10 @@ class Reader:
     def _offer(self, frame: Frame) -> bool:
         """Put a frame where the consumer finds it; False once reading was stopped."""
         with self._changed:
-            if self._source.live:
+            if self._drops:
                 while len(self._waiting) >= self._ahead:
                     self._waiting.popleft()
-                    self.dropped += 1
+                    self._source.counts.dropped += 1
             else:
                 self._changed.wait_for(lambda: self._stopped or len(self._waiting) < self._ahead)
             if self._stopped:

@@ -1,0 +1,195 @@
+"""Opens videos, cameras and URLs by OpenCV, and reads those that end by themselves."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from litepose_edge.errors import SourceError
+from litepose_edge.sources.frames import ASSUMED_FPS, Frame, FrameSource
+from litepose_edge.sources.video_bytes import is_cut, promised_frames
+
+# Indices list a frame or two more than can be decoded.
+COUNT_SLACK = 0.02
+MOST_FPS = 1000
+
+
+def open_capture(source: int | str, name: str, timeout_s: float) -> cv2.VideoCapture:
+    """Open a file, camera or URL within so many seconds.
+
+    Args:
+        source: A camera's number, a camera's device, an absolute path or a URL.
+        name: What it is called in messages.
+        timeout_s: For opening, and for each read where OpenCV's reader knows of it.
+
+    Raises:
+        SourceError: There is no such source, it does not answer, or is of an unknown format.
+    """
+    opened: list[cv2.VideoCapture] = []
+    gave_up = threading.Event()
+
+    def work() -> None:
+        capture = _open(source, timeout_s)
+        opened.append(capture)
+        if gave_up.is_set():
+            capture.release()
+
+    thread = threading.Thread(target=work, name="litepose-open", daemon=True)
+    thread.start()
+    # OpenCV's own time-out speaks first where it has one; a driver that hangs has none.
+    thread.join(timeout_s + 1)
+    if not opened:
+        gave_up.set()
+        raise SourceError(f"cannot open {name}: no answer within {timeout_s:g} s")
+    if not opened[0].isOpened():
+        opened[0].release()
+        raise SourceError(f"cannot open {name}: no such camera or stream, or an unknown format")
+    return opened[0]
+
+
+def _open(source: int | str, timeout_s: float) -> cv2.VideoCapture:
+    try:
+        if isinstance(source, int):
+            return cv2.VideoCapture(source)
+        if source.startswith("/dev/"):
+            return cv2.VideoCapture(source, cv2.CAP_V4L2)
+        patience = min(int(timeout_s * 1000), 2**31 - 1)
+        times = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+        options = [value for key in times for value in (int(key), max(patience, 1))]
+        # By name: others would take digits in a file's name for the number of a picture.
+        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
+        return capture if capture.isOpened() else cv2.VideoCapture(source, cv2.CAP_ANY)
+    except cv2.error:
+        return cv2.VideoCapture()
+
+
+def rate_of(capture: cv2.VideoCapture) -> float:
+    """Frames a second as the source says; 30 where it does not."""
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return fps if 0 < fps < MOST_FPS else ASSUMED_FPS
+
+
+def claimed_frames(capture: cv2.VideoCapture) -> int | None:
+    """How many frames there are, which is often made up from duration and rate."""
+    claimed = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    return int(claimed) if math.isfinite(claimed) and 0 < claimed < 2**53 else None
+
+
+def check_frame_size(capture: cv2.VideoCapture, name: str, max_pixels: int) -> None:
+    """Refuse a video of larger frames before one is decoded.
+
+    Raises:
+        SourceError: The frames have more pixels.
+    """
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > max_pixels:
+        capture.release()
+        raise too_large(name, width, height, max_pixels)
+
+
+def too_large(name: str, width: int, height: int, max_pixels: int) -> SourceError:
+    """The error of a frame of too many pixels."""
+    return SourceError(
+        f"{name} has frames of {width}x{height} pixels, more than the {max_pixels} allowed "
+        "(max_pixels)"
+    )
+
+
+def open_video(path: Path, timeout_s: float, max_pixels: int) -> FrameSource:
+    """A video file.
+
+    Raises:
+        SourceError: It cannot be opened, or its frames are too large.
+    """
+    name = str(path)
+    # Absolute: what stands before a colon in a name is no protocol.
+    capture = open_capture(os.path.abspath(path), name, timeout_s)  # noqa: PTH100 - keeps links
+    check_frame_size(capture, name, max_pixels)
+    count, fps = claimed_frames(capture), rate_of(capture)
+    frames = _to_the_end(capture, name, fps, max_pixels, lambda seen, _: _file_fault(path, seen))
+    return FrameSource(name, frames, False, count, fps)
+
+
+def film_by_url(
+    capture: cv2.VideoCapture, url: str, name: str, timeout_s: float, max_pixels: int
+) -> FrameSource:
+    """A film on a server: like a file it waits for the reader, and ends."""
+    count, fps = claimed_frames(capture), rate_of(capture)
+
+    def fault(seen: int, last_s: float) -> str | None:
+        if count is None or not _is_short(seen, count):
+            return None
+        return _goes_on(url, name, timeout_s, last_s, fps)
+
+    frames = _to_the_end(capture, name, fps, max_pixels, fault)
+    return FrameSource(name, frames, False, count, fps)
+
+
+def _to_the_end(
+    capture: cv2.VideoCapture,
+    name: str,
+    fps: float,
+    max_pixels: int,
+    fault: Callable[[int, float], str | None],
+) -> Iterator[Frame]:
+    last_s, index = -1.0, 0
+    try:
+        while True:
+            good, image = capture.read()
+            if not good:
+                break
+            if image.shape[0] * image.shape[1] > max_pixels:
+                raise too_large(name, image.shape[1], image.shape[0], max_pixels)
+            position_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            # Not every container knows its times; the tracker needs growing ones.
+            timestamp_s = position_s if position_s > last_s else last_s + 1 / fps
+            timestamp_s = max(timestamp_s, 0.0)
+            yield Frame(np.asarray(image, np.uint8), index, timestamp_s)
+            last_s, index = timestamp_s, index + 1
+    finally:
+        capture.release()
+    if index == 0:
+        raise SourceError(f"{name} holds no frame that can be decoded")
+    found = fault(index, last_s)
+    if found is not None:
+        raise SourceError(f"{name} breaks off after {index} frames: {found}")
+
+
+def _is_short(seen: int, count: int) -> bool:
+    return seen < count - max(2, COUNT_SLACK * count)
+
+
+def _file_fault(path: Path, seen: int) -> str | None:
+    try:
+        if is_cut(path):
+            return "the file is truncated"
+        promised = promised_frames(path)
+    except (OSError, ValueError):
+        return "the file has vanished"
+    if promised is not None and _is_short(seen, promised):
+        return f"its index lists {promised}, so it is damaged"
+    return None
+
+
+def _goes_on(url: str, name: str, timeout_s: float, last_s: float, fps: float) -> str | None:
+    """Why a film that ended early is broken; None if it has no later frame after all.
+
+    Containers without an index claim more frames than they hold, so the server is asked again.
+    """
+    try:
+        again = open_capture(url, name, timeout_s)
+    except SourceError:
+        return "the connection was lost"
+    try:
+        again.set(cv2.CAP_PROP_POS_MSEC, 1000 * (last_s + 1.5 / fps))
+        later = again.grab() and again.get(cv2.CAP_PROP_POS_MSEC) / 1000 > last_s + 0.5 / fps
+    finally:
+        again.release()
+    return "the connection was lost" if later else None

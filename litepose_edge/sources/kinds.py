@@ -1,0 +1,107 @@
+"""Tells what a source is: by what lies there, not by how it is spelled."""
+
+from __future__ import annotations
+
+import enum
+import mmap
+import os
+import re
+import stat
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from litepose_edge.errors import SourceError
+from litepose_edge.sources.images import first_bytes
+from litepose_edge.sources.picture_bytes import is_animated, picture_format
+
+URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+# OpenCV adds a hundred for each of its ways to open a camera.
+LAST_CAMERA = 9999
+VIDEO4LINUX_MAJOR = 81
+CAMERA_NAMES = re.compile(r"/dev/(video\d+|v4l/.+)")
+MOTION_JPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
+
+
+class Kind(enum.Enum):
+    """What opens a source."""
+
+    IMAGES = enum.auto()
+    ANIMATION = enum.auto()
+    VIDEO = enum.auto()
+    CAMERA = enum.auto()
+    URL = enum.auto()
+
+
+def kind_of(source: str) -> Kind:
+    """What a path, URL, pattern or camera number names; images where nothing lies there.
+
+    Raises:
+        SourceError: It lies there and gives no frames: a named pipe, a device, an empty file.
+    """
+    try:
+        mode = Path(source).stat().st_mode if source else 0
+    except (OSError, ValueError):
+        return _kind_of_nothing(source)
+    if stat.S_ISCHR(mode):
+        if is_camera_device(source):
+            return Kind.CAMERA
+        raise SourceError(f"{source} is a device, but no camera: name a file, a camera or a URL")
+    if stat.S_ISREG(mode):
+        return _kind_of_file(Path(source))
+    if stat.S_ISDIR(mode) or mode == 0:
+        return Kind.IMAGES
+    raise SourceError(
+        f"{source} is a named pipe, a socket or a disk, which cannot be read as a video: "
+        "name a file, a camera or a URL"
+    )
+
+
+def _kind_of_nothing(source: str) -> Kind:
+    if URL.match(source):
+        return Kind.URL
+    if source.isascii() and source.isdecimal():
+        return Kind.CAMERA
+    if CAMERA_NAMES.fullmatch(source):
+        raise SourceError(f"no such camera: {source}")
+    return Kind.IMAGES
+
+
+def _kind_of_file(path: Path) -> Kind:
+    found = picture_format(first_bytes(path))
+    # A film of JPEGs without a container begins as its first picture does.
+    if found is None or (found == "jpeg" and path.suffix.lower() in MOTION_JPEG_SUFFIXES):
+        return Kind.VIDEO
+    if found in ("jpeg", "tiff", "bmp", "heif"):
+        return Kind.IMAGES
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return Kind.ANIMATION if is_animated(content) else Kind.IMAGES
+
+
+def is_camera_device(path: str) -> bool:
+    """Whether a device file is a camera's, also through a link such as `/dev/v4l/by-id/...`."""
+    try:
+        return os.major(Path(path).stat().st_rdev) == VIDEO4LINUX_MAJOR
+    except (AttributeError, OSError):
+        return False
+
+
+def camera_number(number: int) -> int:
+    """A camera's number, checked.
+
+    Raises:
+        SourceError: There cannot be such a camera.
+    """
+    if not -1 <= number <= LAST_CAMERA:
+        raise SourceError(f"no camera {number}: cameras are numbered from 0 to {LAST_CAMERA}")
+    return int(number)
+
+
+def file_of_url(url: str) -> str | None:
+    """The path that a `file://` URL names; None for other URLs."""
+    parts = urlsplit(url)
+    return unquote(parts.path) if parts.scheme.lower() == "file" else None
+
+
+def without_password(url: str) -> str:
+    """A URL as it may stand in messages and logs."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
