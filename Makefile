@@ -10,10 +10,11 @@ CONSTRAINTS := constraints-dev.txt
 DATA ?= ../shared/data
 PEERS ?= ../shared/peers
 RECIPE ?= lrpose-s
+MINUTES ?= 10
 ARM := .venv-arm
 QEMU ?= $(or $(wildcard $(ARM)/qemu-x86_64-static),qemu-x86_64-static)
 
-.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint docs build bench bench-micro budget eval train clean
+.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint docs build fuzz soak bench bench-micro budget eval train clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -59,6 +60,14 @@ build: $(DEV)/ready
 	rm -rf dist
 	$(BIN)/python -m build --wheel --outdir dist
 	$(BIN)/python tests/check_wheel.py dist
+
+## Damaged and odd inputs of every class: make fuzz MINUTES=10, FUZZ="--only images --seed 7".
+fuzz: $(DEV)/ready
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(FUZZ)
+
+## Memory, threads and descriptors over long use; SOAK="--part 0.05" is a shorter run.
+soak: $(DEV)/ready
+	$(BIN)/python -m benchmarks.budget.soak $(SOAK)
 
 ## Ours against rtmlib, OpenCV, OpenVINO and other networks: remakes docs/versus.*
 bench: $(DEV)/rtmlib
