@@ -1,47 +1,197 @@
-"""Memory over a long stream: how much a process grows after its warm-up.
+"""Long use: how much memory, how many threads and descriptors a process has more at its end.
 
-python -m benchmarks.budget.soak [--frames 20000] [--detect-every 10]
+python -m benchmarks.budget.soak [--part 0.05] [--only predict,open] [--backend openvino]
+
+Each row is a process of its own: predictions of images of every size, estimators opened and
+closed, short streams (some left before their end), one long tracked stream; on each engine that
+is installed. Growth is counted from the end of a warm-up. Linux only: figures come from /proc.
+Exit code 1 where a bar is missed.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib.util
+import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmarks.paths import ROOT
 from litepose_edge import Estimator
 from litepose_edge.sources import read_image
 from litepose_edge.sources.photographs import scikit_image_photographs
 
-WARM_UP, BAR_MB = 1000, 5.0
+Backend = Literal["onnxruntime", "openvino"]
+Image = NDArray[np.uint8]
+# How many people a round saw.
+Work = Generator[int, None, None]
+
+BAR_MB = 5.0
+SHORTEST_WARM_UP = 20
+STREAM_FRAMES = 12
 
 
-def main() -> None:
-    """Stream drawn frames and print the growth."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, default=20_000)
-    parser.add_argument("--detect-every", type=int, default=10, help="0: every frame for itself")
-    options = parser.parse_args()
-    before, people = 0.0, 0
-    with Estimator() as estimator:
-        stream = estimator.stream(frames(options.frames), detect_every=options.detect_every or None)
-        for result in stream:
-            people += len(result.poses)
-            if result.index == WARM_UP:
-                before = resident_mb()
-    growth = resident_mb() - before
-    verdict = "reached" if growth <= BAR_MB else "NOT reached"
-    print(f"{options.frames} frames, {people} people found, resident memory {before:.1f} MB after")
-    print(f"{WARM_UP} frames, grown by {growth:.2f} MB since (<= {BAR_MB:g}): {verdict}")
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a process has in use.
+
+    Attributes:
+        resident_mb: Memory in RAM.
+        threads: Of the system, whoever started them.
+        descriptors: Open files, pipes and sockets.
+    """
+
+    resident_mb: float
+    threads: int
+    descriptors: int
+
+    @classmethod
+    def now(cls) -> Use:
+        """Of this process, without what only waits to be collected."""
+        gc.collect()
+        status = Path("/proc/self/status").read_text()
+        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        return cls(
+            resident_mb=int(fields["VmRSS"].split()[0]) / 1024,
+            threads=int(fields["Threads"]),
+            descriptors=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - names alone
+        )
 
 
-def frames(count: int) -> Iterator[np.ndarray]:
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what the command line asks for.
+
+    Returns:
+        1 where a bar is missed, else 0.
+    """
+    options = _parser().parse_args(arguments)
+    if options.one is not None:
+        before, after, people = measure(options.one, options.backend[0], options.part)
+        print(json.dumps({"before": asdict(before), "after": asdict(after), "people": people}))
+        return 0
+    missed = 0
+    print(f"{'':24}{'rounds':>8}{'people':>8}{'grown MB':>10}{'threads':>9}{'descriptors':>13}")
+    for backend in options.backend:
+        for name in options.only:
+            before, after, people = _in_a_process(name, backend, options.part)
+            good = reached(before, after)
+            missed += not good
+            print(
+                f"{name + ', ' + backend:24}{rounds_of(name, options.part):8}{people:8}"
+                f"{after.resident_mb - before.resident_mb:10.2f}"
+                f"{after.threads - before.threads:+9}"
+                f"{after.descriptors - before.descriptors:+13}  "
+                f"{'reached' if good else 'NOT reached'}",
+                flush=True,
+            )
+    print(f"bar: at most {BAR_MB:g} MB, no thread and no descriptor more than after the warm-up")
+    return int(missed > 0)
+
+
+def reached(before: Use, after: Use) -> bool:
+    """Whether a process has not grown by more than it may."""
+    return (
+        after.resident_mb - before.resident_mb <= BAR_MB
+        and after.threads <= before.threads
+        and after.descriptors <= before.descriptors
+    )
+
+
+def rounds_of(name: str, part: float) -> int:
+    """How often a scenario is repeated."""
+    return max(round(SCENARIOS[name][0] * part), 2 * SHORTEST_WARM_UP)
+
+
+def measure(name: str, backend: Backend, part: float) -> tuple[Use, Use, int]:
+    """Run a scenario in this process.
+
+    Args:
+        name: Which.
+        backend: The engine.
+        part: Of the full number of rounds.
+
+    Returns:
+        Use after the warm-up and at the end, and how many people were seen: proof of work.
+    """
+    rounds = rounds_of(name, part)
+    warm_up, people = max(rounds // 5, SHORTEST_WARM_UP), 0
+    before = Use.now()
+    with closing(SCENARIOS[name][1](backend, rounds)) as work:
+        for number, seen in enumerate(work):
+            people += seen
+            if number + 1 == warm_up:
+                before = Use.now()
+        # Here and not later: nothing of the last round is closed that was not at `before`.
+        after = Use.now()
+    return before, after, people
+
+
+def _predict(backend: Backend, rounds: int) -> Work:
+    """Predictions of images whose sizes change all the time."""
+    photograph = _photograph()
+    rng = np.random.default_rng(1)
+    with Estimator(backend=backend, threads=1) as estimator:
+        for number in range(rounds):
+            # The largest come first: what an engine keeps for them belongs to the warm-up.
+            size = (960, 960) if number < 2 else tuple(2 * rng.integers(32, 481, 2))
+            image = cv2.resize(photograph, (int(size[0]), int(size[1]))).astype(np.uint8)
+            yield len(estimator.predict(image))
+
+
+def _open(backend: Backend, rounds: int) -> Work:
+    """Estimators that are opened, used once and closed."""
+    photograph = _photograph()
+    for _ in range(rounds):
+        with Estimator(backend=backend, threads=1) as estimator:
+            people = len(estimator.predict(photograph))
+        yield people
+
+
+def _stream(backend: Backend, rounds: int) -> Work:
+    """Short streams: to their end, left in the middle, tracked and not."""
+    with Estimator(backend=backend, threads=2) as estimator:
+        for number in range(rounds):
+            people = 0
+            stream = estimator.stream(frames(STREAM_FRAMES), detect_every=3 if number % 2 else None)
+            for result in stream:
+                people += len(result.poses)
+                if number % 3 == 0 and result.index == STREAM_FRAMES // 2:
+                    stream.close()  # type: ignore[attr-defined]
+                    break
+            yield people
+
+
+def _track(backend: Backend, rounds: int) -> Work:
+    """One long stream in which a person comes and goes."""
+    with Estimator(backend=backend) as estimator:
+        for result in estimator.stream(frames(rounds), detect_every=10):
+            yield len(result.poses)
+
+
+# Rounds of a whole run, and what makes them.
+SCENARIOS: dict[str, tuple[int, Callable[[Backend, int], Work]]] = {
+    "predict": (20_000, _predict),
+    "open": (300, _open),
+    "stream": (300, _stream),
+    "track": (20_000, _track),
+}
+
+
+def frames(count: int) -> Iterator[Image]:
     """Scikit-image's astronaut, who moves to and fro and is not there in every fourth hundred."""
-    photograph = read_image(scikit_image_photographs() / "astronaut.png")
-    picture = cv2.resize(photograph, (240, 240), interpolation=cv2.INTER_AREA)
+    picture = cv2.resize(_photograph(), (240, 240), interpolation=cv2.INTER_AREA)
     for number in range(count):
         frame = np.full((240, 320, 3), 110, np.uint8)
         if number % 400 < 300:
@@ -50,11 +200,43 @@ def frames(count: int) -> Iterator[np.ndarray]:
         yield frame
 
 
-def resident_mb() -> float:
-    """Memory of this process that is in RAM, from /proc."""
-    with open("/proc/self/statm") as file:  # noqa: PTH123 - read as often as wanted
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _photograph() -> Image:
+    return read_image(scikit_image_photographs() / "astronaut.png")
+
+
+def _in_a_process(name: str, backend: Backend, part: float) -> tuple[Use, Use, int]:
+    command = [sys.executable, "-m", "benchmarks.budget.soak", "--one", name]
+    command += ["--backend", backend, "--part", str(part)]
+    with tempfile.TemporaryDirectory() as cache:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "LITEPOSE_EDGE_CACHE": cache},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    found = json.loads(done.stdout.splitlines()[-1])
+    return Use(**found["before"]), Use(**found["after"]), found["people"]
+
+
+def _names(text: str) -> list[str]:
+    chosen = text.split(",")
+    unknown = [name for name in chosen if name not in SCENARIOS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(SCENARIOS)}")
+    return chosen
+
+
+def _parser() -> argparse.ArgumentParser:
+    installed = ["onnxruntime"] + ["openvino"] * (importlib.util.find_spec("openvino") is not None)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--part", type=float, default=1.0, help="of the rounds, for a shorter run")
+    parser.add_argument("--only", type=_names, default=list(SCENARIOS), help=", ".join(SCENARIOS))
+    parser.add_argument("--backend", nargs="+", default=installed, choices=installed)
+    parser.add_argument("--one", choices=SCENARIOS, help=argparse.SUPPRESS)
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
