@@ -156,7 +156,7 @@ def strict_json(content: bytes) -> str | None:
     Documents that are nested too deeply for this reader are left to the others.
     """
     try:
-        json.loads(content.decode(), object_pairs_hook=_once, parse_constant=_refuse)
+        json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refuse)
     except RecursionError:
         return None
     except ValueError as exc:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
 from litepose_edge.skeletons import COCO_17
+from tests.fuzz.inputs.images import picture
 from tests.fuzz.kinds import Answer, InputClass, digest
 from tests.fuzz.mutations import mutate_json, strict_json
 
@@ -42,11 +45,20 @@ def mutate(rng: np.random.Generator, sound: list[bytes]) -> bytes:
 
 def run(path: Path) -> Answer:
     """Read it as `eval`, `quantize` and `train` do."""
+    _photographs(path.parent / "images")
     dataset = read_coco(path)
     parts: list[object] = [dataset.keypoint_names]
     for image in dataset:
         parts += [image.image_id, image.path.name, image.boxes_xyxy, image.keypoints, image.crowd]
     return Answer(digest(*parts), _complaint(dataset))
+
+
+@cache
+def _photographs(folder: Path) -> None:
+    """What the files of the seeds name."""
+    folder.mkdir(exist_ok=True)
+    for name in ("3.jpg", "5.jpg"):
+        (folder / name).write_bytes(cv2.imencode(".jpg", picture(200, 150))[1].tobytes())
 
 
 def _complaint(dataset: CocoDataset) -> str | None:
