@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,22 +13,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from litepose_edge import backends
-from litepose_edge.backends import Backend
-from litepose_edge.errors import InvalidImageError
+from litepose_edge.backends import Backend, Precision
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import BottomUpSpec
-from litepose_edge.networks import Detector, NetworkOptions, Networks
+from litepose_edge.networks import Detector, Lifetime, NetworkOptions, Networks
+from litepose_edge.options import pixel_limit, real_number, whole_number
 from litepose_edge.person_filter import PersonFilter
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
+from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.preprocess import Image, check_boxes, check_image
 from litepose_edge.results import Poses
 from litepose_edge.sources import open_source
 from litepose_edge.sources.opening import Source
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
-from litepose_edge.threads import available_threads, worker_pool
+from litepose_edge.threads import available_threads, most_threads, worker_pool
 
 if TYPE_CHECKING:
     from litepose_edge.tracking.tracker import Tracker
+
+DETECTOR_SIZES = (32, 4096)
 
 
 class Estimator:
@@ -41,17 +44,20 @@ class Estimator:
         model: A bundled pose network or the path of an exported one. `"lrpose-s"`; `"lrpose-m"`:
             more accurate, slower; `"lrpose-n"`: quicker, less accurate (both INT8 alone).
         detector: `"default"`, the path of an exported detector, a function from a BGR frame to
-            `(P, 4)` xyxy boxes, or None where `predict` is always given boxes.
+            `(P, 4)` xyxy boxes or to such boxes and their `(P,)` scores, or None where `predict`
+            is always given boxes. A function's boxes are clipped to the frame; those that are
+            empty, not finite or outside are dropped (`dropped_boxes`).
         detector_size: Run the detector once, on the image shrunk to so many pixels on its longer
-            side; 224 suits people near by and is the quickest. Unless given, the detector runs
-            the views that its file names, the default one two.
+            side, 32 to 4096; 224 suits people near by and is the quickest. Unless given, the
+            detector runs the views that its file names, the default one two.
         backend: `"onnxruntime"`, or `"openvino"` (extra `openvino`).
         precision: `"int8"` or `"fp32"`. With a path it must agree with the file.
-        threads: CPU threads to use; all that this process may use unless given.
+        threads: CPU threads to use, from 1 to four times the machine's CPUs and at most 256; all
+            that this process may use unless given.
         min_score: Every person that is found has `person_scores` of at least this: one
             confidence, from box and keypoints.
         max_people: At most so many people a frame, the best boxes first.
-        max_pixels: Larger frames are refused.
+        max_pixels: Larger frames are refused, before they are copied or decoded.
         flip_test: True: run each crop mirrored as well and average: more accurate, in up to twice
             the time. False: never. None: as the file says, which may name a pose score below
             which a crop is averaged with its mirror image.
@@ -70,7 +76,7 @@ class Estimator:
         detector: Detector = "default",
         detector_size: int | None = None,
         backend: Backend = "onnxruntime",
-        precision: str | None = None,
+        precision: Precision | None = None,
         threads: int | None = None,
         min_score: float = 0.3,
         max_people: int = 20,
@@ -80,23 +86,22 @@ class Estimator:
     ) -> None:
         if precision not in (None, "int8", "fp32"):
             raise ValueError(f"precision must be 'int8' or 'fp32', got {precision!r}")
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
-        if not 0 <= min_score <= 1:
-            raise ValueError(f"min_score must lie in [0, 1], got {min_score}")
+        if flip_test is not None and not isinstance(flip_test, bool | np.bool_):
+            raise ValueError(f"flip_test must be True, False or None, got {flip_test!r}")
+        if threads is not None:
+            threads = whole_number("threads", threads, 1, most_threads())
+        min_score = real_number("min_score", min_score, 0, 1)
         if detector_size is not None:
             if detector is None or callable(detector):
                 raise ValueError("detector_size is for a detector that is a model")
-            if detector_size < 1:
-                raise ValueError(f"detector_size must be at least 1, got {detector_size}")
-        if max_people < 1:
-            raise ValueError(f"max_people must be at least 1, got {max_people}")
-        self._process = os.getpid()
-        self._closed = False
+            detector_size = whole_number("detector_size", detector_size, *DETECTOR_SIZES)
+        max_people = whole_number("max_people", max_people, 1)
+        self._max_pixels = pixel_limit(max_pixels)
+        self._lifetime = Lifetime()
         self._threads = threads if threads is not None else available_threads()
         self._backend: Backend = backend
         self._precision = precision
-        self._min_score, self._max_people, self._max_pixels = min_score, max_people, max_pixels
+        self._min_score, self._max_people = min_score, max_people
         self._filter = PersonFilter(min_score, max_people, widen_boxes=not callable(detector))
         found = backends.find_model(
             model, precision=precision, backend=backend, threads=self._threads
@@ -107,14 +112,14 @@ class Estimator:
             )
         self._options = NetworkOptions(
             model=found,
-            detector=detector,
+            detector=CallersDetector(detector) if callable(detector) else detector,
             backend=backend,
             precision=precision,
             flip_test=flip_test,
             bottom_up=bottom_up or USUAL,
             detector_size=detector_size,
         )
-        self._networks = Networks(self._options, self._threads)
+        self._networks = Networks(self._options, self._threads, self._lifetime)
         self._shared: Networks | None = None
         self._lock = threading.Lock()
 
@@ -132,7 +137,7 @@ class Estimator:
             ValueError: No boxes, and the estimator was made with `detector=None`; or boxes for a
                 bottom-up network, which finds people by itself.
         """
-        self._check_usable()
+        self._lifetime.check()
         return self._predict(self._networks, frame, boxes_xyxy)
 
     def predict_batch(
@@ -146,7 +151,7 @@ class Estimator:
         Raises:
             ValueError: There are not as many sets of boxes as frames.
         """
-        self._check_usable()
+        self._lifetime.check()
         boxes = [None] * len(frames) if boxes_xyxy is None else list(boxes_xyxy)
         if len(boxes) != len(frames):
             raise ValueError(f"{len(frames)} frames but {len(boxes)} sets of boxes")
@@ -191,19 +196,21 @@ class Estimator:
                 when it stops; results before it stand.
             ValueError: An option is out of range.
         """
-        self._check_usable()
+        self._lifetime.check()
         opened = open_source(
             source, max_pixels=self._max_pixels, reconnect=reconnect, timeout_s=timeout_s
         )
         if detect_every is None:
             networks = self._shared_networks() if self._threads > 1 else self._networks
-            return in_parallel(
+            results = in_parallel(
                 opened, lambda frame: self._predict(networks, frame.image, None), self._threads
             )
+            return self._while_usable(results)
         tracker = self.tracker(detect_every=detect_every, smooth=smooth)
-        return one_by_one(
+        results = one_by_one(
             opened, lambda frame: tracker.update(frame.image, timestamp_s=frame.timestamp_s)
         )
+        return self._while_usable(results)
 
     def tracker(
         self, *, detect_every: int = 10, smooth: bool = True, max_missing_s: float = 1.0
@@ -222,11 +229,9 @@ class Estimator:
         """
         from litepose_edge.tracking.tracker import Tracker, TrackerOptions  # 10 ms, for videos only
 
-        self._check_usable()
-        if detect_every < 1:
-            raise ValueError(f"detect_every must be at least 1, got {detect_every}")
-        if max_missing_s < 0:
-            raise ValueError(f"max_missing_s must not be negative, got {max_missing_s}")
+        self._lifetime.check()
+        detect_every = whole_number("detect_every", detect_every, 1)
+        max_missing_s = real_number("max_missing_s", max_missing_s, 0)
         if not self._networks.needs_boxes:
             raise ValueError("people are tracked by a top-down network; this one is bottom-up")
         if self._options.detector is None:
@@ -238,14 +243,25 @@ class Estimator:
             min_score=self._min_score,
             max_people=self._max_people,
         )
-        return Tracker(self._networks, options)
+        return Tracker(self._networks, options, self._checked)
+
+    @property
+    def dropped_boxes(self) -> int:
+        """How many boxes of one's own detector function were dropped so far."""
+        detector = self._options.detector
+        return detector.dropped if isinstance(detector, CallersDetector) else 0
 
     def close(self) -> None:
-        """Free the networks; closing twice is fine."""
-        self._closed = True
-        self._networks.close()
-        if self._shared is not None:
-            self._shared.close()
+        """Free the networks; closing twice is fine.
+
+        Trackers and streams of this estimator end with it: their next frame is a `RuntimeError`.
+        """
+        with self._lock:
+            self._lifetime.end()
+            networks = [self._networks, *([] if self._shared is None else [self._shared])]
+        if not self._lifetime.forked:  # the engines' threads are in the other process
+            for each in networks:
+                each.close()
 
     def __enter__(self) -> Self:
         return self
@@ -270,24 +286,22 @@ class Estimator:
         return self._filter(networks.people(image, self._min_score, self._max_people))
 
     def _checked(self, frame: NDArray[np.uint8]) -> Image:
-        image = check_image(frame)
-        size = Size.of(image)
-        if size.width * size.height > self._max_pixels:
-            raise InvalidImageError(
-                f"the {size.width}x{size.height} frame has more than {self._max_pixels} pixels "
-                "(max_pixels)"
-            )
-        return image
+        self._lifetime.check()
+        return check_image(frame, self._max_pixels)
 
     def _shared_networks(self) -> Networks:
         """Networks of one thread, which several workers use at once."""
         with self._lock:
+            self._lifetime.check()  # it may have ended while another thread held the lock
             if self._shared is None:
-                self._shared = Networks(self._options, 1)
+                self._shared = Networks(self._options, 1, self._lifetime)
             return self._shared
 
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise RuntimeError("the Estimator is closed")
-        if os.getpid() != self._process:
-            raise RuntimeError("an Estimator does not survive a fork: make one in each process")
+    def _while_usable(self, results: Generator[StreamResult, None, None]) -> Iterator[StreamResult]:
+        """The results, until the estimator is closed."""
+        with closing(results):
+            self._lifetime.check()
+            for result in results:
+                yield result
+                # Before the next one is waited for: in a fork no thread would ever bring it.
+                self._lifetime.check()

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from litepose_edge import backends
-from litepose_edge.backends import Backend, Model
+from litepose_edge.backends import Backend, Model, Precision
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec, TopDownSpec
 from litepose_edge.person_filter import person_confidence, pose_scores
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
+from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.pipelines.seam import BoxPipeline, CropPipeline, ImagePipeline
 from litepose_edge.pipelines.topdown import TopDown
-from litepose_edge.preprocess import Image, check_boxes
+from litepose_edge.preprocess import Image
 from litepose_edge.results import Poses
 
 if TYPE_CHECKING:
     from litepose_edge.skeletons import Skeleton
 
 DEFAULT_DETECTOR = "persondet"
-Detector = str | PathLike[str] | Callable[[Image], ArrayLike] | None
+Detector = str | PathLike[str] | Callable[[Image], Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class NetworkOptions:
 
     Attributes:
         model: The pose network, top-down or bottom-up.
-        detector: As the estimator was given it.
+        detector: As the estimator was given it; a function as a `CallersDetector`, whose count all
+            networks of the estimator share.
         detector_size: Likewise.
         backend: What runs both.
         precision: Of the default detector.
@@ -44,12 +46,39 @@ class NetworkOptions:
     """
 
     model: Model
-    detector: Detector
+    detector: str | PathLike[str] | CallersDetector | None
     backend: Backend
-    precision: str | None
+    precision: Precision | None
     flip_test: bool | None
     bottom_up: BottomUpOptions = USUAL
     detector_size: int | None = None
+
+
+class Lifetime:
+    """Until when an estimator's networks may be used, and in which process."""
+
+    def __init__(self) -> None:
+        self._process, self._ended = os.getpid(), False
+
+    @property
+    def forked(self) -> bool:
+        """Whether this is another process than the one they were opened in."""
+        return os.getpid() != self._process
+
+    def end(self) -> None:
+        """Nothing may be used from now on."""
+        self._ended = True
+
+    def check(self) -> None:
+        """Whether they may be used.
+
+        Raises:
+            RuntimeError: They are closed, or this is a fork of their process.
+        """
+        if self._ended:
+            raise RuntimeError("the Estimator is closed")
+        if self.forked:
+            raise RuntimeError("an Estimator does not survive a fork: make one in each process")
 
 
 class Networks:
@@ -58,10 +87,11 @@ class Networks:
     Args:
         options: What to run.
         threads: CPU threads in all. With one thread, several workers can share them.
+        lifetime: Of the estimator; nothing is opened or run once it has ended.
     """
 
-    def __init__(self, options: NetworkOptions, threads: int) -> None:
-        self._options, self._threads = options, threads
+    def __init__(self, options: NetworkOptions, threads: int, lifetime: Lifetime) -> None:
+        self._options, self._threads, self._lifetime = options, threads, lifetime
         self._crops: CropPipeline | None = None
         self._images: ImagePipeline | None = None
         manifest, flip = options.model.manifest, options.flip_test
@@ -96,6 +126,7 @@ class Networks:
         Raises:
             ValueError: The pose network needs boxes and there is no detector.
         """
+        self._lifetime.check()
         if self._images is not None:
             return self._images(image)
         boxes, box_scores = self.boxes(image, min_score)
@@ -125,10 +156,13 @@ class Networks:
         Raises:
             ValueError: There is no detector.
         """
+        self._lifetime.check()
         with self._lock:
+            self._lifetime.check()  # it may have ended while another thread held the lock
             if self._boxes is None:
                 self._boxes = self._open_detector()
-        return self._boxes(image, min_score)
+            find = self._boxes
+        return find(image, min_score)
 
     def keypoints(
         self, image: Image, boxes_xyxy: Float32, *, detected: bool
@@ -140,6 +174,7 @@ class Networks:
             boxes_xyxy: `(P, 4)` float32 in image pixels.
             detected: Whether a detector found them, rather than the caller.
         """
+        self._lifetime.check()
         assert self._crops is not None
         return self._crops(image, boxes_xyxy, detected=detected)
 
@@ -148,11 +183,13 @@ class Networks:
         return person_confidence(box_scores, scores, self._min_pose_score)
 
     def close(self) -> None:
-        """Free the networks; closing twice is fine."""
-        for pipeline in (self._crops, self._images, self._boxes):
+        """Free the networks for good; closing twice is fine."""
+        with self._lock:
+            pipelines = (self._crops, self._images, self._boxes)
+            self._boxes = None
+        for pipeline in pipelines:
             if pipeline is not None:
                 pipeline.close()
-        self._boxes = None
 
     def _poses(
         self, image: Image, boxes: Float32, keypoints: Float32, scores: Float32, people: Float32
@@ -170,8 +207,9 @@ class Networks:
         detector = self._options.detector
         if detector is None:
             raise ValueError("no detector: give predict() boxes_xyxy, or make the Estimator one")
-        if callable(detector):
-            return _CallersDetector(detector)
+        if isinstance(detector, CallersDetector):
+            return detector
+        assert not callable(detector)  # `NetworkOptions` holds functions in one of those
         precision = None
         if detector == "default":
             # The pose network may be a file of either precision; the detector follows the wish.
@@ -183,19 +221,3 @@ class Networks:
 
         size = self._options.detector_size
         return PersonDetector(found.open, found.manifest, self._threads, size=size)
-
-
-class _CallersDetector:
-    """A function of the caller's from a frame to boxes, as a detector."""
-
-    def __init__(self, detect: Callable[[Image], ArrayLike]) -> None:
-        self._detect = detect
-
-    def __call__(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
-        """Boxes as they were given, of score 1: the function has thresholds of its own."""
-        del min_score
-        boxes = check_boxes(self._detect(image), Size.of(image))
-        return boxes, np.ones(len(boxes), np.float32)
-
-    def close(self) -> None:
-        """There is nothing to free."""

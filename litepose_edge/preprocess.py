@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from numbers import Real
 from typing import Any
 
 import cv2
@@ -18,13 +19,21 @@ from litepose_edge.manifest import InputSpec
 
 Image = NDArray[np.uint8]
 KEPT_SIZES = 8
+# The longest side that warpAffine of OpenCV 4 takes.
+MAX_WARPED_SIDE = 32766
+# Far beyond any image, and small enough for the square of it in float32.
+MAX_COORDINATE = 1e18
 
 
-def check_image(image: object) -> Image:
+def check_image(image: object, max_pixels: float = math.inf) -> Image:
     """Return the frame as a C-contiguous array.
 
+    Args:
+        image: What the caller gave.
+        max_pixels: Larger frames are refused, before they are copied.
+
     Raises:
-        InvalidImageError: It is not a non-empty `(H, W, 3)` uint8 array.
+        InvalidImageError: It is not a non-empty `(H, W, 3)` uint8 array, or too large.
     """
     if not isinstance(image, np.ndarray):
         raise InvalidImageError(
@@ -35,6 +44,12 @@ def check_image(image: object) -> Image:
         raise InvalidImageError(
             f"expected a non-empty (H, W, 3) uint8 BGR image, got {image.shape} {image.dtype}"
         )
+    height, width = image.shape[:2]
+    # This way round, NaN refuses.
+    if not height * width <= max_pixels:
+        raise InvalidImageError(
+            f"the {width}x{height} frame has more than {max_pixels} pixels (max_pixels)"
+        )
     return np.ascontiguousarray(image)
 
 
@@ -44,17 +59,18 @@ def check_boxes(boxes_xyxy: object, image_size: Size) -> Float32:
     Raises:
         InvalidBoxError: Not `(P, 4)` numbers, not finite, inverted, or wholly outside.
     """
-    try:
-        boxes = np.asarray(boxes_xyxy, np.float32)
-    except (TypeError, ValueError) as exc:
-        raise InvalidBoxError(f"expected (P, 4) xyxy boxes, got {boxes_xyxy!r}") from exc
-    if boxes.size == 0 and boxes.shape in ((0,), (0, 4)):
+    numbers = as_numbers(boxes_xyxy)
+    if numbers.size == 0 and numbers.shape in ((0,), (0, 4)):
         return np.zeros((0, 4), np.float32)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise InvalidBoxError(f"expected (P, 4) xyxy boxes, got shape {boxes.shape}")
+    if numbers.ndim != 2 or numbers.shape[1] != 4:
+        raise InvalidBoxError(f"expected (P, 4) xyxy boxes, got shape {numbers.shape}")
+    for i, given in enumerate(numbers):
+        if not np.isfinite(given).all():
+            raise InvalidBoxError(f"box {i} is not finite: {given.tolist()}")
+        if np.abs(given).max() > MAX_COORDINATE:
+            raise InvalidBoxError(f"box {i} is too large to be counted in pixels: {given.tolist()}")
+    boxes = numbers.astype(np.float32)
     for i, box in enumerate(boxes):
-        if not np.isfinite(box).all():
-            raise InvalidBoxError(f"box {i} is not finite: {box.tolist()}")
         if box[2] <= box[0] or box[3] <= box[1]:
             raise InvalidBoxError(f"box {i} must have x1 < x2 and y1 < y2: {box.tolist()}")
         if box[2] <= 0 or box[3] <= 0 or box[0] >= image_size.width or box[1] >= image_size.height:
@@ -63,6 +79,27 @@ def check_boxes(boxes_xyxy: object, image_size: Size) -> Float32:
                 f"{box.tolist()}"
             )
     return boxes
+
+
+def as_numbers(given: object) -> NDArray[Any]:
+    """Boxes or scores as an array of real numbers, tensors of other libraries included.
+
+    Raises:
+        InvalidBoxError: They are none: text, complex, masked, ragged.
+    """
+    if hasattr(given, "detach"):  # a torch tensor, which may need gradients or lie on a device
+        given = given.detach().cpu()
+    try:
+        numbers = np.asarray(given)
+        real = numbers.dtype.kind in "fiu" or not numbers.size
+        if numbers.dtype.kind == "O":
+            real = all(isinstance(number, Real) for number in numbers.flat)
+        found = numbers.astype(np.float64, copy=False) if real else None
+    except (TypeError, ValueError, RuntimeError, OverflowError) as exc:
+        raise InvalidBoxError(f"expected numbers, got {given!r:.200} ({exc})") from exc
+    if found is None or np.ma.is_masked(given):
+        raise InvalidBoxError(f"expected real numbers, none masked, got {given!r:.200}")
+    return found
 
 
 def warp(
@@ -93,6 +130,10 @@ def warp(
             return _resized(image, rectangle, size, block, fill, out)
     if block > 1:
         image, to_input = _shrink(image, to_input, size, block)
+    if max(image.shape[:2]) > MAX_WARPED_SIDE:
+        image, to_input = _within_reach(image, to_input, size)
+        if image.size == 0:
+            return np.full((size.height, size.width, 3), fill, np.uint8)
     warped = cv2.warpAffine(
         image,
         to_input,
@@ -149,17 +190,8 @@ def _resized(
 
 def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Image, Float64]:
     """Average `block x block` pixels in the part of the image that the input will see."""
-    # Plain floats: on four points NumPy would cost more than the shrinking itself.
     (a, b, tx), (c, d, ty) = to_input.tolist()
-    determinant = a * d - b * c
-    view = [(u - tx, v - ty) for u in (-0.5, size.width - 0.5) for v in (-0.5, size.height - 0.5)]
-    across = [(d * u - b * v) / determinant for u, v in view]
-    down = [(a * v - c * u) / determinant for u, v in view]
-    height, width = image.shape[:2]
-    margin = 2 * block
-    x1, y1 = max(math.floor(min(across)) - margin, 0), max(math.floor(min(down)) - margin, 0)
-    x2 = min(math.ceil(max(across)) + margin, width)
-    y2 = min(math.ceil(max(down)) + margin, height)
+    x1, y1, x2, y2 = _seen(Size.of(image), to_input, size, 2 * block)
     columns, rows = (x2 - x1) // block, (y2 - y1) // block
     if columns < 1 or rows < 1:
         return image, to_input
@@ -172,6 +204,43 @@ def _shrink(image: Image, to_input: Float64, size: Size, block: int) -> tuple[Im
         [c * block, d * block, c * x0 + d * y0 + ty],
     ]
     return small, np.array(moved)
+
+
+def _seen(
+    image_size: Size, to_input: Float64, size: Size, margin: int
+) -> tuple[int, int, int, int]:
+    """The pixels of the image that the input sees, and a margin: x1, y1, x2, y2."""
+    # Plain floats: on four points NumPy would cost more than the shrinking itself.
+    (a, b, tx), (c, d, ty) = to_input.tolist()
+    determinant = a * d - b * c
+    view = [(u - tx, v - ty) for u in (-0.5, size.width - 0.5) for v in (-0.5, size.height - 0.5)]
+    across = [(d * u - b * v) / determinant for u, v in view]
+    down = [(a * v - c * u) / determinant for u, v in view]
+    x1, y1 = max(math.floor(min(across)) - margin, 0), max(math.floor(min(down)) - margin, 0)
+    x2 = min(math.ceil(max(across)) + margin, image_size.width)
+    y2 = min(math.ceil(max(down)) + margin, image_size.height)
+    return x1, y1, x2, y2
+
+
+def _within_reach(image: Image, to_input: Float64, size: Size) -> tuple[Image, Float64]:
+    """The part of a long image that the input sees, its long sides averaged until short enough.
+
+    Empty if the input sees nothing of it.
+    """
+    x1, y1, x2, y2 = _seen(Size.of(image), to_input, size, 2)
+    part = image[y1 : max(y1, y2), x1 : max(x1, x2)]
+    if part.size == 0:
+        return part, to_input
+    fx, fy = (-(-side // MAX_WARPED_SIDE) for side in (part.shape[1], part.shape[0]))
+    if fx > 1 or fy > 1:
+        columns, rows = part.shape[1] // fx, part.shape[0] // fy
+        whole = part[: rows * fy, : columns * fx]
+        part = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA).astype(
+            np.uint8, copy=False
+        )
+    # Pixel i of the part covers pixels x1 + i * fx ... of the image.
+    to_image = np.array([[fx, 0, x1 + (fx - 1) / 2], [0, fy, y1 + (fy - 1) / 2]], np.float64)
+    return part, geometry.compose(to_input, to_image)
 
 
 def _halved(image: Image, rows: int) -> Image:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from litepose_edge import drawing
 from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.geometry import Float32, Size
+from litepose_edge.options import real_number
 from litepose_edge.skeletons import Skeleton
 
 JSON_SCHEMA = 1
@@ -174,7 +175,11 @@ class Poses:
         Args:
             frame: `(H, W, 3)` uint8 BGR, the image the poses come from.
             min_score: Keypoints below are not drawn.
+
+        Raises:
+            ValueError: `min_score` is no number in [0, 1].
         """
+        min_score = real_number("min_score", min_score, 0, 1)
         return drawing.draw_people(
             frame, self.keypoints, self.scores, self.skeleton, min_score=min_score
         )

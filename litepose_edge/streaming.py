@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ class StreamResult:
 
 def in_parallel(
     source: FrameSource, predict: Callable[[Frame], Poses], workers: int
-) -> Iterator[StreamResult]:
+) -> Generator[StreamResult, None, None]:
     """Frames by several workers at once, results in the order of the frames.
 
     Args:
@@ -53,7 +54,7 @@ def in_parallel(
         predict: One frame's people; called from several threads.
         workers: How many.
     """
-    reader = Reader(source)
+    process, reader = os.getpid(), Reader(source)
     pool = worker_pool(workers, "frames")
     waiting: deque[tuple[Frame, Future[Poses]]] = deque()
     try:
@@ -76,27 +77,32 @@ def in_parallel(
             if failed is not None:
                 raise failed
     finally:
-        for _, future in waiting:
-            future.cancel()
-        reader.close()
-        pool.shutdown(wait=True, cancel_futures=True)
+        # The threads of both are in the process that began the stream, not in a fork of it.
+        if os.getpid() == process:
+            for _, future in waiting:
+                future.cancel()
+            reader.close()
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def one_by_one(source: FrameSource, update: Callable[[Frame], Poses]) -> Iterator[StreamResult]:
+def one_by_one(
+    source: FrameSource, update: Callable[[Frame], Poses]
+) -> Generator[StreamResult, None, None]:
     """Frames in order through something that remembers, decoded ahead.
 
     Args:
         source: Closed at the end, also when the consumer stops early.
         update: One frame's people.
     """
-    reader = Reader(source)
+    process, reader = os.getpid(), Reader(source)
     try:
         with quick_switching:
             for frame in reader:
                 poses = update(frame)
                 yield _result(frame, poses)
     finally:
-        reader.close()
+        if os.getpid() == process:
+            reader.close()
 
 
 def _oldest(waiting: deque[tuple[Frame, Future[Poses]]]) -> StreamResult:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+# More help no network, and a process of twenty thousand dies of them.
+MAX_THREADS = 256
 CGROUPS = "sys/fs/cgroup"
 # A file's text by its path below the root, such as "proc/self/cgroup"; None where it is not there.
 ReadFile = Callable[[str], str | None]
@@ -20,7 +22,12 @@ def available_threads() -> int:
     """Threads of this process that can work at once, at least 1."""
     cpus = affinity()
     count = len(cpus) if cpus is not None else os.cpu_count() or 1
-    return within(count, cgroup_quota(read_system_file))
+    return min(within(count, cgroup_quota(read_system_file)), MAX_THREADS)
+
+
+def most_threads() -> int:
+    """So many threads may be asked for: four for each processor of the machine."""
+    return min(4 * (os.cpu_count() or 1), MAX_THREADS)
 
 
 def worker_pool(threads: int, name: str) -> ThreadPoolExecutor:

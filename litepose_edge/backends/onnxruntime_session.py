@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from litepose_edge.backends import telemetry
-from litepose_edge.backends.session import TensorSpec
+from litepose_edge.backends.session import TensorSpec, outlive_forks
 from litepose_edge.errors import ManifestError, ModelError
 
 telemetry.silence_onnxruntime(onnxruntime)
@@ -51,6 +51,7 @@ class OnnxRuntimeSession:
             raise ModelError(f"expected a model with one input, got {len(inputs)}")
         self._input = TensorSpec(inputs[0].name, tuple(inputs[0].shape), inputs[0].type)
         self._outputs = tuple(output.name for output in self._session.get_outputs())
+        outlive_forks(self)
 
     @property
     def input(self) -> TensorSpec:

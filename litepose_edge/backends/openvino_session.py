@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from litepose_edge.backends import openvino_cache
 from litepose_edge.backends.files import ModelFiles
-from litepose_edge.backends.session import TensorSpec
+from litepose_edge.backends.session import TensorSpec, outlive_forks
 from litepose_edge.backends.telemetry import no_openvino_telemetry
 from litepose_edge.errors import ManifestError, ModelError
 from litepose_edge.threads import available_threads
@@ -71,6 +71,7 @@ class OpenVinoSession:
         # A tensor may have several names; a manifest may use any of them.
         self._ports = [_names(p, f"output_{i}") for i, p in enumerate(self._compiled.outputs)]
         self._local = threading.local()
+        outlive_forks(self)
 
     @property
     def input(self) -> TensorSpec:

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from numpy.typing import NDArray
+
+_open_sessions: WeakSet[Any] = WeakSet()
+
+
+def outlive_forks(session: Any) -> None:
+    """Never free this session in a fork of its process.
+
+    An engine that is freed waits for its threads, which a fork does not have: the fork would hang
+    when it ends.
+    """
+    _open_sessions.add(session)
+
+
+def _keep_for_ever() -> None:
+    for session in list(_open_sessions):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_for_ever)
 
 
 @dataclass(frozen=True, slots=True)

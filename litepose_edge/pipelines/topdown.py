@@ -67,6 +67,7 @@ class TopDown:
         self._lock = threading.Lock()
         self._sessions: dict[int, Session] = {}
         self._workers: ThreadPoolExecutor | None = None
+        self._closed = False
 
     def __call__(
         self, image: Image, boxes_xyxy: Float32, *, detected: bool = False
@@ -167,23 +168,31 @@ class TopDown:
                 return regression.decode_regression(outputs[0], joints, self._input.size, head)
 
     def close(self) -> None:
-        """Free sessions and workers; closing twice is fine."""
+        """Free sessions and workers for good; closing twice is fine."""
         with self._lock:
-            for session in self._sessions.values():
-                session.close()
-            self._sessions = {}
-            if self._workers is not None:
-                self._workers.shutdown()
-                self._workers = None
+            self._closed = True
+            sessions, self._sessions = self._sessions, {}
+            workers, self._workers = self._workers, None
+        # Not under the lock: crops under way may still ask for it.
+        if workers is not None:
+            workers.shutdown()
+        for session in sessions.values():
+            session.close()
 
     def _session(self, threads: int) -> Session:
         with self._lock:
+            self._check_open()
             if threads not in self._sessions:
                 self._sessions[threads] = self._open_session(threads)
             return self._sessions[threads]
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the networks are closed")
+
     def _pool(self) -> ThreadPoolExecutor:
         with self._lock:
+            self._check_open()
             if self._workers is None:
                 self._workers = worker_pool(self._threads, "crops")
             return self._workers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from litepose_edge.boxes import box_area, box_iou, suppress
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.oks import pairwise_oks
+from litepose_edge.options import real_number
 from litepose_edge.person_filter import (
     CONFIDENT_KEYPOINT,
     duplicates,
@@ -26,6 +28,8 @@ from litepose_edge.tracking.one_euro import OneEuroFilter
 from litepose_edge.tracking.tracks import Observation, Track
 
 ASSUMED_FPS = 30.0
+# Nearer together, motion divided by time has no meaning; farther out, seconds cannot be told apart.
+MIN_STEP_S, MAX_TIME_S = 1e-6, 1e12
 # A detection is a track's if their boxes overlap this much ...
 DETECTION_IOU = 0.3
 # ... and a new person is a lost track's if poses or boxes are this similar.
@@ -104,10 +108,16 @@ class Tracker:
     Args:
         networks: Detector and pose network.
         options: How.
+        check_frame: Returns a frame that the networks can take, or raises why they cannot.
     """
 
-    def __init__(self, networks: PersonNetworks, options: TrackerOptions) -> None:
-        self._networks, self._options = networks, options
+    def __init__(
+        self,
+        networks: PersonNetworks,
+        options: TrackerOptions,
+        check_frame: Callable[[NDArray[np.uint8]], Image] = check_image,
+    ) -> None:
+        self._networks, self._options, self._check_frame = networks, options, check_frame
         self._sigmas = np.array(networks.skeleton.oks_sigmas)
         self._tracks: list[Track] = []
         self._filters: dict[int, OneEuroFilter] = {}
@@ -124,14 +134,15 @@ class Tracker:
 
         Args:
             frame: `(H, W, 3)` uint8 BGR.
-            timestamp_s: When it was taken, later than the frame before; 1/30 s after it unless
-                given.
+            timestamp_s: When it was taken, in seconds, a microsecond or more after the frame
+                before; 1/30 s after it unless given.
 
         Raises:
-            InvalidImageError: The frame is not such an array.
-            ValueError: The timestamp is not later than the one before.
+            InvalidImageError: The frame is not such an array, or larger than `max_pixels`.
+            ValueError: The timestamp is not finite, or not later than the one before.
+            RuntimeError: The estimator is closed, or this is a fork of its process.
         """
-        image = check_image(frame)
+        image = self._check_frame(frame)
         now = self._advance(timestamp_s)
         if self._size != Size.of(image):
             self._size, self._tracks, self._filters = Size.of(image), [], {}
@@ -165,10 +176,14 @@ class Tracker:
     def _advance(self, timestamp_s: float | None) -> float:
         if timestamp_s is None:
             timestamp_s = 0.0 if self._time_s is None else self._time_s + 1 / ASSUMED_FPS
-        if self._time_s is not None and timestamp_s <= self._time_s:
+        try:
+            timestamp_s = real_number("timestamp_s", timestamp_s, -MAX_TIME_S, MAX_TIME_S)
+        except ValueError as exc:
+            raise ValueError(f"timestamps are finite numbers of seconds: {exc}") from exc
+        if self._time_s is not None and timestamp_s < self._time_s + MIN_STEP_S:
             raise ValueError(
-                f"timestamps must grow: got {timestamp_s} s after {self._time_s} s; "
-                "use one tracker for each camera"
+                f"timestamps must grow, by a microsecond at least: got {timestamp_s} s after "
+                f"{self._time_s} s; use one tracker for each camera"
             )
         self._before_s, self._time_s = self._time_s, timestamp_s
         return timestamp_s

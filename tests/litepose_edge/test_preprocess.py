@@ -59,7 +59,14 @@ def test_a_flipped_view_is_simply_handled():
         ([0, 0, 5, 5], "shape"),
         ([[0, 0, 5]], "shape"),
         ("boxes", "boxes"),
-        ([[None, 0, 1, 1]], "not finite"),
+        ([[None, 0, 1, 1]], "real numbers"),
+        ([["1", "2", "3", "4"]], "real numbers"),
+        ([[0, 0, 5j, 5]], "real numbers"),
+        ([[0, 0, 10**400, 5]], "numbers"),
+        ([[0, 0, 1e39, 5]], "too large"),
+        ([[1e8, 0, 1e8 + 1, 5]], "x1 < x2"),
+        (np.ma.masked_greater([[0, 0, 9, 5]], 8), "masked"),
+        ([[1, 2], [3]], "numbers"),
     ],
 )
 def test_a_wrong_box_is_refused_with_the_reason(boxes, says):
@@ -71,6 +78,15 @@ def test_a_box_partly_outside_is_used_as_it_is():
     boxes = preprocess.check_boxes([[-20, -5, 50, 300]], Size(100, 100))
     assert boxes.tolist() == [[-20, -5, 50, 300]]
     assert boxes.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [[[1, 2, 3, 4]], np.array([[1, 2, 3, 4]], np.uint8), np.array([[1, 2, 3, 4]], object),
+     np.ma.array([[1, 2, 3, 4]]), [[np.float16(1), 2, 3.0, 4]]],
+)  # fmt: skip
+def test_boxes_of_any_real_numbers_are_taken(boxes):
+    assert preprocess.check_boxes(boxes, Size(100, 100)).tolist() == [[1, 2, 3, 4]]
 
 
 @pytest.mark.parametrize("boxes", [[], np.zeros((0, 4)), ()])
@@ -189,3 +205,27 @@ def test_buffers_of_the_sizes_used_last_are_kept_and_no_others():
     normalizers(Size(640, 640))
     assert normalizers(Size(16, 16)) is first
     assert normalizers(Size(16, 32)) is not second
+
+
+@pytest.mark.parametrize("shape", [(40, 700), (700, 40), (1, 900), (500, 300)])
+@pytest.mark.parametrize(
+    "box", [(0, 0, 1, 1), (0.9, 0, 1, 1), (0, 0.9, 1, 1), (0.4, 0.4, 0.6, 0.6)]
+)
+def test_long_images_look_the_same_within_reach_of_the_warp(shape, box, monkeypatch):
+    height, width = shape
+    rows, columns = np.mgrid[:height, :width]
+    waves = 127 + 80 * np.sin(rows / 20) + 40 * np.cos(columns / 25)
+    image = np.repeat(waves[..., None], 3, axis=2).astype(np.uint8)
+    edges = np.array(box) * [width, height, width, height]
+    # Views of under 64 pixels keep their place between the pixels, and are warped.
+    to_input = geometry.crop_affine(edges + 0.3, Size(48, 64), 1.25)
+    expected = preprocess.warp(image, to_input, Size(48, 64))
+    monkeypatch.setattr(preprocess, "MAX_WARPED_SIDE", 300)
+    found = preprocess.warp(image, to_input, Size(48, 64))
+    assert np.abs(found.astype(int) - expected).mean() < 6
+
+
+def test_nothing_of_a_long_image_is_the_colour_beside_it():
+    image = np.full((1, 40_000, 3), 9, np.uint8)
+    to_input = geometry.crop_affine(np.array([90_000, 50, 90_030, 90]), Size(48, 64), 1.0)
+    assert (preprocess.warp(image, to_input, Size(48, 64), fill=(1, 2, 3)) == (1, 2, 3)).all()

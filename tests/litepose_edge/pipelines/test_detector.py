@@ -378,5 +378,5 @@ def test_a_size_is_for_detectors_that_are_models(given):
 
 
 def test_a_size_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="at least 32"):
         Estimator(detector_size=0)

@@ -238,6 +238,27 @@ def test_a_clock_that_runs_backwards_is_refused():
         tracker.update(frame, timestamp_s=0.5)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300, 0.0, 1e-310, "1", True])
+def test_a_broken_clock_is_refused_and_forgotten(bad):
+    world = World()
+    world.people = {"a": (300, 240)}
+    tracker = world.tracker()
+    for time_s in (0.0, 0.1, 0.2):
+        assert len(tracker.update(world.picture, timestamp_s=time_s)) == 1
+        with pytest.raises(ValueError, match=r"^timestamps"):
+            tracker.update(world.picture, timestamp_s=bad)
+
+
+def test_two_microseconds_are_a_step():
+    world = World()
+    world.people = {"a": (300, 240)}
+    tracker = world.tracker()
+    for step in range(5):
+        poses = tracker.update(world.picture, timestamp_s=np.float64(step * 2e-6))
+        assert np.isfinite(poses.keypoints).all()
+    assert len(poses) == 1
+
+
 def test_two_trackers_share_nothing():
     first, second = World(), World()
     first.people, second.people = {"a": (100, 200)}, {"b": (500, 300)}
