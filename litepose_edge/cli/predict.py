@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,15 +27,22 @@ from litepose_edge.cli.predict_video import VideoOutputs, predict_video
 from litepose_edge.errors import SourceError
 from litepose_edge.estimator import Estimator
 from litepose_edge.results import Poses
-from litepose_edge.sources import is_video, iterate_images, list_images
+from litepose_edge.sources import is_video, iterate_images, list_images, open_source
+from litepose_edge.sources.opening import TIMEOUT_S
 
 EXAMPLE = "litepose-edge predict photo.jpg --save drawn"
+
+
+def _seconds(value: float) -> float:
+    if not 0 < value < math.inf:
+        raise typer.BadParameter("expected a finite number of seconds above 0")
+    return value
 
 
 def predict(
     source: Annotated[
         str,
-        typer.Argument(help="Image, folder, glob pattern, video, camera number, or URL."),
+        typer.Argument(help="Image, folder, glob pattern, video, camera number or device, or URL."),
     ],
     save: Annotated[
         Path | None,
@@ -57,6 +65,21 @@ def predict(
     ] = 10,
     smooth: Annotated[bool, typer.Option(help="Videos: smooth the keypoints over time.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Videos: show them in a window.")] = False,
+    reconnect: Annotated[
+        bool,
+        typer.Option("--reconnect", help="Cameras and streams: open them again when they stop."),
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            callback=_seconds,
+            help="Cameras and streams: without a frame for so many seconds they have stopped.",
+        ),
+    ] = TIMEOUT_S,
+    drop: Annotated[
+        bool,
+        typer.Option(help="Cameras and streams: drop frames that come too fast, or make it wait."),
+    ] = True,
     model: options.Model = "lrpose-s",
     detector: options.Detector = "default",
     detector_size: options.DetectorSize = None,
@@ -89,8 +112,14 @@ def predict(
         if not is_video(source):
             _predict_images(estimator, source, save, json_file, max_pixels, as_json=as_json)
             return
+        opened = open_source(
+            source, max_pixels=max_pixels, reconnect=reconnect, timeout_s=timeout, drop=drop
+        )
         outputs = VideoOutputs(save, json_file, as_json, show)
-        predict_video(estimator, source, outputs, detect_every=detect_every, smooth=smooth)
+        with contextlib.closing(opened):
+            predict_video(
+                estimator, source, opened, outputs, detect_every=detect_every, smooth=smooth
+            )
 
 
 def _predict_images(

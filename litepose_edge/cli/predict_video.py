@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from litepose_edge.cli.console import json_lines, messages, results
-from litepose_edge.errors import BackendUnavailableError, OutputError
+from litepose_edge.cli.film_writer import film_writer
+from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.estimator import Estimator
-from litepose_edge.sources import open_source
+from litepose_edge.sources import FrameSource, SourceCounts
 from litepose_edge.streaming import StreamResult
 
-VIDEO_CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 WINDOW = "litepose-edge"
 QUIT_KEYS = (ord("q"), 27)
 
@@ -46,6 +44,7 @@ class VideoOutputs:
 def predict_video(
     estimator: Estimator,
     source: str,
+    opened: FrameSource,
     outputs: VideoOutputs,
     *,
     detect_every: int,
@@ -56,26 +55,28 @@ def predict_video(
     Files appear under their names when the stream ends, also when it breaks off or is
     interrupted: the frames until then are in them.
 
+    Args:
+        estimator: Finds the people.
+        source: As the user named it, for the results.
+        opened: The same, opened.
+        outputs: Where the results go.
+        detect_every: Run the detector on every so many frames.
+        smooth: Smooth the keypoints.
+
     Raises:
-        SourceError: The source cannot be opened or breaks off.
+        SourceError: The source breaks off.
         OutputError: A file cannot be written.
         BackendUnavailableError: `show` without an OpenCV that has windows.
     """
-    if outputs.save is not None and outputs.save.suffix.lower() not in VIDEO_CODECS:
-        raise OutputError(
-            f"cannot save a video as {outputs.save}: give a name ending in "
-            f"{', '.join(VIDEO_CODECS)}"
-        )
     if outputs.show:
         check_windows()
     frames = 0
-    opened = open_source(int(source) if source.isdecimal() else source)
     stream = estimator.stream(opened, detect_every=detect_every, smooth=smooth)
     with contextlib.ExitStack() as stack:
         stack.callback(stream.close)  # type: ignore[attr-defined]
-        video = stack.enter_context(_video_writer(outputs.save, opened.fps))
+        video = outputs.save and stack.enter_context(film_writer(outputs.save, opened.fps))
         lines = stack.enter_context(_line_writer(outputs))
-        progress = stack.enter_context(_progress_bar(opened.count))
+        progress = stack.enter_context(_progress_bar(opened.count, opened.counts))
         for result in stream:
             frames += 1
             _write(result, source, video, lines)
@@ -107,7 +108,7 @@ def _show(result: StreamResult) -> bool:
 
 def _write(result: StreamResult, source: str, video: Any, lines: Any) -> None:
     if video is not None:
-        video(result.poses.draw(result.frame))
+        video(result.poses.draw(result.frame), result.timestamp_s)
     if lines is not None:
         document = {
             "source": source,
@@ -116,38 +117,6 @@ def _write(result: StreamResult, source: str, video: Any, lines: Any) -> None:
             **result.poses.to_dict(),
         }
         lines(json.dumps(document, allow_nan=False) + "\n")
-
-
-@contextlib.contextmanager
-def _video_writer(path: Path | None, fps: float) -> Iterator[Any]:
-    """A function that appends a frame; the file is opened with the first one's size."""
-    if path is None:
-        yield None
-        return
-    partial = path.with_name(f"{path.stem}.part{path.suffix}")
-    writer: cv2.VideoWriter | None = None
-    size: tuple[int, int] | None = None
-
-    def append(frame: NDArray[np.uint8]) -> None:
-        nonlocal writer, size
-        if writer is None:
-            size = (frame.shape[1], frame.shape[0])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            code = cv2.VideoWriter.fourcc(*VIDEO_CODECS[path.suffix.lower()])
-            writer = cv2.VideoWriter(str(partial), code, fps, size)
-            if not writer.isOpened():
-                raise OutputError(f"cannot write {path}: no encoder, or the place is not writable")
-        if (frame.shape[1], frame.shape[0]) != size:
-            raise OutputError(f"cannot write {path}: the frame size changed from {size}")
-        writer.write(frame)
-
-    try:
-        yield append
-    finally:
-        if writer is not None:
-            writer.release()
-            with contextlib.suppress(FileNotFoundError):
-                partial.replace(path)
 
 
 @contextlib.contextmanager
@@ -160,7 +129,7 @@ def _line_writer(outputs: VideoOutputs) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _progress_bar(count: int | None) -> Iterator[Any]:
+def _progress_bar(count: int | None, counts: SourceCounts) -> Iterator[Any]:
     """A bar with the frames a second so far."""
     columns = (
         TextColumn("{task.description}"),
@@ -180,6 +149,14 @@ def _progress_bar(count: int | None) -> Iterator[Any]:
             bar.update(task, completed=done, fps=done / elapsed)
 
         yield progress
-    messages.print(
-        f"{done} frames, {done / max(time.monotonic() - started, 1e-6):.1f} a second", markup=False
-    )
+    rate = done / max(time.monotonic() - started, 1e-6)
+    messages.print(f"{done} frames, {rate:.1f} a second{_counted(counts)}", markup=False)
+
+
+def _counted(counts: SourceCounts) -> str:
+    named = {
+        "dropped": counts.dropped,
+        "unreadable": counts.unreadable,
+        "reconnected": counts.reconnected,
+    }
+    return "".join(f", {number} {what}" for what, number in named.items() if number)
