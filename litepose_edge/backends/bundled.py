@@ -12,6 +12,12 @@ from litepose_edge.errors import ModelFileMissingError, ModelIntegrityError
 FOLDER = Path(__file__).parent.parent / "models"
 CHECKSUMS = "SHA256SUMS"
 PROBE = "u8s8-probe.onnx"
+# What the tools that make one file or folder of an application must be told.
+LEFT_OUT = (
+    "a bundler leaves data files out unless told: PyInstaller --collect-data litepose_edge, Nuitka "
+    "--include-package-data=litepose_edge, cx_Freeze include_files; zipped applications must "
+    "unpack the package. Else reinstall litepose-edge"
+)
 
 
 def names() -> tuple[str, ...]:
@@ -28,8 +34,13 @@ def find(name: str, precision: str) -> Path:
     """The bundled file of a model.
 
     Raises:
-        ModelFileMissingError: There is no such model, or not in this precision.
+        ModelFileMissingError: There is no such model, or not in this precision; or the models were
+            left out of this installation.
     """
+    if not _checksums():
+        raise ModelFileMissingError(
+            f"the bundled models are not in this installation (no {FOLDER / CHECKSUMS}): {LEFT_OUT}"
+        )
     file = _file(name, precision)
     if file not in _checksums():
         there = ", ".join(f"{known} ({', '.join(precisions(known))})" for known in names())
@@ -63,7 +74,8 @@ def read(path: Path) -> bytes:
         model = path.read_bytes()
     except (OSError, ValueError) as exc:  # ValueError: no path at all, such as "a\0b"
         reason = exc.strerror if isinstance(exc, OSError) else exc
-        raise ModelFileMissingError(f"cannot read model {path}: {reason}") from exc
+        mend = f": {LEFT_OUT}" if path.parent == FOLDER else ""
+        raise ModelFileMissingError(f"cannot read model {path}: {reason}{mend}") from exc
     if path.parent == FOLDER:
         found = hashlib.sha256(model).hexdigest()
         expected = _checksums().get(path.name)

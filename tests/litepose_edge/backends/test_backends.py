@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -66,6 +67,31 @@ def test_the_bundled_names_are_known():
 def test_a_precision_that_is_not_bundled_is_refused_with_those_that_are():
     with pytest.raises(ModelFileMissingError, match=r"'lrpose-m' in fp32; .*lrpose-m \(int8\)"):
         backends.find_model("lrpose-m", precision="fp32")
+
+
+def test_models_that_a_bundler_left_out_are_said_to_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "models")
+    with pytest.raises(ModelFileMissingError, match=r"not in this installation.*--collect-data"):
+        backends.find_model("lrpose-s")
+    (tmp_path / "models").mkdir()
+    names = "".join(f"{'0' * 64}  lrpose-s.{part}.onnx\n" for part in ("int8", "fp32"))
+    (tmp_path / "models" / "SHA256SUMS").write_text(names)
+    with pytest.raises(ModelFileMissingError, match="--collect-data"):
+        backends.find_model("lrpose-s", precision="fp32")
+
+
+@pytest.mark.parametrize("name", ["a\0b.onnx", "nowhere.onnx"])
+def test_a_file_that_is_not_there_is_not_said_to_be_left_out(name):
+    with pytest.raises(ModelFileMissingError, match="cannot read model") as caught:
+        backends.find_model(name)
+    assert "--collect-data" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_no_model_and_nothing_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "model.onnx")
+    with pytest.raises(ModelFileMissingError, match="no regular file"):
+        backends.find_model(tmp_path / "model.onnx")
 
 
 def test_a_bundled_file_that_was_changed_is_refused(tmp_path, monkeypatch, pose_file):
