@@ -69,13 +69,14 @@ def read(path: Path) -> bytes:
         ModelIntegrityError: A bundled file was changed.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise ModelFileMissingError(f"cannot read model {path}: it is no regular file")
-        model = path.read_bytes()
+        odd = path.exists() and not (path.is_file() or path.is_dir())
+        model = b"" if odd else path.read_bytes()
     except (OSError, ValueError) as exc:  # ValueError: no path at all, such as "a\0b"
         reason = exc.strerror if isinstance(exc, OSError) else exc
         mend = f": {LEFT_OUT}" if path.parent == FOLDER else ""
         raise ModelFileMissingError(f"cannot read model {path}: {reason}{mend}") from exc
+    if odd:  # a pipe or a device, which may give bytes for ever, or never one
+        raise ModelFileMissingError(f"cannot read model {path}: it is no regular file")
     if path.parent == FOLDER:
         found = hashlib.sha256(model).hexdigest()
         expected = _checksums().get(path.name)
