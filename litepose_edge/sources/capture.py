@@ -62,9 +62,10 @@ def _open(source: int | str, timeout_s: float) -> cv2.VideoCapture:
         patience = min(int(timeout_s * 1000), 2**31 - 1)
         times = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
         options = [value for key in times for value in (int(key), max(patience, 1))]
-        # By name: others would take digits in a file's name for the number of a picture.
-        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
-        return capture if capture.isOpened() else cv2.VideoCapture(source, cv2.CAP_ANY)
+        # Others would take digits in a file's name for the number of a picture.
+        if cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG):
+            return cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
+        return cv2.VideoCapture(source, cv2.CAP_ANY)
     except cv2.error:
         return cv2.VideoCapture()
 

@@ -18,6 +18,11 @@ JPEG_MARK = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 JPEG_END, JPEG_SCAN, JPEG_WITHOUT_LENGTH = 0xD9, 0xDA, (0x01, 0xD8)
 # What may follow a scan: tables, another scan, application data, a comment, the end.
 JPEG_AFTER_SCAN = frozenset({0xC4, *range(0xD9, 0xDE), *range(0xE0, 0xF0), 0xFE})
+# The outermost parts of an MP4, MOV, HEIC or AVIF file; what else comes was left behind it.
+ISO_BOXES = frozenset(
+    {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra", b"styp", b"sidx"}
+    | {b"ssix", b"prft", b"emsg", b"pdin", b"pnot", b"uuid", b"meta", b"udta", b"idat", b"mpvd"}
+)
 TRUNCATED, DAMAGED = "is truncated", "is damaged"
 _BITMAP_HEADERS = frozenset(struct.pack("<I", n) for n in (12, 16, 40, 52, 56, 64, 108, 124))
 _MARKS = (
@@ -87,7 +92,8 @@ def damage(content: Content) -> str | None:
             return None if _walk_gif(content)[1] else TRUNCATED
         case "webp":
             claimed = int.from_bytes(content[4:8], "little")
-            return TRUNCATED if claimed + 8 > len(content) else None
+            # Some leave out the byte that makes the length even.
+            return TRUNCATED if claimed + 7 > len(content) else None
         case "bmp":
             return _bmp_damage(content)
         case "avif" | "heif":
@@ -147,7 +153,8 @@ def _bmp_damage(content: Content) -> str | None:
         return None
     pixels = int.from_bytes(content[10:14], "little")
     needed = pixels + (width * bits + 31) // 32 * 4 * abs(height)
-    return TRUNCATED if needed > len(content) else None
+    # Some leave out the bytes that fill up the last row.
+    return TRUNCATED if needed > len(content) + 3 else None
 
 
 def _boxes_damage(content: Content) -> str | None:
@@ -159,8 +166,7 @@ def _boxes_damage(content: Content) -> str | None:
             length = int.from_bytes(content[place + 8 : place + 16], "big")
         if length == 0:
             return None
-        if length < 8:
-            # Not a box: bytes that something left behind the picture.
+        if length < 8 or content[place + 4 : place + 8] not in ISO_BOXES:
             return None if place else DAMAGED
         place += length
     return TRUNCATED if place > len(content) else None

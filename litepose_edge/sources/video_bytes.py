@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from litepose_edge.sources.picture_bytes import damage, picture_format
+from litepose_edge.sources.picture_bytes import ISO_BOXES, damage, picture_format
 
-ISO_BOXES = frozenset(
-    {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"styp", b"pnot", b"uuid"}
-)
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 # Packets of a transport stream: size, and where in one its mark is.
 TRANSPORT_PACKETS = ((188, 0), (192, 4), (204, 0))
@@ -72,7 +69,7 @@ def _boxes(file: BinaryIO, place: int, stop: int) -> Iterator[tuple[bytes, int, 
         if length == 0:
             length = stop - place
         # What is no box was left behind the film by something else.
-        if length < skip or not (kind in ISO_BOXES or kind.isalnum()):
+        if length < skip or kind not in ISO_BOXES:
             return
         yield kind, place + skip, place + length
         place += length

@@ -6,6 +6,7 @@ import functools
 import http.server
 import io
 import os
+import socket
 import struct
 import threading
 import time
@@ -100,8 +101,9 @@ def test_the_index_of_an_mp4_is_a_promise_and_bytes_behind_a_film_are_not(films,
     assert promised_frames(films / "film.mp4") == FRAMES
     assert promised_frames(films / "film.mkv") is None
     content = bytearray((films / "film.mp4").read_bytes())
-    (tmp_path / "more.mp4").write_bytes(content + bytes(100))
-    assert len(seen_in(tmp_path / "more.mp4")) == FRAMES
+    for trailer in (bytes(100), b"SEFH and the text of a phone", b"\xff\xff\xff\xffmore"):
+        (tmp_path / "more.mp4").write_bytes(content + trailer)
+        assert len(seen_in(tmp_path / "more.mp4")) == FRAMES
     place = content.find(b"mdat") + 4
     content[place + 400 : content.find(b"moov") - 4] = bytes(content.find(b"moov") - place - 404)
     (tmp_path / "holes.mp4").write_bytes(content)
@@ -211,6 +213,46 @@ def test_a_film_on_a_server_loses_no_frame(server, suffix):
     source = open_source(f"{server}/film{suffix}")
     assert not source.live
     assert len(list(source.frames)) == FRAMES
+
+
+def test_a_server_that_never_answers_times_out():
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        began = time.monotonic()
+        with pytest.raises(SourceError, match="cannot open"):
+            open_source(f"http://127.0.0.1:{deaf.getsockname()[1]}/film.mp4", timeout_s=0.5)
+        assert time.monotonic() - began < 3
+
+
+def test_a_film_whose_server_breaks_off_is_an_error(films):
+    content = (films / "film.mkv").read_bytes()
+
+    class Breaks(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def do_GET(self):
+            asked = self.headers.get("Range", "bytes=0-").partition("=")[2].partition("-")[0]
+            begin = int(asked)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+            self.send_header("Content-Length", str(len(content) - begin))
+            self.end_headers()
+            # The first connection is lost in the middle, later ones are whole.
+            self.server.asked += 1
+            end = len(content) // 2 if self.server.asked == 1 else len(content)
+            self.wfile.write(content[begin:end])
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Breaks)
+    server.asked = 0
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        with pytest.raises(SourceError, match="connection was lost"):
+            list(open_source(f"http://127.0.0.1:{server.server_port}/film.mkv").frames)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_frames_of_too_many_pixels_are_refused_before_one_is_decoded(films):

@@ -60,8 +60,10 @@ def test_a_cut_picture_is_found_wherever_it_is_cut(name, part):
     content = WHOLE[name]
     assert damage(content) is None
     cut = content[: int(part * len(content))]
-    # The last bytes of a baseline JPEG's file are its end mark: without it the picture is cut.
-    assert picture_format(cut) is None or damage(cut) is not None
+    # A few bytes that only fill up a row or a length may be missing.
+    spare = {".bmp": 3, "webp": 1}.get(name[-4:], 0)
+    missing = len(content) - len(cut)
+    assert picture_format(cut) is None or missing <= spare or damage(cut) is not None
 
 
 def test_a_cut_picture_with_a_film_behind_it_is_nearly_always_found():
@@ -71,6 +73,16 @@ def test_a_cut_picture_with_a_film_behind_it_is_nearly_always_found():
         film = np.random.default_rng(seed).integers(0, 256, 30_000, dtype=np.uint8).tobytes()
         found += damage(content[: len(content) // 2] + film) is not None
     assert found >= 45
+
+
+def test_a_heic_of_a_phone_may_have_a_trailer(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "a.heic"
+    pillow_heif.from_bytes(mode="BGR", size=(128, 96), data=PICTURE.tobytes()).save(path)
+    sound, content = read_image(path), path.read_bytes()
+    for trailer in (b"SEFH\x6a\0\0\0\x01", b"\xff\xff\xff\xffabcdefgh", b"\0\0\x40\0SEFTSEFT"):
+        path.write_bytes(content + trailer)
+        np.testing.assert_array_equal(read_image(path), sound)
 
 
 @pytest.mark.parametrize("kind", [b"IDAT", b"PLTE", b"tEXt", b"zTXt"])
