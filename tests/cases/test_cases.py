@@ -16,7 +16,7 @@ import pytest
 HERE = Path(__file__).parent
 # What needs more than a quick test has: the superuser's small file system, or seconds.
 NEEDS_ROOT = ("fault01", "fault02", "fault04")
-SLOW = ("fault18", "report04", "report23")
+SLOW = ("fault18", "report10", "report04", "report23")
 SCRIPTS = sorted([*HERE.glob("fault*.py"), *HERE.glob("report*.py")])
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from litepose_edge.errors import BackendUnavailableError, install_hint
+from litepose_edge.measure.accuracy.coco_document import CATEGORY, read_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,16 @@ def coco_metrics(
 
     Raises:
         BackendUnavailableError: pycocotools is not installed.
+        SourceError: The file is not in COCO's keypoint format.
     """
     coco, coco_eval = require_pycocotools()
     if not results:
         return CocoMetrics(0.0, 0.0, 0.0, 0.0)
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = coco(str(annotations))
-        found = truth.loadRes(_of_category(entries_of(results, kind), truth))
+        truth = coco()
+        truth.dataset = read_document(annotations).to_coco()
+        truth.createIndex()
+        found = truth.loadRes(entries_of(results, kind))
         evaluation = coco_eval(truth, found, kind)
         if sigmas is not None:
             evaluation.params.kpt_oks_sigmas = np.array(sigmas)
@@ -73,23 +77,16 @@ def coco_metrics(
     return CocoMetrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
 
 
-def _of_category(entries: list[dict[str, Any]], truth: Any) -> list[dict[str, Any]]:
-    """The entries as ones of the file's own category: COCO's person is 1, others need not be."""
-    if not truth.cats or 1 in truth.cats:
-        return entries
-    own = min(truth.cats, key=lambda number: (not truth.cats[number].get("keypoints"), number))
-    return [{**entry, "category_id": own} for entry in entries]
-
-
 def entries_of(
     results: Sequence[dict[str, Any]], kind: Literal["keypoints", "bbox"]
 ) -> list[dict[str, Any]]:
-    """The results with nothing but what is scored.
+    """The results with nothing but what is scored, as ones of the file's one category.
 
     With a box in a keypoint entry, pycocotools takes the box's area for the person's.
     """
     return [
-        {key: entry[key] for key in ("image_id", "category_id", kind, "score")} for entry in results
+        {"category_id": CATEGORY} | {key: entry[key] for key in ("image_id", kind, "score")}
+        for entry in results
     ]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from litepose_edge.errors import SourceError
+from litepose_edge.measure.accuracy.coco_document import finite_numbers, read_document
 from litepose_edge.measure.accuracy.coco_metrics import entries_of, require_pycocotools
 from litepose_edge.skeletons import CROWDPOSE_14
 
@@ -82,23 +82,21 @@ def crowdpose_metrics(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        truth = json.loads(path.read_text("utf-8"))
-        for entry in truth["images"]:
-            float(entry["crowdIndex"])
-        for person in truth["annotations"]:
-            _, _, width, height = person["bbox"]
-            person["area"] = AREA_PART * width * height
-            person.setdefault("iscrowd", 0)
-            visible = person["keypoints"][2::3]
-            if len(visible) != len(CROWDPOSE_14):
-                raise SourceError(f"{path}: a person has {len(visible)} keypoints, expected 14")
-            person["num_keypoints"] = int(np.count_nonzero(visible))
-    except OSError as exc:
-        raise SourceError(f"cannot read annotations {path}: {exc.strerror}") from exc
-    except (ValueError, KeyError, TypeError) as exc:
-        raise SourceError(f"{path} is not a CrowdPose file: {exc!r}") from exc
-    return dict(truth)
+    document = read_document(path)
+    if len(document.keypoint_names) != len(CROWDPOSE_14):
+        raise SourceError(
+            f"{path} is not a CrowdPose file: it labels {len(document.keypoint_names)} keypoints, "
+            f"expected {len(CROWDPOSE_14)}"
+        )
+    for entry in document.images:
+        where = f"{path} is not a CrowdPose file: image {entry['id']}"
+        finite_numbers([entry.get("crowdIndex")], 1, "crowdIndex", where)
+    truth = document.to_coco()
+    for person in truth["annotations"]:
+        _, _, width, height = person["bbox"]
+        person["area"] = AREA_PART * width * height
+        person["num_keypoints"] = int(np.count_nonzero(person["keypoints"][2::3]))
+    return truth
 
 
 def _evaluate(

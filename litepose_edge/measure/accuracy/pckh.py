@@ -6,15 +6,14 @@ are not counted in the mean, as in the published tables.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from litepose_edge.errors import SourceError
 from litepose_edge.geometry import Float32
+from litepose_edge.measure.accuracy.coco_document import finite_numbers, read_document
 from litepose_edge.skeletons import MPII_16
 
 HEAD_PART = 0.6
@@ -70,18 +69,12 @@ def read_head_sizes(path: Path) -> dict[int, Float32]:
     y2]` in pixels.
 
     Raises:
-        SourceError: A person has no `head_box`.
+        SourceError: The file is not in COCO's form, or a person has no `head_box`.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        sizes: dict[int, list[float]] = {entry["id"]: [] for entry in document["images"]}
-        for person in document["annotations"]:
-            x1, y1, x2, y2 = person["head_box"]
-            sizes[person["image_id"]].append(HEAD_PART * float(np.hypot(x2 - x1, y2 - y1)))
-    except OSError as exc:
-        raise SourceError(f"cannot read annotations {path}: {exc.strerror}") from exc
-    except (ValueError, KeyError, TypeError) as exc:
-        raise SourceError(
-            f"{path} cannot be scored by PCKh, which needs head_box: {exc!r}"
-        ) from exc
+    document = read_document(path)
+    sizes: dict[int, list[float]] = {entry["id"]: [] for entry in document.images}
+    for person, origin in zip(document.annotations, document.origins, strict=True):
+        where = f"{path} cannot be scored by PCKh: {origin}"
+        x1, y1, x2, y2 = finite_numbers(person.get("head_box"), 4, "head_box", where)
+        sizes[person["image_id"]].append(HEAD_PART * float(np.hypot(x2 - x1, y2 - y1)))
     return {image: np.array(found, np.float32) for image, found in sizes.items()}

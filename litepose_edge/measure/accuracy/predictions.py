@@ -60,6 +60,8 @@ def evaluate_on_given_boxes(
             found.append(poses.keypoints)
             truth.append(image.keypoints[labelled])
             sizes.append(heads[image.image_id][labelled])
+    if not images:
+        raise SourceError(f"{dataset.path} labels no person's keypoints: there is nothing to score")
     if metric == "pckh":
         return pckh(np.concatenate(found), np.concatenate(truth), np.concatenate(sizes))
     return _score(metric, dataset, results, images, sigmas)

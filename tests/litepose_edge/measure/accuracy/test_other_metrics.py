@@ -94,10 +94,11 @@ def test_without_images_of_a_difficulty_there_is_no_figure(crowds):
 
 def test_a_coco_file_is_no_crowdpose_file(crowds):
     document = json.loads(crowds.read_text())
-    del document["images"][0]["crowdIndex"]
-    crowds.write_text(json.dumps(document))
-    with pytest.raises(SourceError, match="CrowdPose"):
-        crowdpose_metrics(crowds, [])
+    for wrong in (None, math.nan, "high"):
+        document["images"][0]["crowdIndex"] = wrong
+        crowds.write_text(json.dumps(document))
+        with pytest.raises(SourceError, match=r"not a CrowdPose file: image 1: .*crowdIndex"):
+            crowdpose_metrics(crowds, [])
 
 
 def test_half_a_head_is_the_limit():
@@ -124,18 +125,21 @@ def test_unlabelled_keypoints_pelvis_and_thorax_do_not_count():
 
 def test_a_heads_size_is_its_boxs_diagonal_shortened(tmp_path):
     path = tmp_path / "mpii.json"
+    person = {"id": 9, "image_id": 4, "bbox": [0, 0, 9, 9], "head_box": [10, 10, 40, 50]}
     document = {
         "images": [{"id": 4}, {"id": 5}],
-        "annotations": [{"image_id": 4, "head_box": [10, 10, 40, 50]}],
+        "annotations": [person],
+        "categories": [{"id": 1, "keypoints": list(MPII_16.keypoint_names)}],
     }
     path.write_text(json.dumps(document))
     sizes = read_head_sizes(path)
     assert sizes[4].tolist() == [pytest.approx(30)]
     assert len(sizes[5]) == 0
-    del document["annotations"][0]["head_box"]
-    path.write_text(json.dumps(document))
-    with pytest.raises(SourceError, match="head_box"):
-        read_head_sizes(path)
+    for wrong in (None, [10, 10, 40], [10, 10, 40, math.nan]):
+        person["head_box"] = wrong
+        path.write_text(json.dumps(document))
+        with pytest.raises(SourceError, match=r"annotation 9: .*head_box"):
+            read_head_sizes(path)
 
 
 def test_the_command_says_what_a_metric_needs(tmp_path, capsys):
