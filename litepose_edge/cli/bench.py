@@ -14,7 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from litepose_edge import backends
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import check_target, write_file
 from litepose_edge.cli import options
 from litepose_edge.cli.console import SOME_FAILED, print_error, progress_bar, results
 from litepose_edge.measure.bench.report import tables
@@ -68,7 +68,9 @@ def bench(
     mode: Annotated[ModeName, typer.Option(help="Frames back to back, or at --fps.")] = (
         ModeName.THROUGHPUT
     ),
-    fps: Annotated[float, typer.Option(min=0.1, help="Frames per second when paced.")] = 15.0,
+    fps: Annotated[
+        float, typer.Option(min=0.1, callback=options.finite, help="Frames per second when paced.")
+    ] = 15.0,
     threads: Annotated[
         str | None, typer.Option(help="Such as 1,2; 1 and all usable CPUs unless given.")
     ] = None,
@@ -81,7 +83,9 @@ def bench(
         typer.Option(help="Boxes to give per frame, such as 1,5,20; 'found' runs the detector."),
     ] = None,
     detector_size: options.DetectorSize = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 3.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, callback=options.finite, help="Length of each measurement.")
+    ] = 3.0,
     repeats: Annotated[int, typer.Option(min=2, help="Processes per configuration.")] = 5,
     spinning: Annotated[
         bool, typer.Option(help="When paced, also measure ONNX Runtime with spinning, its default.")
@@ -90,10 +94,16 @@ def bench(
         bool, typer.Option(help="Measure energy as well, with --mode paced.")
     ] = False,
     energy_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Length of each of five energy windows.")
+        float,
+        typer.Option(
+            min=0.1, callback=options.finite, help="Length of each of five energy windows."
+        ),
     ] = 10.0,
     idle_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Length of the idle windows between them.")
+        float,
+        typer.Option(
+            min=0.1, callback=options.finite, help="Length of the idle windows between them."
+        ),
     ] = 5.0,
     meter: Annotated[
         str | None, typer.Option(help="Name of the energy meter; see --list-meters.")
@@ -102,10 +112,16 @@ def bench(
         Path | None, typer.Option(help="Log file that an external meter is writing.")
     ] = None,
     meter_log_start: Annotated[
-        float | None, typer.Option(help="When its clock started, in seconds since 1970.")
+        float | None,
+        typer.Option(
+            callback=options.finite, help="When its clock started, in seconds since 1970."
+        ),
     ] = None,
     watts_per_core: Annotated[
-        float | None, typer.Option(min=0, help="Model the energy instead: CPU seconds times this.")
+        float | None,
+        typer.Option(
+            min=0, callback=options.finite, help="Model the energy instead: CPU seconds times this."
+        ),
     ] = None,
     list_meters: Annotated[
         bool, typer.Option("--list-meters", help="Print this machine's energy meters and exit.")
@@ -163,6 +179,8 @@ def bench(
         watts_per_core=watts_per_core,
     )
     _check(configurations, plan)
+    if out is not None:
+        check_target(out / "bench.json")
     report = _measure(configurations, plan)
     _give(report, out, as_json=as_json)
     failed = [result for result in report.results if result.error is not None]

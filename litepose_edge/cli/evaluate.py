@@ -6,7 +6,6 @@ import json
 import math
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -56,10 +55,7 @@ def evaluate(
     precision: options.Precision = None,
     backend: options.BackendOption = BackendName.ONNXRUNTIME,
     threads: options.Threads = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the photographs; images/ beside the JSON unless given."),
-    ] = None,
+    images: options.Images = None,
     metric: Annotated[
         MetricName, typer.Option(help="Of the keypoints: crowdpose needs 14, pckh 16 and head_box.")
     ] = MetricName.COCO,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def finite(value: float | None) -> float | None:
+    """What numbers of options are checked with: NaN slips through every bound."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"expected a finite number, got {value}")
+    return value
+
 
 Model = Annotated[str, typer.Option(help="Bundled pose network, or the path of a model file.")]
 Detector = Annotated[str, typer.Option(help="'default', or the path of a detector model.")]
@@ -20,7 +29,10 @@ Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; all that this process may use unless given.")
 ]
 MinScore = Annotated[
-    float, typer.Option(min=0, max=1, help="People of lower confidence are not reported.")
+    float,
+    typer.Option(
+        min=0, max=1, callback=finite, help="People of lower confidence are not reported."
+    ),
 ]
 MaxPeople = Annotated[int, typer.Option(min=1, help="At most this many people per image.")]
 FlipTest = Annotated[
@@ -33,6 +45,12 @@ FlipTest = Annotated[
 ]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Larger images are refused.")]
 Data = Annotated[Path, typer.Option(help="COCO keypoint JSON; photographs in images/ beside it.")]
+Images = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of the photographs; repeatable. images/ beside the COCO JSON unless given."
+    ),
+]
 
 
 class PrecisionName(StrEnum):

@@ -172,6 +172,9 @@ def read_log(path: Path, began_s: float | None = None) -> MeterLog:
         }
     except (IndexError, ValueError) as exc:
         raise SourceError(f"{path} has a row that is no reading: {exc}") from exc
+    for name, column in values.items():
+        if not np.isfinite(column).all():
+            raise SourceError(f"{path} has a row that is no reading: its {name} is not finite")
     times = _absolute(values["time"], began_s, path)
     if (np.diff(times) <= 0).any():
         raise SourceError(f"the times in {path} do not grow")

@@ -79,6 +79,11 @@ def test_the_meters_can_be_listed(capsys):
         (["--energy"], 2),
         (["--detector-size", "224"], 2),
         (["--watts-per-core", "3"], 2),
+        (["--fps", "nan", "--list-meters"], 2),
+        (["--seconds", "inf", "--list-meters"], 2),
+        (["--meter-log-start", "nan", "--list-meters"], 2),
+        (["--seconds", "5", "--list-meters"], 0),
+        (["--seconds", "600", "--out", "/dev/null"], 1),  # before ten minutes are spent
         (["--mode", "paced", "--energy", "--meter", "no-such-meter"], 2),
         (["--mode", "paced", "--energy", "--meter-log", "no-such-file.csv"], 1),
         (["no-such-model"], 3),

@@ -99,6 +99,8 @@ def test_a_bad_image_among_good_ones_is_exit_code_1_and_the_rest_is_done(folder,
         (["predict"], 2),
         (["predict", "x.png", "--threads", "0"], 2),
         (["predict", "x.png", "--precision", "int4"], 2),
+        (["predict", "x.png", "--min-score", "nan"], 2),
+        (["predict", "x.png", "--min-score", "0.5", "--max-people", "3"], 1),  # no such file
         (["nonsense"], 2),
         (["predict", "does-not-exist.png"], 1),
         (["info", "no-such-model"], 3),

@@ -145,7 +145,7 @@ def read_report(path: Path) -> Report:
         return msgspec.json.decode(path.read_bytes(), type=Report)
     except OSError as exc:
         raise SourceError(f"cannot read report {path}: {exc.strerror}") from exc
-    except msgspec.DecodeError as exc:
+    except (ValueError, RecursionError) as exc:
         raise SourceError(f"{path} is no benchmark report of schema {SCHEMA}: {exc}") from exc
 
 

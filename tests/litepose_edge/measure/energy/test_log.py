@@ -93,6 +93,9 @@ def test_a_window_outside_the_log_or_over_a_gap_has_no_joules(tmp_path):
         "nonsense",
         "time,colour\n1700000000,red\n1700000001,blue\n",
         "time,power\n1700000000,1\n",
+        "time,power\n1700000000,1\n1700000001,nan\n1700000002,1\n",
+        "time,power\n1700000000,1\nnan,1\n1700000002,1\n",
+        "time,energy\n1700000000,1\n1700000001,inf\n",
     ],
 )
 def test_a_file_that_is_no_log_is_refused(tmp_path, text):
