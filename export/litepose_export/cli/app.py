@@ -10,6 +10,7 @@ from litepose_edge.cli.console import print_error, run_command
 from litepose_export.cli import (
     export,
     list_networks,
+    manifest,
     ort,
     pack,
     plot,
@@ -36,6 +37,11 @@ for name, command, example in (
     ("pack", pack.pack, "pack --data people.json --out shards"),
     ("plot", plot.plot, "plot run --out run.svg"),
     ("export", export.export, "export lrpose-s --checkpoint run/last.pt --out s.onnx"),
+    (
+        "manifest",
+        manifest.manifest,
+        "manifest --head heatmaps --size 192x192 --skeleton train.json --out net.json",
+    ),
     ("verify", verify.verify, "verify s.onnx --checkpoint run/last.pt"),
     ("quantize", quantize.quantize, "quantize s.onnx --calibration photos --out s.int8.onnx"),
     (

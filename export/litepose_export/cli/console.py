@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -11,30 +12,19 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from litepose_edge.cli.console import messages, results
-from litepose_edge.errors import BackendUnavailableError, install_hint
+from litepose_export.optional import requires
+
+__all__ = [
+    "JsonReport",
+    "importable_here",
+    "print_report",
+    "progress",
+    "requires",
+    "spinner",
+    "step_by_step",
+]
 
 JsonReport = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-
-
-@contextmanager
-def requires(extra: str) -> Iterator[None]:
-    """Imports inside say how to install a package that is missing.
-
-    Args:
-        extra: The extra that brings the packages.
-
-    Raises:
-        BackendUnavailableError: A third-party package is not installed.
-    """
-    try:
-        yield
-    except BackendUnavailableError:
-        raise
-    except ImportError as exc:
-        package = (exc.name or "").partition(".")[0]
-        if package in ("", "litepose_edge", "litepose_export"):
-            raise  # a fault of ours, which no installation would mend
-        raise BackendUnavailableError(f"{package} is not installed. {install_hint(extra)}") from exc
 
 
 def progress() -> Progress:
@@ -77,3 +67,13 @@ def spinner() -> Iterator[Callable[[str], None]]:
     """A spinner beside the name of the step under way."""
     with messages.status("") as status:
         yield status.update
+
+
+@contextmanager
+def importable_here() -> Iterator[None]:
+    """Modules of the current folder can be imported, as with `python -m`."""
+    sys.path.insert(0, "")
+    try:
+        yield
+    finally:
+        sys.path.remove("")

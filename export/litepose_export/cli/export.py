@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
-from litepose_edge.measure.accuracy.coco import read_coco
+import litepose_export
+from litepose_edge.errors import ManifestError
+from litepose_edge.manifest import parse_manifest
 from litepose_export.cli.console import (
     JsonReport,
+    importable_here,
     print_report,
     requires,
     spinner,
@@ -25,9 +28,17 @@ class ColourName(StrEnum):
 
 
 def export(
-    network: Annotated[str, typer.Argument(help="One of `litepose-export list`.")],
-    checkpoint: Annotated[Path, typer.Option(help="Training checkpoint or bare state dict.")],
+    network: Annotated[
+        str,
+        typer.Argument(help="One of `litepose-export list`, or your own: my_package.nets:build."),
+    ],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Training checkpoint, bare state dict or safetensors.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Of your own network; see `litepose-export manifest`.")
+    ] = None,
     height: Annotated[int | None, typer.Option(min=1, help="Input height, if not its own.")] = None,
     width: Annotated[int | None, typer.Option(min=1, help="Input width, if not its own.")] = None,
     dynamic_batch: Annotated[
@@ -68,34 +79,40 @@ def export(
     as_json: JsonReport = False,
 ) -> None:
     """Export a checkpoint to a float ONNX file that provably computes the same."""
-    with requires("export"):
-        from litepose_export.conversion import export as conversion
-        from litepose_export.conversion.to_onnx import GraphOptions
-        from litepose_export.models.networks import CATALOGUE
-    names = [known.name for known in CATALOGUE]
-    if network not in names:
-        raise typer.BadParameter(f"no network '{network}'; there are: {', '.join(names)}")
-    options = conversion.ExportOptions(
-        width=width,
-        height=height,
-        colour=colour.value if colour else None,
-        graph=GraphOptions(
+    described = None if manifest is None else parse_manifest(read_text(manifest))
+    if ":" not in network:
+        with requires("export"):
+            from litepose_export.models.networks import CATALOGUE
+        names = [known.name for known in CATALOGUE]
+        if network not in names:
+            raise typer.BadParameter(f"no network '{network}'; there are: {', '.join(names)}")
+        if checkpoint is None:
+            raise typer.BadParameter("a network of the catalogue needs --checkpoint")
+    with spinner() as step, importable_here():
+        report = litepose_export.export(
+            network,
+            out,
+            described,
+            checkpoint=checkpoint,
+            samples=samples,
+            width=width,
+            height=height,
+            colour=colour.value if colour else None,
             dynamic_batch=dynamic_batch,
             dynamic_size=dynamic_size,
-            uint8=uint8_input,
-            rewrite_deconvolutions=rewrite_deconv,
-        ),
-        half_storage=float16_storage,
-        threshold=threshold,
-        max_join_distance=max_join_distance,
-    )
-    with spinner() as step:
-        report = conversion.export(
-            network,
-            checkpoint,
-            out,
-            options,
-            samples=read_coco(samples) if samples else None,
-            step=step,
+            uint8_input=uint8_input,
+            rewrite_deconv=rewrite_deconv,
+            float16_storage=float16_storage,
+            threshold=threshold,
+            max_join_distance=max_join_distance,
+            progress=step,
         )
     print_report(report.to_dict(), as_json=as_json)
+
+
+def read_text(path: Path) -> bytes:
+    """The bytes of a manifest's file."""
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ManifestError(f"cannot read the manifest {path}: {exc.strerror}") from exc

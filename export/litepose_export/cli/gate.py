@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from litepose_edge import backends
 from litepose_edge.cli.console import messages, results
-from litepose_edge.manifest import TopDownSpec
-from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
-from litepose_edge.networks import DEFAULT_DETECTOR
-from litepose_edge.pipelines.detector import PersonDetector
 from litepose_export.cli.console import progress, requires, step_by_step
-from litepose_export.conversion.sample_inputs import read_folder
 from litepose_export.errors import AccuracyGateError
 from litepose_export.figures import GateFigures
 
@@ -62,18 +56,6 @@ def gate_progress() -> Iterator[Callable[[str, int], Callable[[], None]]]:
             if exc.figures is not None:
                 messages.print(_figures_table(exc.figures))
             raise
-
-
-def read_photographs(calibration: Path, model: Path) -> CocoDataset:
-    """A COCO file, or a folder whose people the bundled detector finds."""
-    if not calibration.is_dir():
-        return read_coco(calibration)
-    manifest = backends.find_model(model).manifest
-    if not isinstance(manifest.model, TopDownSpec):
-        return read_folder(calibration, None)
-    found = backends.find_model(DEFAULT_DETECTOR, precision="fp32")
-    detector = PersonDetector(found.open, found.manifest, 1)
-    return read_folder(calibration, lambda image: detector(image, 0.3)[0])
 
 
 def print_quantization(report: QuantizationReport, *, as_json: bool) -> None:

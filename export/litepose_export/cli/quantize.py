@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+import litepose_export
 from litepose_edge.atomic_files import write_file
-from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_export.cli.console import JsonReport, requires
+from litepose_export.cli.console import JsonReport
 from litepose_export.cli.gate import (
     Calibration,
     Count,
@@ -26,7 +26,6 @@ from litepose_export.cli.gate import (
     MinRecall,
     gate_progress,
     print_quantization,
-    read_photographs,
 )
 
 
@@ -106,32 +105,34 @@ def quantize(
     as_json: JsonReport = False,
 ) -> None:
     """Quantize a float ONNX file to INT8, unless that moves the keypoints too far."""
-    with requires("export"):
-        from litepose_export.quantization import job
-        from litepose_export.quantization.gate.bounds import Bounds
-        from litepose_export.quantization.options import DEFAULT_FLOAT, QuantizeOptions
-    options = QuantizeOptions(
-        target=target.value,
-        count=count,
-        method=method.value,
-        percentile=percentile,
-        float_patterns=tuple(keep_float) if keep_float else DEFAULT_FLOAT,
-        equalize=equalize,
-        bias_correction=bias_correction,
-        gptq=gptq,
-        clip_search=clip_search,
-        finetune_steps=finetune_steps,
-        search=search,
-        sensitivity=sensitivity,
-        bounds=Bounds(max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks),
-        gate_people=gate_people,
-        force=force,
-        arm_out=arm_out,
-    )
-    photographs = read_photographs(calibration, model)
-    held_out = read_coco(gate) if gate else None
     with gate_progress() as started:
-        done = job.quantize(model, out, photographs, options, held_out=held_out, started=started)
+        done = litepose_export.quantize(
+            model,
+            out,
+            calibration=calibration,
+            held_out=gate,
+            target=target.value,
+            count=count,
+            method=method.value,
+            percentile=percentile,
+            keep_float=keep_float,
+            equalize=equalize,
+            clip_search=clip_search,
+            gptq=gptq,
+            finetune_steps=finetune_steps,
+            bias_correction=bias_correction,
+            search=search,
+            sensitivity=sensitivity,
+            gate_people=gate_people,
+            max_shift_px=max_shift_px,
+            max_p95_px=max_p95_px,
+            max_ap_drop=max_ap_drop,
+            min_recall=min_recall,
+            min_oks=min_oks,
+            force=force,
+            arm_out=arm_out,
+            progress=started,
+        )
     if report is not None:
         write_file(report, (json.dumps(done.to_dict(), indent=2) + "\n").encode())
     print_quantization(done, as_json=as_json)

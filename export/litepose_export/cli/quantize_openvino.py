@@ -23,7 +23,6 @@ from litepose_export.cli.gate import (
     MinRecall,
     gate_progress,
     print_quantization,
-    read_photographs,
 )
 
 
@@ -47,6 +46,8 @@ def quantize_openvino(
 ) -> None:
     """Quantize a float ONNX file to INT8 OpenVINO IR with NNCF, through the same gate."""
     with requires("nncf"):
+        from litepose_export.conversion.onnx_file import read_onnx
+        from litepose_export.conversion.sample_inputs import read_photographs
         from litepose_export.quantization.gate.bounds import Bounds
         from litepose_export.quantization.nncf_ir import IrOptions, quantize_ir
     options = IrOptions(
@@ -56,7 +57,8 @@ def quantize_openvino(
         gate_people=gate_people,
         force=force,
     )
-    photographs = read_photographs(calibration, model)
+    _, manifest = read_onnx(model)
+    photographs = read_photographs(calibration, manifest)
     held_out = read_coco(gate) if gate else None
     with gate_progress() as started:
         done = quantize_ir(model, out, photographs, options, held_out=held_out, started=started)

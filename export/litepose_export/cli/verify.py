@@ -7,22 +7,27 @@ from typing import Annotated
 
 import typer
 
+import litepose_export
 from litepose_export.cli.console import (
     JsonReport,
+    importable_here,
     print_report,
-    requires,
     spinner,
 )
 
 
 def verify(
     model: Annotated[Path, typer.Argument(help="ONNX file that this command line exported.")],
-    checkpoint: Annotated[Path, typer.Option(help="The checkpoint it was exported from.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The checkpoint it was exported from.")
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="Your own network: my_package.nets:build; else the manifest's."),
+    ] = None,
     as_json: JsonReport = False,
 ) -> None:
     """Compare a float ONNX file with the checkpoint it came from, once more."""
-    with requires("export"):
-        from litepose_export.conversion import export as conversion
-    with spinner() as step:
-        report = conversion.verify(model, checkpoint, step=step)
+    with spinner() as step, importable_here():
+        report = litepose_export.verify(model, network, checkpoint=checkpoint, progress=step)
     print_report(report, as_json=as_json)

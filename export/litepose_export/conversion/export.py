@@ -1,10 +1,11 @@
-"""The export: checkpoint to float ONNX file, and the proof that both compute the same."""
+"""The export: a network to a float ONNX file, and the proof that both compute the same."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,22 @@ from litepose_edge.manifest import (
     HeatmapSpec,
     Manifest,
     TopDownSpec,
-    manifest_from_metadata,
     output_names,
 )
 from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_export.conversion.onnx_file import read_onnx
 from litepose_export.conversion.parity import Parity, check_parity, random_inputs
 from litepose_export.conversion.sample_inputs import calibration_inputs
 from litepose_export.conversion.storage import halve_storage, store
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph
 from litepose_export.conversion.uint8_input import Uint8Input
 from litepose_export.errors import ExportError
-from litepose_export.models import manifests, networks
+from litepose_export.models import manifests, networks, user_networks
 from litepose_export.models.architectures.lrpose import LRPose
 from litepose_export.models.architectures.persondet import PersonDet
-from litepose_export.models.checkpoints import fit, read_metadata, read_state
+from litepose_export.models.checkpoints import fit, load, read_state
 from litepose_export.models.counting import count
+from litepose_export.models.trained import read_trained
 
 PARITY_INPUTS = 8
 # Graphs of free size are also compared at a size so much larger, down and across.
@@ -62,6 +64,8 @@ class ExportReport:
         keypoint_shift_px: Largest shift of a clear keypoint; None without heatmaps of one person.
         clear_joints: Part of the joints that was clear enough to compare.
         parity_inputs: `"photographs"` or `"noise"`.
+        weights: Where in the checkpoint they were, such as `"model_ema, prefix 'module.'"`; empty
+            without a checkpoint and for one of bare names.
     """
 
     network: str
@@ -75,6 +79,7 @@ class ExportReport:
     keypoint_shift_px: float | None
     clear_joints: float | None
     parity_inputs: str
+    weights: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name."""
@@ -119,10 +124,12 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     state = read_state(checkpoint)
     keypoints = networks.keypoints_of(network, state)
     networks.check_arch(network, state)
-    size = networks.input_size_of(network, keypoints, options.width, options.height)
-    manifest = manifests.manifest(network, keypoints, size, options.colour)
-    if network.family == "lrpose" and read_metadata(checkpoint).get("activation") == "linear":
-        manifest = manifests.linear(manifest)
+    trained = read_trained(checkpoint)
+    width, height = options.width, options.height
+    if trained.input_size is not None:
+        width, height = width or trained.input_size.width, height or trained.input_size.height
+    size = networks.input_size_of(network, keypoints, width, height)
+    manifest = manifests.manifest(network, keypoints, size, options.colour, trained)
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
     if isinstance(manifest.model, BottomUpSpec):
@@ -146,7 +153,7 @@ def export(
     samples: CocoDataset | None = None,
     step: Step = _silent,
 ) -> ExportReport:
-    """Checkpoint to float ONNX file, verified.
+    """A network of the catalogue to a float ONNX file, verified.
 
     Args:
         name: Which network.
@@ -165,10 +172,86 @@ def export(
         if isinstance(manifest.model, TopDownSpec):
             raise ExportError(f"{name} takes one person's crop: its input has one size")
         manifest = manifests.with_views(manifest)
+    multiple = networks.find(name).multiple
+    return _export(network, manifest, target, options, samples, step, multiple)
+
+
+def export_module(
+    network: nn.Module,
+    manifest: Manifest,
+    target: Path,
+    options: ExportOptions = ExportOptions(),
+    *,
+    checkpoint: Path | None = None,
+    samples: CocoDataset | None = None,
+    step: Step = _silent,
+) -> ExportReport:
+    """Any network to a float ONNX file, verified; the network stays as it is.
+
+    Args:
+        network: Takes `(N, 3, H, W)` float32; gives what the manifest reads, in its order or by
+            name.
+        manifest: Its input and how its outputs are decoded.
+        target: The file to write.
+        options: How; size and channel order are the manifest's.
+        checkpoint: Weights to load first; those that the network has unless given.
+        samples: Photographs for the parity check; noise unless given.
+        step: Told what is being done.
+
+    Raises:
+        ParityError: The graph differs from PyTorch; nothing is written.
+        CheckpointError: The weights do not fit.
+        ExportError: The network does not give what its manifest describes.
+    """
+    own, weights = _own_module(network, manifest, options, checkpoint, step)
+    report = _export(own, manifest, target, options, samples, step, 1)
+    return replace(report, weights=weights)
+
+
+def _own_module(
+    network: nn.Module,
+    manifest: Manifest,
+    options: ExportOptions,
+    checkpoint: Path | None,
+    step: Step,
+) -> tuple[nn.Module, str]:
+    """A copy in float32 with its weights, its outputs in the manifest's order."""
+    given = (options.width, options.height, options.colour, options.threshold)
+    if any(value is not None for value in (*given, options.max_join_distance)):
+        raise ExportError(
+            "size, colour and thresholds of your own network are its manifest's: change them there"
+        )
+    try:
+        own = copy.deepcopy(network).to("cpu").float().eval()
+    except (RuntimeError, NotImplementedError, TypeError) as exc:
+        raise ExportError(
+            f"cannot copy the network: {exc}; remove parametrizations such as weight_norm and "
+            "give every tensor a value first"
+        ) from exc
+    weights = ""
+    if checkpoint is not None:
+        step("read the checkpoint")
+        found = load(own, checkpoint)
+        parts = [found.within, found.prefix and f"prefix '{found.prefix}'"]
+        if found.ignored:
+            parts.append(f"{len(found.ignored)} other keys left out")
+        weights = ", ".join(part for part in parts if part)
+    example = torch.zeros(1, 3, manifest.input.height, manifest.input.width)
+    return user_networks.with_named_outputs(own, output_names(manifest), example), weights
+
+
+def _export(
+    network: nn.Module,
+    manifest: Manifest,
+    target: Path,
+    options: ExportOptions,
+    samples: CocoDataset | None,
+    step: Step,
+    multiple: int,
+) -> ExportReport:
     cost = count(network, manifest.input.size)
     step("export the graph")
     outputs = output_names(manifest)
-    multiple = networks.find(name).multiple
     graph = export_graph(network, manifest.input, outputs, options.graph, multiple=multiple)
     step("compare with PyTorch")
     parity, described = verify_graph(network, graph, manifest, options.graph, samples)
@@ -176,7 +259,7 @@ def export(
     store(halve_storage(graph) if options.half_storage else graph, described, target)
     skeleton = getattr(manifest.model, "skeleton", ())
     return ExportReport(
-        network=name,
+        network=manifest.name,
         path=str(target),
         size_bytes=target.stat().st_size,
         input=_describe_input(graph),
@@ -190,22 +273,37 @@ def export(
     )
 
 
-def verify(model: Path, checkpoint: Path, *, step: Step = _silent) -> dict[str, Any]:
-    """Compare a float file with the checkpoint it came from.
+def verify(
+    model: Path,
+    checkpoint: Path | None = None,
+    *,
+    network: nn.Module | None = None,
+    step: Step = _silent,
+) -> dict[str, Any]:
+    """Compare a float file with the network it came from.
+
+    Args:
+        model: The file.
+        checkpoint: The weights; those of the network unless given.
+        network: The network; the one of the catalogue that the manifest names unless given.
+        step: Told what is being done.
 
     Raises:
         ParityError: They differ.
         ExportError: The file is quantized: the accuracy gate compares those.
     """
     step("read both")
-    graph = onnx.load(model)
-    manifest = manifest_from_metadata({e.key: e.value for e in graph.metadata_props}, model)
+    graph, manifest = read_onnx(model)
     if manifest.precision != "fp32":
         raise ExportError(f"{model} is quantized; only float files equal their checkpoint")
     spec = manifest.input
-    options = ExportOptions(width=spec.width, height=spec.height, colour=spec.colour)
-    network, _ = load_network(manifest.name, checkpoint, options)
-    onnx.checker.check_model(graph, full_check=True)
+    if network is not None:
+        network, _ = _own_module(network, manifest, ExportOptions(), checkpoint, step)
+    elif checkpoint is None:
+        raise ExportError(f"compare {model} with what? Give a checkpoint or a network")
+    else:
+        options = ExportOptions(width=spec.width, height=spec.height, colour=spec.colour)
+        network, _ = load_network(manifest.name, checkpoint, options)
     step("compare with PyTorch")
     uint8 = spec.dtype == "uint8"
     free = [bool(d.dim_param) for d in graph.graph.input[0].type.tensor_type.shape.dim]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import shutil
 import tempfile
 import warnings
 from dataclasses import asdict, dataclass
@@ -19,6 +18,8 @@ from onnxruntime.tools import convert_onnx_models_to_ort as converter
 from litepose_edge import backends
 from litepose_edge.atomic_files import write_file
 from litepose_edge.manifest import InputSpec
+from litepose_export.conversion.onnx_file import read_onnx
+from litepose_export.conversion.storage import store
 from litepose_export.errors import ExportError, ParityError
 
 MAX_DIFFERENCE = 1e-4
@@ -58,7 +59,7 @@ def convert(source: Path, target: Path) -> OrtReport:
     same graph in another order of bytes each time.
 
     Args:
-        source: ONNX file with a manifest, float or INT8.
+        source: ONNX file with a manifest inside or beside it, float or INT8.
         target: The file to write, ending in `.ort`; `.operators.config` is written beside it.
 
     Raises:
@@ -68,15 +69,18 @@ def convert(source: Path, target: Path) -> OrtReport:
     """
     if target.suffix != ".ort":
         raise ExportError(f"an ONNX Runtime file must end in .ort, got {target}")
-    quantized = backends.find_model(source).manifest.quantization
+    model, manifest = read_onnx(source)
+    quantized = manifest.quantization
     signed = quantized is not None and quantized.scheme == "s8s8"
     with tempfile.TemporaryDirectory() as folder:
-        # The converter writes beside its source, which may be a folder for reading only.
-        copy = shutil.copy(source, Path(folder) / "model.onnx")
-        _run_converter(Path(copy), "arm" if signed else None)
+        # The converter writes beside its source, which may be a folder for reading only. The copy
+        # is whole: with its manifest and weights inside, wherever they were.
+        copy = Path(folder) / "model.onnx"
+        store(model, manifest, copy)
+        _run_converter(copy, "arm" if signed else None)
         converted = Path(folder) / "model.ort"
         described = backends.find_model(converted).manifest
-        difference = _difference(source, converted, described.input, signed=signed)
+        difference = _difference(copy, converted, described.input, signed=signed)
         content = converted.read_bytes()
         operators = (Path(folder) / "model.required_operators.config").read_bytes()
     if difference > MAX_DIFFERENCE:

@@ -69,23 +69,26 @@ def check_parity(
         manifest: Says how maps become keypoints.
 
     Raises:
-        ParityError: An output differs by more than 1e-4 of its largest value.
+        ParityError: An output differs by more than 1e-4 of its largest value, or is not finite.
     """
-    reference = copy.deepcopy(network).eval().double()
+    reference = _in_double(network, batches[0])
     session = open_bytes(model.SerializeToString())
     worst, shift = 0.0, 0.0
+    maps = isinstance(manifest.model, TopDownSpec) and manifest.model.heatmaps is not None
     clear: list[NDArray[np.bool_]] = []
     for batch in batches:
         inputs = torch.from_numpy(batch)
-        expected = _outputs(reference(inputs.double() if inputs.is_floating_point() else inputs))
+        if inputs.is_floating_point():
+            inputs = inputs.to(reference.kind)
+        expected = _outputs(reference.network(inputs))
         for want, got in zip(expected, session.run(batch).values(), strict=True):
-            worst = max(worst, float(np.abs(got - want).max() / np.abs(want).max()))
-            if isinstance(manifest.model, TopDownSpec):
+            worst = max(worst, _difference(want, got))
+            if maps:
                 clear.append(clear_peaks(want))
                 moved = _keypoint_shift(want, got, manifest)
                 shift = max(shift, float(moved[clear[-1]].max(initial=0)))
     session.close()
-    if not worst <= TOLERANCE:  # NaN is no parity either
+    if not worst <= TOLERANCE:
         raise ParityError(
             f"the exported graph differs from PyTorch by {worst:.2g} of an output's largest "
             f"value; at most {TOLERANCE:g} is allowed, nothing was written"
@@ -93,6 +96,44 @@ def check_parity(
     if not clear:
         return Parity(worst)
     return Parity(worst, shift, float(np.concatenate(clear).mean()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    network: nn.Module
+    kind: torch.dtype
+
+
+def _in_double(network: nn.Module, batch: NDArray[Any]) -> _Reference:
+    """The network in float64; in float32 where it makes float32 tensors by itself."""
+    copied = copy.deepcopy(network).to("cpu").eval().double()
+    inputs = torch.from_numpy(batch)
+    try:
+        copied(inputs.double() if inputs.is_floating_point() else inputs)
+    except RuntimeError:  # two types in one product
+        return _Reference(copied.float(), torch.float32)
+    return _Reference(copied, torch.float64)
+
+
+def _difference(want: Float32, got: Float32) -> float:
+    """Largest difference as a part of the largest value.
+
+    Raises:
+        ParityError: One of them holds NaN or infinity, which compare with nothing.
+    """
+    for whose, values in (("PyTorch network", want), ("exported graph", got)):
+        if not np.isfinite(values).all():
+            raise ParityError(
+                f"the {whose} gives NaN or infinite outputs on inputs like a photograph's; "
+                "expected finite ones: check the checkpoint's weights. Nothing was written"
+            )
+    if got.shape != want.shape:
+        raise ParityError(
+            f"the exported graph gives {got.shape} where PyTorch gives {want.shape}; "
+            "nothing was written"
+        )
+    gap, largest = np.abs(got - want).max(), np.abs(want).max()
+    return float(gap / largest if largest else gap)
 
 
 def clear_peaks(maps: Float32) -> NDArray[np.bool_]:
@@ -108,7 +149,7 @@ def clear_peaks(maps: Float32) -> NDArray[np.bool_]:
 
 
 def _outputs(result: Any) -> list[NDArray[np.float32]]:
-    tensors = result if isinstance(result, tuple) else (result,)
+    tensors = result if isinstance(result, tuple | list) else (result,)
     return [t.float().numpy() for t in tensors]
 
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge import geometry
+from litepose_edge import backends, geometry
 from litepose_edge.errors import SourceError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec, DetectorSpec, InputSpec, Manifest, TopDownSpec
-from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
+from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset, read_coco
+from litepose_edge.networks import DEFAULT_DETECTOR
+from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.preprocess import Image, Normalizer, warp
 from litepose_edge.sources import read_image
 
@@ -73,6 +75,17 @@ def read_folder(folder: Path, find_people: Finder | None) -> CocoDataset:
         crowd = np.zeros(len(boxes), np.bool_)
         images.append(AnnotatedImage(number, path, boxes, keypoints, crowd))
     return CocoDataset(folder, (), tuple(images))
+
+
+def read_photographs(path: Path, manifest: Manifest) -> CocoDataset:
+    """A COCO file, or a folder, where the bundled detector finds the people to crop."""
+    if not path.is_dir():
+        return read_coco(path)
+    if not isinstance(manifest.model, TopDownSpec):
+        return read_folder(path, None)
+    found = backends.find_model(DEFAULT_DETECTOR, precision="fp32")
+    detector = PersonDetector(found.open, found.manifest, 1)
+    return read_folder(path, lambda image: detector(image, 0.3)[0])
 
 
 def is_labelled(dataset: CocoDataset) -> bool:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from litepose_edge.manifest import InputSpec
+from litepose_export.conversion.batch_norms import take_out_batch_norms
 from litepose_export.conversion.uint8_input import Uint8Input
 from litepose_export.errors import ExportError, UnsupportedOpError
 from litepose_export.models.folding import fold_batch_norms
@@ -74,8 +75,8 @@ def export_graph(
         run to run.
 
     Raises:
-        UnsupportedOpError: A batch normalisation could not be folded, or a deconvolution not be
-            rewritten.
+        UnsupportedOpError: PyTorch's exporter cannot write the network, a batch normalisation
+            could not be folded, or a deconvolution not be rewritten.
         ExportError: The simplified graph is not equivalent.
     """
     folded = fold_batch_norms(network).to("cpu").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -85,21 +86,8 @@ def export_graph(
     if options.uint8:
         folded = Uint8Input(folded, spec)
         example = torch.zeros(len(example), spec.height, spec.width, 3, dtype=torch.uint8)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder) / "graph.onnx"
-        torch.onnx.export(
-            folded,
-            (example,),
-            path,
-            input_names=[INPUT],
-            output_names=list(outputs),
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            dynamic_shapes=_free_axes(options, multiple),
-            verbose=False,
-        )
-        graph = onnx.load(path)
+    graph = _trace(folded, example, outputs, _free_axes(options, multiple))
+    take_out_batch_norms(graph)
     simplified: onnx.ModelProto
     simplified, equal = onnxsim.simplify(graph)
     if not equal:
@@ -110,6 +98,43 @@ def export_graph(
         raise UnsupportedOpError(f"batch normalisation could not be folded: {', '.join(left)}")
     onnx.checker.check_model(simplified, full_check=True)
     return simplified
+
+
+def _trace(
+    network: nn.Module, example: torch.Tensor, outputs: Sequence[str], free: Any
+) -> onnx.ModelProto:
+    """The graph as PyTorch's exporter writes it."""
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "graph.onnx"
+        try:
+            torch.onnx.export(
+                network,
+                (example,),
+                path,
+                input_names=[INPUT],
+                output_names=list(outputs),
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes=free,
+                verbose=False,
+            )
+        except Exception as exc:
+            # What the exporter raises has no common base: the network is run, traced, converted.
+            mend = " or export it without free axes" if free else ""
+            raise UnsupportedOpError(
+                f"PyTorch cannot export the network to ONNX: {_reason(exc)}; replace what it "
+                f"names by plain tensor operations{mend}"
+            ) from exc
+        return onnx.load(path)
+
+
+def _reason(exc: BaseException) -> str:
+    """The innermost cause in one line: the exporter's own message is a page long."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return f"{type(exc).__name__}: {lines[0][:300]}" if lines else type(exc).__name__
 
 
 def _free_axes(options: GraphOptions, multiple: int) -> tuple[dict[int, Any]] | None:

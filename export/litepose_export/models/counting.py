@@ -35,9 +35,18 @@ def count(network: nn.Module, input_size: Size) -> Cost:
     """
     # Shapes are all that counts: no memory, no arithmetic, and attention as plain products, which
     # the counter knows on every device.
-    shapes = copy.deepcopy(network).to("meta").eval()
-    image = torch.zeros(1, 3, input_size.height, input_size.width, device="meta")
-    with FlopCounterMode(display=False) as counter:
-        shapes(image)
+    shapes = copy.deepcopy(network).eval()
+    image = torch.zeros(1, 3, input_size.height, input_size.width)
+    try:
+        flops = _flops(copy.deepcopy(shapes).to("meta"), image.to("meta"))
+    except (RuntimeError, NotImplementedError):
+        # It makes tensors of values by itself, which do not mix with those without.
+        flops = _flops(shapes.to("cpu").float(), image)
     parameters = sum(p.numel() for p in network.parameters())
-    return Cost(parameters=parameters, macs=counter.get_total_flops() // 2)
+    return Cost(parameters=parameters, macs=flops // 2)
+
+
+def _flops(network: nn.Module, image: torch.Tensor) -> int:
+    with FlopCounterMode(display=False) as counter:
+        network(image)
+    return int(counter.get_total_flops())

@@ -12,6 +12,7 @@ from litepose_edge.manifest import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     SCHEMA,
+    Activation,
     BottomUpSpec,
     DetectorSpec,
     HeatmapSpec,
@@ -21,10 +22,11 @@ from litepose_edge.manifest import (
     TopDownSpec,
     Training,
 )
-from litepose_edge.skeletons import Skeleton, skeleton_of
+from litepose_edge.skeletons import COCO_17, Skeleton, skeleton_of
 from litepose_export.errors import ExportError
 from litepose_export.models.architectures.persondet import STRIDES
 from litepose_export.models.networks import COCO_JOINTS, MPII_JOINTS, CatalogueEntry
+from litepose_export.models.trained import TrainedAs
 
 Colour = Literal["rgb", "bgr"]
 
@@ -67,9 +69,15 @@ EFFICIENTPOSE_COLOURS: dict[tuple[str, int], Colour] = {
     ("efficientpose-c", MPII_JOINTS): "rgb",
 }
 
+NOT_SAID = TrainedAs()  # by checkpoints of others
+
 
 def manifest(
-    network: CatalogueEntry, keypoints: int, size: Size | None = None, colour: Colour | None = None
+    network: CatalogueEntry,
+    keypoints: int,
+    size: Size | None = None,
+    colour: Colour | None = None,
+    trained: TrainedAs = NOT_SAID,
 ) -> Manifest:
     """The manifest of a network's float file.
 
@@ -78,12 +86,15 @@ def manifest(
         keypoints: How many it finds; decides the skeleton.
         size: Its input; the network's own unless given.
         colour: Channel order its weights were trained with; the known one unless given.
+        trained: What the run that made the weights says of them.
 
     Raises:
         ExportError: The channel order is not known, or no skeleton has that many keypoints.
     """
     size = size or network.input_size
-    order = colour or _colour(network, keypoints)
+    # Training here is on RGB; only checkpoints of others may be otherwise.
+    order = colour or ("rgb" if trained.training else _colour(network, keypoints))
+    skeleton = trained.skeleton
     spec = InputSpec(
         width=size.width, height=size.height, colour=order, mean=IMAGENET_MEAN, std=IMAGENET_STD
     )
@@ -101,15 +112,19 @@ def manifest(
             )
         case "litepose":
             model = BottomUpSpec(
-                coarse=COARSE_OUTPUT, fine=FINE_OUTPUT, skeleton=_skeleton(keypoints)
+                coarse=COARSE_OUTPUT,
+                fine=FINE_OUTPUT,
+                skeleton=skeleton or _skeleton(keypoints),
             )
         case _:
             model = TopDownSpec(
                 padding=BOX_PADDING,
                 heatmaps=_heatmaps(network.family),
-                skeleton=_skeleton(keypoints),
+                skeleton=skeleton or _skeleton(keypoints),
             )
-            if network.name.startswith("lrpose"):
+            # Our thresholds were measured on people's 17 keypoints.
+            people = model.skeleton.keypoint_names == COCO_17.keypoint_names
+            if network.name.startswith("lrpose") and people:
                 training = POSE_TRAINING
                 model = msgspec.structs.replace(
                     model,
@@ -117,13 +132,15 @@ def manifest(
                     flip_test_below_detected=FLIP_TEST_BELOW_DETECTED,
                     flip_test_below=FLIP_TEST_BELOW.get(network.name, 0.0),
                 )
+    if trained.activation is not None:
+        model = _with_activation(model, trained.activation)
     return Manifest(
         schema=SCHEMA,
         name=network.name,
         precision="fp32",
         input=spec,
         model=model,
-        training=training,
+        training=training if trained.training is None else trained.training,
     )
 
 
@@ -135,14 +152,15 @@ def with_views(manifest: Manifest) -> Manifest:
     return msgspec.structs.replace(manifest, model=model)
 
 
-def linear(manifest: Manifest) -> Manifest:
-    """The same manifest for maps that are heat themselves and not logits."""
-    model = manifest.model
-    if not isinstance(model, TopDownSpec) or not isinstance(model.heatmaps, HeatmapSpec):
-        raise ExportError(f"{manifest.name} has no heatmaps")
-    heatmaps = msgspec.structs.replace(model.heatmaps, activation="linear")
-    changed = msgspec.structs.replace(model, heatmaps=heatmaps)
-    return msgspec.structs.replace(manifest, model=changed)
+Model = TopDownSpec | BottomUpSpec | DetectorSpec
+
+
+def _with_activation(model: Model, activation: Activation) -> Model:
+    """The same task, with maps that become heat in another way."""
+    if not isinstance(model, TopDownSpec) or model.heatmaps is None:
+        return model
+    heatmaps = msgspec.structs.replace(model.heatmaps, activation=activation)
+    return msgspec.structs.replace(model, heatmaps=heatmaps)
 
 
 def _heatmaps(family: str) -> HeatmapSpec:

@@ -16,8 +16,10 @@ from onnx import numpy_helper
 
 from litepose_edge import backends
 from litepose_edge.geometry import Size
-from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec, manifest_from_metadata
+from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
 from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_export.conversion.modern_graph import modernize
+from litepose_export.conversion.onnx_file import read_onnx
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, shuffled, split
 from litepose_export.conversion.storage import restore_storage, store
 from litepose_export.errors import AccuracyGateError, ExportError
@@ -185,8 +187,8 @@ def _begin(
     started: Started,
     batches: Batches | None,
 ) -> _Work:
-    model = onnx.load(source)
-    manifest = manifest_from_metadata({e.key: e.value for e in model.metadata_props}, source)
+    model, manifest = read_onnx(source)
+    model = modernize(model)
     if manifest.precision != "fp32":
         raise ExportError(f"{source} is quantized already; give the float file")
     if options.arm_out is not None and options.scheme == "s8s8":
@@ -204,7 +206,9 @@ def _begin(
     inputs = calibration_inputs(calibration, manifest, count)
     prepared = qdq.prepare(model)
     float_model = restore_storage(model)
-    work = _Work(float_model, prepared, manifest, inputs, calibration, held_out, options, started)
+    work = _Work(
+        float_model, prepared, manifest, inputs, calibration, held_out, options, started, batches
+    )
     work.float_nodes = float_nodes.select(prepared, options.float_patterns)
     return work
 

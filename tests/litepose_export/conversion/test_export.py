@@ -217,6 +217,6 @@ def test_released_files_filter_people_as_their_networks_manifests_say(name):
 
     wanted = manifests.manifest(networks.find(name), 17).model
     released = sorted(bundled.FOLDER.glob(f"{name}.*.onnx"))
-    assert len(released) >= 2
+    assert released
     for path in released:
         assert thresholds(backends.find_model(path).manifest.model) == thresholds(wanted)

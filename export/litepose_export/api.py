@@ -1,0 +1,276 @@
+"""The public functions: what the command line does, for programs; heavy packages load in calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from litepose_edge.manifest import Manifest
+from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
+from litepose_export.errors import ExportError
+from litepose_export.optional import requires
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from litepose_export.conversion.export import ExportReport
+    from litepose_export.quantization.options import QuantizationReport
+
+PathType = str | PathLike[str]
+Photographs = PathType | CocoDataset
+
+
+def _silent(*_: Any) -> None:
+    """Progress for callers that want none."""
+
+
+def _silent_steps(what: str, total: int) -> Callable[[], None]:
+    return lambda: None
+
+
+def export(
+    network: nn.Module | str,
+    path: PathType,
+    manifest: Manifest | None = None,
+    *,
+    checkpoint: PathType | None = None,
+    samples: Photographs | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    colour: Literal["rgb", "bgr"] | None = None,
+    dynamic_batch: bool = False,
+    dynamic_size: bool = False,
+    uint8_input: bool = False,
+    rewrite_deconv: bool = False,
+    float16_storage: bool = False,
+    threshold: float | None = None,
+    max_join_distance: float | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> ExportReport:
+    """Export a network to a float ONNX file that provably computes the same.
+
+    Args:
+        network: A module of yours that takes `(N, 3, H, W)` float32; or `"my_package.nets:build"`,
+            a callable that makes it; or the name of a network of `litepose-export list`.
+        path: The ONNX file to write.
+        manifest: What a network of yours expects and how its outputs are decoded, such as
+            `heatmap_manifest` gives; networks of the catalogue bring their own.
+        checkpoint: Weights to load; a module of yours keeps its own unless given.
+        samples: COCO JSON, or its data set, whose photographs check the parity; noise unless given.
+        width: Of the input, for networks of the catalogue.
+        height: Of the input, for networks of the catalogue.
+        colour: Channel order of the weights, for networks of the catalogue.
+        dynamic_batch: Take any number of crops at once; otherwise one.
+        dynamic_size: Leave height and width free; not for one person's crop.
+        uint8_input: Take `(N, H, W, 3)` uint8 BGR pixels and normalise them in the graph.
+        rewrite_deconv: Write deconvolutions of the catalogue's networks in a form for INT8.
+        float16_storage: Half the file; it computes in float32.
+        threshold: For networks of the catalogue: the score that shall become 0.3.
+        max_join_distance: For LitePose: how far keypoints join people.
+        progress: Told what is being done.
+
+    Raises:
+        ParityError: The graph differs from PyTorch; nothing is written.
+        CheckpointError: The weights do not fit.
+        UnsupportedOpError: PyTorch's exporter cannot write the network.
+        ExportError: The network does not give what its manifest describes.
+        BackendUnavailableError: The extra `export` is not installed.
+    """
+    with requires("export"):
+        from litepose_export.conversion import export as conversion
+        from litepose_export.conversion.to_onnx import GraphOptions
+    options = conversion.ExportOptions(
+        width=width,
+        height=height,
+        colour=colour,
+        graph=GraphOptions(
+            dynamic_batch=dynamic_batch,
+            dynamic_size=dynamic_size,
+            uint8=uint8_input,
+            rewrite_deconvolutions=rewrite_deconv,
+        ),
+        half_storage=float16_storage,
+        threshold=threshold,
+        max_join_distance=max_join_distance,
+    )
+    weights = None if checkpoint is None else Path(checkpoint)
+    photographs = _photographs(samples)
+    if isinstance(network, str) and ":" not in network:
+        if weights is None:
+            raise ExportError(f"export {network} with which weights? Give a checkpoint")
+        if manifest is not None:
+            raise ExportError(f"{network} brings its own manifest: leave `manifest` out")
+        return conversion.export(
+            network, weights, Path(path), options, samples=photographs, step=progress
+        )
+    if manifest is None:
+        raise ExportError(
+            "a network of yours needs a manifest: make one with heatmap_manifest, simcc_manifest, "
+            "regression_manifest, bottom_up_manifest or detector_manifest"
+        )
+    return conversion.export_module(
+        _module(network, manifest),
+        manifest,
+        Path(path),
+        options,
+        checkpoint=weights,
+        samples=photographs,
+        step=progress,
+    )
+
+
+def quantize(
+    source: PathType,
+    path: PathType,
+    *,
+    calibration: Photographs,
+    held_out: Photographs | None = None,
+    target: Literal["auto", "x86", "x86-vnni", "arm"] = "x86",
+    count: int = 300,
+    method: Literal["minmax", "entropy", "percentile"] = "minmax",
+    percentile: float = 99.99,
+    keep_float: Sequence[str] | None = None,
+    equalize: bool = False,
+    clip_search: bool = False,
+    gptq: bool = False,
+    finetune_steps: int = 0,
+    bias_correction: bool = False,
+    search: bool = False,
+    sensitivity: bool = False,
+    gate_people: int = 300,
+    max_shift_px: float | None = 0.5,
+    max_p95_px: float | None = 3.0,
+    max_ap_drop: float | None = 0.01,
+    min_recall: float | None = 0.9,
+    min_oks: float | None = 0.9,
+    force: bool = False,
+    arm_out: PathType | None = None,
+    progress: Callable[[str, int], Callable[[], None]] = _silent_steps,
+) -> QuantizationReport:
+    """Quantize a float ONNX file to INT8, unless that moves the keypoints too far.
+
+    Args:
+        source: Float ONNX file with a manifest inside, or beside it.
+        path: The INT8 file to write.
+        calibration: COCO JSON, its data set, or a folder of photographs to find people in.
+        held_out: What the gate compares on; a quarter of `calibration` unless given.
+        target: The CPU it is for: `"x86"` is exact on every x86, `"auto"` asks this machine.
+        count: Calibration inputs.
+        method: How ranges are found.
+        percentile: What `"percentile"` keeps, in percent.
+        keep_float: What stays float: `stem`, `head`, `head:N`, `residual`, `op:TYPE`,
+            `TENSOR..TENSOR`; what reads the image and what writes the outputs unless given.
+        equalize: Cross-layer equalization of hidden channels' ranges.
+        clip_search: Narrow ranges where that lowers the output error.
+        gptq: GPTQ: round weights so that errors cancel.
+        finetune_steps: Steps of fine-tuning to the float file's outputs.
+        bias_correction: Take each layer's mean error out.
+        search: Leave further nodes float until the bounds are met.
+        sensitivity: Rank the nodes by how they move keypoints.
+        gate_people: Crops (photographs, for networks that find people) that the gate compares.
+        max_shift_px: Bound of the median shift, in pixels of a crop 256 high.
+        max_p95_px: Bound of its 95th percentile.
+        max_ap_drop: Bound of the loss of average precision, of 1.
+        min_recall: Bound of the part of the people found again.
+        min_oks: Bound of the mean similarity of both files' poses.
+        force: Write the file even if the gate refuses it, and stamp it.
+        arm_out: Where the same codes are also written for ARM.
+        progress: Told what begins and in how many steps; returns what is called after each.
+
+    Raises:
+        AccuracyGateError: It moved the keypoints further than allowed; nothing is written.
+        ExportError: The file is quantized already, damaged, or an option does not fit it.
+        ManifestError: It has no manifest.
+        SourceError: The photographs cannot be read.
+        BackendUnavailableError: The extra `export` is not installed.
+    """
+    with requires("export"):
+        from litepose_export.conversion.onnx_file import read_onnx
+        from litepose_export.conversion.sample_inputs import read_photographs
+        from litepose_export.quantization import job
+        from litepose_export.quantization.gate.bounds import Bounds
+        from litepose_export.quantization.options import DEFAULT_FLOAT, QuantizeOptions
+    options = QuantizeOptions(
+        target=target,
+        count=count,
+        method=method,
+        percentile=percentile,
+        float_patterns=tuple(keep_float) if keep_float else DEFAULT_FLOAT,
+        equalize=equalize,
+        bias_correction=bias_correction,
+        gptq=gptq,
+        clip_search=clip_search,
+        finetune_steps=finetune_steps,
+        search=search,
+        sensitivity=sensitivity,
+        bounds=Bounds(max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks),
+        gate_people=gate_people,
+        force=force,
+        arm_out=None if arm_out is None else Path(arm_out),
+    )
+    if isinstance(calibration, CocoDataset):
+        photographs = calibration
+    else:
+        # Before photographs are read and people looked for: is there a network to quantize?
+        _, manifest = read_onnx(Path(source))
+        photographs = read_photographs(Path(calibration), manifest)
+    return job.quantize(
+        Path(source),
+        Path(path),
+        photographs,
+        options,
+        held_out=_photographs(held_out),
+        started=progress,
+    )
+
+
+def verify(
+    path: PathType,
+    network: nn.Module | str | None = None,
+    *,
+    checkpoint: PathType | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> dict[str, Any]:
+    """Compare a float ONNX file with the network it came from, once more.
+
+    Args:
+        path: The ONNX file.
+        network: The module, or `"my_package.nets:build"`; the network of the catalogue that the
+            manifest names unless given.
+        checkpoint: Its weights; a module of yours keeps its own unless given.
+        progress: Told what is being done.
+
+    Returns:
+        Name, path and figures: the largest difference of an output, and of keypoints.
+
+    Raises:
+        ParityError: They differ.
+        ExportError: The file is quantized, or there is nothing to compare it with.
+        BackendUnavailableError: The extra `export` is not installed.
+    """
+    with requires("export"):
+        from litepose_export.conversion import export as conversion
+        from litepose_export.conversion.onnx_file import read_onnx
+    module = None
+    if network is not None:
+        _, manifest = read_onnx(Path(path))
+        module = _module(network, manifest)
+    weights = None if checkpoint is None else Path(checkpoint)
+    return conversion.verify(Path(path), weights, network=module, step=progress)
+
+
+def _module(network: nn.Module | str, manifest: Manifest) -> nn.Module:
+    from litepose_export.models import user_networks
+
+    if not isinstance(network, str):
+        return network
+    keypoints = len(getattr(manifest.model, "skeleton", ()))
+    return user_networks.build(network, keypoints, manifest.input.size)
+
+
+def _photographs(given: Photographs | None) -> CocoDataset | None:
+    if given is None or isinstance(given, CocoDataset):
+        return given
+    return read_coco(Path(given))
