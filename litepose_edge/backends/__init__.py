@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from litepose_edge.backends import bundled, files, sidecar, telemetry
+from litepose_edge.backends.external_data import whole_model
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import Session, TensorSpec
 from litepose_edge.errors import (
@@ -139,7 +140,7 @@ def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
                 raise ModelError(f'ONNX Runtime does not read {model.path}: use backend="openvino"')
             from litepose_edge.backends import onnxruntime_session
 
-            session = onnxruntime_session.OnnxRuntimeSession(model.content, threads)
+            session = onnxruntime_session.OnnxRuntimeSession(model.loadable, threads)
             return Opened(session, session.outputs, session.metadata)
         case "openvino":
             if model.needs_onnxruntime:
@@ -165,10 +166,11 @@ def open_bytes(content: bytes, *, threads: int = 1, backend: Backend = "onnxrunt
         backend: `"onnxruntime"` or `"openvino"`.
 
     Raises:
-        ModelError: The backend cannot load it.
+        ModelError: The backend cannot load it, or it keeps weights in a file.
         BackendUnavailableError: The backend is not installed.
     """
-    return open_files(ModelFiles(Path("model.onnx"), content), backend, threads).session
+    whole, _ = whole_model(None, content)
+    return open_files(ModelFiles(Path("model.onnx"), whole), backend, threads).session
 
 
 # What the engines call the elements of an input. OpenVINO converts float32 to half by itself.

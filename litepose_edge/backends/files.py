@@ -1,4 +1,4 @@
-"""A model's bytes, in one file or in two."""
+"""A model's bytes, in one file or with its weights in others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litepose_edge.backends import bundled
+from litepose_edge.backends.external_data import whole_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +16,20 @@ class ModelFiles:
     Attributes:
         path: The model file.
         content: Its bytes.
-        weights: Bytes of the `.bin` beside an OpenVINO `.xml`, else None.
+        weights: Bytes of the `.bin` beside an OpenVINO `.xml`, or of the files in which an ONNX
+            file keeps its weights (external data), else None.
+        whole: An ONNX file with its external data inside, else None.
     """
 
     path: Path
     content: bytes
     weights: bytes | None = None
+    whole: bytes | None = None
+
+    @property
+    def loadable(self) -> bytes:
+        """What an engine is given: nothing in it names a file."""
+        return self.content if self.whole is None else self.whole
 
     @property
     def needs_openvino(self) -> bool:
@@ -39,7 +48,14 @@ def read(path: Path) -> ModelFiles:
     Raises:
         ModelFileMissingError: It, or its weights, cannot be read.
         ModelIntegrityError: A bundled file was changed.
+        ModelError: An ONNX file names weights outside of its folder.
     """
     content = bundled.read(path)
-    weights = bundled.read(path.with_suffix(".bin")) if path.suffix == ".xml" else None
-    return ModelFiles(path, content, weights)
+    match path.suffix:
+        case ".xml":
+            return ModelFiles(path, content, bundled.read(path.with_suffix(".bin")))
+        case ".tflite" | ".ort":
+            return ModelFiles(path, content)
+        case _:
+            whole, weights = whole_model(path, content)
+            return ModelFiles(path, content, weights, None if weights is None else whole)

@@ -124,9 +124,9 @@ class OpenVinoSession:
 def _read(core: Any, model: ModelFiles) -> Any:
     if model.path.suffix == ".tflite":
         return core.read_model(model.path)  # the one format that it cannot read from memory
-    if model.weights is not None:
+    if model.path.suffix == ".xml" and model.weights is not None:
         return core.read_model(io.BytesIO(model.content), io.BytesIO(model.weights))
-    return core.read_model(io.BytesIO(model.content))
+    return core.read_model(io.BytesIO(model.loadable))
 
 
 def _compile(core: Any, network: Any, config: dict[str, Any]) -> Any:

@@ -19,7 +19,8 @@ class Sidecar(Part, frozen=True, omit_defaults=True):
     Attributes:
         sha256: Of the model file, in hexadecimal.
         manifest: Its manifest.
-        weights_sha256: Of the weights, where they are in a second file (OpenVINO IR).
+        weights_sha256: Of the weights, where they are in a second file: OpenVINO IR's `.bin`, an
+            ONNX file's external data.
     """
 
     sha256: str
@@ -51,7 +52,7 @@ def read(model: ModelFiles) -> Manifest:
         raise ManifestError(f"{path} does not describe a model: {exc}") from exc
     _check(path, model.path, sidecar.sha256, model.content)
     if model.weights is not None:
-        _check(path, model.path.with_suffix(".bin"), sidecar.weights_sha256, model.weights)
+        _check(path, _weights_of(model.path), sidecar.weights_sha256, model.weights)
     return parse_manifest(bytes(sidecar.manifest))
 
 
@@ -65,7 +66,13 @@ def encode(manifest: Manifest, model: ModelFiles) -> bytes:
     return msgspec.json.format(msgspec.json.encode(sidecar), indent=2) + b"\n"
 
 
-def _check(path: Path, file: Path, expected: str | None, content: bytes) -> None:
+def _weights_of(path: Path) -> str:
+    if path.suffix == ".xml":
+        return str(path.with_suffix(".bin"))
+    return f"the external data of {path}"
+
+
+def _check(path: Path, file: Path | str, expected: str | None, content: bytes) -> None:
     found = _digest(content)
     if found != expected:
         raise ModelIntegrityError(
