@@ -12,6 +12,7 @@ out="${OUT:-runs/$network}"
 train() {
   litepose-export train "$network" \
     --data "$DATA/coco/train.json" \
+    --data-name "COCO val2017 (part) and train2017 (118 photographs)" --licence Apache-2.0 \
     --dev "$DATA/coco/dev.json" \
     --threads "${THREADS:-1}" \
     --seed "${SEED:-0}" "$@"

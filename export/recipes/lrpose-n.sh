@@ -15,7 +15,9 @@ fi
 # The rates are near those of a run from scratch: most of what was inside the blocks is gone.
 litepose-export train lrpose-n --stage finetune --init "$out/slim.pt" \
   --data "$DATA/coco/train.json" \
+  --data-name "COCO val2017 (part) and train2017 (118 photographs)" --licence Apache-2.0 \
   --data "$DATA/lspet/train.json" \
+  --data-name "Leeds Sports Pose Extended (part)" \
   --dev "$DATA/coco/dev.json" \
   --teacher "$PEERS/pose/pptinypose_256x192/model.xml" \
   --teacher "$PEERS/pose/ultralight_simplepose_256x192.onnx" \

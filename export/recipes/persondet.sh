@@ -8,6 +8,7 @@ out="${OUT:-runs/persondet}"
 train() {
   litepose-export train persondet \
     --data "$DATA/coco/train.json" \
+    --data-name "COCO val2017 (part) and train2017 (118 photographs)" --licence Apache-2.0 \
     --dev "$DATA/coco/dev.json" \
     --teacher "$PEERS/detect/rtmdet_nano_person_640.onnx" \
     --seed "${SEED:-0}" "$@"

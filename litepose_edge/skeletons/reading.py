@@ -101,7 +101,8 @@ def _from_coco(document: dict[str, Any], path: Path, name: str | None) -> Skelet
     return Skeleton(
         name=_name(name or (known.name if known else path.stem), path),
         keypoint_names=names,
-        bones=_pairs(category.get("skeleton") or [], count, 1, "skeleton", path),
+        bones=_pairs(category.get("skeleton") or [], count, 1, "skeleton", path)
+        or (known.bones if known else ()),
         flip_pairs=known.flip_pairs if known else pairs_by_name(names),
         oks_sigmas=_sigmas(category.get("sigmas"), count, path)
         or _known_sigmas(names)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from litepose_edge.cli.console import results
+from litepose_edge.geometry import Size
 from litepose_export.cli.console import progress, requires
 from litepose_export.cli.gate import gate_progress, print_quantization
 from litepose_export.cli.training import one_or_none, training_display, two_or_none
@@ -59,8 +60,8 @@ def train(
     init: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint or released float .onnx to start from; with --data-on-device also a "
-            "folder of checkpoints."
+            help="Weights to start from: a checkpoint, LRPose's float .onnx, or a released "
+            "network's name; with --data-on-device also a folder of checkpoints."
         ),
     ] = None,
     stage: Annotated[
@@ -75,9 +76,12 @@ def train(
         typer.Option(min=0, max=0.99, help="Part of the run at the peak rates before they fall."),
     ] = None,
     loss: Annotated[
-        LossName,
-        typer.Option(help="LRPose: cross-entropy on heat, its residual form, with place, or MSE."),
-    ] = LossName.RCE,
+        LossName | None,
+        typer.Option(
+            help="Of networks of one person's crop: cross-entropy on heat, its residual form, "
+            "with place, or MSE. LRPose and FasterPose: rce unless given; others: mse."
+        ),
+    ] = None,
     teacher_share: Annotated[
         float, typer.Option(min=0, max=1, help="LRPose: weight of the teacher against the labels.")
     ] = TEACHER_SHARE,
@@ -100,6 +104,29 @@ def train(
         bool, typer.Option("--qat", help="Fine-tune the INT8 form of --init FILE.onnx instead.")
     ] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")] = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="How often each person comes by; one person's crops only."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Crops a step.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-9, help="AdamW's peak rate; others in proportion.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(min=1, help="Input height; one person's crops only.")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(min=1, help="Input width; one person's crops only.")
+    ] = None,
+    data_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the exported file calls the data; their files' names unless given."
+        ),
+    ] = None,
+    licence: Annotated[
+        str, typer.Option(help="Of the weights, as the exported file says it.")
+    ] = "",
     minutes: Annotated[
         float | None, typer.Option(help="Training time in all; steps repeat, minutes do not.")
     ] = None,
@@ -109,30 +136,45 @@ def train(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
 ) -> None:
-    """Train one of our networks on COCO-format photographs."""
-    if (steps is None) == (minutes is None):
-        raise typer.BadParameter("give either --steps or --minutes")
+    """Train a network of the catalogue on COCO-format photographs, for the keypoints they label."""
+    if sum(given is not None for given in (steps, minutes, epochs)) != 1:
+        raise typer.BadParameter("give one of --epochs, --steps and --minutes")
     names, family = _family_of(network)
-    if family != "lrpose" and (freeze or reinit or data_on_device or qat):
-        raise typer.BadParameter("only LRPose takes --freeze, --reinit, --data-on-device and --qat")
+    if not network.startswith("lrpose") and (data_on_device or qat):
+        raise typer.BadParameter("only LRPose takes --data-on-device and --qat")
+    crops = family not in ("litepose", "persondet")
+    if not crops and (freeze or reinit):
+        raise typer.BadParameter("only networks of one person's crop take --freeze and --reinit")
+    sized = (epochs, height, width)
+    if any(given is not None for given in sized) and (not crops or data_on_device or qat):
+        raise typer.BadParameter(
+            "--epochs, --height and --width are for networks of one person's crop, without "
+            "--data-on-device and --qat"
+        )
     if len(names) > 1 and not data_on_device:
         raise typer.BadParameter("several networks learn together with --data-on-device only")
     common = {"data": tuple(data), "dev": dev, "folder": out, "seed": seed, "threads": threads}
     if qat:
         _fine_tune_quantized(common, init, steps)
         return
+    with requires("export"):
+        from litepose_export.training.core.initialization import find_weights
     scheduled = (
         common
         | _schedule(steps, minutes, device)
         | {
-            "init": init,
+            "init": None if init is None else find_weights(init),
+            "batch": batch_size,
+            "learning_rate": learning_rate,
+            "data_names": tuple(data_name or ()),
+            "licence": licence,
             "rate": rate,
             "constant_rate_share": constant_rate_share,
             "stage": stage.value,
         }
     )
     heatmaps = scheduled | {
-        "loss": loss.value,
+        "loss": (loss or (LossName.RCE if family == "lrpose" else LossName.MSE)).value,
         "teacher_share": teacher_share,
         "frozen": tuple(freeze or ()),
         "reinit": tuple(reinit or ()),
@@ -142,14 +184,13 @@ def train(
     match family:
         case "lrpose" if data_on_device:
             run = _accelerator_run(names, heatmaps, teachers)
-        case "lrpose":
-            run = _pose_run(network, heatmaps, teachers)
         case "litepose":
             run = _bottom_up_run(network, scheduled, teachers)
         case "persondet":
             run = _detector_run(scheduled, teachers)
         case _:
-            raise typer.BadParameter(f"{network} cannot be trained here, only exported")
+            sized_run = {"epochs": epochs, "input_size": _input_size(network, width, height)}
+            run = _pose_run(network, heatmaps | sized_run, teachers)
     with progress() as bar:
         checkpoint = run(training_display(bar))
     results.print(str(checkpoint), markup=False)
@@ -164,6 +205,16 @@ def _family_of(network: str) -> tuple[tuple[str, ...], str]:
     if len(families) > 1:
         raise typer.BadParameter("only sizes of LRPose learn together")
     return names, families.pop()
+
+
+def _input_size(network: str, width: int | None, height: int | None) -> Size | None:
+    """The input asked for, if one was; what is left out is the network's own."""
+    if width is None and height is None:
+        return None
+    with requires("export"):
+        from litepose_export.models import networks
+    own = networks.find(network).input_size
+    return Size(width or own.width, height or own.height)
 
 
 def _schedule(steps: int | None, minutes: float | None, device: str | None) -> dict[str, Any]:

@@ -12,7 +12,9 @@ here=$(dirname "$0")
 stage() {
   litepose-export train lrpose-s+lrpose-m --data-on-device \
     --data "$DATA/coco/train.json" \
+    --data-name "COCO val2017 (part) and train2017 (118 photographs)" --licence Apache-2.0 \
     --data "$DATA/lspet/train.json" \
+    --data-name "Leeds Sports Pose Extended (part)" \
     --dev "$DATA/coco/dev.json" \
     --teacher "$PEERS/pose/pptinypose_256x192/model.xml" \
     --loss "${LOSS:-rce-residual-place}" --teacher-share "${TEACHER_SHARE:-0.6}" \

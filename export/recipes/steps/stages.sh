@@ -23,7 +23,9 @@ for number in "${!stages[@]}"; do
   # The first layers, which see edges and limbs, stay as they are: that makes a step faster.
   litepose-export train "lrpose-$SIZE" --stage finetune --init "$init" \
     --data "$DATA/coco/train.json" \
+    --data-name "COCO val2017 (part) and train2017 (118 photographs)" --licence Apache-2.0 \
     --data "$DATA/lspet/train.json" \
+    --data-name "Leeds Sports Pose Extended (part)" \
     --dev "$DATA/coco/dev.json" \
     --teacher "$PEERS/pose/pptinypose_256x192/model.xml" \
     --teacher "$PEERS/pose/ultralight_simplepose_256x192.onnx" \

@@ -46,7 +46,9 @@ def adopt(model, *options):
 
 
 def skeleton_in(model):
-    return json.loads(model.with_name("hand.onnx.json").read_text())["manifest"]["model"]["skeleton"]
+    return json.loads(model.with_name("hand.onnx.json").read_text())["manifest"]["model"][
+        "skeleton"
+    ]
 
 
 def test_a_coco_file_gives_an_adopted_network_its_keypoints(model, hands):

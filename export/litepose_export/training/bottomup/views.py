@@ -15,7 +15,7 @@ from litepose_edge import geometry
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
 from litepose_edge.preprocess import warp
-from litepose_edge.skeletons import skeleton_of
+from litepose_edge.skeletons import Skeleton, skeleton_of
 from litepose_export.training.core.photographs import Image, read_photographs
 from litepose_export.training.data import augmentation
 
@@ -114,16 +114,29 @@ class ViewBatch:
 
 
 class ViewSampler:
-    """Draws random augmented views; one random stream, repeatable from its seed."""
+    """Draws random augmented views; one random stream, repeatable from its seed.
 
-    def __init__(self, photographs: LabelledPhotographs, options: ViewOptions, seed: int) -> None:
+    Args:
+        photographs: What can be shown.
+        options: How views are augmented.
+        seed: Of the random stream.
+        skeleton: Which keypoints are labelled; the usual set of as many unless given.
+    """
+
+    def __init__(
+        self,
+        photographs: LabelledPhotographs,
+        options: ViewOptions,
+        seed: int,
+        skeleton: Skeleton | None = None,
+    ) -> None:
         self._photographs = photographs
         self._options = options
         self._rng = np.random.default_rng(seed)
         sources = int(photographs.source.max()) + 1
         self._members = [np.flatnonzero(photographs.source == s) for s in range(sources)]
         self._joints = photographs.labels[0].keypoints.shape[1]
-        self._flip = list(skeleton_of(self._joints).flip_permutation)
+        self._flip = list((skeleton or skeleton_of(self._joints)).flip_permutation)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> ViewBatch:
         """One batch of `count` views, `shares` of it from each annotation file."""

@@ -11,10 +11,17 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from litepose_edge.backends import bundled
+from litepose_edge.manifest import METADATA_KEY, manifest_from_metadata
+from litepose_edge.skeletons import Skeleton
 from litepose_export.conversion.storage import restore_storage
 from litepose_export.errors import CheckpointError
-from litepose_export.models.checkpoints import read_checkpoint
+from litepose_export.models.checkpoints import read_state
 from litepose_export.models.folding import fold_batch_norms
+from litepose_export.models.trained import read_trained
+
+FLOAT = "*.fp32.onnx"
+WEIGHTS = Path(__file__).parents[3] / "weights"  # in a checkout
 
 
 def start_from(
@@ -39,14 +46,48 @@ def start_from(
     """
     if path.suffix == ".onnx":
         return _start_from_model(network, path, run, reinit)
-    state = read_checkpoint(path)
-    weights = state.get("average", {}) if isinstance(state, dict) else {}
+    weights = read_state(path)
     own = network.state_dict()
     fitting = _fitting(weights, own, reinit)
     if not fitting:
         raise CheckpointError(f"nothing in {path} fits the network")
     network.load_state_dict({**own, **fitting})
     return len(fitting)
+
+
+def find_weights(init: Path) -> Path:
+    """The file of weights to start from: a path, or the name of a released network.
+
+    Raises:
+        CheckpointError: There is neither.
+    """
+    if init.exists() or init.suffix or init.name != str(init):
+        return init
+    file = f"{init.name}.fp32.onnx"
+    for folder in (bundled.FOLDER, WEIGHTS):
+        if (folder / file).exists():
+            return folder / file
+    found = sorted({p.name.split(".")[0] for f in (bundled.FOLDER, WEIGHTS) for p in f.glob(FLOAT)})
+    raise CheckpointError(
+        f"no float weights named '{init}': there are {', '.join(found)} (some come with a "
+        "checkout only, in export/weights); or give the path of a checkpoint"
+    )
+
+
+def finds_keypoints(path: Path, skeleton: Skeleton) -> bool:
+    """Whether weights are of a network that finds these keypoints, as far as they say."""
+    if path.suffix == ".onnx":
+        try:
+            stored = {e.key: e.value for e in onnx.load(path).metadata_props}
+        except Exception as exc:
+            # onnx lets through what protobuf raises on damaged bytes.
+            raise CheckpointError(f"cannot read {path}: {exc}") from exc
+        if METADATA_KEY not in stored:
+            return True
+        known = getattr(manifest_from_metadata(stored, path).model, "skeleton", None)
+    else:
+        known = read_trained(path).skeleton
+    return known is None or known.keypoint_names == skeleton.keypoint_names
 
 
 def read_average(network: nn.Module, path: Path) -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from litepose_edge.atomic_files import make_folder
 from litepose_export.errors import CheckpointError
 from litepose_export.models.checkpoints import read_checkpoint
+from litepose_export.training.core.checkpoint_file import append_row, write_checkpoint
 from litepose_export.training.core.optimizers import make_optimizers
 from litepose_export.training.core.schedule import Schedule
 
+LOGGED = ("step", "minutes", "loss", "ap", "ap50", "ap75", "ar")
 LONGEST_STEP_S = 60.0  # whatever is longer was a pause: the machine slept
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
@@ -98,7 +100,7 @@ class Trainer:
         self._metadata = dict(metadata or {})
         self.step = 0
         self.seconds = 0.0
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -135,7 +137,7 @@ class Trainer:
         return next(self._batches(self.schedule.phases[-1].input_size, shares))
 
     def save(self) -> None:
-        """Write the checkpoint, then rename it: a reader sees the old one or the new one."""
+        """Write the checkpoint: a reader sees the old one or the new one."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -145,9 +147,7 @@ class Trainer:
             "seconds": self.seconds,
             "metadata": self._metadata,
         }
-        partial = self.checkpoint_path.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint_path)
+        write_checkpoint(state, self.checkpoint_path)
 
     def run(
         self,
@@ -171,7 +171,7 @@ class Trainer:
                 took = min(time.monotonic() - started, LONGEST_STEP_S)
                 self.seconds += took + self._waited(started)
                 part = self._part()
-                if self.step % 20 == 0:
+                if self.step % 20 == 0 or self.step == 1:
                     loss = float(torch.stack(losses[-20:]).mean())
                     on_step(self._progress(part, loss, phase.input_size.height))
                 same = phase == self.schedule.phase(part)
@@ -228,10 +228,4 @@ class Trainer:
             row["loss"] = float(torch.stack(losses).mean())
         if evaluate is not None:
             row |= evaluate(self.average)
-        path = self._folder / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, ["step", "minutes", "loss", "ap", "ap50", "ap75", "ar"])
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        append_row(self._folder / "log.csv", LOGGED, row)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
+from litepose_edge.geometry import Size
 from litepose_export.training.core.losses import LOSSES
 from litepose_export.training.core.normalization import normalise
 from litepose_export.training.core.pose_batch import (
@@ -18,6 +20,8 @@ from litepose_export.training.core.precision import bfloat16_pays
 from litepose_export.training.core.target_options import TargetOptions
 from litepose_export.training.core.targets import gaussian_maps, warp_maps, widen_maps
 
+PartLevels = tuple[tuple[tuple[int, ...], ...], ...]
+
 
 @dataclass(slots=True)
 class PoseLoss:
@@ -27,11 +31,14 @@ class PoseLoss:
         options: How targets are drawn.
         device: `"cpu"` or `"cuda"`.
         kind: One of `LOSSES`.
+        part_levels: Of a network that also gives part heatmaps in training: the keypoints of each
+            part of each level; none of them is supervised unless given.
     """
 
     options: TargetOptions = field(default_factory=TargetOptions)
     device: str = "cpu"
     kind: str = "rce"
+    part_levels: PartLevels = ()
 
     def __call__(self, network: nn.Module, batch: PoseBatch) -> Tensor:
         """Scalar loss, with a graph behind it."""
@@ -39,8 +46,38 @@ class PoseLoss:
         targets = make_targets(batch, self.options).to(self.device)
         half = bfloat16_pays(self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
-            logits = network(images)
-        return LOSSES[self.kind](logits.float(), targets, batch.weights.to(self.device))
+            outputs = network(images)
+        logits, parts = outputs if isinstance(outputs, tuple) else (outputs, ())
+        compare, weights = LOSSES[self.kind], batch.weights.to(self.device)
+        loss = compare(logits.float(), targets, weights)
+        for maps, members in zip(parts, self.part_levels, strict=False):
+            part_targets, part_weights = _of_parts(targets, weights, members, maps.shape[-1])
+            loss = loss + compare(maps.float(), part_targets, part_weights)
+        return loss
+
+
+def _of_parts(
+    targets: Tensor, weights: Tensor, members: tuple[tuple[int, ...], ...], width: int
+) -> tuple[Tensor, Tensor]:
+    """Targets and weights of parts: wherever one of a part's keypoints is, at a coarser stride."""
+    factor = targets.shape[-1] // width
+    maps = torch.stack([targets[:, list(part)].amax(dim=1) for part in members], dim=1)
+    # A part counts where all its keypoints are labelled: an unlabelled one may be anywhere.
+    labelled = torch.stack([weights[:, list(part)].amin(dim=1) for part in members], dim=1)
+    return F.max_pool2d(maps, factor), labelled
+
+
+def _cells(points: Tensor, stride: int, size: Size, options: TargetOptions) -> Tensor:
+    """Input pixels to heatmap cells, the inverse of `cells_to_input`."""
+    match options.alignment:
+        case "centre":
+            return (points + 0.5) / stride - 0.5
+        case "udp":
+            pixels = torch.tensor([size.width, size.height], device=points.device)
+            cells = torch.div(pixels, stride, rounding_mode="floor")
+            return points * ((cells - 1) / (pixels - 1))
+        case _:
+            return points / stride
 
 
 @torch.no_grad()
@@ -52,7 +89,7 @@ def make_targets(batch: PoseBatch, options: TargetOptions) -> Tensor:
     """
     stride = options.stride
     height, width = (n // stride for n in batch.crops.shape[1:3])
-    cells = (batch.points + 0.5) / stride - 0.5
+    cells = _cells(batch.points, stride, Size(batch.crops.shape[2], batch.crops.shape[1]), options)
     targets = gaussian_maps(cells, height, width, options.sigma_cells)
     if batch.maps is None:
         return targets

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from litepose_edge.manifest import Alignment
+
 # The default of every kind of pose run.
 TEACHER_SHARE = 0.4
 
@@ -16,8 +18,10 @@ class TargetOptions:
         stride: Input pixels a heatmap cell.
         sigma_cells: Spread of the Gaussians.
         teacher_share: Weight of the teacher's map against the labels' Gaussian.
+        alignment: Where cells lie in the input (`litepose_edge.decoding.heatmaps.cells_to_input`).
     """
 
     stride: int = 8
     sigma_cells: float = 1.0
     teacher_share: float = TEACHER_SHARE
+    alignment: Alignment = "centre"

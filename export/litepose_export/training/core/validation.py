@@ -15,13 +15,13 @@ from torch import nn
 from litepose_edge import geometry
 from litepose_edge.decoding import heatmaps
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import BOX_PADDING, Activation, Refinement
+from litepose_edge.manifest import BOX_PADDING, Activation, Alignment, Refinement
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.person_filter import pose_scores
 from litepose_edge.preprocess import warp
 from litepose_edge.results import coco_entry
-from litepose_edge.skeletons import COCO_17
+from litepose_edge.skeletons import COCO_17, Skeleton
 from litepose_export.training.core.normalization import normalise
 from litepose_export.training.core.photographs import read_photographs
 
@@ -44,6 +44,9 @@ class Validator:
         padding: Growth of the boxes before cropping.
         activation: What turns the network's maps into heat.
         refinement: How keypoints are placed between cells.
+        alignment: Where cells lie in the input.
+        blur_kernel: Of DARK's refinements.
+        skeleton: What is labelled, and found.
     """
 
     def __init__(
@@ -54,11 +57,16 @@ class Validator:
         *,
         activation: Activation = "sigmoid",
         refinement: Refinement = "expected-oks",
+        alignment: Alignment = "centre",
+        blur_kernel: int = 3,
+        skeleton: Skeleton = COCO_17,
     ) -> None:
         self._annotations = dataset.path
         self._input_size = input_size
         self._activation: Activation = activation
         self._refinement: Refinement = refinement
+        self._alignment: Alignment = alignment
+        self._blur_kernel, self._skeleton = blur_kernel, skeleton
         self._crops = _crops(dataset, input_size, padding)
 
     @torch.no_grad()
@@ -75,7 +83,8 @@ class Validator:
             results += self._decode(crops, logits)
         network.train(was_training)
         ids = sorted({c.image_id for c in self._crops})
-        return coco_metrics(self._annotations, results, "keypoints", ids).to_dict()
+        sigmas = self._skeleton.oks_sigmas
+        return coco_metrics(self._annotations, results, "keypoints", ids, sigmas).to_dict()
 
     def with_refinement(self, refinement: Refinement) -> Validator:
         """The same people, keypoints refined in another way."""
@@ -88,10 +97,11 @@ class Validator:
             logits,
             activation=self._activation,
             refinement=self._refinement,
-            oks_sigmas=COCO_17.oks_sigmas,
+            blur_kernel=self._blur_kernel,
+            oks_sigmas=self._skeleton.oks_sigmas,
         )
         map_size = Size(logits.shape[3], logits.shape[2])
-        points = heatmaps.cells_to_input(cells, map_size, self._input_size)
+        points = heatmaps.cells_to_input(cells, map_size, self._input_size, self._alignment)
         results = []
         ranks = pose_scores(scores)
         for crop, at, score, rank in zip(crops, points, scores, ranks, strict=True):

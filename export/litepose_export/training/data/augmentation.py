@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from litepose_edge import geometry
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BOX_PADDING
+from litepose_edge.skeletons import COCO_17, Skeleton
 
-UPPER_BODY = tuple(range(11))
-LOWER_BODY = tuple(range(11, 17))
+UPPER_BODY = (*COCO_17.keypoint_names[:11], "neck", "head", "head_top", "upper_neck", "thorax")
+LOWER_BODY = COCO_17.keypoint_names[11:]
+Halves = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Augmentation:
         scale: Range of the zoom around the padded box.
         shift: Largest shift, as a part of the padded box.
         box_jitter: Largest move of each box edge, as a part of the box: what a detector does.
-        half_body: Probability of cropping to the upper or lower body.
+        half_body: Probability of cropping to the upper or lower body, where keypoints are a
+            body's.
         cutout: Probability of a rectangle that covers part of the crop.
         cutmix: Part of these rectangles that show a piece of another person's crop, as in a
             crowd; the others are plain or noise.
@@ -101,13 +104,29 @@ STRONG = Augmentation(
 )
 
 
+def body_halves(skeleton: Skeleton) -> Halves | None:
+    """Keypoints of the upper and of the lower body; None where there is no such thing."""
+    upper, lower = (
+        tuple(i for i, name in enumerate(skeleton.keypoint_names) if name in half)
+        for half in (UPPER_BODY, LOWER_BODY)
+    )
+    return (upper, lower) if min(len(upper), len(lower)) >= 3 else None
+
+
+COCO_HALVES = body_halves(COCO_17)
+
+
 def random_box(
-    rng: np.random.Generator, box_xyxy: Float32, keypoints: Float32, options: Augmentation
+    rng: np.random.Generator,
+    box_xyxy: Float32,
+    keypoints: Float32,
+    options: Augmentation,
+    halves: Halves | None = COCO_HALVES,
 ) -> Float64:
     """The box to crop around: a body half, or the given box with its edges moved a little."""
     visible = keypoints[:, 2] > 0
-    if visible.sum() >= 8 and rng.random() < options.half_body:
-        half = np.array(UPPER_BODY if rng.random() < 0.5 else LOWER_BODY)
+    if halves is not None and visible.sum() >= 8 and rng.random() < options.half_body:
+        half = np.array(halves[0] if rng.random() < 0.5 else halves[1])
         points = keypoints[half[visible[half]], :2]
         if len(points) >= 3:
             low, high = points.min(axis=0), points.max(axis=0)

@@ -41,6 +41,7 @@ class PlacementSampler:
 
     def __init__(self, people: People, options: Augmentation, rng: np.random.Generator) -> None:
         self._people, self._options, self._rng = people, options, rng
+        self._halves = augmentation.body_halves(people.skeleton)
         self._members = [np.flatnonzero(people.source == s) for s in np.unique(people.source)]
 
     def draw_people(self, count: int, shares: tuple[float, ...]) -> NDArray[np.int64]:
@@ -58,7 +59,11 @@ class PlacementSampler:
             return CropPlacement(person, to_input, mirrored, background=True)
         people, options = self._people, self._options
         around = augmentation.random_box(
-            self._rng, people.boxes_xyxy[person], people.keypoints[person], options
+            self._rng,
+            people.boxes_xyxy[person],
+            people.keypoints[person],
+            options,
+            self._halves,
         )
         to_input, mirrored = augmentation.random_affine(self._rng, around, input_size, options)
         return CropPlacement(person, to_input, mirrored, background=False)

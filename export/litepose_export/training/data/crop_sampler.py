@@ -12,7 +12,6 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.preprocess import warp
 from litepose_export.training.core.pose_batch import (
     ABSENT_XY,
-    FLIP_PERMUTATION,
     PSEUDO_LABEL_WEIGHT,
     PoseBatch,
 )
@@ -47,6 +46,7 @@ class CropSampler:
         masks: PersonMasks | None = None,
     ) -> None:
         self._people = people
+        self._flip = np.array(people.skeleton.flip_permutation)
         self._masks = masks
         self._targets = targets
         self._options = options
@@ -81,9 +81,9 @@ class CropSampler:
             points[i] = geometry.transform(placement.to_input, self._points[placement.person])
             to_teacher[i] = self._to_teacher(placement)
             if placement.mirrored:
-                points[i], weights[i] = points[i, FLIP_PERMUTATION], weights[i, FLIP_PERMUTATION]
+                points[i], weights[i] = points[i, self._flip], weights[i, self._flip]
                 if maps is not None:
-                    maps[i] = maps[i, FLIP_PERMUTATION]
+                    maps[i] = maps[i, self._flip]
         return PoseBatch(
             crops=torch.from_numpy(crops),
             points=torch.from_numpy(points),

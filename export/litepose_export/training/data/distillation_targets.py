@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
+from litepose_edge.atomic_files import replacing
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BOX_PADDING
 
@@ -37,7 +38,8 @@ def to_teacher_input(boxes_xyxy: Float32) -> Float64:
 
 def save_distillation_targets(targets: DistillationTargets, path: Path) -> None:
     """Write targets to an uncompressed `.npz`."""
-    np.savez(path, maps=targets.maps, keypoints=targets.keypoints, trusted=targets.trusted)
+    with replacing(path) as partial:
+        np.savez(partial, maps=targets.maps, keypoints=targets.keypoints, trusted=targets.trusted)
 
 
 def load_distillation_targets(path: Path) -> DistillationTargets:

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
+from litepose_edge.atomic_files import make_folder, replacing
 from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.skeletons import COCO_17, Skeleton
 from litepose_export.errors import ExportError
 from litepose_export.training.data.distillation_targets import DistillationTargets
 from litepose_export.training.data.people import People
@@ -74,7 +77,7 @@ def pack(
     Raises:
         ExportError: A single person is larger than a shard may be.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths: list[Path] = []
     crops: list[_PackedCrop] = []
     members: list[int] = []
@@ -101,12 +104,16 @@ def load_packs(paths: Sequence[Path]) -> PackedPeople:
     """Read shards back.
 
     Raises:
-        ExportError: Not a shard of this version, or only some have a teacher.
+        ExportError: Not a shard of this version, only some have a teacher, or they hold different
+            keypoints.
     """
     shards = [_read(path) for path in paths]
     distilled = ["maps" in shard for shard in shards]
     if any(distilled) != all(distilled):
         raise ExportError("some shards have a teacher's maps and some do not")
+    skeletons = [_skeleton(shard) for shard in shards]
+    if any(skeleton.keypoint_names != skeletons[0].keypoint_names for skeleton in skeletons):
+        raise ExportError("the shards hold different keypoints: give shards of one keypoint set")
     people = People(
         images=tuple(image for shard in shards for image in _images(shard)),
         image_index=np.arange(sum(len(shard["boxes"]) for shard in shards)),
@@ -118,6 +125,7 @@ def load_packs(paths: Sequence[Path]) -> PackedPeople:
             for shard in shards
             for boxes in np.split(shard["image_boxes"], np.cumsum(shard["image_box_counts"])[:-1])
         ),
+        skeleton=skeletons[0],
     )
     targets = None
     if all(distilled):
@@ -206,6 +214,7 @@ def _write(
         "boxes": np.array([c.box_xyxy for c in crops], np.float32).reshape(-1, 4),
         "keypoints": np.array([c.keypoints for c in crops], np.float32),
         "source": people.source[chosen],
+        "skeleton": np.frombuffer(msgspec.json.encode(people.skeleton), np.uint8),
         "image_boxes": np.concatenate(image_boxes),
         "image_box_counts": np.array([len(c.image_boxes_xyxy) for c in crops], np.int64),
     }
@@ -217,8 +226,8 @@ def _write(
         content["pseudo_keypoints"] = np.concatenate([pseudo, scores], axis=2)
         content["trusted"] = targets.trusted[chosen]
     path = folder / f"crops-{number:03d}.npz"
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **content)
+    with replacing(path) as partial:
+        np.savez(partial, allow_pickle=False, **content)
     return path
 
 
@@ -231,6 +240,16 @@ def _read(path: Path) -> Shard:
     if "format" not in shard or int(shard["format"]) != FORMAT:
         raise ExportError(f"{path} is no shard of packed crops of format {FORMAT}")
     return shard
+
+
+def _skeleton(shard: Shard) -> Skeleton:
+    """The keypoint set; shards of earlier versions are of COCO's 17."""
+    if "skeleton" not in shard:
+        return COCO_17
+    try:
+        return msgspec.json.decode(shard["skeleton"].tobytes(), type=Skeleton)
+    except msgspec.DecodeError as exc:
+        raise ExportError(f"a shard holds a damaged keypoint set: {exc}") from exc
 
 
 def _blobs(name: str, blobs: Sequence[bytes]) -> Shard:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from litepose_edge.geometry import Float32
 from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.skeletons import COCO_17, Skeleton
+from litepose_export.errors import ExportError
 from litepose_export.training.core.photographs import Image, read_photographs
 
 
@@ -27,6 +29,7 @@ class People:
         source: `(N,)` int64, which of the annotation files a person came from.
         image_boxes_xyxy: For each photograph `(P, 4)` float32, the boxes of all people in it,
             also of those without keypoints.
+        skeleton: Which keypoints.
     """
 
     images: tuple[Image, ...]
@@ -35,6 +38,7 @@ class People:
     keypoints: Float32
     source: NDArray[np.int64]
     image_boxes_xyxy: tuple[Float32, ...]
+    skeleton: Skeleton = COCO_17
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
@@ -52,6 +56,9 @@ def load_people(
         min_side_px: Smaller people are left out.
         unlabelled_side_px: With it, people without keypoints and at least as large come along, as
             a source of their own behind the files.
+
+    Raises:
+        ExportError: There is not one.
     """
     paths: list[Path] = []
     index: list[NDArray[np.int64]] = []
@@ -75,6 +82,12 @@ def load_people(
             keypoints.append(image.keypoints[keep])
             paths.append(image.path)
             image_boxes.append(image.boxes_xyxy)
+    if not paths:
+        names = ", ".join(str(dataset.path) for dataset in datasets)
+        raise ExportError(
+            f"nothing to train on in {names}: expected labelled keypoints in boxes of at least "
+            f"{min_side_px:.0f} pixels"
+        )
     return People(
         images=read_photographs(paths),
         image_index=np.concatenate(index),
@@ -83,6 +96,23 @@ def load_people(
         source=np.concatenate(source),
         image_boxes_xyxy=tuple(image_boxes),
     )
+
+
+def common_skeleton(datasets: Sequence[CocoDataset]) -> Skeleton:
+    """The keypoint set of annotation files, which must label the same keypoints.
+
+    Raises:
+        ExportError: They label different ones.
+        SkeletonError: A file's keypoints contradict themselves.
+    """
+    found = [Skeleton.from_coco(dataset.path) for dataset in datasets]
+    for skeleton, dataset in zip(found, datasets, strict=True):
+        if skeleton.keypoint_names != found[0].keypoint_names:
+            raise ExportError(
+                f"{dataset.path} labels other keypoints ({len(skeleton)}) than "
+                f"{datasets[0].path} ({len(found[0])}): train on files of one keypoint set"
+            )
+    return found[0]
 
 
 def data_hash(files: Iterable[Path]) -> str:

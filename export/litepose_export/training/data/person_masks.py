@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from litepose_edge.atomic_files import replacing
 from litepose_edge.geometry import Float32, Float64
 from litepose_export.errors import ExportError
 from litepose_export.training.core.photographs import Image
@@ -81,7 +82,8 @@ def save_person_masks(masks: PersonMasks, path: Path) -> None:
     """Write masks to an `.npz`, their maps as PNG."""
     blobs = [cv2.imencode(".png", drawn)[1] for drawn in masks.maps]
     ends = np.cumsum([len(blob) for blob in blobs])
-    np.savez(path, png=np.concatenate(blobs), png_ends=ends, person_ids=masks.person_ids)
+    with replacing(path) as partial:
+        np.savez(partial, png=np.concatenate(blobs), png_ends=ends, person_ids=masks.person_ids)
 
 
 def load_person_masks(path: Path) -> PersonMasks:

@@ -13,22 +13,25 @@ import torch
 from torch import Tensor, nn
 
 from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.skeletons import COCO_17
 from litepose_export.errors import ExportError
 from litepose_export.interop.openvino_ir import IRNetwork
 from litepose_export.models import networks
+from litepose_export.models.trained import TrainedAs
 from litepose_export.training.accelerator.multi_size import MultiSizeLoss, MultiSizeNetworks
 from litepose_export.training.accelerator.sampler import AcceleratorSampler, SamplerOptions
 from litepose_export.training.accelerator.teacher_maps import BATCH
+from litepose_export.training.core.checkpoint_file import write_checkpoint
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.losses import activation
 from litepose_export.training.core.schedule import Phase, Schedule
 from litepose_export.training.data.augmentation import STRONG, WEAK
-from litepose_export.training.data.people import load_people
+from litepose_export.training.data.people import common_skeleton, load_people
 from litepose_export.training.runs.options import AcceleratorRunOptions, Stage
 from litepose_export.training.runs.pose import build_lrpose, check_modules, make_validator
 from litepose_export.training.runs.pose_data import SHARD, load_masks
-from litepose_export.training.runs.runner import Display, prepare, run_to_end
+from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
 
 # Large batches, and so many crops that every person comes hundreds of times; people whom only the
 # teacher labels are the last source.
@@ -65,8 +68,9 @@ def train_on_accelerator(
         display: Where progress goes.
 
     Raises:
-        ExportError: A network cannot be trained so, the data are shards, a module to freeze or to
-            reinitialise is not there, or the folder to start from has nothing for the networks.
+        ExportError: A network cannot be trained so, the data are shards or label other keypoints,
+            a module to freeze or to reinitialise is not there, or the folder to start from has
+            nothing for the networks.
     """
     prepare(options)
     if any(path.suffix == SHARD for path in options.data):
@@ -82,7 +86,9 @@ def train_on_accelerator(
         phases=(Phase(1.0, networks.find(names[0]).input_size),),
     )
     sampler, sources = _make_sampler(names, options, display)
-    metadata = {"activation": activation(options.loss)}
+    metadata = TrainedAs(
+        activation=activation(options.loss), training=training_of(options)
+    ).to_metadata()
     trainer = Trainer(
         together,
         batches=lambda _, shares: sampler.batches(schedule.batch, shares),
@@ -107,8 +113,15 @@ def _make_sampler(
 ) -> tuple[AcceleratorSampler, int]:
     """What makes the batches, and of how many sources of people."""
     teacher = IRNetwork(options.teacher) if options.teacher is not None else None
+    datasets = [read_coco(path) for path in options.data]
+    skeleton = common_skeleton(datasets)
+    if skeleton.keypoint_names != COCO_17.keypoint_names:
+        raise ExportError(
+            f"--data-on-device trains on COCO's 17 keypoints, the data label {len(skeleton)} "
+            f"({skeleton.name}): train without it"
+        )
     people = load_people(
-        [read_coco(path) for path in options.data],
+        datasets,
         unlabelled_side_px=None if teacher is None else UNLABELLED_SIDE_PX,
     )
     sampling = SamplerOptions(
@@ -161,7 +174,7 @@ def _save_each(trainer: Trainer, metadata: Mapping[str, str]) -> None:
     assert isinstance(trainer.average, MultiSizeNetworks)
     for name, network in trainer.average.members.items():
         state = {"average": network.state_dict(), "step": trainer.step, "metadata": dict(metadata)}
-        torch.save(state, trainer.checkpoint_path.with_name(f"{name}.pt"))
+        write_checkpoint(state, trainer.checkpoint_path.with_name(f"{name}.pt"))
 
 
 def _score_first(evaluate: Evaluate | None) -> Evaluate | None:

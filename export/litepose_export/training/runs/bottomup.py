@@ -13,6 +13,7 @@ from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.errors import CheckpointError, ExportError
 from litepose_export.models import manifests, networks
 from litepose_export.models.architectures.litepose import FusionHead
+from litepose_export.models.trained import TrainedAs
 from litepose_export.training.bottomup.loss import MIN_PEAK, BottomUpLoss
 from litepose_export.training.bottomup.validation import BottomUpValidator
 from litepose_export.training.bottomup.views import ViewOptions, ViewSampler, load_photographs
@@ -20,10 +21,11 @@ from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Progress, Trainer
 from litepose_export.training.core.precision import bfloat16_pays
 from litepose_export.training.core.schedule import Phase, Schedule
+from litepose_export.training.data.people import common_skeleton
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.distillation.hints import Hints
 from litepose_export.training.runs.options import BottomUpRunOptions
-from litepose_export.training.runs.runner import Display, prepare, run_to_end
+from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
 
 # Small views first: a CPU trains on far more of them. People in the smallest are half as large as
 # at run time, so that whole people fit.
@@ -67,7 +69,9 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     if found.family != "litepose":
         raise ExportError(f"{name} is no bottom-up network")
     datasets = [read_coco(path) for path in options.data]
-    keypoints = len(datasets[0].keypoint_names)
+    skeleton = common_skeleton(datasets)
+    keypoints = len(skeleton)
+    trained = TrainedAs(skeleton=skeleton, training=training_of(options))
     schedule = FINETUNE_SCHEDULE if options.stage == "finetune" else TRAIN_SCHEDULE
     schedule = options.adjusted(schedule)
     side = min(found.input_size.width, found.input_size.height)
@@ -75,7 +79,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     if options.dev is not None:
         evaluate = BottomUpValidator(
             read_coco(options.dev),
-            manifests.manifest(found, keypoints, Size(side, side)),
+            manifests.manifest(found, keypoints, Size(side, side), trained=trained),
             min_peak=MIN_PEAK,
             max_photographs=SCORED_PHOTOGRAPHS,
         )
@@ -84,7 +88,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     hints: Hints | None = None
     if options.teacher is not None:
         hints = _hints(network, options.teacher, keypoints, options.device)
-    prefetcher = Prefetcher(ViewSampler(load_photographs(datasets), views, options.seed))
+    prefetcher = Prefetcher(ViewSampler(load_photographs(datasets), views, options.seed, skeleton))
     trainer = Trainer(
         network,
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
@@ -100,6 +104,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
         sources=len(datasets),
         device=options.device,
         helper=hints,
+        metadata=trained.to_metadata(),
     )
 
     def stepped(progress: Progress) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from litepose_edge.atomic_files import replacing
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.errors import CheckpointError
 from litepose_export.models import manifests
 from litepose_export.models.architectures.persondet import PersonDet
+from litepose_export.models.trained import TrainedAs
 from litepose_export.training.core.initialization import read_average
 from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.photographs import Image, read_photographs
@@ -32,7 +34,7 @@ from litepose_export.training.detection.scenes import (
 )
 from litepose_export.training.detection.validation import DetectionValidator
 from litepose_export.training.runs.options import DetectorRunOptions
-from litepose_export.training.runs.runner import Display, prepare, run_to_end
+from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
 
 TRAIN_SCHEDULE = Schedule(
     phases=(
@@ -94,6 +96,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         budget=options.budget,
         folder=options.folder,
         device=options.device,
+        metadata=TrainedAs(training=training_of(options)).to_metadata(),
     )
     return run_to_end(trainer, prefetcher, options, evaluate, display)
 
@@ -125,5 +128,6 @@ def _pseudo_labels(
                 return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
     progress = display.started("run the teacher", len(photographs))
     found = detect_people(photographs, teacher, threads=1, progress=progress)
-    np.savez(cache, boxes=np.concatenate(found), counts=np.array([len(f) for f in found]))
+    with replacing(cache) as partial:
+        np.savez(partial, boxes=np.concatenate(found), counts=np.array([len(f) for f in found]))
     return found

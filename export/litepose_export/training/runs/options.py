@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from litepose_edge.geometry import Size
 from litepose_export.training.core.loop import Budget
 from litepose_export.training.core.schedule import Schedule
 from litepose_export.training.core.target_options import TEACHER_SHARE
@@ -53,6 +54,10 @@ class ScheduledRunOptions(RunOptions):
         constant_rate_share: Part of the run at the peak rates, or None for the schedule's own.
         stage: `"finetune"` continues from a trained network, at lower rates and, of pose
             networks, with weaker augmentation.
+        batch: Crops a step, or None for the schedule's own.
+        learning_rate: Peak rate of AdamW, Muon's in proportion; None for the schedule's own.
+        data_names: What the data are called in the exported file; the files' names unless given.
+        licence: Of the weights, as the exported file says it.
     """
 
     budget: Budget
@@ -61,21 +66,34 @@ class ScheduledRunOptions(RunOptions):
     rate: float = 1.0
     constant_rate_share: float | None = None
     stage: Stage = "train"
+    batch: int | None = None
+    learning_rate: float | None = None
+    data_names: tuple[str, ...] = ()
+    licence: str = ""
+
+    @property
+    def all_teachers(self) -> tuple[Path, ...]:
+        """Networks whose answers the run learns from."""
+        return ()
 
     def adjusted(self, schedule: Schedule) -> Schedule:
         """A schedule at this run's rates."""
         muon, constant = schedule.muon_rate, self.constant_rate_share
+        rate = self.rate
+        if self.learning_rate is not None:
+            rate *= self.learning_rate / schedule.learning_rate
         return replace(
             schedule,
-            learning_rate=schedule.learning_rate * self.rate,
-            muon_rate=muon * self.rate if muon is not None else None,
+            batch=self.batch or schedule.batch,
+            learning_rate=schedule.learning_rate * rate,
+            muon_rate=muon * rate if muon is not None else None,
             constant_rate_share=schedule.constant_rate_share if constant is None else constant,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatmapRunOptions(ScheduledRunOptions):
-    """What both kinds of runs of LRPose need.
+    """What both kinds of runs of networks of one person's crop need.
 
     Attributes:
         loss: One of `LOSSES`.
@@ -92,9 +110,11 @@ class HeatmapRunOptions(ScheduledRunOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseRunOptions(HeatmapRunOptions):
-    """A run of LRPose whose crops the CPU makes.
+    """A run of a network of one person's crop whose crops the CPU makes.
 
     Attributes:
+        epochs: In place of a budget: how often each person comes by.
+        input_size: Of the network; its own unless given.
         data: Besides COCO files: shards of packed crops, which bring their distillation targets.
         teachers: None, or two networks with PP-TinyPose's manifest, the second of which has to
             agree where people did not label.
@@ -102,6 +122,13 @@ class PoseRunOptions(HeatmapRunOptions):
 
     kind: ClassVar[str] = "pose"
     teachers: tuple[Path, ...] = ()
+    epochs: float | None = None
+    input_size: Size | None = None
+
+    @property
+    def all_teachers(self) -> tuple[Path, ...]:
+        """Networks whose answers the run learns from."""
+        return self.teachers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +145,11 @@ class AcceleratorRunOptions(HeatmapRunOptions):
     kind: ClassVar[str] = "accelerator"
     teacher: Path | None = None
 
+    @property
+    def all_teachers(self) -> tuple[Path, ...]:
+        """Networks whose answers the run learns from."""
+        return (self.teacher,) if self.teacher else ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorRunOptions(ScheduledRunOptions):
@@ -130,6 +162,11 @@ class DetectorRunOptions(ScheduledRunOptions):
     kind: ClassVar[str] = "detector"
     teacher: Path | None = None
 
+    @property
+    def all_teachers(self) -> tuple[Path, ...]:
+        """Networks whose answers the run learns from."""
+        return (self.teacher,) if self.teacher else ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BottomUpRunOptions(ScheduledRunOptions):
@@ -141,6 +178,11 @@ class BottomUpRunOptions(ScheduledRunOptions):
 
     kind: ClassVar[str] = "bottom-up"
     teacher: Path | None = None
+
+    @property
+    def all_teachers(self) -> tuple[Path, ...]:
+        """Networks whose answers the run learns from."""
+        return (self.teacher,) if self.teacher else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +201,8 @@ class QuantizationAwareRunOptions(RunOptions):
 
 
 def _recorded(value: Any) -> Any:
+    if isinstance(value, Size):
+        return asdict(value)
     if isinstance(value, tuple):
         return [_recorded(item) for item in value]
     return value.name if isinstance(value, Path) else value

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from litepose_edge.atomic_files import replacing
 from litepose_export.errors import ExportError
 
 INCHES = (9.0, 3.6)
@@ -61,8 +62,9 @@ def draw(paths: Sequence[Path], target: Path) -> None:
         right.set_ylim(bottom=0)
     left.legend()
     try:
-        figure.savefig(target, dpi=DPI)
-    except (OSError, ValueError) as exc:
+        with replacing(target) as partial:
+            figure.savefig(partial, dpi=DPI)
+    except ValueError as exc:
         raise ExportError(f"cannot draw {target}: {exc}") from exc
 
 

@@ -1,4 +1,4 @@
-"""Training runs of LRPose whose crops the CPU makes."""
+"""Training runs of networks of one person's crop, with crops that the CPU makes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from litepose_edge.geometry import Size
+from litepose_edge.manifest import Activation, Alignment, HeatmapSpec, Manifest, TopDownSpec
 from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.skeletons import COCO_17
 from litepose_export.errors import ExportError
-from litepose_export.models import networks
+from litepose_export.models import manifests, networks
+from litepose_export.models.architectures.hierarchical import LEVELS
 from litepose_export.models.architectures.lrpose import LRPose
-from litepose_export.training.core.initialization import start_from
-from litepose_export.training.core.loop import Evaluate, Trainer
+from litepose_export.models.trained import TrainedAs
+from litepose_export.training.core.initialization import finds_keypoints, start_from
+from litepose_export.training.core.loop import Budget, Evaluate, Trainer
 from litepose_export.training.core.losses import activation
 from litepose_export.training.core.pose_loss import PoseLoss
 from litepose_export.training.core.schedule import Phase, Schedule
@@ -22,10 +27,11 @@ from litepose_export.training.core.target_options import TargetOptions
 from litepose_export.training.core.validation import Validator
 from litepose_export.training.data.augmentation import MEDIUM, WEAK, Augmentation
 from litepose_export.training.data.crop_sampler import CropSampler
+from litepose_export.training.data.people import common_skeleton
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.runs.options import HeatmapRunOptions, PoseRunOptions, Stage
 from litepose_export.training.runs.pose_data import load_masks, load_pose_data
-from litepose_export.training.runs.runner import Display, prepare, run_to_end
+from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
 
 # From scratch, and the second stage of such a run: small inputs first. The last phase takes the
 # network's own input.
@@ -58,11 +64,31 @@ PRETRAINED_SCHEDULES: dict[Stage, Schedule] = {
 }
 
 
+# A new layer of predictions on trained ones: AdamW's rate, which is its own, is that of a run from
+# scratch.
+NEW_LAYER_RATE, NEW_LAYER_MUON = 2e-3, 0.01
+# Of other networks: the optimiser and the sizes they were published with.
+OTHER_SCHEDULE = Schedule(
+    batch=32,
+    learning_rate=1e-3,
+    muon_rate=None,
+    warmup_steps=100,
+    weight_decay=0.01,
+    first_source_only_after=0.75,
+)
+OTHER_RATES: dict[Stage, float] = {"train": 0.3, "finetune": 0.1}  # from weights
+SIGMA_CELLS = 2.0  # of targets at a quarter of the input, as published
+WARMUP_SHARE = 0.2  # of a run of known length, at most
+
+
 def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
-    """Train LRPose; returns the checkpoint.
+    """Train a network of one person's crop; returns the checkpoint.
+
+    It finds the keypoints that the data label. Where the weights to start from find other ones,
+    the layer that predicts them is new.
 
     Args:
-        name: `"lrpose-n"`, `"lrpose-s"` or `"lrpose-m"`.
+        name: What the catalogue calls it.
         options: The run; without teachers it learns from labels alone.
         display: Where progress goes.
 
@@ -71,15 +97,40 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
             is nothing to start from.
     """
     prepare(options)
-    network = build_lrpose(name)
-    check_modules(network, options)
+    entry = find_top_down(name)
     people, targets = load_pose_data(options.data, options.teachers, options.folder, display)
-    evaluate = make_validator(name, options)
-    if activation(options.loss) == "linear":
-        nn.init.zeros_(network.predict.bias)  # type: ignore[arg-type]
-    schedule, augmentation = choose_settings(networks.find(name).input_size, options)
+    skeleton = people.skeleton
+    asked = options.input_size
+    size = networks.input_size_of(
+        entry, len(skeleton), asked.width if asked else None, asked.height if asked else None
+    )
+    network = entry.build(len(skeleton), size)
+    check_modules(network, options)
+    trained = TrainedAs(
+        skeleton=skeleton,
+        input_size=size,
+        activation=activation(options.loss),
+        training=training_of(options),
+    )
+    described = manifests.manifest(entry, len(skeleton), size, trained=trained)
+    assert isinstance(described.model, TopDownSpec)
+    heatmaps = described.model.heatmaps
+    assert heatmaps is not None
+    if targets is not None and heatmaps.alignment != "centre":
+        raise ExportError(f"{name} learns from labels alone: leave out --teacher")
+    evaluate = None if options.dev is None else _validator(options.dev, described, heatmaps)
+    start_bias(network, entry.count_key, heatmaps.activation)
+    new_keypoints = options.init is not None and not finds_keypoints(options.init, skeleton)
+    schedule, augmentation = choose_settings(size, options, entry, new_keypoints=new_keypoints)
+    if options.epochs is not None:
+        steps = max(1, round(options.epochs * len(people) / schedule.batch))
+        options = replace(options, budget=Budget(steps=steps))
+    if options.budget.steps is not None:
+        longest = max(1, round(WARMUP_SHARE * options.budget.steps))
+        schedule = replace(schedule, warmup_steps=min(schedule.warmup_steps, longest))
+    people_as_such = skeleton.keypoint_names == COCO_17.keypoint_names
     masks = None
-    if augmentation.background_swap or augmentation.occluder:
+    if people_as_such and (augmentation.background_swap or augmentation.occluder):
         masks = load_masks(people, options.folder, display)
     sampler = CropSampler(people, targets, augmentation, options.seed, masks)
     prefetcher = Prefetcher(sampler)
@@ -87,23 +138,83 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         network,
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
         loss=PoseLoss(
-            TargetOptions(teacher_share=options.teacher_share),
+            target_options(network, heatmaps.alignment, options.teacher_share),
             device=options.device,
             kind=options.loss,
+            part_levels=LEVELS if people_as_such else (),
         ),
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,
         sources=len(np.unique(people.source)),
         device=options.device,
-        metadata={"activation": activation(options.loss)},
+        metadata=trained.to_metadata(),
         frozen=options.frozen,
     )
 
     def initialize(init: Path) -> None:
-        start_from(network, init, trainer.run_example, options.reinit)
+        left = options.reinit
+        if new_keypoints:
+            left += (entry.count_key.removesuffix(".weight"),)
+        start_from(network, init, trainer.run_example, left)
 
     return run_to_end(trainer, prefetcher, options, evaluate, display, initialize)
+
+
+def find_top_down(name: str) -> networks.CatalogueEntry:
+    """A network of one person's crop of the catalogue.
+
+    Raises:
+        ExportError: It is of another kind, or there is none of that name.
+    """
+    entry = networks.find(name)
+    if entry.family in ("litepose", "persondet"):
+        raise ExportError(f"{name} does not take one person's crop")
+    return entry
+
+
+def target_options(network: nn.Module, alignment: Alignment, teacher_share: float) -> TargetOptions:
+    """How targets of a network are drawn: at its own stride, as its maps are decoded."""
+    stride = getattr(network, "stride", None)
+    assert isinstance(stride, int)
+    usual = TargetOptions(teacher_share=teacher_share)
+    if stride == usual.stride:
+        return usual
+    return replace(usual, stride=stride, sigma_cells=SIGMA_CELLS, alignment=alignment)
+
+
+@torch.no_grad()
+def start_bias(network: nn.Module, count_key: str, heat: Activation) -> None:
+    """Let the predictions start at the mean of their targets."""
+    layer = network.get_submodule(count_key.removesuffix(".weight"))
+    assert isinstance(layer, nn.Conv2d)
+    if layer.bias is not None:
+        # As logits the mean target is about 0.01, as heat about 0.
+        layer.bias.fill_(0.0 if heat == "linear" else -4.5)
+
+
+def _validator(dev: Path, described: Manifest, heatmaps: HeatmapSpec) -> Evaluate:
+    """Scores a network as its exported file will be decoded.
+
+    Raises:
+        ExportError: The file labels other keypoints than the network finds.
+    """
+    assert isinstance(described.model, TopDownSpec)
+    skeleton = described.model.skeleton
+    dataset = read_coco(dev)
+    if common_skeleton([dataset]).keypoint_names != skeleton.keypoint_names:
+        raise ExportError(
+            f"{dev} labels other keypoints than the data to train on ({skeleton.name})"
+        )
+    return Validator(
+        dataset,
+        described.input.size,
+        activation=heatmaps.activation,
+        refinement=heatmaps.refinement,
+        alignment=heatmaps.alignment,
+        blur_kernel=heatmaps.blur_kernel,
+        skeleton=skeleton,
+    )
 
 
 def build_lrpose(name: str) -> LRPose:
@@ -144,19 +255,41 @@ def check_modules(network: nn.Module, options: HeatmapRunOptions) -> None:
             )
 
 
-def choose_settings(input_size: Size, options: HeatmapRunOptions) -> tuple[Schedule, Augmentation]:
+def choose_settings(
+    input_size: Size,
+    options: HeatmapRunOptions,
+    entry: networks.CatalogueEntry | None = None,
+    *,
+    new_keypoints: bool = False,
+) -> tuple[Schedule, Augmentation]:
     """The schedule and the augmentation of a run on the CPU.
 
     Args:
-        input_size: The network's own.
+        input_size: The network's.
         options: Of the run; its stage and whether it starts from weights decide.
+        entry: The network; LRPose unless given.
+        new_keypoints: Whether the layer of predictions is new while the rest is not.
     """
-    if options.init is not None:
+    if entry is not None and not entry.name.startswith("lrpose"):
+        schedule = replace(OTHER_SCHEDULE, phases=(Phase(1.0, input_size),))
+        if options.init is not None:
+            share = OTHER_RATES[options.stage]
+            schedule = replace(schedule, learning_rate=schedule.learning_rate * share)
+        augmentation = Augmentation() if options.init is None else MEDIUM
+    elif options.init is not None:
         schedule = PRETRAINED_SCHEDULES[options.stage]
         schedule = replace(schedule, phases=(Phase(1.0, input_size),))
+        if new_keypoints:
+            schedule = replace(schedule, learning_rate=NEW_LAYER_RATE, muon_rate=NEW_LAYER_MUON)
         augmentation = MEDIUM
     else:
         schedule = SCRATCH_SCHEDULES[options.stage]
-        schedule = replace(schedule, phases=(*schedule.phases[:-1], Phase(1.0, input_size)))
+        smaller = [
+            phase
+            for phase in schedule.phases[:-1]
+            if phase.input_size.width <= input_size.width
+            and phase.input_size.height <= input_size.height
+        ]
+        schedule = replace(schedule, phases=(*smaller, Phase(1.0, input_size)))
         augmentation = Augmentation()
     return options.adjusted(schedule), WEAK if options.stage == "finetune" else augmentation

@@ -6,9 +6,12 @@ Targets and masks take long to make and are kept in the run's folder.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from litepose_edge.atomic_files import make_folder
 from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.skeletons import COCO_17
 from litepose_export.errors import ExportError
 from litepose_export.training.data.distillation_targets import (
     DistillationTargets,
@@ -16,7 +19,7 @@ from litepose_export.training.data.distillation_targets import (
     save_distillation_targets,
 )
 from litepose_export.training.data.packing import load_packs, pack
-from litepose_export.training.data.people import People, load_people
+from litepose_export.training.data.people import People, common_skeleton, load_people
 from litepose_export.training.data.person_masks import (
     PersonMasks,
     load_person_masks,
@@ -36,13 +39,21 @@ def load_pose_data(
     """The people of annotation files or of packed crops, and what the teachers say of them.
 
     Raises:
-        ExportError: Both kinds of files are given, or crops and teachers.
+        ExportError: Both kinds of files are given, crops and teachers, or teachers of other
+            keypoints than the labels'.
     """
     shards = [path for path in data if path.suffix == SHARD]
     if not shards:
-        people = load_people([read_coco(path) for path in data])
+        datasets = [read_coco(path) for path in data]
+        skeleton = common_skeleton(datasets)
+        people = replace(load_people(datasets), skeleton=skeleton)
         if not teachers:
             return people, None
+        if skeleton.keypoint_names != COCO_17.keypoint_names:
+            raise ExportError(
+                f"the data label {len(skeleton)} keypoints ({skeleton.name}) and the teachers "
+                "know COCO's 17: leave out --teacher"
+            )
         return people, _distillation_targets(people, teachers, folder / TARGETS_FILE, display)
     if len(shards) < len(data):
         raise ExportError("give annotation files or packed crops, not both")
@@ -72,7 +83,7 @@ def pack_people(
     Returns:
         The shards.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     people, targets = load_pose_data(data, teachers, folder, display)
     return pack(people, targets, folder, progress=display.started("pack", len(people)))
 

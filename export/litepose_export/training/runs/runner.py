@@ -13,6 +13,8 @@ import cv2
 import torch
 from torch import nn
 
+from litepose_edge.atomic_files import make_folder, write_file
+from litepose_edge.manifest import Training
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Progress, Trainer
 from litepose_export.training.data.people import data_hash
@@ -51,7 +53,7 @@ def prepare(options: RunOptions) -> None:
     torch.manual_seed(options.seed)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    options.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(options.folder)
 
 
 def run_to_end(
@@ -95,6 +97,23 @@ def run_to_end(
     return trainer.checkpoint_path
 
 
+def training_of(options: ScheduledRunOptions) -> Training:
+    """What an exported file shall say of where its weights come from."""
+    data = options.data_names or tuple(path.name for path in options.data)
+    if options.init is not None:
+        data += (f"weights to start from: {options.init.name}",)
+    return Training(
+        data=data,
+        teachers=tuple(_teacher_name(path) for path in options.all_teachers),
+        licence=options.licence,
+    )
+
+
+def _teacher_name(path: Path) -> str:
+    # Files of collections are all called model, in folders with the networks' names.
+    return path.parent.name if path.stem == "model" else path.stem
+
+
 def record(commit: str, options: ScheduledRunOptions, trainer: Trainer) -> None:
     """Write `run.json`: what it takes to repeat the run, and how it went."""
     with (options.folder / "log.csv").open(newline="") as file:
@@ -109,7 +128,7 @@ def record(commit: str, options: ScheduledRunOptions, trainer: Trainer) -> None:
         "minutes": round(trainer.seconds / 60, 1),
         "checkpoints": checkpoints,
     }
-    (options.folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    write_file(options.folder / "run.json", (json.dumps(content, indent=2) + "\n").encode())
 
 
 def commit_id() -> str:

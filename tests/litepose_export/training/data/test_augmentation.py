@@ -12,6 +12,7 @@ pytestmark = pytest.mark.export
 
 from litepose_edge import geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
+from litepose_edge.skeletons import COCO_17, HALPE_26, HAND_21, MPII_16  # noqa: E402
 from litepose_export.training.data import augmentation  # noqa: E402
 from training_samples import PLAIN  # noqa: E402
 
@@ -70,3 +71,21 @@ def test_pasting_keeps_the_masked_part():
     assert set(np.unique(mixed[2:4])) == {250}
     assert set(np.unique(mixed[:2])) == {10}
     assert 125 < mixed[4, 0, 0] < 135
+
+
+def test_bodies_have_halves_and_hands_have_none(people):
+    assert augmentation.body_halves(COCO_17) == (tuple(range(11)), tuple(range(11, 17)))
+    for skeleton in (HALPE_26, MPII_16):
+        upper, lower = augmentation.body_halves(skeleton)
+        names = skeleton.keypoint_names
+        assert {names[i] for i in upper} >= {"left_elbow", "right_wrist"}
+        assert {names[i] for i in lower} >= {"left_knee", "right_ankle"}
+    assert augmentation.body_halves(HAND_21) is None
+
+
+def test_without_halves_the_whole_box_is_cropped(people):
+    rng = np.random.default_rng(0)
+    options = replace(PLAIN, half_body=1.0)
+    box, points = people.boxes_xyxy[0], people.keypoints[0]
+    assert not np.allclose(augmentation.random_box(rng, box, points, options), box)
+    assert np.allclose(augmentation.random_box(rng, box, points, options, None), box)
