@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -148,6 +148,33 @@ def write_file(path: str | os.PathLike[str], content: Content, *, make_folder: b
         file.commit()
     except BaseException:
         file.discard()
+        raise
+
+
+def write_files(contents: Mapping[Path, Content]) -> None:
+    """Write several files that belong together, such as a model and its weights.
+
+    All are on the disk under temporary names before the first gets its own, so that a full disk
+    leaves all of the old ones. They appear in the order given.
+
+    Raises:
+        OutputError: One of them cannot be written.
+    """
+    files: list[NewFile] = []
+    try:
+        for path, content in contents.items():
+            files.append(NewFile(path))
+            files[-1].write(content)
+            files[-1].release()
+        for file in files:
+            file.commit()
+    except OSError as exc:
+        for file in files:
+            file.discard()
+        raise exc if isinstance(exc, LitePoseError) else _error(files[-1].path, exc) from exc
+    except BaseException:
+        for file in files:
+            file.discard()
         raise
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from litepose_edge import backends
-from litepose_edge.atomic_files import check_target, write_file
+from litepose_edge.atomic_files import check_target, write_files
 from litepose_edge.cli import options
 from litepose_edge.cli.console import SOME_FAILED, print_error, progress_bar, results
 from litepose_edge.measure.bench.report import tables
@@ -272,10 +272,14 @@ def _measure(configurations: list[Configuration], plan: MeasurementPlan) -> Repo
 def _give(report: Report, out: Path | None, *, as_json: bool) -> None:
     """Write the files, print the table or the document."""
     if out is not None:
-        write_file(out / "bench.json", to_json(report))
-        write_file(out / "bench.md", tables.to_markdown(report).encode())
-        write_file(out / "bench.csv", tables.to_csv(report).encode())
-        write_file(out / "bench.html", to_html(report).encode())
+        write_files(
+            {
+                out / "bench.json": to_json(report),
+                out / "bench.md": tables.to_markdown(report).encode(),
+                out / "bench.csv": tables.to_csv(report).encode(),
+                out / "bench.html": to_html(report).encode(),
+            }
+        )
     if as_json:
         results.file.write(to_json(report).decode())
         return

@@ -16,7 +16,7 @@ import onnxruntime
 from onnxruntime.tools import convert_onnx_models_to_ort as converter
 
 from litepose_edge import backends
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import write_files
 from litepose_edge.manifest import InputSpec
 from litepose_export.conversion.onnx_file import read_onnx
 from litepose_export.conversion.storage import store
@@ -89,8 +89,7 @@ def convert(source: Path, target: Path) -> OrtReport:
             f"largest value, allowed is {MAX_DIFFERENCE:.0e}"
         )
     listing = target.with_suffix(".operators.config")
-    write_file(listing, _without_path(operators))
-    write_file(target, content)
+    write_files({listing: _without_path(operators), target: content})
     return OrtReport(str(source), str(target), len(content), str(listing), difference)
 
 

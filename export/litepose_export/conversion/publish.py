@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from litepose_edge.atomic_files import write_file
 from litepose_edge.backends import bundled
 
 CHANNELS = 32
@@ -61,11 +62,11 @@ def write_checksums(folder: Path) -> None:
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(folder.glob("*.onnx"))
     ]
-    (folder / bundled.CHECKSUMS).write_text("".join(lines), "ascii")
+    write_file(folder / bundled.CHECKSUMS, "".join(lines).encode())
 
 
 def write_probe(folder: Path) -> None:
     """Write the probe model."""
     probe = saturation_probe()
     onnx.checker.check_model(probe)
-    (folder / bundled.PROBE).write_bytes(probe.SerializeToString(deterministic=True))
+    write_file(folder / bundled.PROBE, probe.SerializeToString(deterministic=True))

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from litepose_edge import backends
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import write_files
 from litepose_edge.backends import files, sidecar
 from litepose_edge.backends.telemetry import no_openvino_telemetry
 from litepose_edge.manifest import (
@@ -208,10 +208,14 @@ def _describe(
 
 
 def _publish(written: Path, target: Path, manifest: Manifest) -> int:
-    """Write the weights, the sidecar and last the `.xml` that makes them a model."""
+    """The weights, the sidecar and last the `.xml` that makes them a model."""
     model = files.read(written)
     assert model.weights is not None
-    write_file(target.with_suffix(".bin"), model.weights)
-    write_file(sidecar.path_of(target), sidecar.encode(manifest, model))
-    write_file(target, model.content)
+    write_files(
+        {
+            target.with_suffix(".bin"): model.weights,
+            sidecar.path_of(target): sidecar.encode(manifest, model),
+            target: model.content,
+        }
+    )
     return len(model.content) + len(model.weights)

@@ -1,0 +1,40 @@
+"""Writes checkpoints and logs of training: whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from litepose_edge.atomic_files import write_file
+
+
+def write_checkpoint(state: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint: a reader sees the old one or the new one.
+
+    Raises:
+        OutputError: The place cannot be written; the old one stays.
+    """
+    # In memory first: PyTorch's own writer tells a full disk by errors of many kinds.
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    write_file(path, content.getbuffer())
+
+
+def append_row(path: Path, columns: Sequence[str], row: Mapping[str, float]) -> None:
+    """Append a row to a log, with the columns' names where it begins.
+
+    Raises:
+        OutputError: The place cannot be written; the rows until then stay.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    before = path.read_bytes() if path.exists() else b""
+    if not before:
+        writer.writeheader()
+    writer.writerow(row)
+    write_file(path, before + text.getvalue().encode())
