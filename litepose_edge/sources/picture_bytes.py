@@ -7,14 +7,14 @@ import re
 import struct
 import zlib
 
+import numpy as np
+
 Content = bytes | mmap.mmap
 
 # Enough of a file to know its format by.
 START_BYTES = 64
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
-# In a JPEG's scan: no stuffed zero, no fill byte; restart marks (D0 to D7) belong to the scan.
-JPEG_MARK = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 JPEG_END, JPEG_SCAN, JPEG_WITHOUT_LENGTH = 0xD9, 0xDA, (0x01, 0xD8)
 # What may follow a scan: tables, another scan, application data, a comment, the end.
 JPEG_AFTER_SCAN = frozenset({0xC4, *range(0xD9, 0xDE), *range(0xE0, 0xF0), 0xFE})
@@ -23,6 +23,10 @@ ISO_BOXES = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra", b"styp", b"sidx"}
     | {b"ssix", b"prft", b"emsg", b"pdin", b"pnot", b"uuid", b"meta", b"udta", b"idat", b"mpvd"}
 )
+BLOCK_BYTES = 1 << 16
+# What follows FF in a scan and is no mark: a stuffed zero, a fill byte, the marks to restart at.
+_IS_MARK = np.ones(256, bool)
+_IS_MARK[[0x00, *range(0xD0, 0xD8), 0xFF]] = False
 TRUNCATED, DAMAGED = "is truncated", "is damaged"
 _BITMAP_HEADERS = frozenset(struct.pack("<I", n) for n in (12, 16, 40, 52, 56, 64, 108, 124))
 _MARKS = (
@@ -105,10 +109,10 @@ def _jpeg_damage(content: Content) -> str | None:
     place = 2
     while True:
         # Decoders pass over bytes between two segments.
-        found = JPEG_MARK.search(content, place)
+        found = _next_mark(content, place)
         if found is None:
             return TRUNCATED
-        mark, place = content[found.end() - 1], found.end()
+        mark, place = content[found], found + 1
         if mark == JPEG_END:
             return None
         if mark in JPEG_WITHOUT_LENGTH:
@@ -116,12 +120,24 @@ def _jpeg_damage(content: Content) -> str | None:
         place += max(int.from_bytes(content[place : place + 2], "big"), 2)
         if mark != JPEG_SCAN:
             continue
-        after = JPEG_MARK.search(content, place)
+        after = _next_mark(content, place)
         if after is None:
             return TRUNCATED
-        if content[after.end() - 1] not in JPEG_AFTER_SCAN:
+        if content[after] not in JPEG_AFTER_SCAN:
             return DAMAGED
-        place = after.start()
+        place = after - 1
+
+
+def _next_mark(content: Content, place: int) -> int | None:
+    """Where a JPEG's next mark has its second byte."""
+    # In blocks: a regular expression takes half as long as decoding the picture.
+    for begin in range(place, len(content) - 1, BLOCK_BYTES):
+        block = np.frombuffer(content[begin : begin + BLOCK_BYTES + 1], np.uint8)
+        after = np.flatnonzero(block[:-1] == 0xFF) + 1
+        marks = after[_IS_MARK[block[after]]]
+        if marks.size:
+            return begin + int(marks[0])
+    return None
 
 
 def _png_damage(content: Content) -> str | None:
