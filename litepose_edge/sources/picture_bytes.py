@@ -102,6 +102,8 @@ def damage(content: Content) -> str | None:
             return _bmp_damage(content)
         case "avif" | "heif":
             return _boxes_damage(content)
+        case "tiff":
+            return _tiff_damage(content)
     return None
 
 
@@ -173,6 +175,18 @@ def _bmp_damage(content: Content) -> str | None:
     return TRUNCATED if needed > len(content) + 3 else None
 
 
+def _tiff_damage(content: Content) -> str | None:
+    from litepose_edge.sources import tiff_bytes  # its tables take time that others need not wait
+
+    try:
+        tiff_bytes.check_strips(content)
+    except tiff_bytes.TruncatedTiffError:
+        return TRUNCATED
+    except tiff_bytes.DamagedTiffError:
+        return DAMAGED
+    return None
+
+
 def _boxes_damage(content: Content) -> str | None:
     """Whether the last outermost box of an ISO file reaches past its end."""
     place = 0
@@ -189,7 +203,7 @@ def _boxes_damage(content: Content) -> str | None:
 
 
 def _walk_gif(content: Content) -> tuple[int, bool]:
-    """How many pictures a GIF holds, and whether it reaches its end mark."""
+    """How many pictures a GIF holds, and whether its last block is whole."""
     if len(content) < 13:
         return 0, False
     place = 13 + _gif_table(content[10])
@@ -208,7 +222,8 @@ def _walk_gif(content: Content) -> tuple[int, bool]:
             case _:
                 # Decoders end at what is no block; so does the walk.
                 return pictures, pictures > 0
-    return pictures, False
+    # Some encoders leave out the end mark: after a whole block nothing can be told.
+    return pictures, pictures > 0 and place == len(content)
 
 
 def _gif_table(flags: int) -> int:

@@ -107,12 +107,14 @@ def test_a_png_with_a_changed_byte_is_damaged_and_one_with_a_comment_is_not(tmp_
         read_image(tmp_path / "a.png")
 
 
-def test_a_gif_is_whole_up_to_its_end_mark():
+def test_a_gif_is_whole_up_to_its_end_mark_which_some_leave_out():
     content = gif(5)
     assert picture_format(content) == "gif"
     assert damage(content) is None
     assert damage(content + bytes(50)) is None
-    assert all(damage(content[:n]) is not None for n in range(13, len(content), 7))
+    assert damage(content[:-1]) is None
+    taken = [n for n in range(13, len(content)) if damage(content[:n]) is None]
+    assert len(taken) <= 3 * 5  # behind whole blocks alone
     assert is_animated(content)
     assert not is_animated(gif(1))
 

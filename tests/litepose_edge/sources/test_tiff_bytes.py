@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from litepose_edge.errors import SourceError
+from litepose_edge.sources import read_image, tiff_bytes
+from litepose_edge.sources.picture_bytes import DAMAGED, TRUNCATED, damage
+
+RNG = np.random.default_rng(4)
+NOISE = RNG.integers(0, 256, (90, 120, 3), np.uint8)
+RAMP = np.add.outer(np.arange(90), np.arange(120))[..., None].repeat(3, 2).astype(np.uint8)
+FLAT = np.zeros((90, 120, 3), np.uint8)
+
+
+def _pillow(picture: np.ndarray, mode: str = "RGB", **options: object) -> bytes:
+    memory = io.BytesIO()
+    Image.fromarray(picture).convert(mode).save(memory, "TIFF", **options)
+    return memory.getvalue()
+
+
+def _plain_lzw_length(packed: bytes) -> int:
+    """The textbook loop: how many bytes come out before the end or the first wrong code."""
+    bits = "".join(f"{byte:08b}" for byte in packed)
+    place, width, table, before, held = 0, 9, {}, None, 0
+    while place + width <= len(bits):
+        code = int(bits[place : place + width], 2)
+        place += width
+        if code == tiff_bytes.END:
+            break
+        if code == tiff_bytes.CLEAR:
+            width, table, before = 9, {i: 1 for i in range(256)}, None
+            continue
+        if before is None:
+            if code > 255:
+                break
+            table |= {i: 1 for i in range(256)}
+        else:
+            free = 258 + len(table) - 256
+            if code > free:
+                break
+            table[free] = table[before] + 1
+            width = 9 + (free + 1 > 510) + (free + 1 > 1022) + (free + 1 > 2046)
+        held, before = held + table[code], code
+    return held
+
+
+@pytest.mark.parametrize("picture", [NOISE, RAMP, FLAT], ids=["noise", "ramp", "flat"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P"])
+@pytest.mark.parametrize("packing", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_a_sound_tiff_is_taken(picture, mode, packing):
+    assert damage(_pillow(picture, mode, compression=packing)) is None
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_opencvs_own_tiffs_are_taken(tmp_path, depth):
+    file = tmp_path / "a.tiff"
+    file.write_bytes(cv2.imencode(".tiff", RAMP.astype(depth))[1].tobytes())
+    assert read_image(file).shape == RAMP.shape
+
+
+@pytest.mark.parametrize("picture", [NOISE, RAMP, FLAT], ids=["noise", "ramp", "flat"])
+def test_the_length_of_lzw_data_is_the_plain_loops(picture):
+    content = _pillow(picture, compression="tiff_lzw")
+    tags = tiff_bytes._first_directory(content)
+    for strip in tiff_bytes._strips(content, tags):
+        packed = np.frombuffer(strip.packed, np.uint8)
+        for _ in range(5):
+            found = tiff_bytes._lzw_length(packed, 10**9)
+            assert found == _plain_lzw_length(packed.tobytes())
+            packed = packed.copy()
+            packed[RNG.integers(len(packed))] = RNG.integers(256)
+
+
+@pytest.mark.parametrize("packing", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_a_strip_that_does_not_unpack_is_damage(tmp_path, packing):
+    content = bytearray(_pillow(NOISE, compression=packing))
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    assert damage(bytes(content)) == DAMAGED
+    file = tmp_path / "a.tiff"
+    file.write_bytes(content)
+    with pytest.raises(SourceError, match="damaged"):
+        read_image(file)
+
+
+def test_a_strip_beyond_the_end_is_truncation():
+    content = cv2.imencode(".tiff", NOISE, [cv2.IMWRITE_TIFF_COMPRESSION, 1])[1].tobytes()
+    tags = tiff_bytes._first_directory(content)
+    assert damage(content) is None
+    longer = content.replace(
+        np.uint32(tags[tiff_bytes.COUNTS][0]).tobytes(), np.uint32(10**8).tobytes()
+    )
+    assert damage(longer) == TRUNCATED
+
+
+def test_a_directory_of_nonsense_is_left_to_the_decoder():
+    for content in (b"II*\0", b"II*\0" + b"\xff" * 60, b"MM\0+" + bytes(40)):
+        assert damage(content) is None
