@@ -11,6 +11,9 @@ from typing import BinaryIO
 from litepose_edge.sources.picture_bytes import ISO_BOXES, damage, picture_format
 
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+OGG_PAGE_BYTES = 27 + 255 + 255 * 255
 # Packets of a transport stream: size, and where in one its mark is.
 TRANSPORT_PACKETS = ((188, 0), (192, 4), (204, 0))
 # More than any index of frames; what claims more is not read.
@@ -32,6 +35,12 @@ def is_cut(path: Path) -> bool:
             return _riff_is_cut(file, size)
         if start.startswith(EBML):
             return _segment_end(start) > size
+        if start.startswith(b"FLV\x01"):
+            return _flash_is_cut(file, size)
+        if start.startswith(ASF_HEADER):
+            return _asf_size(start) > size
+        if start.startswith(b"OggS"):
+            return _ogg_is_cut(file, size)
         if picture_format(start) in ("gif", "png", "webp", "avif"):
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 return damage(content) is not None
@@ -88,6 +97,39 @@ def _riff_is_cut(file: BinaryIO, size: int) -> bool:
             return True
         place += length % 2
     return False
+
+
+def _flash_is_cut(file: BinaryIO, size: int) -> bool:
+    file.seek(5)
+    place = int.from_bytes(file.read(4), "big") + 4
+    while place + 11 <= size:
+        file.seek(place)
+        head = file.read(4)
+        # Of tags there are three; what else comes was left behind the film.
+        if head[0] & 0x1F not in (8, 9, 18):
+            return False
+        place += 11 + int.from_bytes(head[1:], "big") + 4
+    # Whole with the length behind the last tag, or without it.
+    return place not in (size, size + 4)
+
+
+def _asf_size(start: bytes) -> int:
+    """The size a Windows Media file says to have; 0 where a broadcast did not know it."""
+    place = start.find(ASF_FILE_PROPERTIES)
+    if place < 0 or len(start) < place + 92 or start[place + 88] & 1:
+        return 0
+    return int.from_bytes(start[place + 40 : place + 48], "little")
+
+
+def _ogg_is_cut(file: BinaryIO, size: int) -> bool:
+    begin = max(0, size - OGG_PAGE_BYTES)
+    file.seek(begin)
+    end = file.read()
+    place = end.rfind(b"OggS")
+    if place < 0 or place + 27 > len(end):
+        return True
+    segments = end[place + 27 : place + 27 + end[place + 26]]
+    return place + 27 + end[place + 26] + sum(segments) > len(end)
 
 
 def _segment_end(start: bytes) -> int:

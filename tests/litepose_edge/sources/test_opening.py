@@ -23,7 +23,16 @@ from litepose_edge.sources.kinds import Kind, camera_number, kind_of, without_pa
 from litepose_edge.sources.video_bytes import is_cut, promised_frames
 
 FRAMES = 24
-CODES = {".mp4": "mp4v", ".mkv": "mp4v", ".avi": "MJPG", ".ts": "mp4v", ".webm": "VP80"}
+CODES = {
+    ".mp4": "mp4v",
+    ".mkv": "mp4v",
+    ".avi": "MJPG",
+    ".ts": "mp4v",
+    ".webm": "VP80",
+    ".flv": "FLV1",
+    ".wmv": "WMV2",
+    ".ogv": "VP80",
+}
 
 
 @pytest.fixture(scope="module")
