@@ -86,6 +86,12 @@ class Estimator:
     ) -> None:
         if precision not in (None, "int8", "fp32"):
             raise ValueError(f"precision must be 'int8' or 'fp32', got {precision!r}")
+        if not isinstance(model, str | PathLike):
+            raise ValueError(f"model must be a name or a path, got {model!r:.100}")
+        if not (detector is None or callable(detector) or isinstance(detector, str | PathLike)):
+            raise ValueError(
+                f"detector must be a name, a path, a function or None, got {detector!r:.100}"
+            )
         if flip_test is not None and not isinstance(flip_test, bool | np.bool_):
             raise ValueError(f"flip_test must be True, False or None, got {flip_test!r}")
         if threads is not None:
@@ -152,7 +158,11 @@ class Estimator:
             ValueError: There are not as many sets of boxes as frames.
         """
         self._lifetime.check()
-        boxes = [None] * len(frames) if boxes_xyxy is None else list(boxes_xyxy)
+        try:
+            frames = list(frames)
+            boxes = [None] * len(frames) if boxes_xyxy is None else list(boxes_xyxy)
+        except TypeError as exc:
+            raise ValueError(f"expected a list of frames, and of boxes: {exc}") from exc
         if len(boxes) != len(frames):
             raise ValueError(f"{len(frames)} frames but {len(boxes)} sets of boxes")
         if len(frames) < 2 or self._threads == 1:

@@ -82,10 +82,11 @@ class OnnxRuntimeSession:
         Raises:
             ModelError: The network cannot take the batch, such as a size it has no answer for.
         """
-        if self._session is None:
+        session = self._session  # another thread may close it meanwhile
+        if session is None:
             raise RuntimeError("the session is closed")
         try:
-            values = self._session.run(self._outputs, {self._input.name: batch})
+            values = session.run(self._outputs, {self._input.name: batch})
         except Exception as exc:
             if not _from_onnxruntime(exc):
                 raise

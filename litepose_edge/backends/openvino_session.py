@@ -94,12 +94,13 @@ class OpenVinoSession:
         Raises:
             ModelError: The network cannot take the batch, such as a size it has no answer for.
         """
-        if self._compiled is None:
+        compiled, local = self._compiled, self._local  # another thread may close it meanwhile
+        if compiled is None:
             raise RuntimeError("the session is closed")
         # A request of each thread's own: a shared one would serve one thread at a time.
-        request = getattr(self._local, "request", None)
+        request = getattr(local, "request", None)
         if request is None:
-            request = self._local.request = self._compiled.create_infer_request()
+            request = local.request = compiled.create_infer_request()
         try:
             values = request.infer([batch])
         except RuntimeError as exc:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
+
+from litepose_edge.options import real_number
+
+# Beyond, maps have a few cells, or inputs need gigabytes.
+MIN_SCALE, MAX_SCALE = 0.1, 8
 
 Resize = Literal["published", "letterbox"]
 NmsAt = Literal["stride2", "input"]
@@ -39,8 +43,19 @@ class BottomUpOptions:
             raise ValueError(f"resize must be 'published' or 'letterbox', got {self.resize!r}")
         if self.nms_at not in ("stride2", "input"):
             raise ValueError(f"nms_at must be 'stride2' or 'input', got {self.nms_at!r}")
-        if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
-            raise ValueError(f"scales must be positive numbers, at least one, got {self.scales!r}")
+        scales = self.scales if isinstance(self.scales, tuple | list) else ()
+        if not scales or not all(_is_scale(scale) for scale in scales):
+            raise ValueError(
+                f"scales must be numbers from {MIN_SCALE} to {MAX_SCALE}, at least one, got "
+                f"{self.scales!r}"
+            )
+
+
+def _is_scale(scale: object) -> bool:
+    try:
+        return real_number("scale", scale, MIN_SCALE, MAX_SCALE) > 0
+    except ValueError:
+        return False
 
 
 USUAL = BottomUpOptions()

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from contextlib import suppress
 from functools import partial
 
@@ -142,3 +144,30 @@ def test_nothing_is_opened_again_once_closed():
         assert not each._crops._sessions
     with pytest.raises(RuntimeError, match="closed"):
         estimator._shared_networks()
+
+
+@pytest.mark.parametrize(
+    "backend", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.openvino)]
+)
+def test_calls_under_way_end_with_a_clear_error_or_a_result(backend):
+    if backend == "openvino":
+        pytest.importorskip("openvino")
+    for pause in (0.0, 0.003, 0.01):
+        estimator = Estimator("lrpose-n", threads=2, backend=backend)
+        errors: list[BaseException] = []
+
+        def work(estimator=estimator, errors=errors):
+            try:
+                for _ in range(1000):
+                    estimator.predict(FRAME, boxes_xyxy=BOXES)
+            except BaseException as exc:  # noqa: BLE001 - looked at below
+                errors.append(exc)
+
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        time.sleep(pause)
+        estimator.close()
+        for worker in workers:
+            worker.join(timeout=30)
+        assert [type(error) for error in errors] == [RuntimeError] * 4

@@ -64,6 +64,9 @@ def test_what_is_no_number_in_bounds_is_refused(value):
         {"precision": NAN},
         {"precision": "fp16"},
         {"backend": "cuda"},
+        {"model": None},
+        {"model": b"lrpose-s"},
+        {"detector": 3},
     ],
 )
 def test_an_estimator_refuses_what_is_out_of_range(options):
@@ -96,9 +99,14 @@ def test_a_tracker_refuses_what_is_no_time(seconds):
         estimator.tracker(max_missing_s=seconds)
 
 
-def test_scales_that_are_not_finite_are_refused():
-    with pytest.raises(ValueError, match="scales"):
-        BottomUpOptions(scales=(1.0, NAN))
+@pytest.mark.parametrize("scales", [(1.0, NAN), (1e-9,), (1e9,), ("1",), None, 1.0, ()])
+def test_scales_that_no_network_takes_are_refused(scales):
+    with pytest.raises(ValueError, match="scales must"):
+        BottomUpOptions(scales=scales)
+
+
+def test_the_published_scales_are_taken():
+    assert BottomUpOptions(scales=(0.5, 1, 2.0)).scales == (0.5, 1, 2.0)
 
 
 def test_drawing_refuses_a_threshold_that_is_none():
@@ -112,6 +120,18 @@ def test_drawing_refuses_a_threshold_that_is_none():
 def test_threads_are_bounded_by_the_machine():
     assert 4 <= threads.most_threads() <= threads.MAX_THREADS
     assert threads.available_threads() <= threads.MAX_THREADS
+
+
+@pytest.mark.parametrize(("frames", "boxes"), [(None, None), (3, None), ([], 3)])
+def test_a_batch_is_a_list(frames, boxes):
+    with Estimator() as estimator, pytest.raises(ValueError, match="expected a list"):
+        estimator.predict_batch(frames, boxes_xyxy=boxes)
+
+
+def test_a_batch_may_be_any_iterable():
+    frames = (np.zeros((50, 50, 3), np.uint8) for _ in range(3))
+    with Estimator(threads=2) as estimator:
+        assert len(estimator.predict_batch(frames)) == 3
 
 
 @pytest.mark.parametrize("limit", [9_999, NAN])
