@@ -44,6 +44,23 @@ class People:
         return len(self.boxes_xyxy)
 
 
+def common_skeleton(datasets: Sequence[CocoDataset]) -> Skeleton:
+    """The keypoint set of annotation files, which must label the same keypoints.
+
+    Raises:
+        ExportError: They label different ones.
+        SkeletonError: A file's keypoints contradict themselves.
+    """
+    found = [Skeleton.from_coco(dataset.path) for dataset in datasets]
+    for skeleton, dataset in zip(found, datasets, strict=True):
+        if skeleton.keypoint_names != found[0].keypoint_names:
+            raise ExportError(
+                f"{dataset.path} labels other keypoints ({len(skeleton)}) than "
+                f"{datasets[0].path} ({len(found[0])}): train on files of one keypoint set"
+            )
+    return found[0]
+
+
 def load_people(
     datasets: Sequence[CocoDataset],
     min_side_px: float = 32.0,
@@ -58,8 +75,9 @@ def load_people(
             a source of their own behind the files.
 
     Raises:
-        ExportError: There is not one.
+        ExportError: There is not one, or the files label different keypoints.
     """
+    skeleton = common_skeleton(datasets)
     paths: list[Path] = []
     index: list[NDArray[np.int64]] = []
     boxes: list[Float32] = []
@@ -95,24 +113,8 @@ def load_people(
         keypoints=np.concatenate(keypoints),
         source=np.concatenate(source),
         image_boxes_xyxy=tuple(image_boxes),
+        skeleton=skeleton,
     )
-
-
-def common_skeleton(datasets: Sequence[CocoDataset]) -> Skeleton:
-    """The keypoint set of annotation files, which must label the same keypoints.
-
-    Raises:
-        ExportError: They label different ones.
-        SkeletonError: A file's keypoints contradict themselves.
-    """
-    found = [Skeleton.from_coco(dataset.path) for dataset in datasets]
-    for skeleton, dataset in zip(found, datasets, strict=True):
-        if skeleton.keypoint_names != found[0].keypoint_names:
-            raise ExportError(
-                f"{dataset.path} labels other keypoints ({len(skeleton)}) than "
-                f"{datasets[0].path} ({len(found[0])}): train on files of one keypoint set"
-            )
-    return found[0]
 
 
 def data_hash(files: Iterable[Path]) -> str:
