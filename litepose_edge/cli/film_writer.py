@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import shutil
 import sys
@@ -16,17 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.atomic_files import NewFile
-from litepose_edge.errors import OutputError
+from litepose_edge.errors import BackendUnavailableError, OutputError, install_hint
 from litepose_edge.sources.video_bytes import is_cut
 
 Image = NDArray[np.uint8]
 
+H264 = "avc1"
 # What browsers play, where this OpenCV or PyAV can write it; then what every OpenCV can.
 FILM_CODECS = {
-    ".mp4": ("avc1", "mp4v"),
-    ".m4v": ("avc1", "mp4v"),
-    ".mov": ("avc1", "mp4v"),
-    ".mkv": ("avc1", "mp4v"),
+    ".mp4": (H264, "mp4v"),
+    ".m4v": (H264, "mp4v"),
+    ".mov": (H264, "mp4v"),
+    ".mkv": (H264, "mp4v"),
     ".avi": ("MJPG",),
 }
 SLOWEST_RATE, FASTEST_RATE = 1.0, 600.0
@@ -62,17 +64,22 @@ class FilmWriter:
     Args:
         path: Its suffix chooses the container.
         fps: Frames a second, rounded to what encoders take.
+        sound: A film whose sound is kept.
 
     Raises:
         OutputError: The suffix is none of a film, or the place cannot be written.
+        BackendUnavailableError: Sound, and PyAV is not installed.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, sound: str | None = None) -> None:
         if path.suffix.lower() not in FILM_CODECS:
             raise OutputError(
                 f"cannot save a video as {path}: give a name ending in {', '.join(FILM_CODECS)}"
             )
         self.path, self.rate = path, film_rate(fps)
+        if sound is not None:
+            _check_sound(path)
+        self._sound = sound
         self._file = NewFile(path)
         self._partial = self._file.release()
         self._encoder: Encoder | None = None
@@ -93,7 +100,7 @@ class FilmWriter:
         try:
             if self._encoder is None:
                 self._size, self._began_s = (image.shape[1], image.shape[0]), timestamp_s
-                self._encoder = _encoder(self.path, self._partial, self.rate, self._size)
+                self._encoder = self._open_encoder()
             image = _fitted(image, self._size)
             gap = round((timestamp_s - self._began_s) * self.rate) - self._written
             longest = round(LONGEST_GAP_S * self.rate)
@@ -137,6 +144,32 @@ class FilmWriter:
                 encoder.close()
         self._file.discard()
 
+    def _open_encoder(self) -> Encoder:
+        codecs = FILM_CODECS[self.path.suffix.lower()]
+        if H264 in codecs:
+            with contextlib.suppress(ImportError):
+                from litepose_edge.cli.h264 import H264Encoder
+
+                return H264Encoder(
+                    self._partial,
+                    self.path,
+                    self.rate,
+                    self._size,
+                    sound=self._sound,
+                    sound_from_s=self._began_s,
+                )
+        for codec in codecs:
+            code = cv2.VideoWriter.fourcc(*codec)
+            # What OpenCV and FFmpeg say of a codec that is not there would read like a failure.
+            with _quiet_stderr():
+                writer = cv2.VideoWriter(str(self._partial), code, self.rate, self._size)
+            if writer.isOpened():
+                return _OpenCvEncoder(writer, self.path)
+        width, height = self._size
+        raise OutputError(
+            f"cannot write {self.path}: this OpenCV has no encoder for {width}x{height} frames"
+        )
+
     def _write(self, image: Image) -> None:
         assert self._encoder is not None
         self._encoder.write(image)
@@ -172,7 +205,9 @@ class FilmWriter:
 
 
 @contextlib.contextmanager
-def film_writer(path: Path, fps: float) -> Iterator[Callable[[Image, float], None]]:
+def film_writer(
+    path: Path, fps: float, sound: str | None = None
+) -> Iterator[Callable[[Image, float], None]]:
     """A function that appends a frame with its time; the film is finished when the block ends.
 
     When the block breaks off, the frames until then are kept.
@@ -180,29 +215,22 @@ def film_writer(path: Path, fps: float) -> Iterator[Callable[[Image, float], Non
     Raises:
         OutputError: It cannot be written.
     """
-    film = FilmWriter(path, fps)
+    film = FilmWriter(path, fps, sound)
     try:
         yield film.append
     finally:
         film.finish()
 
 
-def _encoder(path: Path, partial: Path, rate: float, size: tuple[int, int]) -> Encoder:
-    codecs = FILM_CODECS[path.suffix.lower()]
-    if "avc1" in codecs:
-        with contextlib.suppress(ImportError):
-            from litepose_edge.cli.h264 import H264Encoder
-
-            return H264Encoder(partial, path, rate, size)
-    for codec in codecs:
-        # What OpenCV and FFmpeg say about a codec that is not there would read like a failure.
-        with _quiet_stderr():
-            writer = cv2.VideoWriter(str(partial), cv2.VideoWriter.fourcc(*codec), rate, size)
-        if writer.isOpened():
-            return _OpenCvEncoder(writer, path)
-    raise OutputError(
-        f"cannot write {path}: this OpenCV has no encoder for {size[0]}x{size[1]} frames there"
-    )
+def _check_sound(path: Path) -> None:
+    if H264 not in FILM_CODECS[path.suffix.lower()]:
+        raise OutputError(f"cannot keep the sound in {path}: give a name ending in .mp4 or .mkv")
+    try:
+        importlib.import_module("litepose_edge.cli.h264")
+    except ImportError as exc:
+        raise BackendUnavailableError(
+            f"keeping the sound needs PyAV, which is not installed. {install_hint('video')}"
+        ) from exc
 
 
 @contextlib.contextmanager

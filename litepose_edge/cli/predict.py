@@ -27,7 +27,7 @@ from litepose_edge.cli.predict_video import VideoOutputs, predict_video
 from litepose_edge.errors import SourceError
 from litepose_edge.estimator import Estimator
 from litepose_edge.results import Poses
-from litepose_edge.sources import is_video, iterate_images, list_images, open_source
+from litepose_edge.sources import FrameSource, is_video, iterate_images, list_images, open_source
 from litepose_edge.sources.opening import TIMEOUT_S
 
 EXAMPLE = "litepose-edge predict photo.jpg --save drawn"
@@ -65,6 +65,9 @@ def predict(
     ] = 10,
     smooth: Annotated[bool, typer.Option(help="Videos: smooth the keypoints over time.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Videos: show them in a window.")] = False,
+    sound: Annotated[
+        bool, typer.Option("--sound", help="Videos: keep the sound in the saved one (extra video).")
+    ] = False,
     reconnect: Annotated[
         bool,
         typer.Option("--reconnect", help="Cameras and streams: open them again when they stop."),
@@ -115,11 +118,21 @@ def predict(
         opened = open_source(
             source, max_pixels=max_pixels, reconnect=reconnect, timeout_s=timeout, drop=drop
         )
-        outputs = VideoOutputs(save, json_file, as_json, show)
+        outputs = VideoOutputs(save, json_file, as_json, show, _sound(source, opened, sound))
         with contextlib.closing(opened):
             predict_video(
                 estimator, source, opened, outputs, detect_every=detect_every, smooth=smooth
             )
+
+
+def _sound(source: str, opened: FrameSource, wanted: bool) -> str | None:
+    """What the sound is read from, apart from the pictures."""
+    if not wanted:
+        return None
+    if opened.live:
+        raise SourceError(f"the sound of {opened.name} cannot be kept: it is no film")
+    # Absolute: what stands before a colon in a name is no protocol.
+    return os.path.abspath(source) if Path(source).exists() else source  # noqa: PTH100
 
 
 def _predict_images(

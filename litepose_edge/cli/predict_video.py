@@ -33,12 +33,14 @@ class VideoOutputs:
         json_file: JSON lines go here; None prints a line a frame instead, if `print_json`.
         print_json: JSON lines on stdout.
         show: A window, closed with `q` or Escape.
+        sound: The film whose sound is kept in the saved one, or None.
     """
 
     save: Path | None
     json_file: Path | None
     print_json: bool
     show: bool
+    sound: str | None = None
 
 
 def predict_video(
@@ -74,7 +76,9 @@ def predict_video(
     stream = estimator.stream(opened, detect_every=detect_every, smooth=smooth)
     with contextlib.ExitStack() as stack:
         stack.callback(stream.close)  # type: ignore[attr-defined]
-        video = outputs.save and stack.enter_context(film_writer(outputs.save, opened.fps))
+        video = outputs.save and stack.enter_context(
+            film_writer(outputs.save, opened.fps, outputs.sound)
+        )
         lines = stack.enter_context(_line_writer(outputs))
         progress = stack.enter_context(_progress_bar(opened.count, opened.counts))
         for result in stream:

@@ -213,6 +213,57 @@ def test_two_writers_of_one_film_leave_one_whole_film(tmp_path):
     assert names(tmp_path) == ["film.avi"]
 
 
+def with_sound(path, seconds, rate=25, late_s=0.0):
+    """A film of a tone and of pictures that begin so much later."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as film:
+        pictures, tone = film.add_stream("libx264", rate=rate), film.add_stream("aac", rate=44100)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        for n in range(seconds * rate):
+            image = av.VideoFrame.from_ndarray(picture(n), format="bgr24")
+            image.pts = n + round(late_s * rate)
+            film.mux(pictures.encode(image))
+        film.mux(pictures.encode())
+        for _ in range(seconds * 44100 // 1024):
+            samples = RNG.integers(-9999, 9999, (1, 2048), np.int16)
+            part = av.AudioFrame.from_ndarray(samples, format="s16", layout="stereo")
+            part.rate = 44100
+            film.mux(tone.encode(part))
+        film.mux(tone.encode())
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_sound_is_kept_on_request(tmp_path, suffix):
+    av = pytest.importorskip("av")
+    source = with_sound(tmp_path / "a b:c.mp4", 2)
+    out = tmp_path / f"out{suffix}"
+    assert run(["predict", str(source), "--save", str(out), "--sound"]) == 0
+    with av.open(str(out)) as film:
+        assert [s.type for s in film.streams] == ["video", "audio"]
+        heard = [p.pts * p.time_base for p in film.demux(audio=0) if p.pts is not None]
+    assert heard == sorted(heard)
+    assert float(heard[0]) < 0.1
+    assert 1.8 < float(heard[-1]) <= 2
+    assert len(levels(out)) == 50
+    assert run(["predict", str(source), "--save", str(out)]) == 0
+    with av.open(str(out)) as film:
+        assert [s.type for s in film.streams] == ["video"]
+
+
+def test_sound_that_cannot_be_kept_is_said_before_any_work(tmp_path, clip, capsys, monkeypatch):
+    pytest.importorskip("av")
+    command = ["predict", str(clip), "--sound", "--save"]
+    assert run([*command, str(tmp_path / "silent.mp4")]) == 0
+    assert run([*command, str(tmp_path / "out.avi")]) == 1
+    assert ".mp4" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "litepose_edge.cli.h264", raising=False)
+    assert run([*command, str(tmp_path / "out.mp4")]) == 3
+    assert "litepose-edge[video]" in capsys.readouterr().err
+    assert names(tmp_path) == ["clip.avi", "silent.mp4"]
+
+
 @pytest.fixture
 def clip(tmp_path):
     path = tmp_path / "clip.avi"
