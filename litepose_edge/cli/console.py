@@ -120,6 +120,11 @@ def _run(
     except LitePoseError as exc:
         print_error(str(exc))
         return SOME_FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as exc:  # of the system: no space for temporary files, too many open ones
+        print_error(str(exc))
+        return SOME_FAILED
     except KeyboardInterrupt:
         print_error("interrupted")
         return INTERRUPTED

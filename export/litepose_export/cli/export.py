@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import litepose_export
+from litepose_edge.cli.options import Images
 from litepose_edge.errors import ManifestError
 from litepose_edge.manifest import parse_manifest
 from litepose_export.cli.console import (
@@ -18,6 +19,7 @@ from litepose_export.cli.console import (
     requires,
     spinner,
 )
+from litepose_export.cli.gate import photographs
 
 
 class ColourName(StrEnum):
@@ -64,6 +66,7 @@ def export(
     samples: Annotated[
         Path | None, typer.Option(help="COCO JSON whose photographs check the parity; else noise.")
     ] = None,
+    images: Images = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -94,7 +97,7 @@ def export(
             out,
             described,
             checkpoint=checkpoint,
-            samples=samples,
+            samples=None if samples is None else photographs(samples, images),
             width=width,
             height=height,
             colour=colour.value if colour else None,

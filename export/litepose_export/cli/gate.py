@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from litepose_edge.cli.console import messages, results
+from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
 from litepose_export.cli.console import progress, requires, step_by_step
 from litepose_export.errors import AccuracyGateError
 from litepose_export.figures import GateFigures
@@ -43,6 +44,11 @@ MinOks = Annotated[float, typer.Option(help="Bound: mean similarity (OKS) of bot
 Force = Annotated[
     bool, typer.Option("--force", help="Write the file even if the gate refuses it, and stamp it.")
 ]
+
+
+def photographs(labels: Path, images: Sequence[Path] | None) -> Path | CocoDataset:
+    """A COCO file read with the folders of its photographs; without them, the path itself."""
+    return labels if not images or labels.is_dir() else read_coco(labels, images)
 
 
 @contextmanager

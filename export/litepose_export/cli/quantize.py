@@ -11,6 +11,7 @@ import typer
 
 import litepose_export
 from litepose_edge.atomic_files import write_file
+from litepose_edge.cli.options import Images
 from litepose_export.cli.console import JsonReport
 from litepose_export.cli.gate import (
     Calibration,
@@ -25,6 +26,7 @@ from litepose_export.cli.gate import (
     MinOks,
     MinRecall,
     gate_progress,
+    photographs,
     print_quantization,
 )
 
@@ -91,6 +93,7 @@ def quantize(
         bool, typer.Option("--sensitivity", help="Rank the nodes by how they move keypoints.")
     ] = False,
     gate: Gate = None,
+    images: Images = None,
     gate_people: GatePeople = 300,
     max_shift_px: MaxShift = 0.5,
     max_p95_px: MaxP95 = 3.0,
@@ -109,8 +112,8 @@ def quantize(
         done = litepose_export.quantize(
             model,
             out,
-            calibration=calibration,
-            held_out=gate,
+            calibration=photographs(calibration, images),
+            held_out=None if gate is None else photographs(gate, images),
             target=target.value,
             count=count,
             method=method.value,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from litepose_edge.cli.options import Images
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.cli.console import JsonReport, requires
 from litepose_export.cli.gate import (
@@ -22,6 +23,7 @@ from litepose_export.cli.gate import (
     MinOks,
     MinRecall,
     gate_progress,
+    photographs,
     print_quantization,
 )
 
@@ -35,6 +37,7 @@ def quantize_openvino(
         bool, typer.Option("--accurate-bias", help="Slower, layer by layer bias correction.")
     ] = False,
     gate: Gate = None,
+    images: Images = None,
     gate_people: GatePeople = 300,
     max_shift_px: MaxShift = 0.5,
     max_p95_px: MaxP95 = 3.0,
@@ -58,8 +61,9 @@ def quantize_openvino(
         force=force,
     )
     _, manifest = read_onnx(model)
-    photographs = read_photographs(calibration, manifest)
-    held_out = read_coco(gate) if gate else None
+    found = photographs(calibration, images)
+    seen = read_photographs(found, manifest) if isinstance(found, Path) else found
+    held_out = read_coco(gate, images) if gate else None
     with gate_progress() as started:
-        done = quantize_ir(model, out, photographs, options, held_out=held_out, started=started)
+        done = quantize_ir(model, out, seen, options, held_out=held_out, started=started)
     print_quantization(done, as_json=as_json)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from litepose_edge.cli.console import results
+from litepose_edge.cli.options import Images
 from litepose_edge.geometry import Size
 from litepose_export.cli.console import progress, requires
 from litepose_export.cli.gate import gate_progress, print_quantization
@@ -50,6 +51,7 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run; a checkpoint in it is continued.")],
     dev: Annotated[Path | None, typer.Option(help="COCO JSON to score on.")] = None,
+    images: Images = None,
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
@@ -153,7 +155,14 @@ def train(
         )
     if len(names) > 1 and not data_on_device:
         raise typer.BadParameter("several networks learn together with --data-on-device only")
-    common = {"data": tuple(data), "dev": dev, "folder": out, "seed": seed, "threads": threads}
+    common = {
+        "data": tuple(data),
+        "dev": dev,
+        "images": tuple(images or ()),
+        "folder": out,
+        "seed": seed,
+        "threads": threads,
+    }
     if qat:
         _fine_tune_quantized(common, init, steps)
         return

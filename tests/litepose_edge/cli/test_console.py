@@ -135,6 +135,12 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_an_error_of_the_system_is_one_line():
+    done = command("raise OSError(28, 'No space left on device', '/tmp')", stderr=-1)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["error: [Errno 28] No space left on device: '/tmp'"]
+
+
 def test_what_the_terminal_cannot_show_is_escaped():
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = command(r"results.print('\udcff \u00e9', markup=False)", stdout=-1, env=environment)

@@ -113,7 +113,7 @@ def _make_sampler(
 ) -> tuple[AcceleratorSampler, int]:
     """What makes the batches, and of how many sources of people."""
     teacher = IRNetwork(options.teacher) if options.teacher is not None else None
-    datasets = [read_coco(path) for path in options.data]
+    datasets = [read_coco(path, options.images) for path in options.data]
     skeleton = common_skeleton(datasets)
     if skeleton.keypoint_names != COCO_17.keypoint_names:
         raise ExportError(

@@ -68,7 +68,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     found = networks.find(name)
     if found.family != "litepose":
         raise ExportError(f"{name} is no bottom-up network")
-    datasets = [read_coco(path) for path in options.data]
+    datasets = [read_coco(path, options.images) for path in options.data]
     skeleton = common_skeleton(datasets)
     keypoints = len(skeleton)
     trained = TrainedAs(skeleton=skeleton, training=training_of(options))
@@ -78,7 +78,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = BottomUpValidator(
-            read_coco(options.dev),
+            read_coco(options.dev, options.images),
             manifests.manifest(found, keypoints, Size(side, side), trained=trained),
             min_peak=MIN_PEAK,
             max_photographs=SCORED_PHOTOGRAPHS,

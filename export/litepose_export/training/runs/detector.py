@@ -70,7 +70,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         CheckpointError: Fine-tuning has nothing to start from.
     """
     prepare(options)
-    dataset = read_coco(options.data[0])
+    dataset = read_coco(options.data[0], options.images)
     photographs = read_photographs(image.path for image in dataset)
     pseudo_labels = [np.zeros((0, 5), np.float32) for _ in photographs]
     if options.teacher is not None:
@@ -78,7 +78,9 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         pseudo_labels = _pseudo_labels(photographs, options.teacher, cache, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
-        evaluate = DetectionValidator(read_coco(options.dev), manifests.DETECTOR_INPUT)
+        evaluate = DetectionValidator(
+            read_coco(options.dev, options.images), manifests.DETECTOR_INPUT
+        )
     network, labels = PersonDet(), merge_labels(dataset, pseudo_labels)
     schedule, scenes = TRAIN_SCHEDULE, SceneOptions()
     hard_negatives: list[Tile] = []

@@ -21,6 +21,7 @@ class RunOptions:
     Attributes:
         data: COCO keypoint files to train on.
         dev: COCO keypoint file to score on, or None.
+        images: Folders of the photographs of all these files; `images/` beside each if empty.
         folder: Everything the run writes goes here.
         seed: Of weights and samples.
         threads: CPU threads of PyTorch, or None for its default.
@@ -29,6 +30,7 @@ class RunOptions:
     kind: ClassVar[str] = ""
     data: tuple[Path, ...]
     dev: Path | None = None
+    images: tuple[Path, ...] = ()
     folder: Path
     seed: int = 0
     threads: int | None = None

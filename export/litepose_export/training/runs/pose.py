@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +99,9 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     """
     prepare(options)
     entry = find_top_down(name)
-    people, targets = load_pose_data(options.data, options.teachers, options.folder, display)
+    people, targets = load_pose_data(
+        options.data, options.teachers, options.folder, display, options.images
+    )
     skeleton = people.skeleton
     asked = options.input_size
     size = networks.input_size_of(
@@ -118,7 +121,11 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     assert heatmaps is not None
     if targets is not None and heatmaps.alignment != "centre":
         raise ExportError(f"{name} learns from labels alone: leave out --teacher")
-    evaluate = None if options.dev is None else _validator(options.dev, described, heatmaps)
+    evaluate = (
+        None
+        if options.dev is None
+        else _validator(options.dev, options.images, described, heatmaps)
+    )
     start_bias(network, entry.count_key, heatmaps.activation)
     new_keypoints = options.init is not None and not finds_keypoints(options.init, skeleton)
     schedule, augmentation = choose_settings(size, options, entry, new_keypoints=new_keypoints)
@@ -193,7 +200,9 @@ def start_bias(network: nn.Module, count_key: str, heat: Activation) -> None:
         layer.bias.fill_(0.0 if heat == "linear" else -4.5)
 
 
-def _validator(dev: Path, described: Manifest, heatmaps: HeatmapSpec) -> Evaluate:
+def _validator(
+    dev: Path, images: Sequence[Path], described: Manifest, heatmaps: HeatmapSpec
+) -> Evaluate:
     """Scores a network as its exported file will be decoded.
 
     Raises:
@@ -201,7 +210,7 @@ def _validator(dev: Path, described: Manifest, heatmaps: HeatmapSpec) -> Evaluat
     """
     assert isinstance(described.model, TopDownSpec)
     skeleton = described.model.skeleton
-    dataset = read_coco(dev)
+    dataset = read_coco(dev, images)
     if common_skeleton([dataset]).keypoint_names != skeleton.keypoint_names:
         raise ExportError(
             f"{dev} labels other keypoints than the data to train on ({skeleton.name})"
@@ -235,7 +244,9 @@ def make_validator(name: str, options: HeatmapRunOptions) -> Evaluate | None:
     if options.dev is None:
         return None
     input_size = networks.find(name).input_size
-    return Validator(read_coco(options.dev), input_size, activation=activation(options.loss))
+    return Validator(
+        read_coco(options.dev, options.images), input_size, activation=activation(options.loss)
+    )
 
 
 def check_modules(network: nn.Module, options: HeatmapRunOptions) -> None:

@@ -6,7 +6,6 @@ Targets and masks take long to make and are kept in the run's folder.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from litepose_edge.atomic_files import make_folder
@@ -19,7 +18,7 @@ from litepose_export.training.data.distillation_targets import (
     save_distillation_targets,
 )
 from litepose_export.training.data.packing import load_packs, pack
-from litepose_export.training.data.people import People, common_skeleton, load_people
+from litepose_export.training.data.people import People, load_people
 from litepose_export.training.data.person_masks import (
     PersonMasks,
     load_person_masks,
@@ -34,9 +33,20 @@ TARGETS_FILE, MASKS_FILE = "distillation_targets.npz", "person_masks.npz"
 
 
 def load_pose_data(
-    data: Sequence[Path], teachers: tuple[Path, ...], folder: Path, display: Display
+    data: Sequence[Path],
+    teachers: tuple[Path, ...],
+    folder: Path,
+    display: Display,
+    images: Sequence[Path] = (),
 ) -> tuple[People, DistillationTargets | None]:
     """The people of annotation files or of packed crops, and what the teachers say of them.
+
+    Args:
+        data: COCO files, or shards.
+        teachers: Two, or none.
+        folder: Where what the teachers say is kept.
+        display: Progress.
+        images: Folders of the COCO files' photographs; `images/` beside each if empty.
 
     Raises:
         ExportError: Both kinds of files are given, crops and teachers, or teachers of other
@@ -44,9 +54,8 @@ def load_pose_data(
     """
     shards = [path for path in data if path.suffix == SHARD]
     if not shards:
-        datasets = [read_coco(path) for path in data]
-        skeleton = common_skeleton(datasets)
-        people = replace(load_people(datasets), skeleton=skeleton)
+        people = load_people([read_coco(path, images) for path in data])
+        skeleton = people.skeleton
         if not teachers:
             return people, None
         if skeleton.keypoint_names != COCO_17.keypoint_names:
@@ -76,7 +85,11 @@ def load_masks(people: People, folder: Path, display: Display) -> PersonMasks:
 
 
 def pack_people(
-    data: Sequence[Path], folder: Path, teachers: tuple[Path, ...], display: Display
+    data: Sequence[Path],
+    folder: Path,
+    teachers: tuple[Path, ...],
+    display: Display,
+    images: Sequence[Path] = (),
 ) -> list[Path]:
     """Pack the people of COCO files, with distillation targets if there are teachers.
 
@@ -84,7 +97,7 @@ def pack_people(
         The shards.
     """
     make_folder(folder)
-    people, targets = load_pose_data(data, teachers, folder, display)
+    people, targets = load_pose_data(data, teachers, folder, display, images)
     return pack(people, targets, folder, progress=display.started("pack", len(people)))
 
 

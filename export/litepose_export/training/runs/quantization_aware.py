@@ -50,7 +50,7 @@ def train_quantized(
     if options.init.suffix != ".onnx":
         raise CheckpointError("--qat starts from a float file: give --init FILE.onnx")
     prepare(options)
-    datasets = [read_coco(path) for path in options.data]
+    datasets = [read_coco(path, options.images) for path in options.data]
     people = load_people(datasets)
     prefetcher = Prefetcher(CropSampler(people, None, WEAK, options.seed))
     shares = tuple(1 / len(datasets) for _ in datasets)
@@ -65,7 +65,7 @@ def train_quantized(
             options.folder / X86_FILE,
             datasets[0],
             replace(quantization, finetune_steps=options.steps, arm_out=options.folder / ARM_FILE),
-            held_out=read_coco(options.dev) if options.dev else None,
+            held_out=read_coco(options.dev, options.images) if options.dev else None,
             started=started,
             batches=batches,
         )

@@ -1,0 +1,102 @@
+"""COCO's own layout is read by every command, and a target that cannot be written is one line."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
+
+import litepose_export  # noqa: E402
+from litepose_edge.errors import OutputError  # noqa: E402
+from litepose_edge.measure.accuracy.coco import CocoDataset  # noqa: E402
+from litepose_export.cli import app  # noqa: E402
+from litepose_export.training.core.checkpoint_file import (  # noqa: E402
+    append_row,
+    write_checkpoint,
+)
+
+
+@pytest.fixture(scope="module")
+def coco_layout(photo_dataset, tmp_path_factory):
+    """annotations/people.json, and the photographs in train2017/ beside that folder."""
+    root = tmp_path_factory.mktemp("layout")
+    (root / "annotations").mkdir()
+    path = root / "annotations" / "people.json"
+    shutil.copy(photo_dataset, path)
+    shutil.copytree(photo_dataset.parent / "images", root / "train2017")
+    return path, ["--images", str(root / "nothing"), "--images", str(root / "train2017")]
+
+
+def test_pack_and_train_read_the_folders_given(coco_layout, tmp_path, capsys):
+    path, images = coco_layout
+    pack = ["pack", "--data", str(path), "--out", str(tmp_path / "shards")]
+    assert app.run(pack) == 1
+    assert "--images DIR" in capsys.readouterr().err
+    assert app.run([*pack, *images]) == 0
+    run = ["train", "lrpose-n", "--data", str(path), "--dev", str(path), "--steps", "1"]
+    assert app.run([*run, "--out", str(tmp_path / "run"), *images]) == 0
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "last.pt",
+        "log.csv",
+        "run.json",
+    ]
+
+
+@pytest.mark.parametrize("command", ["quantize", "export"])
+def test_calibration_gate_and_samples_are_read_from_the_folders_given(
+    coco_layout, tmp_path, monkeypatch, command
+):
+    path, images = coco_layout
+    asked = []
+
+    def stop(*args, **options):
+        asked.append(options)
+        raise OutputError("seen enough")
+
+    monkeypatch.setattr(litepose_export, command, stop)
+    arguments = {
+        "quantize": ["model.onnx", "--calibration", str(path), "--gate", str(path)],
+        "export": ["lrpose-n", "--checkpoint", "last.pt", "--samples", str(path)],
+    }[command]
+    names = {"quantize": ("calibration", "held_out"), "export": ("samples",)}[command]
+    out = ["--out", str(tmp_path / "out.onnx")]
+    assert app.run([command, *arguments, *out, *images]) == 1
+    for name in names:
+        assert isinstance(asked[-1][name], CocoDataset)
+        assert all(image.path.exists() for image in asked[-1][name])
+    assert app.run([command, *arguments, *out]) == 1
+    assert all(asked[-1][name] == path for name in names)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(photo_dataset, tmp_path, capsys):
+    (tmp_path / "file").write_text("old")
+    target = str(tmp_path / "file" / "below")
+    for arguments in (["pack"], ["train", "lrpose-n", "--steps", "1"]):
+        assert app.run([*arguments, "--data", str(photo_dataset), "--out", target]) == 1
+        assert capsys.readouterr().err.strip().startswith("error: cannot write")
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_full_disk_keeps_the_old_checkpoint_and_log(tmp_path):
+    resource = pytest.importorskip("resource")
+    import torch
+
+    checkpoint, log = tmp_path / "last.pt", tmp_path / "log.csv"
+    write_checkpoint({"step": 1}, checkpoint)
+    append_row(log, ["step", "loss"], {"step": 1, "loss": 0.5})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"last\.pt"):
+            write_checkpoint({"step": 2, "weights": torch.zeros(1000)}, checkpoint)
+        with pytest.raises(OutputError, match=r"log\.csv"):
+            append_row(log, ["step", "loss"], {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    append_row(log, ["step", "loss"], {"step": 3})
+    assert torch.load(checkpoint, weights_only=True) == {"step": 1}
+    assert log.read_bytes() == b"step,loss\r\n1,0.5\r\n3,\r\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["last.pt", "log.csv"]
