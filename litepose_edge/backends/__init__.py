@@ -20,6 +20,7 @@ from litepose_edge.errors import (
     install_hint,
 )
 from litepose_edge.manifest import METADATA_KEY, Manifest, manifest_from_metadata, output_names
+from litepose_edge.manifest.checks import shortened
 
 # Before any engine loads: each is imported only when it is first needed.
 telemetry.switch_off()
@@ -200,6 +201,6 @@ def _check_tensors(manifest: Manifest, opened: Opened, path: Path) -> None:
     missing = [n for n in output_names(manifest) if n not in opened.outputs]
     if missing:
         raise ManifestError(
-            f"{path}: the manifest reads output '{missing[0]}', the graph has "
-            f"{', '.join(opened.outputs)}"
+            f"{path}: the manifest reads output '{missing[0][:100]}', the graph has "
+            f"{shortened(', '.join(opened.outputs))}"
         )

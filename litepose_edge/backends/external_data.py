@@ -8,9 +8,10 @@ without the onnx package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from litepose_edge.backends.protobuf import BYTES, VARINT, fields, length_delimited, varint
 from litepose_edge.errors import ModelError, ModelFileMissingError
 
 # The key of an entry that names a file; a model without it has no external data.
@@ -28,7 +29,6 @@ NESTED = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 RAW_DATA, EXTERNAL_DATA, DATA_LOCATION = 9, 13, 14
-VARINT, BYTES = 0, 2
 
 Read = Callable[[str], bytes]
 
@@ -100,11 +100,11 @@ def _with_data(message: memoryview, kind: str, read: Read, depth: int) -> bytes 
         return _tensor(message, read)
     nested, kept = NESTED[kind], 0
     parts: list[memoryview | bytes] = []
-    for field, wire, start, body, end in _fields(message):
+    for field, wire, start, body, end in fields(message):
         if wire == BYTES and field in nested:
             changed = _with_data(message[body:end], nested[field], read, depth - 1)
             if changed is not None:
-                parts += [message[kept:start], _length_delimited(field, changed)]
+                parts += [message[kept:start], length_delimited(field, changed)]
                 kept = end
     return b"".join([*parts, message[kept:]]) if parts else None
 
@@ -112,14 +112,12 @@ def _with_data(message: memoryview, kind: str, read: Read, depth: int) -> bytes 
 def _tensor(message: memoryview, read: Read) -> bytes | None:
     entries: dict[str, str] = {}
     location, parts = 0, []
-    for field, wire, start, body, end in _fields(message):
+    for field, wire, start, body, end in fields(message):
         if field == EXTERNAL_DATA and wire == BYTES:
-            pair = {
-                f: bytes(message[body:end][b:e]) for f, _, _, b, e in _fields(message[body:end])
-            }
+            pair = {f: bytes(message[body:end][b:e]) for f, _, _, b, e in fields(message[body:end])}
             entries[pair.get(1, b"").decode()] = pair.get(2, b"").decode()
         elif field == DATA_LOCATION and wire == VARINT:
-            location = _varint(message, body)[0]
+            location = varint(message, body)[0]
         elif field != RAW_DATA:
             parts.append(message[start:end])
     if not entries and not location:
@@ -134,53 +132,4 @@ def _tensor(message: memoryview, read: Read) -> bytes | None:
             f"it wants bytes {first} to {first + length} of {entries['location']!r}, which has "
             f"{len(data)}"
         )
-    return b"".join([*parts, _length_delimited(RAW_DATA, data[first : first + length])])
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int, int, int, int]]:
-    """Number, wire type, start, start of the value and end of each field."""
-    at = 0
-    while at < len(message):
-        start = at
-        tag, at = _varint(message, at)
-        wire, body = tag & 7, at
-        match wire:
-            case 0:
-                _, at = _varint(message, at)
-            case 1:
-                at += 8
-            case 2:
-                length, body = _varint(message, at)
-                at = body + length
-            case 5:
-                at += 4
-            case _:
-                raise ValueError(f"wire type {wire} at byte {start}")
-        if at > len(message):
-            raise ValueError(f"a field at byte {start} goes beyond its end")
-        yield tag >> 3, wire, start, body, at
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-        if shift > 63:
-            raise ValueError(f"a number at byte {at} has no end")
-
-
-def _length_delimited(field: int, content: bytes) -> bytes:
-    return _encoded(field << 3 | BYTES) + _encoded(len(content)) + content
-
-
-def _encoded(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return b"".join([*parts, length_delimited(RAW_DATA, data[first : first + length])])

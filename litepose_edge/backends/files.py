@@ -7,6 +7,7 @@ from pathlib import Path
 
 from litepose_edge.backends import bundled
 from litepose_edge.backends.external_data import whole_model
+from litepose_edge.backends.onnx_version import check_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def read(path: Path) -> ModelFiles:
     Raises:
         ModelFileMissingError: It, or its weights, cannot be read.
         ModelIntegrityError: A bundled file was changed.
-        ModelError: An ONNX file names weights outside of its folder.
+        ModelError: An ONNX file is damaged, of no version, or names weights outside of its folder.
     """
     content = bundled.read(path)
     match path.suffix:
@@ -57,5 +58,6 @@ def read(path: Path) -> ModelFiles:
         case ".tflite" | ".ort":
             return ModelFiles(path, content)
         case _:
+            check_version(path, content)
             whole, weights = whole_model(path, content)
             return ModelFiles(path, content, weights, None if weights is None else whole)

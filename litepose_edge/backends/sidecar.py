@@ -10,7 +10,7 @@ import msgspec
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.errors import ManifestError, ModelIntegrityError
 from litepose_edge.manifest import Manifest, Part, encode_manifest, parse_manifest
-from litepose_edge.manifest.checks import MAX_JSON_BYTES, check_json
+from litepose_edge.manifest.checks import MAX_JSON_BYTES, check_json, shortened
 
 
 class Sidecar(Part, frozen=True, omit_defaults=True):
@@ -49,7 +49,7 @@ def read(model: ModelFiles) -> Manifest:
     try:
         sidecar = msgspec.json.decode(check_json(text), type=Sidecar)
     except (msgspec.DecodeError, ValueError) as exc:
-        raise ManifestError(f"{path} does not describe a model: {exc}") from exc
+        raise ManifestError(f"{path} does not describe a model: {shortened(exc)}") from exc
     _check(path, model.path, sidecar.sha256, model.content)
     if model.weights is not None:
         _check(path, _weights_of(model.path), sidecar.weights_sha256, model.weights)

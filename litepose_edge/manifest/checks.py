@@ -11,6 +11,7 @@ from litepose_edge.skeletons import Skeleton
 # Manifests of ours have 2 to 5 KB; the names of thousands of float layers would fit as well.
 MAX_JSON_BYTES = 1 << 20
 MAX_KEYPOINTS = 1000
+MAX_REASON = 300
 MIN_SIGMA, MAX_SIGMA = 1e-4, 10.0
 
 
@@ -32,6 +33,12 @@ def check_json(text: str | bytes) -> bytes:
     except RecursionError:
         raise ValueError("expected JSON of a few levels, it is nested too deeply") from None
     return encoded
+
+
+def shortened(reason: object) -> str:
+    """What is wrong, in a line: a file's own text may be in it, of any length."""
+    text = " ".join(str(reason).split())
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} ..."
 
 
 def check_skeleton(skeleton: Skeleton) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from litepose_edge.errors import ManifestError
-from litepose_edge.manifest.checks import check_json
+from litepose_edge.manifest.checks import check_json, shortened
 from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
 from litepose_edge.manifest.parts import Part
 from litepose_edge.manifest.tasks import BottomUpSpec, DetectorSpec, InputSpec, TopDownSpec
@@ -92,7 +92,9 @@ def parse_manifest(text: str | bytes) -> Manifest:
         text = check_json(text)
         version = msgspec.json.decode(text, type=_Version).schema
     except (msgspec.DecodeError, ValueError) as exc:
-        raise ManifestError(f"the manifest is not a litepose-edge manifest: {exc}") from exc
+        raise ManifestError(
+            f"the manifest is not a litepose-edge manifest: {shortened(exc)}"
+        ) from exc
     if version != SCHEMA:
         raise ManifestError(
             f"the manifest has schema {version}, this litepose-edge reads schema {SCHEMA}; "
@@ -101,7 +103,7 @@ def parse_manifest(text: str | bytes) -> Manifest:
     try:
         return msgspec.json.decode(text, type=Manifest)
     except msgspec.DecodeError as exc:
-        raise ManifestError(f"the manifest is invalid: {exc}") from exc
+        raise ManifestError(f"the manifest is invalid: {shortened(exc)}") from exc
 
 
 def manifest_from_metadata(metadata: dict[str, str], path: object) -> Manifest:

@@ -119,3 +119,9 @@ def test_a_sidecar_is_held_to_the_same_bounds(tmp_path, content):
     sidecar.path_of(path).write_bytes(content)
     with pytest.raises(ManifestError, match="does not describe a model"):
         sidecar.read(ModelFiles(path, b""))
+
+
+def test_a_reason_is_a_line_however_long_the_files_own_text_is():
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(text(**{"x" * 100_000: 1}))
+    assert len(str(caught.value)) < 400

@@ -1,0 +1,57 @@
+"""Whether an ONNX file says which version of ONNX it is of, and keeps to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from litepose_edge.backends.protobuf import BYTES, VARINT, fields, varint
+from litepose_edge.errors import ModelError
+
+IR_VERSION, GRAPH, OPSETS = 1, 7, 8  # of the model
+INITIALIZER, INPUT = 5, 11  # of the graph
+INITIALIZER_NAME, INPUT_NAME = 8, 1
+# The first version that has operator sets, and the first whose weights need not be inputs.
+FIRST_IR_VERSION, FREE_WEIGHTS_IR_VERSION = 3, 4
+
+
+def check_version(path: Path, content: bytes) -> None:
+    """Refuse a file that engines take and read as they like, though the standard does not.
+
+    Raises:
+        ModelError: It has no version, one before operator sets, or weights that its version lacks.
+    """
+    message, version, graphs, opsets = memoryview(content), 0, [], 0
+    try:
+        for field, wire, _, body, end in fields(message):
+            if field == IR_VERSION and wire == VARINT:
+                version = varint(message, body)[0]
+            elif field == GRAPH and wire == BYTES:
+                graphs.append(message[body:end])
+            opsets += field == OPSETS
+        if version < FIRST_IR_VERSION or not opsets:
+            raise ModelError(
+                f"{path} is no valid ONNX file: expected a format version of at least "
+                f"{FIRST_IR_VERSION} and operator sets, got {version} and {opsets}; export it again"
+            )
+        if version < FREE_WEIGHTS_IR_VERSION:
+            _check_weights_are_inputs(path, graphs)
+    except (IndexError, ValueError) as exc:
+        raise ModelError(f"{path} is no ONNX file, or a damaged one: {exc}") from exc
+
+
+def _check_weights_are_inputs(path: Path, graphs: list[memoryview]) -> None:
+    names: dict[int, set[bytes]] = {INITIALIZER: set(), INPUT: set()}
+    for graph in graphs:
+        for field, wire, _, body, end in fields(graph):
+            if field in names and wire == BYTES:
+                wanted = INITIALIZER_NAME if field == INITIALIZER else INPUT_NAME
+                item = graph[body:end]
+                names[field] |= {
+                    bytes(item[b:e]) for f, w, _, b, e in fields(item) if (f, w) == (wanted, BYTES)
+                }
+    missing = names[INITIALIZER] - names[INPUT]
+    if missing:
+        raise ModelError(
+            f"{path} is no valid ONNX file: in its format version weights are inputs, and "
+            f"{min(missing)[:100]!r} is none; export it again"
+        )
