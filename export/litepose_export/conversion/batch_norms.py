@@ -47,7 +47,8 @@ def _take_out(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
     else:
         rank = _rank_behind(graph, node)
         shape = (1, -1, *[1] * (rank - 2))
-        names = [f"{node.output[0]}_{part}" for part in ("scale", "shift", "scaled")]
+        # Not `_scale`: that is how quantizers name the scale of a tensor.
+        names = [f"{node.output[0]}_{part}" for part in ("factor", "offset", "product")]
         for name, values in zip(names[:2], (scale, shift), strict=True):
             array = values.reshape(shape).astype(np.float32)
             graph.initializer.append(numpy_helper.from_array(array, name))

@@ -209,7 +209,8 @@ def _begin(
     work = _Work(
         float_model, prepared, manifest, inputs, calibration, held_out, options, started, batches
     )
-    work.float_nodes = float_nodes.select(prepared, options.float_patterns)
+    chosen = float_nodes.select(prepared, options.float_patterns)
+    work.float_nodes = tuple(sorted({*chosen, *qdq.never_quantized(prepared)}))
     return work
 
 

@@ -115,7 +115,7 @@ def write_qdq(
         QuantType.QInt8 if signed else QuantType.QUInt8,
         TensorsData(CalibrationMethod.MinMax, data),
         [],
-        list(float_nodes),
+        sorted({*float_nodes, *never_quantized(prepared)}),
         sorted(QDQRegistry),
         {},
     )
@@ -123,6 +123,19 @@ def write_qdq(
     quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
     return tidy(quantized)
+
+
+def never_quantized(prepared: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of nodes that ONNX Runtime's quantizer cannot write: grouped transposed convolutions.
+
+    Their scales, one an output of a group, do not fit their biases, one an output of all groups.
+    """
+    return tuple(
+        node.name
+        for node in prepared.graph.node
+        if node.op_type == "ConvTranspose"
+        and any(a.name == "group" and a.i > 1 for a in node.attribute)
+    )
 
 
 def tidy(quantized: onnx.ModelProto) -> onnx.ModelProto:

@@ -55,7 +55,24 @@ class _Moments:
         centred = self.products / self.count - np.outer(self.mean, self.mean)
         some = DAMPING * np.trace(centred) / len(centred) + 1e-12
         damped: Float64 = centred + some * np.eye(len(centred))
-        return damped
+        return _positive_definite(damped, some)
+
+
+def _positive_definite(covariance: Float64, least: float) -> Float64:
+    """The matrix itself, or the nearest one without directions of less variance than `least`.
+
+    Sums of float32 products leave more noise than variance where a layer's inputs hardly vary:
+    that noise may be negative, and is no reason to move weights.
+    """
+    try:
+        np.linalg.cholesky(covariance)
+        np.linalg.cholesky(np.linalg.inv(covariance))
+    except np.linalg.LinAlgError:
+        values, directions = np.linalg.eigh((covariance + covariance.T) / 2)
+        least = max(least, float(np.abs(values).max()) * 1e-6, 1e-12)
+        clipped: Float64 = (directions * np.maximum(values, least)) @ directions.T
+        return (clipped + clipped.T) / 2
+    return covariance
 
 
 def round_weights(

@@ -12,12 +12,15 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from litepose_export.errors import UnsupportedOpError
-from litepose_export.interop.onnx_operators import OPERATORS
+from litepose_export.interop.onnx_operators import OF_ONE_IMAGE, OPERATORS
 from litepose_export.quantization.optimize.fake_quantize import fake_quantize
 
 CODES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
 LARGEST_CODE = {"u8s8-reduced": 64, "u8s8": 127, "s8s8": 127}
 LEAST_SCALE = 1e-12
+# Operators whose constants are learned.
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+MIXING = {"Gemm", "LayerNormalization", "MatMul", "Softmax"}
 
 
 class QdqNetwork(nn.Module):
@@ -53,6 +56,8 @@ class QdqNetwork(nn.Module):
         self.weights, self.floats = nn.ParameterDict(), nn.ParameterDict()
         self.scales = nn.ParameterDict()
         self.weight_scales: dict[str, Tensor] = {}
+        # Constants among the activations, such as the places of a ViT's patches.
+        self._fixed: dict[str, Tensor] = {}
         # Which initialisers a bias takes its scale from: (of the input, of the weight).
         self._bias_scales: dict[str, tuple[str, str]] = {}
         for node in model.graph.node:
@@ -62,22 +67,35 @@ class QdqNetwork(nn.Module):
                 )
             self._adopt(node, start or {})
         self._find_bias_scales()
+        # Attention and linear layers of a file of one image reshape it with that one in mind.
+        first = model.graph.input[0].type.tensor_type.shape.dim[0]
+        kinds = {node.op_type for node in model.graph.node}
+        self._one_by_one = first.dim_value == 1 and bool(kinds & MIXING)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The graph's outputs."""
+        if not self._one_by_one or len(x) == 1:
+            return self._compute(x)
+        each = [self._compute(x[i : i + 1]) for i in range(len(x))]
+        return tuple(torch.cat(parts) for parts in zip(*each, strict=True))
+
+    def _compute(self, x: Tensor) -> tuple[Tensor, ...]:
         graph = self._model.graph
         values: dict[str, Any] = {graph.input[0].name: x}
         for node in graph.node:
             name = node.output[0]
             if node.op_type == "QuantizeLinear":
-                values[name] = self._quantize(node, values[node.input[0]])
+                values[name] = self._quantize(node, self._value(node.input[0], values))
             elif _key(name) in self.weights:
                 values[name] = self.weight(_key(name))
             elif _key(name) in self.floats:
                 values[name] = self.floats[_key(name)]
+            elif name in self._fixed:
+                values[name] = self._fixed[name]
             else:
                 inputs = [self._value(given, values) for given in node.input]
-                found = OPERATORS[node.op_type](inputs, _attributes(node))
+                attributes = {**_attributes(node), OF_ONE_IMAGE: self._one_by_one}
+                found = OPERATORS[node.op_type](inputs, attributes)
                 several = found if isinstance(found, tuple) else (found,)
                 values |= zip(node.output, several, strict=True)
         return tuple(values[output.name] for output in graph.output)
@@ -96,7 +114,8 @@ class QdqNetwork(nn.Module):
 
         def put(name: str, values: NDArray[Any]) -> None:
             kind = self._constants[name].dtype
-            stored[name].CopyFrom(numpy_helper.from_array(values.astype(kind), name))
+            shaped = values.astype(kind).reshape(self._constants[name].shape)
+            stored[name].CopyFrom(numpy_helper.from_array(shaped, name))
 
         for name in self._constants:
             if _key(name) in self.scales:
@@ -127,7 +146,11 @@ class QdqNetwork(nn.Module):
                 self.scales[of_scale] = nn.Parameter(torch.tensor(step).log())
         elif node.op_type == "DequantizeLinear" and node.input[0] in self._constants:
             codes, scale = self._constants[node.input[0]], self._constants[node.input[1]]
-            steps = np.maximum(scale, LEAST_SCALE).reshape(-1, *[1] * (codes.ndim - 1))
+            steps = np.maximum(scale, LEAST_SCALE).reshape(_steps_shape(node, scale, codes.ndim))
+            if codes.dtype == np.uint8:
+                zero = self._constants[node.input[2]].astype(np.float32) if node.input[2:] else 0
+                self._fixed[node.output[0]] = torch.tensor((codes - zero) * steps).float()
+                return
             dequantized = torch.tensor((codes * steps).astype(np.float32))
             if codes.dtype == np.int32:
                 self.floats[key] = nn.Parameter(dequantized)
@@ -136,16 +159,16 @@ class QdqNetwork(nn.Module):
             latent = dequantized if given is None else torch.tensor(given, dtype=torch.float32)
             self.weights[key] = nn.Parameter(latent)
             self.weight_scales[key] = torch.tensor(steps, dtype=torch.float32)
-        elif node.op_type == "Conv":
+        elif node.op_type in LAYERS:
             for name in node.input[1:]:
-                if name in self._constants:
+                if name in self._constants and _key(name) not in self.floats:
                     value = torch.tensor(self._constants[name], dtype=torch.float32)
                     self.floats[_key(name)] = nn.Parameter(value)
 
     def _find_bias_scales(self) -> None:
         makers = {node.output[0]: node for node in self._model.graph.node}
         for node in self._model.graph.node:
-            if node.op_type != "Conv" or len(node.input) < 3:
+            if node.op_type not in LAYERS or len(node.input) < 3:
                 continue
             bias, x = _key(node.input[2]), makers.get(node.input[0])
             if node.input[2] in makers and x is not None and x.op_type == "DequantizeLinear":
@@ -162,6 +185,12 @@ class QdqNetwork(nn.Module):
         low, high = CODES[zero.dtype]
         scale = self.scales[_key(node.input[1])].exp()
         return fake_quantize(x, scale, float(zero), low, high)
+
+
+def _steps_shape(node: onnx.NodeProto, scale: NDArray[Any], rank: int) -> tuple[int, ...]:
+    """How a weight's scales lie along its axis: the first of convolutions, the last of MatMul."""
+    axis = int(_attributes(node).get("axis", 1)) % rank if np.size(scale) > 1 else 0
+    return tuple(-1 if i == axis else 1 for i in range(rank))
 
 
 def _key(name: str) -> str:
