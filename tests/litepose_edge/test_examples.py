@@ -9,6 +9,7 @@ import sys
 import cv2
 import pytest
 
+from hands import write_hands
 from paths import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -39,6 +40,17 @@ def test_draw(astronaut, tmp_path):
     target = tmp_path / "drawn.png"
     assert "1 people" in run(ROOT / "examples" / "draw.py", astronaut, target)
     assert cv2.imread(str(target)).shape == (512, 512, 3)
+
+
+def test_draw_labels(tmp_path):
+    labels = write_hands(tmp_path / "hands", 2)
+    lines = run(ROOT / "examples" / "draw_labels.py", labels, tmp_path / "drawn")
+    assert "21 keypoints" in lines
+    before, after = (
+        cv2.imread(str(labels.parent / "images" / "0.png")),
+        cv2.imread(str(tmp_path / "drawn" / "0.png")),
+    )
+    assert (before != after).any()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)

@@ -180,7 +180,8 @@ def test_lrpose_learns_21_made_up_keypoints_of_drawn_hands(tmp_path):
     hands, out = write_hands(tmp_path / "hands", 50), tmp_path / "run"
     started = time.monotonic()
     words = ["train", "lrpose-s", "--init", "lrpose-s", "--data", hands, "--dev", hands]
-    options = ("--out", out, "--epochs", 150, "--batch-size", 25, "--threads", 2)
+    words += ["--stage", "finetune", "--height", 160, "--width", 160]
+    options = ("--out", out, "--epochs", 130, "--batch-size", 25, "--threads", 2)
     assert run([str(word) for word in (*words, *options)]) == 0
     assert last_ap(out) >= 0.9
     assert time.monotonic() - started < 600
