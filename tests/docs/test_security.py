@@ -1,0 +1,141 @@
+"""Every promise of SECURITY.md is held by a test, which is named here."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from paths import ROOT
+
+SECURITY = ROOT / "SECURITY.md"
+RUNTIME, EXPORTER = "tests/litepose_edge/", "tests/litepose_export/"
+OFFLINE = (
+    f"{RUNTIME}test_offline.py::"
+    "test_the_library_starts_no_process_speaks_to_no_host_and_unpickles_nothing"
+)
+SWITCHES = (
+    f"{RUNTIME}backends/test_telemetry.py::"
+    "test_the_switches_are_set_on_import_and_a_users_own_are_kept"
+)
+NOTHING_LEFT = (
+    f"{RUNTIME}backends/test_telemetry.py::"
+    "test_nothing_is_left_in_the_home_folder_and_no_host_is_called"
+)
+# How a sentence begins, and the tests that hold it.
+HELD = {
+    "It never unpickles": [OFFLINE],
+    "Its own code opens no network": [OFFLINE],
+    "`Estimator` starts no process": [OFFLINE],
+    "Of the commands, `doctor` and `bench`": [
+        f"{RUNTIME}test_offline.py::"
+        "test_the_commands_start_no_process_speak_to_no_host_and_unpickle_nothing",
+        f"{RUNTIME}measure/doctor/test_doctor.py::"
+        "test_the_whole_command_survives_an_engine_that_kills_its_process",
+        f"{RUNTIME}measure/machine/test_processor.py::test_a_mac_is_asked_by_sysctl",
+    ],
+    "Bundled models are checked": [
+        f"{RUNTIME}backends/test_backends.py::test_a_bundled_file_that_was_changed_is_refused"
+    ],
+    "Weights that lie in a second file": [
+        f"{RUNTIME}backends/test_external_data.py::test_swapped_weights_are_refused"
+    ],
+    "External data are read from": [
+        f"{RUNTIME}backends/test_external_data.py::"
+        "test_weights_elsewhere_are_refused_before_an_engine_sees_them"
+    ],
+    "The size in an image file's header": [
+        f"{RUNTIME}sources/test_sources.py::"
+        "test_a_header_that_claims_too_much_is_refused_before_decoding"
+    ],
+    "A frame of a video or an array": [
+        f"{RUNTIME}test_options.py::test_the_limit_of_pixels_holds_wherever_a_frame_is_taken"
+    ],
+    "No more of a file is read": [
+        f"{RUNTIME}sources/test_picture_files.py::"
+        "test_a_file_larger_than_any_picture_is_not_read_whole",
+        f"{RUNTIME}sources/test_picture_files.py::"
+        "test_a_png_chunk_that_claims_more_than_there_is_reserves_nothing",
+    ],
+    "Named pipes": [
+        f"{RUNTIME}sources/test_opening.py::test_a_named_pipe_is_an_error_within_a_second",
+        f"{RUNTIME}sources/test_opening.py::test_a_device_without_end_is_an_error_within_memory",
+    ],
+    "A camera or stream that gives no frame": [
+        f"{RUNTIME}sources/test_live.py::"
+        "test_a_stream_over_the_network_stops_with_an_error_or_goes_on"
+    ],
+    "Results, reports, models": [
+        f"{RUNTIME}test_atomic_files.py::test_a_full_disk_is_an_error_and_the_old_file_stays",
+        f"{RUNTIME}cli/test_console.py::"
+        "test_a_result_that_cannot_be_printed_is_one_line_and_exit_code_1",
+        f"{EXPORTER}cli/test_targets_and_images.py::"
+        "test_a_full_disk_keeps_the_old_checkpoint_and_log",
+    ],
+    "A video, or JSON lines of one": [
+        f"{RUNTIME}cli/test_console.py::test_lines_are_kept_when_the_source_breaks_off",
+        f"{RUNTIME}cli/test_film_writer.py::"
+        "test_what_breaks_off_keeps_its_frames_and_what_gave_none_the_old_film",
+    ],
+    "One label that is not finite": [
+        f"{RUNTIME}measure/accuracy/test_coco_document.py::"
+        "test_a_wrong_label_is_one_sentence_that_names_the_annotation"
+    ],
+    "Checkpoints are read with": [
+        f"{EXPORTER}conversion/test_export.py::test_a_checkpoint_with_code_is_refused_and_nothing_is_executed"
+    ],
+    "`train` asks `git`": [
+        f"{EXPORTER}training/runs/test_runner.py::"
+        "test_the_commit_is_what_git_says_and_unknown_where_there_is_none"
+    ],
+    "The packages that run the models": [NOTHING_LEFT, SWITCHES],
+    "ONNX Runtime 1.29 and newer": [NOTHING_LEFT],
+    "`import litepose_edge` sets": [SWITCHES],
+    "OpenVINO and NNCF report": [
+        f"{RUNTIME}backends/test_telemetry.py::test_openvino_reports_if_the_user_asks"
+    ],
+    "We import them with that package": [
+        f"{RUNTIME}backends/test_telemetry.py::test_openvino_reports_only_if_the_user_asks",
+        f"{RUNTIME}backends/test_telemetry.py::"
+        "test_a_user_without_a_home_folder_or_an_entry_can_predict",
+    ],
+    "`RAY_USAGE_STATS_ENABLED=0`": [SWITCHES],
+    "An application that imports an engine": [
+        f"{RUNTIME}backends/test_telemetry.py::"
+        "test_an_engine_that_the_application_loaded_first_is_told_to_be_silent"
+    ],
+    "Import `litepose_edge` first": [
+        SWITCHES,
+        f"{RUNTIME}backends/test_telemetry.py::"
+        "test_an_applications_own_import_of_the_telemetry_package_is_given_back",
+    ],
+    "OpenVINO's compiled networks": [
+        f"{RUNTIME}backends/test_backends.py::test_openvino_compiles_a_network_once"
+    ],
+}
+
+
+def promises() -> list[str]:
+    """The sentences of all sections but the last, which says what is not promised."""
+    text = SECURITY.read_text("utf-8").partition("**What is not promised.**")[0]
+    text = re.sub(r"```.*?```", "\n\n", text, flags=re.DOTALL)
+    parts = [re.sub(r"^- |^#.*|\*\*[^*]+\*\* ?", "", part) for part in text.split("\n")]
+    sentences = [s for part in parts for s in re.split(r"(?<=\.) (?=[A-Z`])", part.strip()) if s]
+    return [s for s in sentences if s.strip(" .") and not s.startswith("or uninstall")]
+
+
+@pytest.mark.parametrize("sentence", promises(), ids=lambda sentence: sentence[:40])
+def test_a_promise_is_held_by_tests_that_are_there(sentence):
+    held = [tests for beginning, tests in HELD.items() if sentence.startswith(beginning)]
+    assert held, f"no test is named for: {sentence}"
+    for test in held[0]:
+        path, _, name = test.partition("::")
+        module = ast.parse((ROOT / path).read_text("utf-8"))
+        names = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+        assert name in names, f"{test} is not there"
+
+
+def test_no_test_is_named_for_a_promise_that_is_not_made():
+    said = promises()
+    assert not [b for b in HELD if not any(sentence.startswith(b) for sentence in said)]
