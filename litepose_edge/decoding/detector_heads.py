@@ -310,7 +310,7 @@ def _cells(input_size: Size, strides: tuple[int, ...], offset: float) -> tuple[F
 
 def _rows(output: NDArray[Any]) -> Float32:
     """One row a cell, from `(1, C, h, w)` or `(1, N, C)`, as a view."""
-    if output.ndim == 4 and len(output) == 1:
+    if output.ndim == 4 and len(output) == 1 and output.shape[1]:
         cells: Float32 = output[0].reshape(output.shape[1], -1).T
         return cells
     if output.ndim == 3 and len(output) == 1:

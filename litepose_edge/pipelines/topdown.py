@@ -118,9 +118,15 @@ class TopDown:
     def _run(self, session: Session, normalizer: Normalizer, crop: Image) -> Outputs:
         outputs = read_outputs(session.run(normalizer(crop)), self._outputs, NETWORK)
         for values, name, axes in zip(outputs, self._outputs, self._axes, strict=True):
+            joints = len(self._spec.skeleton)
             if axes is not None:
-                what = f"the manifest names {len(self._spec.skeleton)} keypoints"
+                what = f"the manifest names {joints} keypoints"
                 expect_shape(values, axes, name, NETWORK, what)
+            elif not values.ndim or len(values) != 1:
+                raise ManifestError(
+                    f"expected one crop's coordinates and scores, (1, {joints}, 3) in '{name}'; "
+                    f"the {NETWORK} gives {values.shape}"
+                )
         return outputs
 
     def _average(self, outputs: Outputs, mirrored: Outputs) -> Outputs:

@@ -106,6 +106,8 @@ def test_sound_outputs_of_a_pose_network_are_decoded(head, outputs):
         ({"regression": RegressionSpec(output="o")}, {"o": zeros(1, 17, 3, filled=NAN)}, "NaN"),
         ({"regression": RegressionSpec(output="o")}, {"o": zeros(1, 17, 3, filled=-np.inf)}, "inf"),
         ({"regression": RegressionSpec(output="o")}, {"o": zeros(0, 17, 3)}, "0, 17, 3"),
+        ({"regression": RegressionSpec(output="o")}, {"o": zeros(2, 17, 3)}, "2, 17, 3"),
+        ({"regression": RegressionSpec(output="o")}, {"o": zeros()}, r"gives \(\)"),
         ({"regression": RegressionSpec(output="o")}, {"o": zeros(1, 17, 3, filled=3e38)}, "finite"),
     ],
 )
@@ -143,6 +145,8 @@ def test_sound_outputs_of_a_detector_are_decoded(fields, outputs, count):
         (PERSONDET, {"o": zeros(1, 5, 7, 8)}),
         (PERSONDET, {"o": zeros(1, 5, 8, 8, filled=NAN)}),
         (RTMDET, {"o": zeros(1, 1, 8, 8, filled=9), "b": zeros(1, 4, 0, 8)}),
+        (RTMDET, {"o": zeros(1, 1, 8, 8, filled=9), "b": zeros(1, 0, 8, 8)}),
+        (RTMDET, {"o": zeros(1, 0, 8, 8), "b": zeros(1, 4, 8, 8)}),
         (RTMDET, {"o": zeros(1, 1, 8, 8, filled=9), "b": zeros(1, 4, 8, 8, filled=np.inf)}),
         (DECODED, {"o": a_box() * NAN, "b": zeros(1, 1)}),
         (DECODED, {"o": a_box().astype(str), "b": zeros(1, 1)}),
