@@ -5,16 +5,21 @@ from __future__ import annotations
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from litepose_edge.errors import SourceError
-from litepose_edge.sources.frames import ASSUMED_FPS, Frame, FrameSource
+from litepose_edge.sources.frames import ASSUMED_FPS, Frame, FrameSource, SourceCounts
 from litepose_edge.sources.video_bytes import is_cut, promised_frames
 
+# At its end a film fails thousands of times in a few milliseconds.
+FAILURES_IN_A_ROW, AT_ONCE_S = 1000, 1e-3
 # Indices list a frame or two more than can be decoded.
 COUNT_SLACK = 0.02
 MOST_FPS = 1000
@@ -70,6 +75,41 @@ def _open(source: int | str, timeout_s: float) -> cv2.VideoCapture:
         return cv2.VideoCapture()
 
 
+def grab_next(
+    capture: Any,
+    counts: SourceCounts,
+    patience_s: float,
+    *,
+    in_a_row: int = FAILURES_IN_A_ROW,
+    stopped: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Grab the next frame; those before it that cannot be decoded are passed over and counted.
+
+    Args:
+        capture: Of OpenCV, which answers "no" to a frame it cannot decode as well as at the end.
+        counts: Counted up here.
+        patience_s: For so long.
+        in_a_row: After so many failures that took no time, it is the end.
+        stopped: Whether no frame is wanted any more.
+    """
+    began = time.monotonic()
+    failures = at_once = 0
+    while not stopped():
+        asked = time.monotonic()
+        if capture.grab():
+            counts.unreadable += failures
+            return True
+        now = time.monotonic()
+        failures += 1
+        at_once += now - asked < AT_ONCE_S
+        if at_once >= in_a_row:
+            break
+        if now - began > patience_s:
+            counts.unreadable += failures
+            break
+    return False
+
+
 def rate_of(capture: cv2.VideoCapture) -> float:
     """Frames a second as the source says; 30 where it does not."""
     fps = capture.get(cv2.CAP_PROP_FPS)
@@ -114,8 +154,10 @@ def open_video(path: Path, timeout_s: float, max_pixels: int) -> FrameSource:
     capture = open_capture(os.path.abspath(path), name, timeout_s)  # noqa: PTH100 - keeps links
     check_frame_size(capture, name, max_pixels)
     count, fps = claimed_frames(capture), rate_of(capture)
-    frames = _to_the_end(capture, name, fps, max_pixels, lambda seen, _: _file_fault(path, seen))
-    return FrameSource(name, frames, False, count, fps)
+    counts = SourceCounts()
+    film = _Film(capture, name, fps, max_pixels, timeout_s, counts)
+    frames = _to_the_end(film, lambda seen, _: _file_fault(path, seen))
+    return FrameSource(name, frames, False, count, fps, counts=counts)
 
 
 def film_by_url(
@@ -129,38 +171,53 @@ def film_by_url(
             return None
         return _goes_on(url, name, timeout_s, last_s, fps)
 
-    frames = _to_the_end(capture, name, fps, max_pixels, fault)
-    return FrameSource(name, frames, False, count, fps)
+    counts = SourceCounts()
+    film = _Film(capture, name, fps, max_pixels, timeout_s, counts)
+    return FrameSource(name, _to_the_end(film, fault), False, count, fps, counts=counts)
 
 
-def _to_the_end(
-    capture: cv2.VideoCapture,
-    name: str,
-    fps: float,
-    max_pixels: int,
-    fault: Callable[[int, float], str | None],
-) -> Iterator[Frame]:
-    last_s, index = -1.0, 0
+@dataclass(frozen=True, slots=True)
+class _Film:
+    capture: cv2.VideoCapture
+    name: str
+    fps: float
+    max_pixels: int
+    timeout_s: float
+    counts: SourceCounts
+
+
+def _to_the_end(film: _Film, fault: Callable[[int, float], str | None]) -> Iterator[Frame]:
+    capture, name = film.capture, film.name
+    last_s, index, seen = -1.0, 0, 0
+    # Recordings often begin between two key frames: what comes before the first is no damage.
+    before = 0
     try:
-        while True:
-            good, image = capture.read()
+        while grab_next(capture, film.counts, film.timeout_s):
+            good, image = capture.retrieve()
             if not good:
-                break
-            if image.shape[0] * image.shape[1] > max_pixels:
-                raise too_large(name, image.shape[1], image.shape[0], max_pixels)
+                film.counts.unreadable += 1
+                continue
+            if image.shape[0] * image.shape[1] > film.max_pixels:
+                raise too_large(name, image.shape[1], image.shape[0], film.max_pixels)
+            if not seen:
+                before = film.counts.unreadable
+            index = seen + film.counts.unreadable - before
             position_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             # Not every container knows its times; the tracker needs growing ones.
-            timestamp_s = position_s if position_s > last_s else last_s + 1 / fps
+            timestamp_s = position_s if position_s > last_s else last_s + 1 / film.fps
             timestamp_s = max(timestamp_s, 0.0)
             yield Frame(np.asarray(image, np.uint8), index, timestamp_s)
-            last_s, index = timestamp_s, index + 1
+            last_s, seen = timestamp_s, seen + 1
     finally:
         capture.release()
-    if index == 0:
+    if seen == 0:
         raise SourceError(f"{name} holds no frame that can be decoded")
-    found = fault(index, last_s)
+    found = fault(seen, last_s)
     if found is not None:
-        raise SourceError(f"{name} breaks off after {index} frames: {found}")
+        raise SourceError(f"{name} breaks off after {seen} frames: {found}")
+    lost = film.counts.unreadable - before
+    if _is_short(seen, seen + lost):
+        raise SourceError(f"{name} is damaged: {lost} of {seen + lost} frames cannot be decoded")
 
 
 def _is_short(seen: int, count: int) -> bool:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from litepose_edge.errors import SourceError
-from litepose_edge.sources.capture import too_large
+from litepose_edge.sources.capture import FAILURES_IN_A_ROW, grab_next, too_large
 from litepose_edge.sources.frames import Frame, SourceCounts
 from litepose_edge.sources.images import IMAGE_SUFFIXES
 
@@ -33,6 +33,7 @@ class LiveOptions:
         reconnect_s: Open it again when it fails, for so long; 0 never, infinity for ever.
         max_pixels: Larger frames are refused.
         own_clock: Whether the source's times are measured; else a frame's time is when it came.
+        failures_in_a_row: After so many that took no time it has stopped.
     """
 
     name: str
@@ -41,6 +42,7 @@ class LiveOptions:
     reconnect_s: float
     max_pixels: int
     own_clock: bool
+    failures_in_a_row: int = FAILURES_IN_A_ROW
 
 
 class LiveFrames(Iterator[Frame]):
@@ -99,8 +101,14 @@ class LiveFrames(Iterator[Frame]):
 
     def _read(self) -> Any:
         """The next frame that can be decoded; None where the source has stopped."""
-        began = time.monotonic()
-        while not self._stop.is_set() and self._capture.grab():
+        options, began = self._options, time.monotonic()
+        while grab_next(
+            self._capture,
+            self._counts,
+            options.timeout_s,
+            in_a_row=options.failures_in_a_row,
+            stopped=self._stop.is_set,
+        ):
             try:
                 good, image = self._capture.retrieve()
             except cv2.error:
@@ -108,7 +116,7 @@ class LiveFrames(Iterator[Frame]):
             if good and image is not None and image.size:
                 return np.asarray(image, np.uint8)
             self._counts.unreadable += 1
-            if time.monotonic() - began > self._options.timeout_s:
+            if time.monotonic() - began > options.timeout_s:
                 break
         return None
 

@@ -40,6 +40,8 @@ from litepose_edge.sources.live import LiveFrames, LiveOptions
 from litepose_edge.sources.picture_bytes import picture_format
 
 TIMEOUT_S = 30.0
+# A driver writes a line on stderr for each.
+CAMERA_FAILURES = 3
 # Of these the stream itself says when a frame was taken.
 CLOCKED_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "udp")
 MOTION_JPEG = ("MJPG", "mjpg", "jpeg")
@@ -164,7 +166,15 @@ def _camera(
 ) -> FrameSource:
     capture = open_capture(source, name, wait_s)
     check_frame_size(capture, name, max_pixels)
-    options = LiveOptions(name, rate_of(capture), wait_s, reconnect_s, max_pixels, own_clock=False)
+    options = LiveOptions(
+        name,
+        rate_of(capture),
+        wait_s,
+        reconnect_s,
+        max_pixels,
+        own_clock=False,
+        failures_in_a_row=CAMERA_FAILURES,
+    )
     return _live(source, capture, options)
 
 

@@ -30,7 +30,7 @@ class FakeCapture:
         if self.pictures:
             self.current = self.pictures.pop(0)
             self.read += 1
-            return True
+            return self.current != "lost" if isinstance(self.current, str) else True
         self.current = self.forever
         return self.forever is not None
 
@@ -76,11 +76,12 @@ def test_a_camera_that_stops_is_an_error_after_its_last_frame():
 
 
 def test_pictures_that_cannot_be_decoded_are_counted_and_the_others_given():
-    frames, counts = live_frames([FakeCapture([GREY, "garbage", GREY, "garbage", "garbage", GREY])])
+    garbage = ["garbage", GREY, "lost", "garbage", GREY, "lost", "lost", GREY]
+    frames, counts = live_frames([FakeCapture([GREY, *garbage])])
     got = []
     with pytest.raises(SourceError):
         got.extend(frames)
-    assert (len(got), counts.unreadable) == (3, 3)
+    assert (len(got), counts.unreadable) == (4, 5)
 
 
 def test_garbage_without_end_is_a_stall():
@@ -206,9 +207,13 @@ class Camera(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(self.jpeg)}\r\n\r\n"
-        for _ in range(10):
-            self.wfile.write(head.encode() + self.jpeg + b"\r\n")
+        for n in range(10):
+            garbage = self.path.endswith("garbage") and n % 4 == 2
+            picture = bytes(len(self.jpeg)) if garbage else self.jpeg
+            self.wfile.write(head.encode() + picture + b"\r\n")
             time.sleep(0.01)
+        while self.path.endswith("endless-garbage") and not self.server.done.wait(0.01):
+            self.wfile.write(head.encode() + bytes(len(self.jpeg)) + b"\r\n")
         if self.path.endswith("stalls"):
             self.server.done.wait(5)
 
@@ -238,6 +243,21 @@ def test_a_stream_over_the_network_stops_with_an_error_or_goes_on(camera):
     gaps = np.diff([f.timestamp_s for f in got])
     assert gaps.min() > 0
     assert gaps.max() > 0.4
+
+
+def test_garbage_over_the_network_is_counted_and_passed_over(camera):
+    source, got = open_source(f"{camera.url}/garbage"), []
+    with pytest.raises(SourceError, match="stopped after"):
+        got.extend(source.frames)
+    assert (len(got), source.counts.unreadable) == (8, 2)
+
+
+def test_nothing_but_garbage_times_out(camera):
+    source, began = open_source(f"{camera.url}/endless-garbage", timeout_s=1), time.monotonic()
+    with pytest.raises(SourceError, match="stopped after"):
+        list(source.frames)
+    assert 0.8 < time.monotonic() - began < 4
+    assert source.counts.unreadable > 20
 
 
 def test_a_stalled_stream_over_the_network_times_out(camera):

@@ -120,6 +120,31 @@ def test_the_index_of_an_mp4_is_a_promise_and_bytes_behind_a_film_are_not(films,
         seen_in(tmp_path / "holes.mp4")
 
 
+def with_garbage(path, out, bad):
+    """A film of JPEGs in which some are no JPEGs."""
+    content, place, n = bytearray(path.read_bytes()), 0, 0
+    while (place := content.find(b"00dc", place)) >= 0 and n < FRAMES:
+        length = int.from_bytes(content[place + 4 : place + 8], "little")
+        if n in bad:
+            content[place + 8 : place + 8 + length] = bytes(length)
+        place, n = place + 8 + length, n + 1
+    out.write_bytes(content)
+    return out
+
+
+def test_a_film_goes_on_behind_a_frame_that_cannot_be_decoded(films, tmp_path):
+    source = open_source(with_garbage(films / "film.avi", tmp_path / "one.avi", {7}))
+    frames = list(source.frames)
+    assert len(frames) == FRAMES - 1
+    assert frames[-1].index == FRAMES - 1
+    assert source.counts.unreadable == 1
+    source = open_source(with_garbage(films / "film.avi", tmp_path / "many.avi", range(7, 15)))
+    got = []
+    with pytest.raises(SourceError, match=r"many\.avi is damaged: 8 of 24"):
+        got.extend(f.index for f in source.frames)
+    assert (len(got), got[-1]) == (FRAMES - 8, FRAMES - 1)
+
+
 @pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp", "a.avif"])
 def test_animated_pictures_give_all_their_pictures_with_their_times(tmp_path, name):
     if name == "a.avif" and not pytest.importorskip("PIL.features").check("avif"):
