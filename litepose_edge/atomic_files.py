@@ -192,19 +192,28 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         raise _error(Path(path), exc) from exc
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
-    """Find out before long work whether its result can be written; leaves nothing but folders.
+def check_targets(*paths: str | os.PathLike[str] | None) -> None:
+    """Find out before long work whether its results can be written; leaves nothing but folders.
+
+    Args:
+        paths: None where a result is not wanted.
 
     Raises:
-        OutputError: It cannot.
+        OutputError: One cannot, or two are the same file.
     """
-    try:
-        target, _ = _examine(Path(path))
-    except LitePoseError:
-        raise
-    except (OSError, ValueError) as exc:
-        raise _error(Path(path), exc) from exc
-    if target is not None:
+    seen: set[Path] = set()
+    for path in (Path(path) for path in paths if path is not None):
+        try:
+            target, _ = _examine(path)
+        except LitePoseError:
+            raise
+        except (OSError, ValueError) as exc:
+            raise _error(path, exc) from exc
+        if target is None:
+            continue
+        if target in seen:
+            raise OutputError(f"cannot write two results to {path}: name two files")
+        seen.add(target)
         NewFile(path).discard()
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from litepose_edge import backends
-from litepose_edge.atomic_files import check_target, write_files
+from litepose_edge.atomic_files import check_targets, write_files
 from litepose_edge.cli import options
 from litepose_edge.cli.console import SOME_FAILED, print_error, progress_bar, results
 from litepose_edge.measure.bench.report import tables
@@ -180,7 +180,7 @@ def bench(
     )
     _check(configurations, plan)
     if out is not None:
-        check_target(out / "bench.json")
+        check_targets(out / "bench.json")
     report = _measure(configurations, plan)
     _give(report, out, as_json=as_json)
     failed = [result for result in report.results if result.error is not None]

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from litepose_edge.atomic_files import make_folder
+from litepose_edge.atomic_files import check_targets, make_folder
 from litepose_edge.cli import options
 from litepose_edge.cli.console import (
     SOME_FAILED,
@@ -120,6 +120,7 @@ def predict(
         )
         outputs = VideoOutputs(save, json_file, as_json, show, _sound(source, opened, sound))
         with contextlib.closing(opened):
+            check_targets(save, json_file)
             predict_video(
                 estimator, source, opened, outputs, detect_every=detect_every, smooth=smooth
             )

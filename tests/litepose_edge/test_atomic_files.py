@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from litepose_edge.atomic_files import NewFile, check_target, replacing, write_file
+from litepose_edge.atomic_files import NewFile, check_targets, replacing, write_file
 from litepose_edge.errors import OutputError, SourceError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
@@ -100,12 +100,20 @@ def test_a_target_that_is_a_folder_or_below_a_file_is_refused_before_the_work(tm
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"old")
     for target in (tmp_path / "folder", tmp_path / "file" / "below", tmp_path / "a\0b"):
-        for write in (check_target, NewFile, lambda path: write_file(path, b"x")):
+        for write in (check_targets, NewFile, lambda path: write_file(path, b"x")):
             with pytest.raises(OutputError, match="cannot write"):
                 write(target)
     assert names(tmp_path) == ["file", "folder"]
-    check_target(tmp_path / "sound")
+    check_targets(tmp_path / "sound")
     assert names(tmp_path) == ["file", "folder"]
+
+
+def test_two_results_need_two_files(tmp_path):
+    same = tmp_path / "below" / ".." / "a"
+    with pytest.raises(OutputError, match="two results"):
+        check_targets(tmp_path / "a", same)
+    check_targets(tmp_path / "a", None, tmp_path / "b", os.devnull, os.devnull)
+    check_targets()
 
 
 def test_a_read_only_file_is_not_replaced(tmp_path):
@@ -161,7 +169,7 @@ def test_devices_and_named_pipes_are_written_to_and_not_replaced(tmp_path):
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)  # noqa: PTH116
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    check_target(pipe)
+    check_targets(pipe)
     received = []
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
     reader.start()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import litepose_export
+from litepose_edge.atomic_files import check_targets
 from litepose_edge.cli.options import Images
 from litepose_edge.errors import ManifestError
 from litepose_edge.manifest import parse_manifest
@@ -91,6 +92,7 @@ def export(
             raise typer.BadParameter(f"no network '{network}'; there are: {', '.join(names)}")
         if checkpoint is None:
             raise typer.BadParameter("a network of the catalogue needs --checkpoint")
+    check_targets(out)
     with spinner() as step, importable_here():
         report = litepose_export.export(
             network,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from litepose_edge.atomic_files import check_targets
 from litepose_edge.cli.options import Images
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.cli.console import JsonReport, requires
@@ -53,6 +54,7 @@ def quantize_openvino(
         from litepose_export.conversion.sample_inputs import read_photographs
         from litepose_export.quantization.gate.bounds import Bounds
         from litepose_export.quantization.nncf_ir import IrOptions, quantize_ir
+    check_targets(out)
     options = IrOptions(
         count=count,
         accurate_bias=accurate_bias,

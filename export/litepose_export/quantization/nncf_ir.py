@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from litepose_edge import backends
-from litepose_edge.atomic_files import write_files
+from litepose_edge.atomic_files import check_targets, write_files
 from litepose_edge.backends import files, sidecar
 from litepose_edge.backends.telemetry import no_openvino_telemetry
 from litepose_edge.manifest import (
@@ -93,6 +93,7 @@ def quantize_ir(
     """
     if target.suffix != ".xml":
         raise ExportError(f"an OpenVINO IR must end in .xml, got {target}")
+    check_targets(target, target.with_suffix(".bin"), sidecar.path_of(target))
     float_model = backends.find_model(source, backend="openvino")
     manifest = float_model.manifest
     if manifest.precision != "fp32":

@@ -132,7 +132,7 @@ def test_a_model_that_cannot_be_used_is_exit_code_3(folder, tmp_path, capsys):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"x")
     assert run(["predict", str(folder), "--model", str(broken)]) == 3
-    assert "cannot load the model" in capsys.readouterr().err
+    assert "broken.onnx is no ONNX file" in capsys.readouterr().err
     assert run(["predict", str(folder), "--model", "lrpose-xl"]) == 3
     assert "lrpose-s" in capsys.readouterr().err  # names what there is
 
@@ -179,3 +179,17 @@ def test_doctor_says_whether_int8_is_exact(capsys):
     assert "onnxruntime" in output
     assert "U8S8" in output
     assert "lrpose-s" in output
+
+
+def test_a_film_and_its_lines_need_two_files(tmp_path, capsys):
+    film = tmp_path / "a.mp4"
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 64))
+    for _ in range(3):
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    out, lines = str(tmp_path / "out.mp4"), str(tmp_path / "out.jsonl")
+    assert run(["predict", str(film), "--save", out, "--json-file", out]) == 1
+    assert "two results" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+    assert run(["predict", str(film), "--save", out, "--json-file", lines]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "out.jsonl", "out.mp4"]
