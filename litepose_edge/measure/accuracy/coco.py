@@ -68,6 +68,10 @@ def read_coco(
             photographs are not in these folders.
     """
     document = read_document(path)
+    if document.constants:
+        raise SourceError(
+            f"{document.path} holds {document.constants[0]}, which JSON has not: write null"
+        )
     if document.skipped:
         log.warning(
             "%s: skipped annotations whose image is not in the file: %d", path, document.skipped

@@ -30,6 +30,7 @@ class CocoDocument:
             there were none), `num_keypoints`, `area`, `iscrowd`, ids from 1 on, one category.
         origins: What each annotation is called in the file, for messages.
         skipped: Annotations whose image the file does not list.
+        constants: NaN and infinities, which JSON has not, in what is no label.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class CocoDocument:
     annotations: list[dict[str, Any]]
     origins: list[str]
     skipped: int
+    constants: tuple[str, ...] = ()
 
     def to_coco(self) -> dict[str, Any]:
         """A copy as pycocotools takes it: it writes into the annotations."""
@@ -62,7 +64,7 @@ def read_document(path: str | PathLike[str]) -> CocoDocument:
             message names the annotation.
     """
     path = Path(path)
-    document = _load(path)
+    document, constants = _load(path)
     categories, names = _keypoint_categories(_entries(document, "categories", path), path)
     images, numbers = _images(_entries(document, "images", path), path)
     annotations: list[dict[str, Any]] = []
@@ -88,7 +90,7 @@ def read_document(path: str | PathLike[str]) -> CocoDocument:
                 "category_id": CATEGORY,
             }
         )
-    return CocoDocument(path, names, images, annotations, origins, skipped)
+    return CocoDocument(path, names, images, annotations, origins, skipped, tuple(constants))
 
 
 def finite_numbers(given: Any, count: int, what: str, where: str) -> list[float]:
@@ -111,9 +113,27 @@ def finite_numbers(given: Any, count: int, what: str, where: str) -> list[float]
     return given
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = dict(pairs)
+    if len(entry) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice[:80]!r} stands twice in one object")
+    return entry
+
+
+def _load(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The document, and what in it JSON does not have: NaN and infinities."""
+    constants: list[str] = []
+
+    def number(constant: str) -> float:
+        constants.append(constant)
+        return float(constant)
+
     try:
-        document = json.loads(path.read_bytes().decode("utf-8-sig"))
+        document = json.loads(
+            path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=number
+        )
     except OSError as exc:
         raise SourceError(f"cannot read annotations {path}: {exc.strerror}") from exc
     except (ValueError, RecursionError) as exc:
@@ -123,7 +143,7 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path} is not a COCO keypoint file: expected an object with images, annotations "
             f"and categories, got {_shown(document)}"
         )
-    return document
+    return document, constants
 
 
 def _entries(document: dict[str, Any], name: str, path: Path) -> list[dict[str, Any]]:
@@ -154,6 +174,9 @@ def _keypoint_categories(
         raise SourceError(
             f"{path} is not a COCO keypoint file: none of its categories has `keypoints`"
         )
+    names = found[0]["keypoints"]
+    if not all(names):
+        raise SourceError(f"{path}: expected a name for each of the `keypoints` of a category")
     if any(category["keypoints"] != found[0]["keypoints"] for category in found[1:]):
         raise SourceError(f"{path} has categories with different `keypoints`: leave one set in it")
     return {category["id"] for category in found}, tuple(found[0]["keypoints"])
@@ -182,6 +205,12 @@ def _person(annotation: dict[str, Any], keypoints: int, where: str) -> dict[str,
     if not points:
         points = [0] * (3 * keypoints)
     points = finite_numbers(points, 3 * keypoints, "keypoints", where)
+    for visibility in points[2::3]:
+        if visibility not in (0, 1, 2):
+            raise SourceError(
+                f"{where}: expected 0 (not labelled), 1 (hidden) or 2 (visible) as every third "
+                f"number of `keypoints`, got {_shown(visibility)}"
+            )
     labelled = sum(visibility > 0 for visibility in points[2::3])
     count = annotation.get("num_keypoints")
     count = labelled if count is None else count

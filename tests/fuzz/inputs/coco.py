@@ -63,9 +63,7 @@ def _photographs(folder: Path) -> None:
 
 def _complaint(dataset: CocoDataset) -> str | None:
     joints = len(dataset.keypoint_names)
-    if not joints or len(set(dataset.keypoint_names)) != joints:
-        return f"keypoint names {dataset.keypoint_names}"
-    if not all(isinstance(name, str) and name for name in dataset.keypoint_names):
+    if not joints or not all(isinstance(name, str) and name for name in dataset.keypoint_names):
         return f"keypoint names {dataset.keypoint_names}"
     if len({image.image_id for image in dataset}) != len(dataset):
         return "two images of one id"

@@ -243,3 +243,27 @@ def test_photographs_are_looked_for_in_the_folders_given(sound, tmp_path):
     assert read_coco(path, str(folders[0])).images[1].path == folders[0] / "2.png"
     (tmp_path / "annotations" / "images").mkdir()
     assert read_coco(path, ()).images[0].path == read_coco(path).images[0].path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["annotations"][0]["keypoints"].__setitem__(2, 3), r"annotation 11: .* 3$"),
+        (lambda d: d["annotations"][0]["keypoints"].__setitem__(2, 0.5), r"annotation 11: .* 0.5$"),
+        (lambda d: d["categories"][0]["keypoints"].__setitem__(1, ""), "a name for each"),
+        (lambda d: d["images"][0].update(exposure=math.inf), "holds Infinity"),
+    ],
+)
+def test_what_the_format_has_not_is_refused(sound, write, change, message):
+    document = json.loads(json.dumps(sound))
+    read_coco(write(document))
+    change(document)
+    with pytest.raises(SourceError, match=message):
+        read_coco(write(document))
+
+
+def test_a_key_that_stands_twice_in_one_object_is_refused(sound, write):
+    path = write(sound)
+    path.write_text(path.read_text().replace('"iscrowd": 0', '"iscrowd": 0, "iscrowd": 1', 1))
+    with pytest.raises(SourceError, match="'iscrowd' stands twice"):
+        read_document(path)
