@@ -155,3 +155,25 @@ def test_without_that_library_the_message_says_how_to_install_it(tmp_path, monke
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(BackendUnavailableError, match=r"litepose-edge\[safetensors\]"):
         checkpoints.load(network(), tmp_path / "w.safetensors")
+
+
+def test_a_bit_that_flipped_in_an_archive_is_damage(tmp_path):
+    path = saved(tmp_path, STATE)
+    content = bytearray(path.read_bytes())
+    place = content.find(STATE["0.weight"].numpy().tobytes())
+    content[place + 5] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="CRC"):
+        checkpoints.load(network(), path)
+
+
+def test_an_archive_whose_writer_left_the_checksums_out_is_taken(tmp_path):
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = saved(tmp_path, STATE)
+    finally:
+        torch.serialization.set_crc32_options(before)
+    module = network()
+    checkpoints.load(module, path)
+    assert is_loaded(module)
