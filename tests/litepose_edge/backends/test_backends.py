@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import runpy
+import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from litepose_edge import COCO_17, backends
+from litepose_edge import COCO_17, _pyinstaller, backends
 from litepose_edge.backends import bundled, files
 from litepose_edge.errors import (
     BackendUnavailableError,
@@ -66,6 +71,22 @@ def test_the_bundled_names_are_known():
 def test_a_precision_that_is_not_bundled_is_refused_with_those_that_are():
     with pytest.raises(ModelFileMissingError, match=r"'lrpose-m' in fp32; .*lrpose-m \(int8\)"):
         backends.find_model("lrpose-m", precision="fp32")
+
+
+def test_pyinstaller_is_told_to_take_the_models_along(monkeypatch):
+    (folder,) = _pyinstaller.hook_dirs()
+    hook = Path(folder, "hook-litepose_edge.py")
+    asked = []
+    hooks = ModuleType("PyInstaller.utils.hooks")
+    hooks.collect_data_files = lambda package: asked.append(package) or [("file", "place")]
+    for name in ("PyInstaller", "PyInstaller.utils"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", hooks)
+    assert runpy.run_path(str(hook))["datas"] == [("file", "place")]
+    assert asked == ["litepose_edge"]
+    project = tomllib.loads(Path(folder).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
+    entry = project["project"]["entry-points"]["pyinstaller40"]["hook-dirs"]
+    assert entry == f"{_pyinstaller.hook_dirs.__module__}:{_pyinstaller.hook_dirs.__name__}"
 
 
 def test_models_that_a_bundler_left_out_are_said_to_be(tmp_path, monkeypatch):
