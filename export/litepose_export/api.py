@@ -146,6 +146,8 @@ def quantize(
     min_recall: float | None = 0.9,
     min_oks: float | None = 0.9,
     force: bool = False,
+    auto: bool = False,
+    minutes: float | None = None,
     arm_out: PathType | None = None,
     progress: Callable[[str, int], Callable[[], None]] = _silent_steps,
 ) -> QuantizationReport:
@@ -176,6 +178,9 @@ def quantize(
         min_recall: Bound of the part of the people found again.
         min_oks: Bound of the mean similarity of both files' poses.
         force: Write the file even if the gate refuses it, and stamp it.
+        auto: Where the gate refuses, try again with equalization, GPTQ, fine-tuning and a search
+            for float nodes, one after the other, until it passes.
+        minutes: With `auto`: no attempt begins later than this.
         arm_out: Where the same codes are also written for ARM.
         progress: Told what begins and in how many steps; returns what is called after each.
 
@@ -186,10 +191,15 @@ def quantize(
         SourceError: The photographs cannot be read.
         BackendUnavailableError: The extra `export` is not installed.
     """
+    if auto and force:
+        raise ExportError("auto walks until the gate passes, force overrules it: choose one")
+    if minutes is not None and not (auto and minutes > 0):
+        raise ExportError(f"minutes limit auto and must be more than 0, got {minutes}")
     with requires("export"):
         from litepose_export.conversion.onnx_file import read_onnx
         from litepose_export.conversion.sample_inputs import read_photographs
         from litepose_export.quantization import job
+        from litepose_export.quantization.auto import quantize_auto
         from litepose_export.quantization.gate.bounds import Bounds
         from litepose_export.quantization.options import DEFAULT_FLOAT, QuantizeOptions
     options = QuantizeOptions(
@@ -216,13 +226,19 @@ def quantize(
         # Before photographs are read and people looked for: is there a network to quantize?
         _, manifest = read_onnx(Path(source))
         photographs = read_photographs(Path(calibration), manifest)
+    compared = _photographs(held_out)
+    if auto:
+        return quantize_auto(
+            Path(source),
+            Path(path),
+            photographs,
+            options,
+            minutes=minutes,
+            held_out=compared,
+            started=progress,
+        )
     return job.quantize(
-        Path(source),
-        Path(path),
-        photographs,
-        options,
-        held_out=_photographs(held_out),
-        started=progress,
+        Path(source), Path(path), photographs, options, held_out=compared, started=progress
     )
 
 

@@ -84,6 +84,8 @@ def print_quantization(report: QuantizationReport, *, as_json: bool) -> None:
         f"{report.path}: {report.scheme}, {report.size_bytes} bytes, gate {report.verdict}"
     )
     results.print(f"float: {', '.join(report.float_layers)}", markup=False)
+    if report.integer_part is not None:
+        results.print(f"INT8: {report.integer_part:.0%} of the multiply-accumulates")
     for failure in report.failures:
         results.print(f"written in spite of: {failure}", markup=False)
     results.print(str(report.latency))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import litepose_export
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import check_targets, write_file
 from litepose_edge.cli.options import Images
 from litepose_export.cli.console import JsonReport
 from litepose_export.cli.gate import (
@@ -101,6 +101,12 @@ def quantize(
     min_recall: MinRecall = 0.9,
     min_oks: MinOks = 0.9,
     force: Force = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Add such steps until the gate passes.")
+    ] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="With --auto: no attempt begins later.")
+    ] = None,
     arm_out: Annotated[
         Path | None, typer.Option(help="Also write the same codes for ARM, to this file.")
     ] = None,
@@ -108,6 +114,7 @@ def quantize(
     as_json: JsonReport = False,
 ) -> None:
     """Quantize a float ONNX file to INT8, unless that moves the keypoints too far."""
+    check_targets(out, arm_out, report)
     with gate_progress() as started:
         done = litepose_export.quantize(
             model,
@@ -133,6 +140,8 @@ def quantize(
             min_recall=min_recall,
             min_oks=min_oks,
             force=force,
+            auto=auto,
+            minutes=minutes,
             arm_out=arm_out,
             progress=started,
         )

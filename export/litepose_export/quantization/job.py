@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from litepose_edge import backends
+from litepose_edge.atomic_files import check_targets
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import DetectorSpec, Manifest, QuantizationSpec
 from litepose_edge.measure.accuracy.coco import CocoDataset
@@ -30,6 +31,7 @@ from litepose_export.quantization.calibration.clip_search import (
     least_error_ranges,
     search_ranges,
 )
+from litepose_export.quantization.calibration.macs import integer_part
 from litepose_export.quantization.gate.bounds import find_failures
 from litepose_export.quantization.gate.comparison import compare
 from litepose_export.quantization.gate.latency import compare_latency
@@ -45,7 +47,13 @@ from litepose_export.quantization.optimize.finetune import (
 from litepose_export.quantization.optimize.gptq import round_weights
 from litepose_export.quantization.optimize.qdq_editor import with_signed_activations
 from litepose_export.quantization.optimize.simulation import LARGEST_CODE, QdqNetwork
-from litepose_export.quantization.options import QuantizationReport, QuantizeOptions, StepFigures
+from litepose_export.quantization.options import (
+    DEFAULT_FLOAT,
+    QuantizationReport,
+    QuantizeOptions,
+    StepFigures,
+    next_steps,
+)
 
 # Inputs that searches measure on: enough keypoints for a mean, few enough to ask often.
 SEARCH_INPUTS, SEARCH_PEOPLE = 48, 120
@@ -55,6 +63,8 @@ STEP_PEOPLE = 300
 # Inputs that fine-tuning draws from: with fewer it overfits them.
 FINETUNE_INPUTS = 3000
 HELD_OUT = 0.25
+# With less of the arithmetic in INT8 a file is hardly faster, and still less accurate.
+LEAST_INTEGER_PART = 0.5
 DEFAULTS = QuantizeOptions()
 Started = Callable[[str, int], Callable[[], None]]
 Batches = Callable[[int, Size], Iterator[NDArray[Any]]]
@@ -136,7 +146,9 @@ def quantize(
         ManifestError: The source has none.
         ExportError: The source is quantized already, an option does not fit it, or this CPU
             cannot compute what the target asks for.
+        OutputError: A place cannot be written.
     """
+    check_targets(target, options.arm_out)
     work = _begin(source, calibration, held_out, options, started, batches)
     ranked = _write(work)
     searched: tuple[str, ...] = ()
@@ -154,9 +166,17 @@ def quantize(
         f"{path.name}: {failure}"
         for path, _, _, figures in files
         for failure in find_failures(figures, options.bounds, joints_expected=joints)
-    ] + _unfit(options)
+    ]
+    failures += _unfit(options)
+    part = integer_part(work.prepared, work.float_nodes)
+    if part < LEAST_INTEGER_PART:
+        failures.append(
+            f"only {part:.0%} of the multiply-accumulates are INT8, at least "
+            f"{LEAST_INTEGER_PART:.0%}: not worth quantizing; leave fewer nodes float"
+        )
     if failures and not options.force:
-        raise AccuracyGateError(f"refused, nothing was written: {'; '.join(failures)}", files[0][3])
+        said = "; ".join([*failures, *next_steps(options)])
+        raise AccuracyGateError(f"refused, nothing was written: {said}", files[0][3])
     for path, model, scheme, figures in files:
         store(model, _describe(work, scheme, figures, forced=bool(failures)), path)
     started("time both files", 1)
@@ -176,6 +196,7 @@ def quantize(
         ),
         sensitivity=tuple(ranked),
         searched=searched,
+        integer_part=round(part, 4),
     )
 
 
@@ -209,7 +230,8 @@ def _begin(
     work = _Work(
         float_model, prepared, manifest, inputs, calibration, held_out, options, started, batches
     )
-    chosen = float_nodes.select(prepared, options.float_patterns)
+    given = options.float_patterns
+    chosen = float_nodes.select(prepared, given, lenient=given == DEFAULT_FLOAT)
     work.float_nodes = tuple(sorted({*chosen, *qdq.never_quantized(prepared)}))
     return work
 

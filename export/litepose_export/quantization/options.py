@@ -74,6 +74,19 @@ def this_machine() -> Literal["x86", "x86-vnni", "arm"]:
     return "x86-vnni" if u8s8_is_exact() else "x86"
 
 
+def next_steps(options: QuantizeOptions) -> list[str]:
+    """What may mend a refusal and was not asked for, the cheapest first, with what it costs."""
+    known = (
+        (options.equalize, "--equalize (seconds)"),
+        (options.gptq, "--gptq (seconds to a minute)"),
+        (options.bias_correction, "--bias-correction (seconds)"),
+        (options.finetune_steps > 0, "--finetune-steps 300 (minutes)"),
+        (options.search, "--search (minutes; leaves nodes float, which costs speed)"),
+    )
+    left = [step for asked, step in known if not asked]
+    return [f"try {', then '.join(left)}; or more calibration photographs"] if left else []
+
+
 @dataclass(frozen=True, slots=True)
 class StepFigures:
     """How good the file was after one step."""
@@ -103,6 +116,7 @@ class QuantizationReport:
         latency: Both files' times on this machine; of the moment, and not in the file.
         sensitivity: Ranking of the nodes, if one was asked for.
         searched: Nodes that the search left in float, beyond those named by patterns.
+        integer_part: Part of the layers' multiply-accumulates in INT8; None where not counted.
     """
 
     source: str
@@ -118,6 +132,7 @@ class QuantizationReport:
     latency: LatencyComparison
     sensitivity: tuple[Sensitivity, ...] = ()
     searched: tuple[str, ...] = ()
+    integer_part: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name."""

@@ -26,6 +26,7 @@ def output_layers(model: onnx.ModelProto, depth: int = 1) -> tuple[str, ...]:
         depth: How many convolutions deep, seen from each output.
     """
     makers = {output: node for node in model.graph.node for output in node.output}
+    stored = {i.name for i in model.graph.initializer}
     deepest: dict[str, int] = {}
     waiting = [(output.name, depth) for output in model.graph.output]
     while waiting:
@@ -34,12 +35,17 @@ def output_layers(model: onnx.ModelProto, depth: int = 1) -> tuple[str, ...]:
         if node is None or deepest.get(node.name, 0) >= left:
             continue
         deepest[node.name] = left
-        left -= node.op_type in ("Conv", "ConvTranspose")
+        left -= node.op_type in ("Conv", "ConvTranspose") or _is_linear(node, stored)
         if left:
             waiting.extend((name, left) for name in node.input)
         elif node.op_type == "Conv":
             deepest |= dict.fromkeys(_depthwise_before(node, makers), 1)
     return tuple(sorted(deepest))
+
+
+def _is_linear(node: onnx.NodeProto, stored: set[str]) -> bool:
+    """Whether a node is a layer with weights, and no product of activations."""
+    return node.op_type in ("Gemm", "MatMul") and not stored.isdisjoint(node.input[:2])
 
 
 def _depthwise_before(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto]) -> list[str]:
@@ -91,7 +97,9 @@ def residual_layers(model: onnx.ModelProto) -> tuple[str, ...]:
     return tuple(sorted(chosen))
 
 
-def select(model: onnx.ModelProto, patterns: Sequence[str]) -> tuple[str, ...]:
+def select(
+    model: onnx.ModelProto, patterns: Sequence[str], *, lenient: bool = False
+) -> tuple[str, ...]:
     """Names of the nodes that patterns describe, sorted.
 
     Args:
@@ -100,6 +108,7 @@ def select(model: onnx.ModelProto, patterns: Sequence[str]) -> tuple[str, ...]:
             `head` or `head:N`, the last N convolutions before each output; `residual`, sums and
             the convolutions that write into them; `A..B`, what lies between tensors A and B,
             either of which may be left out for an end of the graph.
+        lenient: Patterns may match nothing, as the default ones do in some networks of others.
 
     Raises:
         ExportError: A pattern is of no known form, or matches nothing.
@@ -107,7 +116,7 @@ def select(model: onnx.ModelProto, patterns: Sequence[str]) -> tuple[str, ...]:
     chosen: set[str] = set()
     for pattern in patterns:
         found = _matching(model, pattern)
-        if not found:
+        if not found and not lenient:
             raise ExportError(f"the pattern '{pattern}' matches no node of the graph")
         chosen.update(found)
     return tuple(sorted(chosen))

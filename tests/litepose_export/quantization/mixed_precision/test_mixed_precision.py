@@ -99,3 +99,9 @@ def test_operations_are_counted_as_multiply_accumulates(prepared):
     work = sensitivity.operations(prepared)
     first = convolutions(prepared)[0]
     assert work[first] == 8 * 16 * 12 * 3 * 3 * 3
+
+
+def test_default_patterns_may_match_nothing_and_given_ones_may_not(prepared):
+    assert float_nodes.select(prepared, ["op:Gemm"], lenient=True) == ()
+    with pytest.raises(ExportError, match="matches no node"):
+        float_nodes.select(prepared, ["op:Gemm"])

@@ -1,0 +1,96 @@
+"""Networks of users: module to ONNX to INT8 to keypoints, and attempts until the gate passes."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
+
+import cv2  # noqa: E402
+import torch  # noqa: E402
+
+import litepose_export as lx  # noqa: E402
+import own_networks  # noqa: E402
+from litepose_edge import Estimator  # noqa: E402
+from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
+from litepose_export.errors import AccuracyGateError, ExportError  # noqa: E402
+from litepose_export.figures import GateFigures  # noqa: E402
+from litepose_export.quantization import auto  # noqa: E402
+from litepose_export.quantization.options import QuantizeOptions  # noqa: E402
+
+SIZE = (48, 64)
+NETWORKS = {
+    "Deconvolutions": (lx.heatmap_manifest, {}),
+    "Squeeze": (lx.heatmap_manifest, {}),
+    "Transformer": (lx.simcc_manifest, {"width": 48, "height": 64}),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_module_ends_as_an_int8_file_that_runs(name, people_dataset, tmp_path):
+    describe, more = NETWORKS[name]
+    torch.manual_seed(0)
+    module = own_networks.settle(getattr(own_networks, name)(**more))
+    source, target = tmp_path / "own.onnx", tmp_path / "own.int8.onnx"
+    lx.export(module, source, describe("own", input_size=SIZE))
+    report = lx.quantize(
+        source,
+        target,
+        calibration=people_dataset,
+        held_out=people_dataset,
+        count=4,
+        gate_people=2,
+        finetune_steps=1,
+        gptq=True,
+        force=True,  # untrained maps have no peaks to keep
+    )
+    assert report.integer_part > 0.3  # of two blocks alone; most of it is patches and head
+    image = cv2.imread(str(read_coco(people_dataset).images[0].path))
+    poses = Estimator(target, detector=None).predict(image, boxes_xyxy=[[5, 5, 100, 150]])
+    assert poses.keypoints.shape == (1, 17, 2)
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """The options of each attempt; those before `passing` are refused."""
+    seen = []
+
+    def arrange(passing):
+        def attempt(source, target, calibration, options, **_):
+            seen.append(options)
+            if len(seen) < passing:
+                raise AccuracyGateError("refused", GateFigures(5, 5, 1, 1.0 / len(seen), 9.0))
+            return "report"
+
+        monkeypatch.setattr(auto.job, "quantize", attempt)
+        return seen
+
+    return arrange
+
+
+def test_attempts_add_step_by_step_until_the_gate_passes(attempts, tmp_path):
+    seen = attempts(3)
+    assert auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions()) == "report"
+    assert [options.equalize for options in seen] == [False, True, True]
+    assert [options.gptq for options in seen] == [False, False, True]
+
+
+def test_a_refusal_says_how_far_each_attempt_came(attempts, tmp_path):
+    attempts(99)
+    with pytest.raises(AccuracyGateError, match=r"plain: median 1.00 px.*searched: median 0.20"):
+        auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions())
+
+
+def test_no_attempt_begins_when_the_time_is_up(attempts, tmp_path):
+    seen = attempts(99)
+    with pytest.raises(AccuracyGateError, match="minutes are up"):
+        auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions(), minutes=1e-9)
+    assert len(seen) == 1
+
+
+def test_auto_and_force_exclude_each_other(tmp_path):
+    with pytest.raises(ExportError, match="choose one"):
+        lx.quantize(tmp_path, tmp_path, calibration=tmp_path, auto=True, force=True)
+    with pytest.raises(ExportError, match="minutes"):
+        lx.quantize(tmp_path, tmp_path, calibration=tmp_path, minutes=3)
