@@ -15,8 +15,18 @@ import pytest
 
 HERE = Path(__file__).parent
 # What needs more than a quick test has: the superuser's small file system, or seconds.
-NEEDS_ROOT = ("fault01", "fault02", "fault04")
-SLOW = ("fault18", "report10", "report04", "report23")
+NEEDS_ROOT = ("fault01", "fault02", "fault04", "fault17")
+SLOW = (
+    "fault18",
+    "report10",
+    "report04",
+    "report23",
+    "fault23",
+    "report06",
+    "report07",
+    "report08",
+    "report22",
+)
 SCRIPTS = sorted([*HERE.glob("fault*.py"), *HERE.glob("report*.py")])
 
 
