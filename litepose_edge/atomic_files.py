@@ -110,13 +110,17 @@ class NewFile:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], *, make_folder: bool = True) -> Iterator[Path]:
     """A temporary path for a writer that takes one; it becomes `path` if the block ends well.
+
+    Args:
+        path: Where to.
+        make_folder: Make the folder if it is not there; without, a missing one is an error.
 
     Raises:
         OutputError: The place cannot be written; any `OSError` of the block is taken for that.
     """
-    file = NewFile(path)
+    file = NewFile(path, make_folder=make_folder)
     try:
         yield file.release()
     except LitePoseError:

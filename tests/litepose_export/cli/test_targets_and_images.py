@@ -11,12 +11,14 @@ pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
 import litepose_export  # noqa: E402
 from litepose_edge.errors import OutputError  # noqa: E402
-from litepose_edge.measure.accuracy.coco import CocoDataset  # noqa: E402
+from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
 from litepose_export.training.core.checkpoint_file import (  # noqa: E402
     append_row,
     write_checkpoint,
 )
+from litepose_export.training.data.packing import pack  # noqa: E402
+from litepose_export.training.data.people import load_people  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,22 @@ def test_a_folder_that_cannot_be_made_is_one_line(photo_dataset, tmp_path, capsy
         assert app.run([*arguments, "--data", str(photo_dataset), "--out", target]) == 1
         assert capsys.readouterr().err.strip().startswith("error: cannot write")
     assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_folder_that_vanishes_meanwhile_is_an_error(photo_dataset, tmp_path):
+    folder = tmp_path / "shards"
+    people = load_people([read_coco(photo_dataset)])
+    calls = []
+
+    def lose_the_first_shard():
+        if list(folder.glob("*.npz")) and not calls:
+            calls.append(shutil.rmtree(folder))
+
+    with pytest.raises(OutputError, match=r"crops-001\.npz"):
+        pack(people, None, folder, max_bytes=60_000, progress=lose_the_first_shard)
+    assert len(pack(people, None, folder, max_bytes=60_000)) > 1
+    with pytest.raises(OutputError, match=r"last\.pt"):
+        write_checkpoint({"step": 1}, tmp_path / "gone" / "last.pt")
 
 
 def test_a_full_disk_keeps_the_old_checkpoint_and_log(tmp_path):

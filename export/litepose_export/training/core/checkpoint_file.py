@@ -22,7 +22,7 @@ def write_checkpoint(state: Mapping[str, Any], path: Path) -> None:
     # In memory first: PyTorch's own writer tells a full disk by errors of many kinds.
     content = io.BytesIO()
     torch.save(dict(state), content)
-    write_file(path, content.getbuffer())
+    write_file(path, content.getbuffer(), make_folder=False)
 
 
 def append_row(path: Path, columns: Sequence[str], row: Mapping[str, float]) -> None:
@@ -37,4 +37,4 @@ def append_row(path: Path, columns: Sequence[str], row: Mapping[str, float]) -> 
     if not before:
         writer.writeheader()
     writer.writerow(row)
-    write_file(path, before + text.getvalue().encode())
+    write_file(path, before + text.getvalue().encode(), make_folder=False)

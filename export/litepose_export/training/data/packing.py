@@ -226,7 +226,8 @@ def _write(
         content["pseudo_keypoints"] = np.concatenate([pseudo, scores], axis=2)
         content["trusted"] = targets.trusted[chosen]
     path = folder / f"crops-{number:03d}.npz"
-    with replacing(path) as partial:
+    # A folder that has vanished held the shards until then: an error, not a new folder.
+    with replacing(path, make_folder=False) as partial:
         np.savez(partial, allow_pickle=False, **content)
     return path
 

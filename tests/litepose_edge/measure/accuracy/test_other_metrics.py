@@ -152,7 +152,7 @@ def test_the_command_says_what_a_metric_needs(tmp_path, capsys):
     document = {
         "images": [{"id": 1, "file_name": "1.png"}],
         "annotations": [person],
-        "categories": [{"id": 1, "keypoints": ["k"] * 17}],
+        "categories": [{"id": 1, "keypoints": [f"k{n}" for n in range(17)]}],
     }
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(document))
