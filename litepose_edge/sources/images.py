@@ -148,6 +148,9 @@ def _decode(
 ) -> NDArray[np.uint8]:
     if picture_format(content[:START_BYTES]) == "heif":
         return _decode_heif(path, content, max_pixels)
+    if picture_format(content[:START_BYTES]) == "webp":
+        # The decoder would take what lies behind a damaged picture for a part of it.
+        content = content[: int.from_bytes(content[4:8], "little") + 8]
     flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         decoded: Any = cv2.imdecode(np.frombuffer(content, np.uint8), flags)

@@ -16,6 +16,7 @@ START_BYTES = 64
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 JPEG_END, JPEG_SCAN, JPEG_WITHOUT_LENGTH = 0xD9, 0xDA, (0x01, 0xD8)
+JPEG_SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 # What may follow a scan: tables, another scan, application data, a comment, the end.
 JPEG_AFTER_SCAN = frozenset({0xC4, *range(0xD9, 0xDE), *range(0xE0, 0xF0), 0xFE})
 # The outermost parts of an MP4, MOV, HEIC or AVIF file; what else comes was left behind it.
@@ -108,7 +109,7 @@ def damage(content: Content) -> str | None:
 
 
 def _jpeg_damage(content: Content) -> str | None:
-    place = 2
+    place, components = 2, None  # how many are still to come; None: as many as there are
     while True:
         # Decoders pass over bytes between two segments.
         found = _next_mark(content, place)
@@ -119,6 +120,9 @@ def _jpeg_damage(content: Content) -> str | None:
             return None
         if mark in JPEG_WITHOUT_LENGTH:
             continue
+        components = _components_left(components, mark, content[place : place + 8])
+        if components is not None and components < 0:
+            return DAMAGED
         place += max(int.from_bytes(content[place : place + 2], "big"), 2)
         if mark != JPEG_SCAN:
             continue
@@ -128,6 +132,15 @@ def _jpeg_damage(content: Content) -> str | None:
         if content[after] not in JPEG_AFTER_SCAN:
             return DAMAGED
         place = after - 1
+
+
+def _components_left(components: int | None, mark: int, segment: bytes) -> int | None:
+    """How many components the scans to come may hold: each once, if not progressive."""
+    if mark in JPEG_SEQUENTIAL:
+        return int.from_bytes(segment[7:8], "big")
+    if mark == JPEG_SCAN and components is not None:
+        return components - int.from_bytes(segment[2:3], "big")
+    return components
 
 
 def _next_mark(content: Content, place: int) -> int | None:

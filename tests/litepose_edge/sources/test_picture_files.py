@@ -179,3 +179,22 @@ def test_a_limit_that_is_none_is_refused(tmp_path, limit):
 def test_names_of_no_file_are_one_typed_error(name):
     with pytest.raises(SourceError):
         read_image(name)
+
+
+def test_a_second_scan_of_the_same_components_is_damage_unless_progressive():
+    plain = encoded(".jpg")
+    scan = plain.rfind(b"\xff\xda")
+    twice = plain[:-2] + plain[scan:]
+    assert damage(plain) is None
+    assert damage(twice) == "is damaged"
+    assert damage(encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)) is None
+
+
+def test_bytes_behind_a_webp_do_not_make_up_for_damage_in_it(tmp_path):
+    file = tmp_path / "a.webp"
+    sound = encoded(".webp", cv2.IMWRITE_WEBP_QUALITY, 101)  # lossless
+    file.write_bytes(sound + b"\x5a" * 600)
+    assert read_image(file).shape == PICTURE.shape
+    file.write_bytes(sound[:900] + bytes(range(256)) * 2 + sound[900:])
+    with pytest.raises(SourceError):
+        read_image(file)
