@@ -26,6 +26,7 @@ from litepose_edge.manifest import (
     encode_manifest,
 )
 from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_export.conversion.onnx_file import load_graph
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, split
 from litepose_export.errors import AccuracyGateError, ExportError
 from litepose_export.figures import GateFigures
@@ -103,7 +104,8 @@ def quantize_ir(
     began = time.monotonic()
     started("read calibration photographs", 1)
     inputs = calibration_inputs(calibration, manifest, options.count)
-    network = openvino.Core().read_model(io.BytesIO(source.read_bytes()))
+    # With the weights that may lie in a second file beside it.
+    network = openvino.Core().read_model(io.BytesIO(load_graph(source).SerializeToString()))
     left = output_layers(network)
     quantized = _quantize(network, inputs, left, options, started)
     with tempfile.TemporaryDirectory() as folder:

@@ -123,6 +123,19 @@ def test_quantizing_twice_gives_the_same_bytes_and_seven_bit_weights(small, peop
     assert max(np.abs(w.astype(int)).max() for w in weights) <= 64
 
 
+def test_fine_tuning_draws_from_the_batches_it_is_given(small, people, tmp_path):
+    asked = []
+
+    def batches(count, size):
+        asked.append(size)
+        while True:
+            yield np.zeros((count, 3, 64, 48), np.float32)
+
+    chosen = replace(QUICK, finetune_steps=1, force=True)
+    quantize(small, tmp_path / "q.onnx", people, chosen, batches=batches)
+    assert asked == [Size(48, 64)]
+
+
 def test_calibration_on_noise_that_clips_a_tenth_is_refused_and_nothing_is_written(
     people, noise, tmp_path
 ):
