@@ -30,7 +30,8 @@ def switch_off() -> None:
     """Set the switches that packages read when they are loaded; one set already stays as it is."""
     if not is_wanted():
         for name, value in SWITCHES.items():
-            os.environ.setdefault(name, value)
+            # Set to nothing is not set.
+            os.environ[name] = os.environ.get(name) or value
 
 
 def silence_onnxruntime(onnxruntime: Any) -> None:

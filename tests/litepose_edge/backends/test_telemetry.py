@@ -138,6 +138,7 @@ def test_the_switches_are_set_on_import_and_a_users_own_are_kept(tmp_path):
     code = f"import os, litepose_edge; print([os.environ.get(n) for n in {names!r}])"
     for given, expected in (
         ({}, ["1", "0"]),
+        ({"ORT_DISABLE_TELEMETRY": ""}, ["1", "0"]),
         ({"ORT_DISABLE_TELEMETRY": "0"}, ["0", "0"]),
         ({"LITEPOSE_EDGE_TELEMETRY": "1"}, [None, None]),
     ):
