@@ -168,8 +168,9 @@ def test_other_families_train_and_export_with_their_own_decoding(hands, tmp_path
 @pytest.mark.parametrize(("network", "size"), FAMILIES.items())
 def test_every_family_overfits_a_handful_of_pictures(network, size, photo_dataset, tmp_path):
     out = tmp_path / "run"
-    options = ("--height", size[1], "--width", size[0], "--batch-size", 8, "--epochs", 300)
+    options = ("--height", size[1], "--width", size[0], "--batch-size", 8, "--epochs", 600)
     words = ["train", network, "--data", photo_dataset, "--dev", photo_dataset, "--out", out]
+    words += ["--stage", "finetune"]
     assert run([str(word) for word in (*words, *options)]) == 0
     assert last_ap(out) >= 0.9
     export.export(network, out / "last.pt", tmp_path / "out.onnx")
