@@ -105,7 +105,7 @@ def _other_shape(rng: np.random.Generator, shape: list[int]) -> list[int]:
         case 2:
             shape[at] = int(rng.choice([0, 1, 2]))
         case 3:
-            shape[at] += int(rng.choice([-1, 1]))
+            shape[at] = max(shape[at] + int(rng.choice([-1, 1])), 0)
         case _:
             shape.reverse()
     return shape
