@@ -162,7 +162,8 @@ def bench(
         fps,
         engines=cast(list[EngineName], _among(backend, ENGINES, "--backend")),
         precisions=cast(list[Precision], _among(precision, PRECISIONS, "--precision")),
-        threads=_counts(threads, "--threads") or sorted({1, available_threads()}),
+        threads=[options.possible_threads(n) or n for n in _counts(threads, "--threads")]
+        or sorted({1, available_threads()}),
         people=_people(people, source),
         detector_size=detector_size,
         spinning=spinning,

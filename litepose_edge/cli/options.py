@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from litepose_edge.threads import most_threads
+
 
 def finite(value: float | None) -> float | None:
     """What numbers of options are checked with: NaN slips through every bound."""
@@ -17,16 +19,30 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+def possible_threads(value: int | None) -> int | None:
+    """Refuse more threads than this machine can make use of."""
+    if value is not None and value > most_threads():
+        raise typer.BadParameter(f"expected at most {most_threads()} on this machine, got {value}")
+    return value
+
+
 Model = Annotated[str, typer.Option(help="Bundled pose network, or the path of a model file.")]
 Detector = Annotated[str, typer.Option(help="'default', or the path of a detector model.")]
 DetectorSize = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Run the detector once, at this many pixels a side; else as its manifest says."
+        min=32,
+        max=4096,
+        help="Run the detector once, at this many pixels a side; else as its manifest says.",
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads; all that this process may use unless given.")
+    int | None,
+    typer.Option(
+        min=1,
+        callback=possible_threads,
+        help="CPU threads; all that this process may use unless given.",
+    ),
 ]
 MinScore = Annotated[
     float,

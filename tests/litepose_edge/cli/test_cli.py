@@ -120,6 +120,15 @@ def test_the_package_runs_as_a_module():
     assert subprocess.run([*command[:3], "nonsense"], capture_output=True).returncode == 2
 
 
+@pytest.mark.parametrize(
+    "option", [("--threads", "100000"), ("--threads", "0"), ("--detector-size", "5"),
+               ("--detector-size", "9999"), ("--max-pixels", "0"), ("--min-score", "nan")],
+)  # fmt: skip
+def test_a_number_out_of_range_is_a_usage_error(folder, option, capsys):
+    assert run(["predict", str(folder), *option]) == 2
+    assert option[0] in capsys.readouterr().err
+
+
 def test_the_detector_runs_at_the_size_asked_for(folder, capsys):
     assert run(["predict", str(folder), "--detector-size", "224", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
