@@ -96,9 +96,7 @@ def damage(content: Content) -> str | None:
         case "gif":
             return None if _walk_gif(content)[1] else TRUNCATED
         case "webp":
-            claimed = int.from_bytes(content[4:8], "little")
-            # Some leave out the byte that makes the length even.
-            return TRUNCATED if claimed + 7 > len(content) else None
+            return _webp_damage(content)
         case "bmp":
             return _bmp_damage(content)
         case "avif" | "heif":
@@ -186,6 +184,20 @@ def _bmp_damage(content: Content) -> str | None:
     needed = pixels + (width * bits + 31) // 32 * 4 * abs(height)
     # Some leave out the bytes that fill up the last row.
     return TRUNCATED if needed > len(content) + 3 else None
+
+
+def _webp_damage(content: Content) -> str | None:
+    end = int.from_bytes(content[4:8], "little") + 8
+    # Some leave out the byte that makes the length even.
+    if end - 1 > len(content):
+        return TRUNCATED
+    place = 12
+    while place + 8 <= end:
+        place += 8 + int.from_bytes(content[place + 4 : place + 8], "little")
+        if place > end:
+            return DAMAGED
+        place += place & 1
+    return None
 
 
 def _tiff_damage(content: Content) -> str | None:

@@ -198,3 +198,11 @@ def test_bytes_behind_a_webp_do_not_make_up_for_damage_in_it(tmp_path):
     file.write_bytes(sound[:900] + bytes(range(256)) * 2 + sound[900:])
     with pytest.raises(SourceError):
         read_image(file)
+
+
+@pytest.mark.parametrize("quality", [80, 101])
+def test_a_webp_chunk_of_another_length_is_damage(quality):
+    sound = bytearray(encoded(".webp", cv2.IMWRITE_WEBP_QUALITY, quality))
+    assert damage(bytes(sound)) is None
+    sound[17] ^= 1
+    assert damage(bytes(sound)) == "is damaged"
