@@ -103,6 +103,8 @@ def damage(content: Content) -> str | None:
             return _boxes_damage(content)
         case "tiff":
             return _tiff_damage(content)
+        case None if content[:2] == b"BM":  # of no header that there is; OpenCV takes any
+            return DAMAGED
     return None
 
 

@@ -206,3 +206,10 @@ def test_a_webp_chunk_of_another_length_is_damage(quality):
     assert damage(bytes(sound)) is None
     sound[17] ^= 1
     assert damage(bytes(sound)) == "is damaged"
+
+
+def test_a_bitmap_of_no_known_header_is_damage():
+    sound = bytearray(encoded(".bmp"))
+    assert damage(bytes(sound)) is None
+    sound[14:16] = b"\xff\xff"
+    assert damage(bytes(sound)) == "is damaged"
