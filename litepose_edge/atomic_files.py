@@ -197,7 +197,7 @@ def make_folder(path: str | os.PathLike[str]) -> None:
 
 
 def check_targets(*paths: str | os.PathLike[str] | None) -> None:
-    """Find out before long work whether its results can be written; leaves nothing but folders.
+    """Find out before long work whether its results can be written; leaves nothing behind.
 
     Args:
         paths: None where a result is not wanted.
@@ -218,7 +218,11 @@ def check_targets(*paths: str | os.PathLike[str] | None) -> None:
         if target in seen:
             raise OutputError(f"cannot write two results to {path}: name two files")
         seen.add(target)
+        missing = [folder for folder in path.parents if not folder.exists()]
         NewFile(path).discard()
+        for folder in missing:  # the deepest first
+            with contextlib.suppress(OSError):  # another writer may have put a file there
+                folder.rmdir()
 
 
 def _examine(path: Path) -> tuple[Path | None, int | None]:

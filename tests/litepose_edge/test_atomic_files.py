@@ -183,3 +183,11 @@ def test_devices_and_named_pipes_are_written_to_and_not_replaced(tmp_path):
 def test_a_full_device_is_an_error():
     with pytest.raises(OutputError, match="/dev/full"):
         write_file("/dev/full", b"content")
+
+
+def test_asking_whether_a_target_can_be_written_leaves_no_folder(tmp_path):
+    there = tmp_path / "there"
+    there.mkdir()
+    check_targets(tmp_path / "new" / "folder" / "a.json", there / "b.json")
+    assert list(tmp_path.iterdir()) == [there]
+    assert list(there.iterdir()) == []

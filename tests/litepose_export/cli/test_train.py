@@ -15,8 +15,6 @@ from litepose_export.cli import app  # noqa: E402
     ("network", "extra"),
     [
         ("litepose-xl", []),  # there is none
-        ("fasterpose-r50", []),  # only exported
-        ("vitpose-s", []),
         ("litepose-xs", ["--teacher", "a.pt", "--teacher", "b.pt"]),
         ("persondet", ["--teacher", "a.onnx", "--teacher", "b.onnx"]),
         ("lrpose-n", ["--teacher", "a.onnx"]),
