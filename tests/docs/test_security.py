@@ -36,7 +36,7 @@ HELD = {
         f"{RUNTIME}measure/machine/test_processor.py::test_a_mac_is_asked_by_sysctl",
     ],
     "Bundled models are checked": [
-        f"{RUNTIME}backends/test_backends.py::test_a_bundled_file_that_was_changed_is_refused"
+        f"{RUNTIME}backends/test_bundled.py::test_a_bundled_file_that_was_changed_is_refused"
     ],
     "Weights that lie in a second file": [
         f"{RUNTIME}backends/test_external_data.py::test_swapped_weights_are_refused"
