@@ -100,7 +100,7 @@ def load(data: Path, peers: Path | None, targets_path: Path | None) -> Material:
     targets = None
     if targets_path is not None and targets_path.exists():
         targets = load_distillation_targets(targets_path)
-    elif peers is not None:
+    if targets is None and peers is not None:
         pose = peers / "pose"
         files = (pose / "pptinypose_256x192/model.xml", pose / "ultralight_simplepose_256x192.onnx")
         first, second = (open_teacher(path) for path in files)

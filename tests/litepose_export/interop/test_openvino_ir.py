@@ -70,7 +70,7 @@ def saved(tmp_path_factory):
 
 def test_it_answers_what_openvino_does(saved):
     images = np.random.default_rng(1).random((1, 3, 48, 64), np.float32)
-    expected = teacher.open_teacher(saved)(images)
+    expected = teacher.open_teacher(saved).network(images)
     network = IRNetwork(saved)
     with torch.no_grad():
         found = network(torch.from_numpy(images)).numpy()
@@ -98,7 +98,7 @@ def test_what_is_no_ir_is_refused(text, tmp_path):
 def test_pp_tinypose_answers_alike(dev_json):
     path = dev_json.parents[2] / "peers/pose/pptinypose_256x192/model.xml"
     images = np.random.default_rng(0).normal(size=(1, 3, 256, 192)).astype(np.float32)
-    expected = teacher.open_teacher(path)(images)
+    expected = teacher.open_teacher(path).network(images)
     with torch.no_grad():
         found = IRNetwork(path)(torch.from_numpy(images)).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from litepose_edge import geometry
 from litepose_edge.geometry import Float64, Size
+from litepose_edge.manifest import Alignment
 from litepose_export.training.accelerator.photograph_store import PhotographStore
 from litepose_export.training.accelerator.pixel_augmentation import PixelAugmenter
 from litepose_export.training.accelerator.placements import PlacementBatch, PlacementDataset
@@ -54,6 +55,7 @@ class SamplerOptions:
         sizes: Inputs of the networks that learn; crops are placed for the first.
         augmentation: How crops are augmented.
         stride: Input pixels a heatmap cell.
+        teacher_alignment: Where the cells of the teacher's maps lie.
         teacher_share: Weight of the teacher's map against the labels' Gaussian.
         repeats: Batches made of the same crops, augmented in different ways: they are cut once.
         seed: Of all random streams; with one or no worker the batches repeat.
@@ -64,6 +66,7 @@ class SamplerOptions:
     sizes: tuple[Size, ...]
     augmentation: Augmentation
     stride: int = 8
+    teacher_alignment: Alignment = "corner"
     teacher_share: float = TEACHER_SHARE
     repeats: int = 2
     seed: int = 0
@@ -76,7 +79,7 @@ class AcceleratorSampler:
 
     Args:
         people: Who can be shown; those without keypoints are labelled by the teacher alone.
-        teacher: A network with PP-TinyPose's manifest, or None.
+        teacher: A network with PP-TinyPose's input, or None.
         options: How.
         masks: For copy-paste augmentation, or None to do without.
         progress: Called after every few hundred people that the teacher has seen.
@@ -98,7 +101,9 @@ class AcceleratorSampler:
         self._augment = PixelAugmenter(options.augmentation, options.seed, device)
         self._teacher: TeacherMaps | None = None
         if teacher is not None:
-            self._teacher = TeacherMaps(people, teacher, self._photographs, device, progress)
+            self._teacher = TeacherMaps(
+                people, teacher, options.teacher_alignment, self._photographs, device, progress
+            )
         self._mean, self._std = channel_statistics(device)
 
     def batches(self, count: int, shares: tuple[float, ...]) -> Iterator[AcceleratorBatch]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from litepose_edge import geometry
 from litepose_edge.geometry import Float64
+from litepose_edge.manifest import Alignment
 from litepose_export.training.accelerator.cuda_graphs import Replay
 from litepose_export.training.accelerator.photograph_store import PhotographStore
 from litepose_export.training.core.normalization import channel_statistics
@@ -18,12 +19,14 @@ from litepose_export.training.core.pose_batch import FLIP_PERMUTATION
 from litepose_export.training.core.targets import warp_maps
 from litepose_export.training.data.distillation_targets import TEACHER_INPUT, to_teacher_input
 from litepose_export.training.data.people import People
-from litepose_export.training.distillation.teacher import TEACHER_STRIDE, teacher_views
+from litepose_export.training.distillation.teacher import (
+    TEACHER_STRIDE,
+    input_to_cells,
+    teacher_views,
+    upright_to_view_cells,
+)
 
 BATCH = 512
-# From the teacher's input to the cells of its maps.
-_SHIFT = 0.5 - TEACHER_STRIDE / 2
-_TO_CELLS = np.array([[1, 0, _SHIFT], [0, 1, _SHIFT]]) / TEACHER_STRIDE
 
 
 class TeacherMaps:
@@ -33,7 +36,8 @@ class TeacherMaps:
 
     Args:
         people: Whom to run the teacher on.
-        teacher: A network with PP-TinyPose's manifest, in the precision to run it in.
+        teacher: A network with PP-TinyPose's input, in the precision to run it in.
+        alignment: Where the cells of its maps lie.
         photographs: The people's.
         device: Where all of this is.
         progress: Called after every `BATCH` people, or all if they are fewer.
@@ -43,11 +47,12 @@ class TeacherMaps:
         self,
         people: People,
         teacher: nn.Module,
+        alignment: Alignment,
         photographs: PhotographStore,
         device: str,
         progress: Callable[[], None] = lambda: None,
     ) -> None:
-        self._boxes, self._device = people.boxes_xyxy, device
+        self._boxes, self._device, self._alignment = people.boxes_xyxy, device, alignment
         self._half = torch.float16 if device == "cuda" else torch.float32
         self._mean, self._std = channel_statistics(device)
         self._flip = torch.from_numpy(FLIP_PERMUTATION).to(device)
@@ -64,7 +69,7 @@ class TeacherMaps:
         self._maps = torch.cat(kept)
 
     def of(self, people: Tensor, mirrored: Tensor) -> Tensor:
-        """`(N, K, 64, 48)` float32, the teacher's maps over the people's padded boxes.
+        """`(N, K, 64, 48)` float32, the teacher's maps; their cells tile the padded boxes.
 
         Args:
             people: `(N,)` int64.
@@ -84,7 +89,7 @@ class TeacherMaps:
         """
         chosen: NDArray[np.int64] = people.numpy()
         to_input = to_teacher_input(self._boxes[chosen])
-        return geometry.compose(_TO_CELLS, geometry.compose(to_input, to_image))
+        return geometry.compose(input_to_cells("centre"), geometry.compose(to_input, to_image))
 
     @torch.no_grad()
     def _mean_over_views(
@@ -99,7 +104,7 @@ class TeacherMaps:
             maps = run_teacher(((crops - self._mean) / self._std).to(self._half)).float()
             if mirrored:
                 maps = maps[:, self._flip]
-            back = geometry.compose(_TO_CELLS, geometry.compose(turn, geometry.invert(_TO_CELLS)))
+            back = upright_to_view_cells(turn, self._alignment)
             places = torch.from_numpy(back.astype(np.float32)).to(self._device)
             upright.append(warp_maps(maps, places.expand(len(maps), 2, 3), height, width))
         return torch.stack(upright).mean(0).clamp(0, 1)

@@ -14,6 +14,7 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BOX_PADDING
 
 TEACHER_INPUT = Size(192, 256)
+TARGETS_FORMAT = 2  # 1 took the maps of every teacher for centred ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class DistillationTargets:
     """A teacher's heatmaps and pseudo-labels of every training person.
 
     Attributes:
-        maps: `(N, K, 32, 24)` uint8, heatmaps over the padded boxes, 255 = certain.
+        maps: `(N, K, 32, 24)` uint8, heatmaps over the padded boxes, 255 = certain; their
+            cells tile the boxes (alignment `"centre"`), whatever the teacher's do.
         keypoints: `(N, K, 3)` float32 `(x, y, score)` in photograph pixels.
         trusted: `(N, K)` bool: confident, concentrated, and placed alike by a second teacher.
     """
@@ -39,10 +41,18 @@ def to_teacher_input(boxes_xyxy: Float32) -> Float64:
 def save_distillation_targets(targets: DistillationTargets, path: Path) -> None:
     """Write targets to an uncompressed `.npz`."""
     with replacing(path) as partial:
-        np.savez(partial, maps=targets.maps, keypoints=targets.keypoints, trusted=targets.trusted)
+        np.savez(
+            partial,
+            format=TARGETS_FORMAT,
+            maps=targets.maps,
+            keypoints=targets.keypoints,
+            trusted=targets.trusted,
+        )
 
 
-def load_distillation_targets(path: Path) -> DistillationTargets:
-    """Read what `save_distillation_targets` wrote."""
+def load_distillation_targets(path: Path) -> DistillationTargets | None:
+    """Read what `save_distillation_targets` wrote; None if an older version did."""
     with np.load(path) as stored:
+        if "format" not in stored or stored["format"] != TARGETS_FORMAT:
+            return None
         return DistillationTargets(stored["maps"], stored["keypoints"], stored["trusted"])

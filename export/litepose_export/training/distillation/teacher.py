@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -10,9 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
-from litepose_edge.backends import files, open_files
-from litepose_edge.geometry import Float32, Float64
-from litepose_edge.manifest import BOX_PADDING, IMAGENET_MEAN, IMAGENET_STD
+from litepose_edge.backends import files, open_files, sidecar
+from litepose_edge.decoding.heatmaps import cells_to_input
+from litepose_edge.errors import ManifestError
+from litepose_edge.geometry import Float32, Float64, Size
+from litepose_edge.manifest import (
+    BOX_PADDING,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Alignment,
+    HeatmapSpec,
+    TopDownSpec,
+)
+from litepose_edge.manifest.presets import Graph, OutputFormatName, preset
+from litepose_edge.skeletons import COCO_17
 from litepose_edge.threads import available_threads, worker_pool
 from litepose_export.training.core.pose_batch import FLIP_PERMUTATION, TEACHER_MAP_STRIDE
 from litepose_export.training.data.distillation_targets import (
@@ -28,24 +40,61 @@ MEAN, STD = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float
 TeacherNetwork = Callable[[Float32], Float32]
 
 
-def open_teacher(path: Path) -> TeacherNetwork:
-    """A teacher with PP-TinyPose's manifest: RGB, ImageNet statistics, 256x192, stride 4.
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A teacher network, and where the cells of its maps lie in its input.
+
+    Attributes:
+        network: `(N, 3, 256, 192)` crops to `(N, K, 64, 48)` maps.
+        alignment: As its manifest says (`litepose_edge.decoding.heatmaps.cells_to_input`).
+    """
+
+    network: TeacherNetwork
+    alignment: Alignment
+
+
+def open_teacher(path: Path) -> Teacher:
+    """A teacher with PP-TinyPose's input: RGB, ImageNet statistics, 256x192, stride 4.
 
     It answers several threads at once, each on one CPU.
 
     Raises:
         BackendUnavailableError: OpenVINO, which reads both IR and ONNX, is not installed.
+        ManifestError: The sidecar beside it describes no heatmap network.
         ModelError: The file is not there, or no network.
+        ModelIntegrityError: The sidecar describes other bytes.
     """
+    alignment = teacher_alignment(path)
     opened = open_files(files.read(path), "openvino", threads=1)
     first = opened.outputs[0]
-    return lambda batch: opened.session.run(batch)[first]
+    return Teacher(lambda batch: opened.session.run(batch)[first], alignment)
+
+
+def teacher_alignment(path: Path) -> Alignment:
+    """Where the cells of a teacher's maps lie.
+
+    As the sidecar beside it says (`litepose-edge adopt`), or as heatmap networks are published.
+
+    Raises:
+        ManifestError: The sidecar describes no heatmap network.
+        ModelError: There is a sidecar, but no network.
+        ModelIntegrityError: The sidecar describes other bytes.
+    """
+    if sidecar.path_of(path).exists():
+        manifest = sidecar.read(files.read(path))
+    else:
+        graph = Graph(path.stem, TEACHER_INPUT, False, False, ("heatmaps",), COCO_17)
+        manifest = preset(OutputFormatName.HEATMAP, graph)
+    match manifest.model:
+        case TopDownSpec(head=HeatmapSpec(alignment=alignment)):
+            return alignment
+    raise ManifestError(f"{path} is not a heatmap network: it cannot be a teacher")
 
 
 def distill(
     people: People,
-    teacher: TeacherNetwork,
-    second: TeacherNetwork,
+    teacher: Teacher,
+    second: Teacher,
     progress: Callable[[], None],
     threads: int | None = None,
 ) -> DistillationTargets:
@@ -78,7 +127,7 @@ def distill(
         map_height = TEACHER_INPUT.height / TEACHER_STRIDE
         alike = np.linalg.norm(cells - cells_other, axis=1) <= 0.10 * map_height / BOX_PADDING
         trusted[i] = (scores >= 0.5) & (spread <= 0.05 * map_height) & alike
-        in_input = (cells + 0.5) * TEACHER_STRIDE - 0.5
+        in_input = geometry.transform(geometry.invert(input_to_cells("centre")), cells)
         points[i, :, :2] = geometry.transform(geometry.invert(to_input), in_input)
         points[i, :, 2] = scores
 
@@ -101,22 +150,39 @@ def teacher_views() -> list[tuple[Float64, bool]]:
     return views
 
 
+def input_to_cells(alignment: Alignment) -> Float64:
+    """`(2, 3)`, pixels of the teacher's input to cells of maps with that alignment."""
+    map_size = Size(TEACHER_INPUT.width // TEACHER_STRIDE, TEACHER_INPUT.height // TEACHER_STRIDE)
+    first_cells = np.array([[0, 0], [1, 1]], np.float32)
+    first, second = cells_to_input(first_cells, map_size, TEACHER_INPUT, alignment).astype(float)
+    return geometry.invert(np.column_stack([np.diag(second - first), first]))
+
+
+def upright_to_view_cells(turn: Float64, alignment: Alignment) -> Float64:
+    """`(2, 3)`, cells that tile the upright input to cells of a teacher's maps of a view.
+
+    Args:
+        turn: `(2, 3)`, pixels of the upright input to those of the view.
+        alignment: Of the teacher's maps.
+    """
+    to_view = geometry.compose(turn, geometry.invert(input_to_cells("centre")))
+    return geometry.compose(input_to_cells(alignment), to_view)
+
+
 def _upright_maps(
-    image: NDArray[np.uint8], to_input: Float64, view: tuple[Float64, bool], teacher: TeacherNetwork
+    image: NDArray[np.uint8], to_input: Float64, view: tuple[Float64, bool], teacher: Teacher
 ) -> Float32:
-    """`(K, 64, 48)`, the maps of one view as they would be upright."""
+    """`(K, 64, 48)`, the maps of one view as they would be upright, in cells that tile it."""
     turn, mirrored = view
     size = (TEACHER_INPUT.width, TEACHER_INPUT.height)
     crop = cv2.warpAffine(image, geometry.compose(turn, to_input), size, flags=cv2.INTER_LINEAR)
     batch = ((crop[..., ::-1].astype(np.float32) - MEAN) / STD).transpose(2, 0, 1)[None]
-    maps: Float32 = teacher(np.ascontiguousarray(batch))[0]
+    maps: Float32 = teacher.network(np.ascontiguousarray(batch))[0]
     if mirrored:
         maps = maps[FLIP_PERMUTATION]
-    if np.allclose(turn, np.eye(2, 3)):
+    back = upright_to_view_cells(turn, teacher.alignment)
+    if np.allclose(back, np.eye(2, 3)):
         return maps
-    shift = 0.5 - TEACHER_STRIDE / 2
-    to_cells = np.array([[1, 0, shift], [0, 1, shift]]) / TEACHER_STRIDE
-    back = geometry.compose(to_cells, geometry.compose(turn, geometry.invert(to_cells)))
     height, width = maps.shape[1:]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.stack([cv2.warpAffine(m, back, (width, height), flags=flags) for m in maps])

@@ -28,6 +28,7 @@ from litepose_export.training.core.losses import activation
 from litepose_export.training.core.schedule import Phase, Schedule
 from litepose_export.training.data.augmentation import STRONG, WEAK
 from litepose_export.training.data.people import common_skeleton, load_people
+from litepose_export.training.distillation.teacher import teacher_alignment
 from litepose_export.training.runs.options import AcceleratorRunOptions, Stage
 from litepose_export.training.runs.pose import build_lrpose, check_modules, make_validator
 from litepose_export.training.runs.pose_data import SHARD, load_masks
@@ -127,6 +128,7 @@ def _make_sampler(
     sampling = SamplerOptions(
         sizes=tuple(networks.find(name).input_size for name in names),
         augmentation=WEAK if options.stage == "finetune" else STRONG,
+        teacher_alignment=teacher_alignment(options.teacher) if options.teacher else "corner",
         teacher_share=options.teacher_share,
         seed=options.seed,
         device=options.device,

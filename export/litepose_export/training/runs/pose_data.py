@@ -107,7 +107,7 @@ def _distillation_targets(
     """What the teachers say, from the cache if it was made of as many people."""
     if cache.exists():
         targets = load_distillation_targets(cache)
-        if len(targets.maps) == len(people):
+        if targets is not None and len(targets.maps) == len(people):
             return targets
     first, second = (open_teacher(path) for path in teachers)
     targets = distill(people, first, second, display.started("run the teachers", len(people)))

@@ -50,7 +50,7 @@ def with_white_noses(people):
 
 
 def sampler(people, teacher=None, augmentation=PLAIN, masks=None, **options):
-    options = {"sizes": (SMALL, LARGE), "repeats": 1} | options
+    options = {"sizes": (SMALL, LARGE), "repeats": 1, "teacher_alignment": "centre"} | options
     return AcceleratorSampler(
         people, teacher, SamplerOptions(augmentation=augmentation, **options), masks
     )

@@ -43,7 +43,7 @@ def test_people_processed_together_get_the_targets_they_get_alone(teacher_path, 
 
 
 def test_a_teacher_runs_in_several_threads_at_once(teacher_path):
-    network = teacher.open_teacher(teacher_path)
+    network = teacher.open_teacher(teacher_path).network
     rng = np.random.default_rng(1)
     crops = [rng.normal(size=(1, 3, 256, 192)).astype(np.float32) for _ in range(4)]
     expected = [network(crop) for crop in crops]
