@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -188,8 +188,12 @@ def _heatmaps(
     mean: Any = IMAGENET_MEAN,
     std: Any = IMAGENET_STD,
     decode: Callable[[Array], tuple[Array, Array]] = plain.quarter,
+    alignment: Literal["centre", "corner"] = "centre",
 ) -> Run:
-    """Crop, normalise, infer `(K, h, w)` heat, decode, map back."""
+    """Crop, normalise, infer `(K, h, w)` heat, decode, map back.
+
+    With `"corner"`, the first cell lies on the first pixel, not amid the first stride.
+    """
 
     def run(image: Array, box: Array) -> tuple[Array, Array]:
         affine = plain.crop_affine(box, width, height)
@@ -197,7 +201,8 @@ def _heatmaps(
         heat = infer(plain.normalise(crop, mean, std))
         cells, scores = decode(heat)
         stride = np.array([width / heat.shape[2], height / heat.shape[1]])
-        return plain.to_image((cells + 0.5) * stride - 0.5, affine), scores
+        offset = (stride - 1) / 2 if alignment == "centre" else 0
+        return plain.to_image(cells * stride + offset, affine), scores
 
     return run
 
@@ -209,6 +214,7 @@ def _tinypose(path: Path) -> Run:
         192,
         256,
         decode=lambda heat: plain.dark(np.maximum(heat, 0), TINYPOSE_BLUR),
+        alignment="corner",
     )
 
 
@@ -219,7 +225,12 @@ def _ultralight(path: Path) -> Run:
     options.log_severity_level = 4  # initialisers among the inputs: an old file's habit
     with within_affinity():
         session = onnxruntime.InferenceSession(str(_there(path)), options)
-    return _heatmaps(lambda batch: np.asarray(session.run(None, {"data": batch})[0])[0], 192, 256)
+    return _heatmaps(
+        lambda batch: np.asarray(session.run(None, {"data": batch})[0])[0],
+        192,
+        256,
+        alignment="corner",
+    )
 
 
 def _movenet(path: Path) -> Run:
