@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 TOP_LEVEL = {"litepose_edge", "litepose_export"}
-MAX_BYTES = 12 * 2**20
+MAX_BYTES = 16 * 2**20
 SMOKE = """
 import sys
 import numpy

@@ -43,7 +43,7 @@ int8() {
 patterns=()
 for pattern in ${POSE_FLOAT:-stem head}; do patterns+=(--float "$pattern"); done
 pose() {
-  int8 "$@" "${patterns[@]}" --count 600 --finetune-steps "${FINETUNE_STEPS:-500}" --gate-people 876 \
+  int8 "$@" --arm-out "$models/$1.int8-arm.onnx" "${patterns[@]}" --count 600 --finetune-steps "${FINETUNE_STEPS:-500}" --gate-people 876 \
     --max-shift-px "${MAX_SHIFT:-0.3}" --max-p95-px "${MAX_P95:-1.5}" --max-ap-drop 0.005
 }
 # ONLY=lrpose-m makes the files of one network.

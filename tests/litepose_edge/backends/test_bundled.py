@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from litepose_edge import _pyinstaller, backends
@@ -97,7 +98,21 @@ def test_a_bundled_file_that_was_changed_is_refused(tmp_path, monkeypatch, pose_
 
 
 @pytest.mark.parametrize("name", bundled.names())
-def test_one_int8_file_serves_every_processor(name):
-    assert bundled.find(name, "int8").name == f"{name}.int8.onnx"
-    scheme = backends.find_model(name, precision="int8").manifest.quantization.scheme
-    assert scheme == "u8s8-reduced"  # exact on every x86, and right on ARM
+@pytest.mark.parametrize("machine", ["aarch64", "arm64", "x86_64"])
+def test_each_processor_gets_its_int8_file(name, machine, monkeypatch):
+    monkeypatch.setattr(bundled, "architecture", lambda: machine)
+    own = machine != "x86_64" and name.startswith("lrpose")
+    path = bundled.find(name, "int8")
+    assert path.name == f"{name}.int8{'-arm' if own else ''}.onnx"
+    scheme = backends.find_model(path).manifest.quantization.scheme
+    assert scheme == ("s8s8" if own else "u8s8-reduced")
+
+
+def test_the_arm_file_gives_the_same_keypoints_here():
+    outputs = []
+    for target in ("int8", "int8-arm"):
+        model = backends.find_model(bundled.FOLDER / f"lrpose-s.{target}.onnx")
+        size = model.manifest.input
+        batch = np.random.default_rng(0).normal(size=(1, 3, size.height, size.width))
+        outputs.append(model.open(1).run(batch.astype(np.float32))["heatmaps"])
+    assert np.abs(outputs[0] - outputs[1]).mean() < 0.5
