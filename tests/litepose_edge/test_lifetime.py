@@ -14,7 +14,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from litepose_edge import Estimator
+from litepose_edge import Estimator, backends
+from litepose_edge.networks import Lifetime, NetworkOptions, Networks
+from litepose_edge.pipelines.topdown import TopDown
 
 FRAME = np.zeros((96, 96, 3), np.uint8)
 BOXES = [[5, 5, 60, 90], [10, 5, 80, 90]]
@@ -123,27 +125,35 @@ def test_a_tracker_ends_with_its_estimator():
         tracker.update(FRAME)
 
 
-def test_nothing_is_opened_again_once_closed():
-    estimator = Estimator(threads=2)
-    shared = estimator._shared_networks()
-    networks = (estimator._networks, shared)
-    estimator.predict_batch([FRAME] * 2)
-    estimator.close()
-    for each in networks:
-        for call in (
-            partial(each.people, FRAME, 0.3, 5),
-            partial(each.people_in, FRAME, np.array(BOXES, np.float32)),
-            partial(each.boxes, FRAME, 0.3),
-        ):
-            with pytest.raises(RuntimeError, match="closed"):
-                call()
-        assert each._boxes is None
-        # Also for a thread that was past the check when it was closed.
+@pytest.mark.parametrize("threads", [1, 2])
+def test_nothing_is_opened_again_once_closed(threads):
+    options = NetworkOptions(
+        model=backends.find_model("lrpose-n"),
+        detector="default",
+        backend="onnxruntime",
+        precision=None,
+        flip_test=None,
+    )
+    lifetime = Lifetime()
+    networks = Networks(options, threads, lifetime)
+    boxes = np.array(BOXES, np.float32)
+    calls = (
+        partial(networks.people, FRAME, 0.3, 5),
+        partial(networks.people_in, FRAME, boxes),
+        partial(networks.boxes, FRAME, 0.3),
+    )
+    for call in calls:
+        call()
+    lifetime.end()
+    networks.close()
+    for call in calls:
         with pytest.raises(RuntimeError, match="closed"):
-            each._crops(FRAME, np.array(BOXES, np.float32))
-        assert not each._crops._sessions
+            call()
+    # A pipeline too, for a thread that was past the estimator's check when it was closed.
+    topdown = TopDown(options.model.open, options.model.manifest, threads)
+    topdown.close()
     with pytest.raises(RuntimeError, match="closed"):
-        estimator._shared_networks()
+        topdown(FRAME, boxes)
 
 
 @pytest.mark.parametrize(
