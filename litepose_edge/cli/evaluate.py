@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from litepose_edge.measure.accuracy.predictions import (
     evaluate_on_given_boxes,
     operating_point,
 )
+from litepose_edge.measure.accuracy.signed_errors import CROP, SignedErrors
 
 # Average precision needs people of low confidence as well: it ranks all by their scores.
 LEAST_SCORE, MOST_PEOPLE = 0.02, 100
@@ -65,6 +67,7 @@ def evaluate(
     """Measure average precision on a COCO keypoint file.
 
     Keypoints are scored in ground-truth boxes and in the detector's, which are scored as well.
+    In ground-truth boxes, the mean signed error of each keypoint is measured too.
     Bottom-up networks find all people themselves, without boxes. Needs the extra `eval`.
     """
     dataset = read_coco(data, images)
@@ -84,6 +87,7 @@ def evaluate(
 
     all_people = make(min_score=LEAST_SCORE, max_people=MOST_PEOPLE)
     rows: dict[str, CocoMetrics | CrowdMetrics | PckhMetrics] = {}
+    errors: SignedErrors | None = None
     point: OperatingPoint | None = None
     finds_people = _finds_people(model, precision, backend)
     if finds_people and given_alone:
@@ -98,7 +102,8 @@ def evaluate(
 
         if not finds_people:
             given = evaluate_on_given_boxes(estimator, dataset, progress, metric.value)
-            rows["keypoints, ground-truth boxes"] = given
+            rows["keypoints, ground-truth boxes"] = given.metrics
+            errors = given.errors
         if not given_alone:  # as PCKh always is
             keypoints, boxes = evaluate_end_to_end(
                 estimator, dataset, progress, "coco" if metric is MetricName.COCO else "crowdpose"
@@ -107,19 +112,44 @@ def evaluate(
             rows |= {f"keypoints, {whose}": keypoints}
             rows |= {"boxes of keypoints" if finds_people else "detector boxes": boxes}
             point = operating_point(default, dataset, progress)
+    measured = _Measured(rows, errors, point, dataset.keypoint_names)
     if as_json:
-        document = {name: _known(metrics.to_dict()) for name, metrics in rows.items()}
-        if point is not None:
-            document["default threshold"] = asdict(point)
-        results.file.write(json.dumps(document) + "\n")
-        return
-    for name, metrics in rows.items():
-        results.print(_table(name, metrics))
-    if point is not None:
-        results.print(
-            f"at the default threshold: recall {point.recall:.3f} of people taller than "
-            f"{TALL_PX:.0f} px, {point.false_positives_per_image:.2f} false positives per image"
-        )
+        results.file.write(json.dumps(measured.document()) + "\n")
+    else:
+        measured.show()
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What was measured."""
+
+    rows: Mapping[str, CocoMetrics | CrowdMetrics | PckhMetrics]
+    errors: SignedErrors | None
+    point: OperatingPoint | None
+    keypoint_names: Sequence[str]
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        document = {name: _known(metrics.to_dict()) for name, metrics in self.rows.items()}
+        if self.errors is not None:
+            errors = self.errors.to_dict(self.keypoint_names)
+            document["signed errors, ground-truth boxes"] = _known(errors)
+        if self.point is not None:
+            document["default threshold"] = asdict(self.point)
+        return document
+
+    def show(self) -> None:
+        """Print tables."""
+        for name, metrics in self.rows.items():
+            results.print(_table(name, metrics))
+        if self.errors is not None:
+            results.print(_error_table(self.errors, self.keypoint_names))
+        if self.point is not None:
+            results.print(
+                f"at the default threshold: recall {self.point.recall:.3f} of people taller than "
+                f"{TALL_PX:.0f} px, {self.point.false_positives_per_image:.2f} false positives "
+                "per image"
+            )
 
 
 def _finds_people(
@@ -150,4 +180,17 @@ def _table(name: str, metrics: CocoMetrics | CrowdMetrics | PckhMetrics) -> Tabl
         return table
     table = Table(f"{name:<30}", *(key.upper() for key in figures), box=None)
     table.add_row("", *(f"{value:.3f}" for value in figures.values()))
+    return table
+
+
+def _error_table(errors: SignedErrors, names: Sequence[str]) -> Table:
+    title = f"{f'mean error, px of a {CROP.height}-px crop':<30}"
+    table = Table(title, "right", "±", "down", "±", "found", box=None)
+    rows = [("all", errors.mean, errors.standard_error, int(errors.counts.sum()))]
+    rows += zip(
+        names, errors.by_keypoint, errors.standard_error_by_keypoint, errors.counts, strict=True
+    )
+    for name, (right, down), (right_error, down_error), count in rows:
+        figures = (f"{right:+.2f}", f"{right_error:.2f}", f"{down:+.2f}", f"{down_error:.2f}")
+        table.add_row(name, *figures, str(count))
     return table

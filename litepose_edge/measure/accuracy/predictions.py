@@ -16,6 +16,7 @@ from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import CocoMetrics, coco_metrics
 from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics, crowdpose_metrics
 from litepose_edge.measure.accuracy.pckh import PckhMetrics, pckh, read_head_sizes
+from litepose_edge.measure.accuracy.signed_errors import SignedErrors, signed_errors
 from litepose_edge.results import Poses
 from litepose_edge.sources import read_image
 
@@ -25,9 +26,22 @@ Progress = Callable[[], None]
 Metric = Literal["coco", "crowdpose", "pckh"]
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBoxesAccuracy:
+    """Accuracy of the keypoints when every labelled person's own box is cropped.
+
+    Attributes:
+        metrics: By the metric that was asked for.
+        errors: Whether keypoints lie too far to one side.
+    """
+
+    metrics: CocoMetrics | CrowdMetrics | PckhMetrics
+    errors: SignedErrors
+
+
 def evaluate_on_given_boxes(
     estimator: Estimator, dataset: CocoDataset, progress: Progress, metric: Metric = "coco"
-) -> CocoMetrics | CrowdMetrics | PckhMetrics:
+) -> GivenBoxesAccuracy:
     """Accuracy of the keypoints when every labelled person's own box is cropped.
 
     Args:
@@ -44,6 +58,7 @@ def evaluate_on_given_boxes(
     sigmas: tuple[float, ...] | None = None
     found: list[Float32] = []
     truth: list[Float32] = []
+    boxes: list[Float32] = []
     sizes: list[Float32] = []
     heads = read_head_sizes(dataset.path) if metric == "pckh" else {}
     for image in dataset:
@@ -52,19 +67,21 @@ def evaluate_on_given_boxes(
         if not labelled.any():
             continue
         images.append(image.image_id)
-        boxes = image.boxes_xyxy[labelled]
-        poses = estimator.predict(read_image(image.path, upright=False), boxes_xyxy=boxes)
+        boxes.append(image.boxes_xyxy[labelled])
+        poses = estimator.predict(read_image(image.path, upright=False), boxes_xyxy=boxes[-1])
         sigmas = _sigmas(poses, dataset)
         results += poses.to_coco(image.image_id)
+        found.append(poses.keypoints)
+        truth.append(image.keypoints[labelled])
         if metric == "pckh":
-            found.append(poses.keypoints)
-            truth.append(image.keypoints[labelled])
             sizes.append(heads[image.image_id][labelled])
     if not images:
         raise SourceError(f"{dataset.path} labels no person's keypoints: there is nothing to score")
+    places, labels = np.concatenate(found), np.concatenate(truth)
+    errors = signed_errors(places, labels, np.concatenate(boxes))
     if metric == "pckh":
-        return pckh(np.concatenate(found), np.concatenate(truth), np.concatenate(sizes))
-    return _score(metric, dataset, results, images, sigmas)
+        return GivenBoxesAccuracy(pckh(places, labels, np.concatenate(sizes)), errors)
+    return GivenBoxesAccuracy(_score(metric, dataset, results, images, sigmas), errors)
 
 
 def evaluate_end_to_end(

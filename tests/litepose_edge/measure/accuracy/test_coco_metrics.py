@@ -129,19 +129,27 @@ def test_eval_prints_three_rows(dataset, capsys):
         "keypoints, ground-truth boxes",
         "keypoints, detector boxes",
         "detector boxes",
+        "signed errors, ground-truth boxes",
         "default threshold",
     }
+    errors = document.pop("signed errors, ground-truth boxes")
+    assert errors["mean"].keys() == errors["keypoints"]["nose"]["mean"].keys() == {"x", "y"}
     assert document.pop("default threshold").keys() == {"recall", "false_positives_per_image"}
     for row in document.values():
         assert set(row) == {"ap", "ap50", "ap75", "ar"}
     assert run(["eval", "--data", str(dataset)]) == 0
-    assert "AP50" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "AP50" in printed
+    assert "left_ankle" in printed
 
 
 def test_eval_without_a_detector_scores_the_given_boxes(dataset, capsys):
     pytest.importorskip("pycocotools")
     assert run(["eval", "--data", str(dataset), "--json", "--detector", "none"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == {"keypoints, ground-truth boxes"}
+    assert set(json.loads(capsys.readouterr().out)) == {
+        "keypoints, ground-truth boxes",
+        "signed errors, ground-truth boxes",
+    }
 
 
 def test_eval_can_average_with_the_mirror_image(dataset, capsys, monkeypatch):
@@ -190,5 +198,5 @@ def test_the_released_models_keep_their_accuracy_on_dev(dev_json):
     with Estimator(min_score=0.02, max_people=100) as estimator:
         given = evaluate_on_given_boxes(estimator, dataset, lambda: None)
         _, boxes = evaluate_end_to_end(estimator, dataset, lambda: None)
-    assert given.ap >= 0.30
+    assert given.metrics.ap >= 0.30
     assert boxes.ap50 >= 0.30
