@@ -118,3 +118,10 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_log(tmp_path):
     assert torch.load(checkpoint, weights_only=True) == {"step": 1}
     assert log.read_bytes() == b"step,loss\r\n1,0.5\r\n3,\r\n"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last.pt", "log.csv"]
+
+
+def test_a_log_of_an_older_version_keeps_its_columns(tmp_path):
+    log = tmp_path / "log.csv"
+    append_row(log, ["step", "loss"], {"step": 1, "loss": 0.5})
+    append_row(log, ["step", "loss", "ap"], {"step": 2, "loss": 0.25, "ap": 0.1})
+    assert log.read_bytes() == b"step,loss\r\n1,0.5\r\n2,0.25\r\n"

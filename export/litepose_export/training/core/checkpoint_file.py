@@ -28,12 +28,16 @@ def write_checkpoint(state: Mapping[str, Any], path: Path) -> None:
 def append_row(path: Path, columns: Sequence[str], row: Mapping[str, float]) -> None:
     """Append a row to a log, with the columns' names where it begins.
 
+    A log that an older version began keeps its columns.
+
     Raises:
         OutputError: The place cannot be written; the rows until then stay.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns)
     before = path.read_bytes() if path.exists() else b""
+    if before:
+        columns = next(csv.reader(io.StringIO(before.decode(), newline="")))
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
     if not before:
         writer.writeheader()
     writer.writerow(row)

@@ -19,7 +19,11 @@ from litepose_export.training.core.checkpoint_file import append_row, write_chec
 from litepose_export.training.core.optimizers import make_optimizers
 from litepose_export.training.core.schedule import Schedule
 
-LOGGED = ("step", "minutes", "loss", "ap", "ap50", "ap75", "ar")
+# A detector has no signed errors: those columns stay empty.
+LOGGED = (
+    *("step", "minutes", "loss", "ap", "ap50", "ap75", "ar"),
+    *("right_px", "right_se", "down_px", "down_se", "worst_px"),
+)
 LONGEST_STEP_S = 60.0  # whatever is longer was a pause: the machine slept
 Evaluate = Callable[[nn.Module], dict[str, float]]
 

@@ -18,6 +18,7 @@ from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BOX_PADDING, Activation, Alignment, Refinement
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_edge.measure.accuracy.signed_errors import signed_errors
 from litepose_edge.person_filter import pose_scores
 from litepose_edge.preprocess import warp
 from litepose_edge.results import coco_entry
@@ -28,11 +29,13 @@ from litepose_export.training.core.photographs import read_photographs
 
 @dataclass(frozen=True, slots=True)
 class ValidationCrop:
-    """One validation person: which image, where the crop came from, its pixels."""
+    """One validation person: which image, where the crop came from, its pixels, its labels."""
 
     image_id: int
     to_image: NDArray[np.float64]
     pixels: NDArray[np.uint8]
+    box_xyxy: Float32
+    labels: Float32
 
 
 class Validator:
@@ -71,7 +74,11 @@ class Validator:
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> dict[str, float]:
-        """AP, AP50, AP75 and AR of the network."""
+        """AP, AP50, AP75 and AR of the network, and the mean signed error of its keypoints.
+
+        `right_px` and `down_px` are pixels of a crop 256 high, `right_se` and `down_se` their
+        standard errors; `worst_px` is the largest mean of one keypoint along an axis.
+        """
         was_training = network.training
         network.eval()
         device = next(network.parameters()).device
@@ -84,13 +91,31 @@ class Validator:
         network.train(was_training)
         ids = sorted({c.image_id for c in self._crops})
         sigmas = self._skeleton.oks_sigmas
-        return coco_metrics(self._annotations, results, "keypoints", ids, sigmas).to_dict()
+        metrics = coco_metrics(self._annotations, results, "keypoints", ids, sigmas).to_dict()
+        return metrics | self._signed_errors(results)
 
     def with_refinement(self, refinement: Refinement) -> Validator:
         """The same people, keypoints refined in another way."""
         other = copy.copy(self)
         other._refinement = refinement
         return other
+
+    def _signed_errors(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        found = np.array([r["keypoints"] for r in results], np.float32)
+        errors = signed_errors(
+            found.reshape(len(results), -1, 3)[..., :2],
+            np.stack([c.labels for c in self._crops]),
+            np.stack([c.box_xyxy for c in self._crops]),
+        )
+        (right, down), (right_se, down_se) = errors.mean, errors.standard_error
+        by_keypoint = np.abs(errors.by_keypoint[errors.counts > 0])
+        return {
+            "right_px": float(right),
+            "right_se": float(right_se),
+            "down_px": float(down),
+            "down_se": float(down_se),
+            "worst_px": float(by_keypoint.max(initial=0.0)),
+        }
 
     def _decode(self, crops: list[ValidationCrop], logits: Float32) -> list[dict[str, Any]]:
         cells, scores = heatmaps.decode_heatmaps(
@@ -121,7 +146,11 @@ def _crops(dataset: CocoDataset, input_size: Size, padding: float) -> list[Valid
             crop = cv2.cvtColor(warp(pixels, to_input, input_size), cv2.COLOR_BGR2RGB)
             crops.append(
                 ValidationCrop(
-                    image.image_id, geometry.invert(to_input), crop.astype(np.uint8, copy=False)
+                    image.image_id,
+                    geometry.invert(to_input),
+                    crop.astype(np.uint8, copy=False),
+                    box,
+                    keypoints,
                 )
             )
     return crops

@@ -71,6 +71,7 @@ def test_training_learns_resumes_and_logs(people, photo_dataset, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["60", "80"]
     assert 0 <= float(rows[1]["ap"]) <= 1
+    assert float(rows[1]["worst_px"]) >= abs(float(rows[1]["down_px"]))
     assert not list(tmp_path.glob("*.part"))
 
 
