@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,8 @@ from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick
 from litepose_edge.threads import available_threads, most_threads, worker_pool
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from litepose_edge.tracking.tracker import Tracker
 
 DETECTOR_SIZES = (32, 4096)

@@ -136,7 +136,9 @@ def _described(
             ),
         )
     except ValueError as exc:
-        raise typer.BadParameter(f"output format '{output_format}' does not fit: {exc}") from exc
+        raise typer.BadParameter(
+            f"output format '{output_format.value}' does not fit: {exc}"
+        ) from exc
 
 
 def _skeleton(given: str | None, keypoints: int) -> Skeleton:

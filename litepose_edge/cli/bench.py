@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime, timezone
+from enum import Enum
 from itertools import product
 from pathlib import Path
 from typing import Annotated, cast
@@ -48,7 +48,7 @@ FOUND = "found"
 ENERGY_REPEATS = 5
 
 
-class ModeName(StrEnum):
+class ModeName(str, Enum):
     """How frames follow one another."""
 
     THROUGHPUT = "throughput"
@@ -248,7 +248,7 @@ def _check(configurations: list[Configuration], plan: MeasurementPlan) -> None:
 
 
 def _measure(configurations: list[Configuration], plan: MeasurementPlan) -> Report:
-    began = datetime.now(UTC)
+    began = datetime.now(timezone.utc)
     machine, before = describe_machine(), observe_state()
     with progress_bar() as bar:
         task = bar.add_task("bench", total=count_runs(configurations, plan))

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
@@ -35,7 +35,7 @@ from litepose_edge.measure.accuracy.signed_errors import CROP, SignedErrors
 LEAST_SCORE, MOST_PEOPLE = 0.02, 100
 
 
-class MetricName(StrEnum):
+class MetricName(str, Enum):
     """The metric of the keypoints."""
 
     COCO = "coco"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -69,14 +69,14 @@ Images = Annotated[
 ]
 
 
-class PrecisionName(StrEnum):
+class PrecisionName(str, Enum):
     """Number format of the weights."""
 
     INT8 = "int8"
     FP32 = "fp32"
 
 
-class BackendName(StrEnum):
+class BackendName(str, Enum):
     """Which inference engine runs the networks."""
 
     ONNXRUNTIME = "onnxruntime"

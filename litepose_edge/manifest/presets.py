@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from typing import Literal
 
 from litepose_edge.geometry import Size
@@ -43,7 +43,7 @@ THREE_LEVELS, FOUR_LEVELS, FIVE_LEVELS = (8, 16, 32), (8, 16, 32, 64), (8, 16, 3
 MAX_IOU = 0.6
 
 
-class OutputFormatName(StrEnum):
+class OutputFormatName(str, Enum):
     """A family of networks."""
 
     YOLOX = "yolox"

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 
 import cv2
 import msgspec
@@ -17,6 +16,11 @@ import litepose_edge.cli.app
 import litepose_export.cli.app
 from litepose_edge import Estimator
 from paths import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 sys.path.insert(0, str(ROOT / "docs" / "_site"))
 

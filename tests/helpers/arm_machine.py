@@ -15,9 +15,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PROJECT = Path(__file__).parent.parent.parent
 EMULATOR = "qemu-aarch64-static"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from litepose_export.cli.console import (
 from litepose_export.cli.gate import photographs
 
 
-class ColourName(StrEnum):
+class ColourName(str, Enum):
     """Channel orders."""
 
     RGB = "rgb"

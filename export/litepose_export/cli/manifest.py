@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from litepose_edge.manifest import Manifest, encode_manifest
 from litepose_export.cli.export import ColourName
 
 
-class HeadName(StrEnum):
+class HeadName(str, Enum):
     """Kinds of head."""
 
     HEATMAPS = "heatmaps"
@@ -27,7 +27,7 @@ class HeadName(StrEnum):
     DETECTOR = "detector"
 
 
-class AlignmentName(StrEnum):
+class AlignmentName(str, Enum):
     """Where the cells of a heatmap lie."""
 
     CORNER = "corner"
@@ -35,7 +35,7 @@ class AlignmentName(StrEnum):
     UDP = "udp"
 
 
-class ActivationName(StrEnum):
+class ActivationName(str, Enum):
     """What makes scores of the outputs."""
 
     LINEAR = "linear"
@@ -43,7 +43,7 @@ class ActivationName(StrEnum):
     SOFTMAX = "softmax"
 
 
-class RefinementName(StrEnum):
+class RefinementName(str, Enum):
     """How a place between the cells is found."""
 
     DARK = "dark"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +31,7 @@ from litepose_export.cli.gate import (
 )
 
 
-class TargetName(StrEnum):
+class TargetName(str, Enum):
     """The CPU an INT8 file is for."""
 
     AUTO = "auto"
@@ -40,7 +40,7 @@ class TargetName(StrEnum):
     ARM = "arm"
 
 
-class MethodName(StrEnum):
+class MethodName(str, Enum):
     """How ranges are found."""
 
     MINMAX = "minmax"

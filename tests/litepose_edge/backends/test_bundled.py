@@ -6,7 +6,6 @@ import hashlib
 import os
 import runpy
 import sys
-import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +18,11 @@ from litepose_edge.errors import (
     ModelFileMissingError,
     ModelIntegrityError,
 )
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 from typing import get_args, get_type_hints
 
 import pytest
@@ -22,7 +22,7 @@ def enumerations(callback):
     """The choices of a command's options."""
     for hint in get_type_hints(callback).values():
         for kind in (hint, *get_args(hint)):
-            if isinstance(kind, type) and issubclass(kind, StrEnum):
+            if isinstance(kind, type) and issubclass(kind, Enum):
                 yield [choice.value for choice in kind]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def make_report(
         results.append(_result(measured, alike[0], _reference(alike), noise))
     return Report(
         schema=SCHEMA,
-        created=began.astimezone(UTC).isoformat(timespec="seconds"),
+        created=began.astimezone(timezone.utc).isoformat(timespec="seconds"),
         command=command,
         plan=plan,
         machine=machine,

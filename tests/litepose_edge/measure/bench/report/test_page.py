@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -79,7 +79,7 @@ def page(model="lrpose-s"):
         ],
         runs_of("onnxruntime", 3.0),
     )
-    began = datetime(2024, 5, 1, tzinfo=UTC)
+    began = datetime(2024, 5, 1, tzinfo=timezone.utc)
     command = "litepose-edge bench --source '<script>alert(1)</script>'"
     return to_html(
         make_report(

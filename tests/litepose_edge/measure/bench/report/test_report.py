@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def report_of(measured, again, **plan):
         MeasurementPlan(**plan),
         describe_machine(),
         states,
-        began=datetime(2024, 5, 1, tzinfo=UTC),
+        began=datetime(2024, 5, 1, tzinfo=timezone.utc),
         command="litepose-edge bench",
     )
 
