@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,13 +16,14 @@ from litepose_edge.geometry import Size
 from litepose_export.cli.console import progress, requires
 from litepose_export.cli.gate import gate_progress, print_quantization
 from litepose_export.cli.training import one_or_none, training_display, two_or_none
-from litepose_export.training.core.target_options import TEACHER_SHARE
+from litepose_export.training.core.target_options import CHECKPOINT_MINUTES, TEACHER_SHARE
 
 if TYPE_CHECKING:
+    from litepose_export.training.core.schedule import Mix
     from litepose_export.training.runs.runner import Display
 
 
-class LossName(StrEnum):
+class LossName(str, Enum):
     """Losses on heatmaps; see `litepose_export.training.core.losses`."""
 
     RCE = "rce"
@@ -32,7 +33,16 @@ class LossName(StrEnum):
     MSE = "mse"
 
 
-class StageName(StrEnum):
+class AugmentationName(str, Enum):
+    """Augmentations of crops; see `litepose_export.training.data.augmentation`."""
+
+    WEAK = "weak"
+    MEDIUM_NO_PASTE = "medium-no-paste"
+    MEDIUM = "medium"
+    STRONG = "strong"
+
+
+class StageName(str, Enum):
     """Stages of training; see `litepose_export.training.runs.options`."""
 
     TRAIN = "train"
@@ -87,6 +97,18 @@ def train(
     teacher_share: Annotated[
         float, typer.Option(min=0, max=1, help="LRPose: weight of the teacher against the labels.")
     ] = TEACHER_SHARE,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="UNTIL:SHARE,SHARE,...: up to which part of the run how much of each --data "
+            "(with --data-on-device and a teacher also of people without keypoints); repeatable. "
+            "One person's crops only."
+        ),
+    ] = None,
+    augmentation: Annotated[
+        AugmentationName | None,
+        typer.Option(help="In place of the stage's own; one person's crops only."),
+    ] = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(help="LRPose: a module that stays as --init has it; repeatable."),
@@ -132,6 +154,9 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(help="Training time in all; steps repeat, minutes do not.")
     ] = None,
+    checkpoint_minutes: Annotated[
+        float, typer.Option(min=0.0, help="Between checkpoints, each scored on --dev.")
+    ] = CHECKPOINT_MINUTES,
     seed: Annotated[int, typer.Option(help="Of weights and samples.")] = 0,
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; cuda where there is one.")
@@ -145,8 +170,11 @@ def train(
     if not network.startswith("lrpose") and (data_on_device or qat):
         raise typer.BadParameter("only LRPose takes --data-on-device and --qat")
     crops = family not in ("litepose", "persondet")
-    if not crops and (freeze or reinit):
-        raise typer.BadParameter("only networks of one person's crop take --freeze and --reinit")
+    if not crops and (freeze or reinit or mix or augmentation):
+        raise typer.BadParameter(
+            "only networks of one person's crop take --freeze, --reinit, --mix and --augmentation"
+        )
+    mixes = _mixes(mix or [], data, data_on_device and bool(teacher))
     sized = (epochs, height, width)
     if any(given is not None for given in sized) and (not crops or data_on_device or qat):
         raise typer.BadParameter(
@@ -180,6 +208,7 @@ def train(
             "rate": rate,
             "constant_rate_share": constant_rate_share,
             "stage": stage.value,
+            "checkpoint_minutes": checkpoint_minutes,
         }
     )
     heatmaps = scheduled | {
@@ -187,6 +216,8 @@ def train(
         "teacher_share": teacher_share,
         "frozen": tuple(freeze or ()),
         "reinit": tuple(reinit or ()),
+        "mixes": mixes,
+        "augmentation": augmentation.value if augmentation else None,
     }
     teachers = tuple(teacher or ())
     run: Callable[[Display], Path]
@@ -214,6 +245,17 @@ def _family_of(network: str) -> tuple[tuple[str, ...], str]:
     if len(families) > 1:
         raise typer.BadParameter("only sizes of LRPose learn together")
     return names, families.pop()
+
+
+def _mixes(texts: list[str], data: list[Path], unlabelled: bool) -> tuple[Mix, ...]:
+    """The mixes asked for; shards say themselves of how many files they are."""
+    with requires("export"):
+        from litepose_export.training.core.schedule import parse_mixes
+    packed = any(path.suffix == ".npz" for path in data)
+    try:
+        return parse_mixes(texts, None if packed else len(data) + unlabelled)
+    except ValueError as exc:
+        raise typer.BadParameter(f"--mix {exc}") from exc
 
 
 def _input_size(network: str, width: int | None, height: int | None) -> Size | None:

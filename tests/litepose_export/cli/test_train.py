@@ -38,6 +38,11 @@ def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_pa
         ["lrpose-s", "--minutes", "1"],  # and steps
         ["lrpose-s+persondet", "--data-on-device"],
         ["lrpose-s", "--data-on-device", "--teacher", "a.xml", "--teacher", "b.xml"],
+        ["persondet", "--augmentation", "weak"],
+        ["litepose-xs", "--mix", "1:1"],
+        ["lrpose-s", "--mix", "1:0.5,0.5"],  # of one file
+        ["lrpose-s", "--mix", "half:1"],
+        ["lrpose-s", "--augmentation", "gentle"],
     ],
 )
 def test_options_that_do_not_fit_a_network_are_refused(arguments, photo_dataset, tmp_path):

@@ -18,6 +18,7 @@ from litepose_export.models.checkpoints import read_checkpoint
 from litepose_export.training.core.checkpoint_file import append_row, write_checkpoint
 from litepose_export.training.core.optimizers import make_optimizers
 from litepose_export.training.core.schedule import Schedule
+from litepose_export.training.core.target_options import CHECKPOINT_MINUTES
 
 # A detector has no signed errors: those columns stay empty.
 LOGGED = (
@@ -158,7 +159,7 @@ class Trainer:
         *,
         on_step: Callable[[Progress], None],
         evaluate: Evaluate | None = None,
-        checkpoint_minutes: float = 4.0,
+        checkpoint_minutes: float = CHECKPOINT_MINUTES,
     ) -> None:
         """Train until the budget is spent, with a checkpoint every few minutes."""
         self.network.train()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from litepose_edge.geometry import Size
+
+# Up to a part of the run, so much of a batch from each source of data.
+Mix = tuple[float, tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Schedule:
     ema_decay: float = 0.998
     ema_warmup: int = 10
     first_source_only_after: float = 0.75
-    mixes: tuple[tuple[float, tuple[float, ...]], ...] = ()
+    mixes: tuple[Mix, ...] = ()
     constant_rate_share: float = 0.0
 
     def factor(self, step: int, progress: float) -> float:
@@ -79,3 +84,31 @@ class Schedule:
     def decay(self, step: int) -> float:
         """Decay of the averaged weights at a step."""
         return min(self.ema_decay, (1 + step) / (self.ema_warmup + step))
+
+
+def parse_mixes(texts: Sequence[str], sources: int | None) -> tuple[Mix, ...]:
+    """`UNTIL:SHARE,SHARE,...` as a schedule's `mixes`.
+
+    Args:
+        texts: In the order of the run; the last goes on to its end.
+        sources: How many shares each needs; any number if None.
+
+    Raises:
+        ValueError: A text is no mix of so many sources, or they are out of order.
+    """
+    mixes: list[Mix] = []
+    for text in texts:
+        until, _, shares = text.partition(":")
+        try:
+            mix = float(until), tuple(float(share) for share in shares.split(","))
+        except ValueError as exc:
+            raise ValueError(f"must be UNTIL:SHARE,SHARE,..., got '{text}'") from exc
+        known = (mix[0], *mix[1])
+        if not all(math.isfinite(n) for n in known) or min(known) < 0 or sum(mix[1]) <= 0:
+            raise ValueError(f"'{text}' must be of numbers from 0 on, one share at least above 0")
+        if sources is not None and len(mix[1]) != sources:
+            raise ValueError(f"'{text}' must have {sources} shares, one for each file of data")
+        mixes.append(mix)
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(mixes)):
+        raise ValueError("must come in the order of the run, each up to a later part")
+    return tuple(mixes)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from litepose_edge.manifest import Alignment
 
-# The default of every kind of pose run.
+# Defaults: of every kind of pose run, and between checkpoints of every run.
 TEACHER_SHARE = 0.4
+CHECKPOINT_MINUTES = 4.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -74,6 +76,21 @@ WEAK = Augmentation(
     colour=0.6,
 )
 
+# About as far as the next one, without masks of people, which take minutes to make.
+MEDIUM_NO_PASTE = Augmentation(
+    rotation_deg=35,
+    rotate=0.5,
+    scale=(0.75, 1.3),
+    shift=0.06,
+    box_jitter=0.07,
+    half_body=0.15,
+    cutout=0.3,
+    cutmix=0.6,
+    stretch=0.1,
+    blur=0.12,
+    colour=0.8,
+)
+
 # Between the two, for runs from a network that was trained on the same people.
 MEDIUM = Augmentation(
     rotation_deg=35,
@@ -101,6 +118,15 @@ STRONG = Augmentation(
     background=0.06,
     background_swap=0.35,
     occluder=0.2,
+)
+
+AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
+    {
+        "weak": WEAK,
+        "medium-no-paste": MEDIUM_NO_PASTE,
+        "medium": MEDIUM,
+        "strong": STRONG,
+    }
 )
 
 

@@ -32,7 +32,13 @@ from litepose_export.training.distillation.teacher import teacher_alignment
 from litepose_export.training.runs.options import AcceleratorRunOptions, Stage
 from litepose_export.training.runs.pose import build_lrpose, check_modules, make_validator
 from litepose_export.training.runs.pose_data import SHARD, load_masks
-from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
+from litepose_export.training.runs.runner import (
+    Display,
+    check_mixes,
+    prepare,
+    run_to_end,
+    training_of,
+)
 
 # Large batches, and so many crops that every person comes hundreds of times; people whom only the
 # teacher labels are the last source.
@@ -87,6 +93,7 @@ def train_on_accelerator(
         phases=(Phase(1.0, networks.find(names[0]).input_size),),
     )
     sampler, sources = _make_sampler(names, options, display)
+    check_mixes(options.mixes, sources)
     metadata = TrainedAs(
         activation=activation(options.loss), training=training_of(options)
     ).to_metadata()
@@ -127,7 +134,7 @@ def _make_sampler(
     )
     sampling = SamplerOptions(
         sizes=tuple(networks.find(name).input_size for name in names),
-        augmentation=WEAK if options.stage == "finetune" else STRONG,
+        augmentation=options.choose_augmentation(WEAK if options.stage == "finetune" else STRONG),
         teacher_alignment=teacher_alignment(options.teacher) if options.teacher else "corner",
         teacher_share=options.teacher_share,
         seed=options.seed,

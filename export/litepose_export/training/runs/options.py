@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from litepose_edge.geometry import Size
 from litepose_export.training.core.loop import Budget
-from litepose_export.training.core.schedule import Schedule
-from litepose_export.training.core.target_options import TEACHER_SHARE
+from litepose_export.training.core.schedule import Mix, Schedule
+from litepose_export.training.core.target_options import CHECKPOINT_MINUTES, TEACHER_SHARE
+from litepose_export.training.data.augmentation import AUGMENTATIONS, Augmentation
 
 Stage = Literal["train", "finetune"]
 
@@ -60,6 +61,7 @@ class ScheduledRunOptions(RunOptions):
         learning_rate: Peak rate of AdamW, Muon's in proportion; None for the schedule's own.
         data_names: What the data are called in the exported file; the files' names unless given.
         licence: Of the weights, as the exported file says it.
+        checkpoint_minutes: Between checkpoints, each of which is scored.
     """
 
     budget: Budget
@@ -72,6 +74,7 @@ class ScheduledRunOptions(RunOptions):
     learning_rate: float | None = None
     data_names: tuple[str, ...] = ()
     licence: str = ""
+    checkpoint_minutes: float = CHECKPOINT_MINUTES
 
     @property
     def all_teachers(self) -> tuple[Path, ...]:
@@ -102,12 +105,25 @@ class HeatmapRunOptions(ScheduledRunOptions):
         teacher_share: Weight of the teacher's maps against the labels.
         frozen: Names of modules that stay as `init` has them.
         reinit: Names of modules that take nothing from `init`.
+        mixes: How much of a batch comes from each file, in place of the schedule's own.
+        augmentation: One of `AUGMENTATIONS`, or None for the run's own.
     """
 
     loss: str = "rce"
     teacher_share: float = TEACHER_SHARE
     frozen: tuple[str, ...] = ()
     reinit: tuple[str, ...] = ()
+    mixes: tuple[Mix, ...] = ()
+    augmentation: str | None = None
+
+    def adjusted(self, schedule: Schedule) -> Schedule:
+        """A schedule at this run's rates, with its mix of data."""
+        adjusted = ScheduledRunOptions.adjusted(self, schedule)
+        return replace(adjusted, mixes=self.mixes) if self.mixes else adjusted
+
+    def choose_augmentation(self, usual: Augmentation) -> Augmentation:
+        """The augmentation that the run names, else the usual one."""
+        return usual if self.augmentation is None else AUGMENTATIONS[self.augmentation]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,13 @@ from litepose_export.training.data.people import common_skeleton
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.runs.options import HeatmapRunOptions, PoseRunOptions, Stage
 from litepose_export.training.runs.pose_data import load_masks, load_pose_data
-from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
+from litepose_export.training.runs.runner import (
+    Display,
+    check_mixes,
+    prepare,
+    run_to_end,
+    training_of,
+)
 
 # From scratch, and the second stage of such a run: small inputs first. The last phase takes the
 # network's own input.
@@ -135,6 +141,8 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     if options.budget.steps is not None:
         longest = max(1, round(WARMUP_SHARE * options.budget.steps))
         schedule = replace(schedule, warmup_steps=min(schedule.warmup_steps, longest))
+    sources = len(np.unique(people.source))
+    check_mixes(options.mixes, sources)
     people_as_such = skeleton.keypoint_names == COCO_17.keypoint_names
     masks = None
     if people_as_such and (augmentation.background_swap or augmentation.occluder):
@@ -153,7 +161,7 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,
-        sources=len(np.unique(people.source)),
+        sources=sources,
         device=options.device,
         metadata=trained.to_metadata(),
         frozen=options.frozen,
@@ -303,4 +311,5 @@ def choose_settings(
         ]
         schedule = replace(schedule, phases=(*smaller, Phase(1.0, input_size)))
         augmentation = Augmentation()
-    return options.adjusted(schedule), WEAK if options.stage == "finetune" else augmentation
+    usual = WEAK if options.stage == "finetune" else augmentation
+    return options.adjusted(schedule), options.choose_augmentation(usual)

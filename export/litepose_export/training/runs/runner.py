@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,8 +15,10 @@ from torch import nn
 
 from litepose_edge.atomic_files import make_folder, write_file
 from litepose_edge.manifest import Training
+from litepose_export.errors import ExportError
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Progress, Trainer
+from litepose_export.training.core.schedule import Mix
 from litepose_export.training.data.people import data_hash
 from litepose_export.training.runs.options import RunOptions, ScheduledRunOptions
 
@@ -90,11 +92,29 @@ def run_to_end(
         return metrics
 
     try:
-        trainer.run(on_step=display.stepped, evaluate=score if evaluate else None)
+        trainer.run(
+            on_step=display.stepped,
+            evaluate=score if evaluate else None,
+            checkpoint_minutes=options.checkpoint_minutes,
+        )
     finally:
         source.close()
     record(commit, options, trainer)
     return trainer.checkpoint_path
+
+
+def check_mixes(mixes: Sequence[Mix], sources: int) -> None:
+    """Refuse mixes of other numbers of sources than the data have.
+
+    Raises:
+        ExportError: They are.
+    """
+    counts = {len(shares) for _, shares in mixes} - {sources}
+    if counts:
+        raise ExportError(
+            f"each --mix needs {sources} shares, one for each file of the data that shows people, "
+            f"got {min(counts)}"
+        )
 
 
 def training_of(options: ScheduledRunOptions) -> Training:

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
-from litepose_export.training.core.schedule import Schedule  # noqa: E402
+from litepose_export.training.core.schedule import Schedule, parse_mixes  # noqa: E402
 
 
 def test_a_schedule_warms_up_decays_grows_and_changes_its_data():
@@ -36,3 +36,28 @@ def test_mixes_are_the_shares_of_a_batch():
     assert schedule.shares(0.9, 3) == pytest.approx((0.75, 0.15, 0.1))
     assert schedule.shares(1.0, 3) == pytest.approx((0.75, 0.15, 0.1))
     assert schedule.shares(0.2, 2) == pytest.approx((5 / 9, 4 / 9))
+
+
+def test_mixes_are_read_as_they_are_written():
+    assert parse_mixes(["0.5:0.65,0.35", "1:3,1"], 2) == ((0.5, (0.65, 0.35)), (1.0, (3.0, 1.0)))
+    assert parse_mixes(["1:1"], None) == ((1.0, (1.0,)),)
+    assert parse_mixes([], 2) == ()
+
+
+@pytest.mark.parametrize(
+    ("texts", "match"),
+    [
+        (["half:1,1"], "UNTIL:SHARE"),
+        (["1"], "UNTIL:SHARE"),
+        (["1:1,"], "UNTIL:SHARE"),
+        (["1:1"], "2 shares"),
+        (["1:1,1,1"], "2 shares"),
+        (["1:1,-1"], "from 0 on"),
+        (["1:0,0"], "at least above 0"),
+        (["nan:1,1"], "from 0 on"),
+        (["0.5:1,1", "0.5:1,0"], "order"),
+    ],
+)
+def test_mixes_that_make_no_sense_are_refused(texts, match):
+    with pytest.raises(ValueError, match=match):
+        parse_mixes(texts, 2)

@@ -23,6 +23,7 @@ from litepose_export.models import networks  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
+from litepose_export.training.data.augmentation import MEDIUM_NO_PASTE  # noqa: E402
 from litepose_export.training.data.distillation_targets import DistillationTargets  # noqa: E402
 from litepose_export.training.data.packing import pack  # noqa: E402
 from litepose_export.training.runs import pose  # noqa: E402
@@ -104,6 +105,37 @@ def test_a_run_on_shards_trains_and_both_kinds_of_data_do_not_mix(people, photo_
         pose.train_pose("lrpose-n", options(*shards, photo_dataset), SILENT)
     with pytest.raises(ExportError, match="no --teacher"):
         pose.train_pose("lrpose-n", options(*shards, teachers=(tmp_path, tmp_path)), SILENT)
+
+
+def test_a_run_takes_the_mix_the_augmentation_and_the_pace_it_is_given(
+    photo_dataset, tmp_path, monkeypatch
+):
+    placed = []
+
+    class Sampler(pose.CropSampler):
+        def draw(self, count, input_size, shares):
+            placed.append((self._options, shares))
+            return super().draw(count, input_size, shares)
+
+    monkeypatch.setattr(pose, "CropSampler", Sampler)
+    options = PoseRunOptions(
+        data=(photo_dataset, photo_dataset),
+        dev=photo_dataset,
+        folder=tmp_path,
+        budget=Budget(steps=4),
+        batch=4,
+        mixes=((0.5, (0.25, 0.75)), (1.0, (1.0, 0.0))),
+        augmentation="medium-no-paste",
+        checkpoint_minutes=0.0,
+    )
+    checkpoint = pose.train_pose("lrpose-n", options, SILENT)
+    record = json.loads((checkpoint.parent / "run.json").read_text())
+    assert record["checkpoints"][0]["step"] == "1"  # not at the end only
+    assert {augmentation for augmentation, _ in placed} == {MEDIUM_NO_PASTE}
+    assert {shares for _, shares in placed} == {(0.25, 0.75), (1.0, 0.0)}
+    wrong = replace(options, folder=tmp_path / "other", mixes=((1.0, (1.0,)),))
+    with pytest.raises(ExportError, match="2 shares, one for each file"):
+        pose.train_pose("lrpose-n", wrong, SILENT)
 
 
 @pytest.mark.parametrize(("loss", "expected"), [("mse", "linear"), ("rce-place", "sigmoid")])
