@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from litepose_edge.errors import BackendUnavailableError, ModelFileMissingError, install_hint
 from litepose_export.errors import CheckpointError
+from litepose_export.models.old_checkpoints import check_storages
 
 State = Mapping[str, Tensor]
 # What trainers keep weights under, the smoothed ones first: those are what their figures are of.
@@ -56,8 +57,11 @@ def read_checkpoint(path: Path, device: str = "cpu") -> Any:
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path, device)
-        _check_archive(path)
-        return torch.load(path, map_location=device, weights_only=True)
+        archive = _check_archive(path)
+        content = torch.load(path, map_location=device, weights_only=True)
+        if not archive:
+            check_storages(path)
+        return content
     except FileNotFoundError as exc:
         raise ModelFileMissingError(f"no checkpoint {path}") from exc
     except BackendUnavailableError:
@@ -71,22 +75,26 @@ def read_checkpoint(path: Path, device: str = "cpu") -> Any:
         ) from exc
 
 
-def _check_archive(path: Path) -> None:
+def _check_archive(path: Path) -> bool:
     """Compare the checksums of a zip archive's members, which torch does not.
 
-    Old checkpoints are no archives; members without a checksum were saved so on request.
+    Members without a checksum were saved so on request.
+
+    Returns:
+        Whether it is an archive; old checkpoints are none.
 
     Raises:
         ValueError: A member is damaged; readers of archives raise others of damaged directories.
     """
     with path.open("rb") as file:
         if file.read(len(ARCHIVE)) != ARCHIVE:
-            return
+            return False
     with zipfile.ZipFile(path) as archive:
         for member in filter(lambda info: info.CRC, archive.infolist()):
             with archive.open(member) as file:
                 while file.read(CHUNK_BYTES):
                     pass
+    return True
 
 
 def _read_safetensors(path: Path, device: str) -> Any:

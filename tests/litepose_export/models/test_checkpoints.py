@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 
 import pytest
 
@@ -177,3 +178,28 @@ def test_an_archive_whose_writer_left_the_checksums_out_is_taken(tmp_path):
     module = network()
     checkpoints.load(module, path)
     assert is_loaded(module)
+
+
+def old_file(tmp_path, content):
+    path = tmp_path / "old.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def test_a_file_of_an_old_pytorch_is_taken_with_shared_and_nested_tensors(tmp_path):
+    shared = torch.arange(6.0)
+    content = {"state_dict": {"a": shared, "b": shared[2:4], "c": nn.Parameter(torch.ones(2))}}
+    path = old_file(tmp_path, {**content, "epoch": 3, "sizes": [(1, 2), {3}]})
+    state = checkpoints.read_state(path)
+    assert {key: value.tolist() for key, value in state.items()} == {
+        "a": [0, 1, 2, 3, 4, 5], "b": [2, 3], "c": [1, 1],
+    }  # fmt: skip
+
+
+def test_values_that_an_old_file_does_not_list_are_not_left_as_memory_was(tmp_path):
+    path = old_file(tmp_path, {"a": torch.zeros(4), "b": torch.ones(4)})
+    head, mark, listed = path.read_bytes().rpartition(b"\x80\x02]")
+    first, second = re.findall(rb"\d{8,}", listed)
+    path.write_bytes(head + mark + listed.replace(second, first))
+    with pytest.raises(CheckpointError, match="values of some tensors are not in the file"):
+        checkpoints.read_state(path)
