@@ -15,10 +15,15 @@ Content = bytes | mmap.mmap
 START_BYTES = 64
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
-JPEG_END, JPEG_SCAN, JPEG_WITHOUT_LENGTH = 0xD9, 0xDA, (0x01, 0xD8)
+JPEG_BEGIN, JPEG_END, JPEG_SCAN = 0xD8, 0xD9, 0xDA
+# A mark for temporary use, which no file holds; libjpeg passes over it.
+JPEG_TEMPORARY = 0x01
 JPEG_SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 # What may follow a scan: tables, another scan, application data, a comment, the end.
 JPEG_AFTER_SCAN = frozenset({0xC4, *range(0xD9, 0xDE), *range(0xE0, 0xF0), 0xFE})
+# What no decoder needs once all components are there: libjpeg has given the picture by then and
+# OpenCV does not ask what comes of the rest.
+JPEG_TABLES = frozenset({0xC4, 0xDB, 0xDD})
 # The outermost parts of an MP4, MOV, HEIC or AVIF file; what else comes was left behind it.
 ISO_BOXES = frozenset(
     {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"mfra", b"styp", b"sidx"}
@@ -118,8 +123,10 @@ def _jpeg_damage(content: Content) -> str | None:
         mark, place = content[found], found + 1
         if mark == JPEG_END:
             return None
-        if mark in JPEG_WITHOUT_LENGTH:
+        if mark == JPEG_BEGIN:
             continue
+        if mark == JPEG_TEMPORARY:
+            return DAMAGED
         components = _components_left(components, mark, content[place : place + 8])
         if components is not None and components < 0:
             return DAMAGED
@@ -129,7 +136,7 @@ def _jpeg_damage(content: Content) -> str | None:
         after = _next_mark(content, place)
         if after is None:
             return TRUNCATED
-        if content[after] not in JPEG_AFTER_SCAN:
+        if content[after] not in JPEG_AFTER_SCAN - (JPEG_TABLES if components == 0 else set()):
             return DAMAGED
         place = after - 1
 

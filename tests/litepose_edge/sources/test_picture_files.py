@@ -75,6 +75,32 @@ def test_a_cut_picture_with_a_film_behind_it_is_nearly_always_found():
     assert found >= 45
 
 
+def _segment(mark, content):
+    return bytes([0xFF, mark]) + struct.pack(">H", len(content) + 2) + content
+
+
+def test_a_jpeg_has_no_tables_behind_its_last_scan_and_no_temporary_mark(tmp_path):
+    path, content = tmp_path / "a.jpg", WHOLE["baseline.jpg"]
+    tables = content[content.index(b"\xff\xc4") : content.index(b"\xff\xda")]
+    (tmp_path / "a.jpg").write_bytes(content[:-2] + _segment(0xFE, b"a comment") + content[-2:])
+    np.testing.assert_array_equal(read_image(path), cv2.imdecode(np.frombuffer(content, "u1"), 1))
+    for damaged in (
+        content[:-2] + tables + content[-2:],
+        content[:2] + b"\xff\x01" + content[2:],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(SourceError, match="is damaged"):
+            read_image(path)
+
+
+def test_a_jpeg_of_three_scans_may_have_tables_between_them():
+    pillow = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    pillow.fromarray(PICTURE).save(file, "JPEG", progressive=True, quality=92)
+    assert file.getvalue().count(b"\xff\xc4") > 2
+    assert damage(file.getvalue()) is None
+
+
 def test_a_heic_of_a_phone_may_have_a_trailer(tmp_path):
     pillow_heif = pytest.importorskip("pillow_heif")
     path = tmp_path / "a.heic"
