@@ -43,6 +43,13 @@ class SkeletonError(LitePoseError, ValueError):
     """A file's keypoint set contradicts itself, or there is none in it."""
 
 
+class UnknownKeypointError(LitePoseError, KeyError):
+    """A keypoint set has no keypoint of this name."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a KeyError would put it in quotes
+
+
 class ModelError(LitePoseError):
     """A model file cannot be used."""
 

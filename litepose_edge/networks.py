@@ -107,6 +107,7 @@ class Networks:
             assert isinstance(manifest.model, TopDownSpec)  # TopDown has refused others
             self.skeleton = manifest.model.skeleton
             self._min_pose_score = manifest.model.min_pose_score
+        self.min_keypoint_score = manifest.model.min_keypoint_score
         self._boxes: BoxPipeline | None = None
         self._lock = threading.Lock()
 
@@ -201,6 +202,7 @@ class Networks:
             person_scores=people,
             skeleton=self.skeleton,
             image_size=Size.of(image),
+            min_keypoint_score=self.min_keypoint_score,
         )
 
     def _open_detector(self) -> BoxPipeline:

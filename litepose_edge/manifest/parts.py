@@ -29,6 +29,8 @@ IMAGENET_MEAN: Triple = (123.675, 116.28, 103.53)
 IMAGENET_STD: Triple = (58.395, 57.12, 57.375)
 # Factor by which a person's box grows before it is cropped (SimpleBaseline, arXiv 1804.06208).
 BOX_PADDING = 1.25
+# A keypoint of at least this score is visible, of files that do not say.
+MIN_KEYPOINT_SCORE = 0.3
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -19,6 +19,7 @@ from litepose_edge.manifest.detector_heads import (
 )
 from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
 from litepose_edge.manifest.parts import (
+    MIN_KEYPOINT_SCORE,
     Deviations,
     Level,
     Means,
@@ -87,6 +88,8 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         min_pose_score: Pose score (`person_filter.pose_scores`) that a person found with a box
             score of 0.3 needs for a confidence of 0.3, the default `min_score`. Better boxes need
             less, worse ones more (`person_filter.person_confidence`).
+        min_keypoint_score: A keypoint of at least this score is visible (`Poses.visible`): the
+            score at which half of the keypoints are right.
         flip_test_below: Pose score below which a crop is averaged with its mirror image.
         flip_test_below_detected: The same for people whom a detector found, if it is more.
     """
@@ -97,6 +100,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     simcc: SimccSpec | None = None
     regression: RegressionSpec | None = None
     min_pose_score: Unit = 0.5
+    min_keypoint_score: Unit = MIN_KEYPOINT_SCORE
     flip_test_below: Unit = 0.0
     flip_test_below_detected: Unit = 0.0
 
@@ -129,6 +133,7 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
         max_people: At most so many people; twice as many candidates for each keypoint.
         long_side_multiple: The published input policy: the short side becomes the network's, the
             long side follows, rounded up to this many pixels.
+        min_keypoint_score: As of a top-down network.
     """
 
     coarse: str
@@ -140,6 +145,7 @@ class BottomUpSpec(Part, frozen=True, tag="bottomup", tag_field="task"):
     max_join_distance: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     max_people: Annotated[int, Meta(ge=1, le=1000)] = 30
     long_side_multiple: Annotated[int, Meta(ge=1, le=1024)] = 64
+    min_keypoint_score: Unit = MIN_KEYPOINT_SCORE
 
     def __post_init__(self) -> None:
         check_odd("nms_kernel", self.nms_kernel)

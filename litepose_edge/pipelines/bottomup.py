@@ -169,6 +169,7 @@ class BottomUp:
             person_scores=people.scores.clip(0, 1)[visible],
             skeleton=self._spec.skeleton,
             image_size=size,
+            min_keypoint_score=self._spec.min_keypoint_score,
         )
 
 

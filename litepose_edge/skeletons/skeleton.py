@@ -8,6 +8,8 @@ from functools import lru_cache
 from os import PathLike
 from typing import Literal
 
+from litepose_edge.errors import UnknownKeypointError
+
 Side = Literal["left", "right"]
 
 
@@ -31,6 +33,23 @@ class Skeleton:
 
     def __len__(self) -> int:
         return len(self.keypoint_names)
+
+    def index(self, keypoint_name: str) -> int:
+        """Where a keypoint is in the arrays.
+
+        Raises:
+            UnknownKeypointError: There is none of that name.
+        """
+        try:
+            return self.keypoint_names.index(keypoint_name)
+        except ValueError:
+            raise _unknown(keypoint_name, self) from None
+
+    @property
+    def bone_names(self) -> tuple[tuple[str, str], ...]:
+        """The names of the two keypoints of each bone."""
+        names = self.keypoint_names
+        return tuple((names[first], names[second]) for first, second in self.bones)
 
     @property
     def flip_permutation(self) -> tuple[int, ...]:
@@ -87,3 +106,12 @@ def side_of(keypoint_name: str) -> Side | None:
         if word in ("right", "r"):
             return "right"
     return None
+
+
+def _unknown(name: str, skeleton: Skeleton) -> UnknownKeypointError:
+    from difflib import get_close_matches
+
+    known = skeleton.keypoint_names
+    near = [n for n in known if name and name in n] or get_close_matches(name, known, n=2)
+    listed = f"; did you mean {' or '.join(near)}?" if near else f": it has {', '.join(known)}"
+    return UnknownKeypointError(f"no keypoint {name!r} in {skeleton.name}{listed:.600}")

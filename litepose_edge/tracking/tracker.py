@@ -46,6 +46,7 @@ class PersonNetworks(Protocol):
     """What a tracker asks of the networks (`networks.Networks`)."""
 
     skeleton: Skeleton
+    min_keypoint_score: float
 
     def boxes(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
         """Boxes `(P, 4)` and scores `(P,)` of the detector, best first."""
@@ -330,8 +331,10 @@ class Tracker:
         alive = {track.track_id for track in self._tracks}
         self._filters = {i: f for i, f in self._filters.items() if i in alive}
         skeleton, size = self._networks.skeleton, Size.of(image)
+        least = self._networks.min_keypoint_score
         if not seen:
-            return replace(Poses.empty(skeleton, size), track_ids=np.zeros(0, np.int64))
+            empty = Poses.empty(skeleton, size, min_keypoint_score=least)
+            return replace(empty, track_ids=np.zeros(0, np.int64))
         return Poses(
             keypoints=np.array([self._smoothed(track, now) for track in seen]),
             scores=np.array([track.scores for track in seen]),
@@ -340,6 +343,7 @@ class Tracker:
             skeleton=skeleton,
             image_size=size,
             track_ids=np.array([track.track_id for track in seen], np.int64),
+            min_keypoint_score=least,
         )
 
     def _smoothed(self, track: Track, now: float) -> Float32:

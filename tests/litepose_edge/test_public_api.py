@@ -55,6 +55,7 @@ def test_every_error_is_ours_and_most_are_pythons_too():
         "OutputError": OSError,
         "BackendUnavailableError": ImportError,
         "ManifestError": ValueError,
+        "UnknownKeypointError": KeyError,
         "ModelFileMissingError": FileNotFoundError,
     }
     for name, base in tree.items():

@@ -46,6 +46,8 @@ FLIP_TEST_BELOW_DETECTED = 0.5
 MIN_POSE_SCORE = 0.476  # ADR 22
 # LRPose-n gives background higher scores than the larger networks do. ADR 18.
 MIN_POSE_SCORES = {"lrpose-m": 0.46, "lrpose-n": 0.66}
+# Score at which half of the keypoints are right, on dev (`benchmarks/analysis/calibration.py`).
+MIN_KEYPOINT_SCORES = {"lrpose-s": 0.21, "lrpose-m": 0.19, "lrpose-n": 0.41}
 FILL = (114, 114, 114)
 MAX_IOU = 0.6
 
@@ -129,6 +131,9 @@ def manifest(
                 model = msgspec.structs.replace(
                     model,
                     min_pose_score=MIN_POSE_SCORES.get(network.name, MIN_POSE_SCORE),
+                    min_keypoint_score=MIN_KEYPOINT_SCORES.get(
+                        network.name, model.min_keypoint_score
+                    ),
                     flip_test_below_detected=FLIP_TEST_BELOW_DETECTED,
                     flip_test_below=FLIP_TEST_BELOW.get(network.name, 0.0),
                 )

@@ -25,6 +25,7 @@ class World:
     """People at known places; a detector that boxes them, a network that finds who is in a box."""
 
     skeleton = COCO_17
+    min_keypoint_score = 0.3
 
     def __init__(self, size: float = 150.0) -> None:
         self.people: dict[str, tuple[float, float]] = {}

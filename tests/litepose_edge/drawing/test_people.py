@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from litepose_edge import COCO_17, drawing
-from litepose_edge.skeletons import KNOWN
+from litepose_edge.skeletons import KNOWN, side_of
 
 
 def draw(points, scores, image=None, **options):
@@ -62,9 +62,9 @@ def test_a_view_that_is_not_contiguous_is_drawn_on():
 
 
 def test_sides_are_told_by_names_in_any_spelling_and_hands_have_none():
-    assert drawing.side_of("left_eye") == drawing.side_of("L_Paw") == "left"
-    assert drawing.side_of("right-hand root") == "right"
-    assert drawing.side_of("nose") is drawing.side_of("thumb1") is drawing.side_of("lip") is None
+    assert side_of("left_eye") == side_of("L_Paw") == "left"
+    assert side_of("right-hand root") == "right"
+    assert side_of("nose") is side_of("thumb1") is side_of("lip") is None
 
 
 def test_every_known_set_is_drawn():

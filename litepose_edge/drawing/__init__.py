@@ -1,0 +1,18 @@
+"""Draws people on images: skeletons, boxes, labels, trails; and what a network saw."""
+
+from litepose_edge.drawing.frames import checked_frame, plain_ground, png
+from litepose_edge.drawing.palette import Palette
+from litepose_edge.drawing.people import People, Style, draw_people, draw_poses
+from litepose_edge.drawing.trails import Trails
+
+__all__ = [
+    "Palette",
+    "People",
+    "Style",
+    "Trails",
+    "checked_frame",
+    "draw_people",
+    "draw_poses",
+    "plain_ground",
+    "png",
+]

@@ -1,0 +1,47 @@
+"""Angles and lengths of bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from litepose_edge.geometry import Float32
+
+
+def angle(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Any:
+    """The angle at `b` between the lines to `a` and to `c`, in degrees.
+
+    Args:
+        a: A `Keypoint`, `(x, y)`, or `(..., 2)` of them; numbers behind x and y do not count.
+        b: The same: the joint.
+        c: The same.
+
+    Returns:
+        A float in `[0, 180]`, or `(...)` float64 of them; NaN where `a` or `c` lies on `b`.
+    """
+    first, joint, last = (np.asarray(point, np.float64)[..., :2] for point in (a, b, c))
+    to_first, to_last = first - joint, last - joint
+    cross = to_first[..., 0] * to_last[..., 1] - to_first[..., 1] * to_last[..., 0]
+    dot = (to_first * to_last).sum(axis=-1)
+    nowhere = (to_first == 0).all(axis=-1) | (to_last == 0).all(axis=-1)
+    degrees = np.where(nowhere, np.nan, np.degrees(np.arctan2(np.abs(cross), dot)))
+    return float(degrees) if degrees.ndim == 0 else degrees
+
+
+def bone_lengths(
+    keypoints: Float32, visible: NDArray[np.bool_], bones: tuple[tuple[int, int], ...]
+) -> Float32:
+    """`(..., B)` float32 pixels; NaN where an end of the bone is not visible.
+
+    Args:
+        keypoints: `(..., K, 2)` float32.
+        visible: `(..., K)` bool.
+        bones: B pairs of keypoint indices.
+    """
+    first, second = np.array(bones, np.intp).reshape(-1, 2).T
+    lengths = np.linalg.norm(keypoints[..., first, :] - keypoints[..., second, :], axis=-1)
+    both = visible[..., first] & visible[..., second]
+    found: Float32 = np.where(both, lengths, np.nan).astype(np.float32)
+    return found

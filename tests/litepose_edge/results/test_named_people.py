@@ -1,0 +1,176 @@
+"""People by names: keypoints, angles, lengths, tables, other libraries."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from litepose_edge import COCO_17, LitePoseError, Poses, Size
+from litepose_edge.errors import UnknownKeypointError
+from litepose_edge.results import Keypoint, angle
+
+ELBOW, WRIST, SHOULDER = 7, 9, 5
+
+
+@pytest.fixture
+def poses():
+    """Two people; the first one's left arm is bent by a right angle."""
+    rng = np.random.default_rng(3)
+    keypoints = rng.uniform(10, 90, (2, 17, 2)).astype(np.float32)
+    keypoints[0, [SHOULDER, ELBOW, WRIST]] = (20, 20), (20, 50), (60, 50)
+    scores = np.full((2, 17), 0.8, np.float32)
+    scores[1, ELBOW] = 0.1
+    return Poses(
+        keypoints=keypoints,
+        scores=scores,
+        boxes_xyxy=np.array([[10, 10, 60, 90], [0, 0, 100, 50]], np.float32),
+        person_scores=np.array([0.9, 0.5], np.float32),
+        skeleton=COCO_17,
+        image_size=Size(200, 100),
+        min_keypoint_score=0.25,
+    )
+
+
+def test_a_keypoint_has_a_name_and_three_numbers(poses):
+    person = poses[0]
+    elbow = person["left_elbow"]
+    assert elbow == Keypoint(20.0, 50.0, pytest.approx(0.8))
+    x, y, score = elbow
+    assert (x, y) == (elbow.x, elbow.y)
+    assert score == elbow.score
+    assert all(type(number) is float for number in elbow)
+    assert person[ELBOW] == elbow
+    assert list(person) == [person[name] for name in person.keypoint_names]
+    assert len(person) == 17
+    assert person.skeleton is COCO_17
+
+
+def test_an_unknown_name_says_what_was_meant(poses):
+    with pytest.raises(UnknownKeypointError, match="did you mean left_elbow or right_elbow"):
+        poses[0]["elbow"]
+    with pytest.raises(KeyError, match="it has nose, left_eye"):
+        poses[0]["tail"]
+    with pytest.raises(LitePoseError, match=r"^no keypoint"):
+        poses.angle("left_hip", "left_kne", "left_ankle")
+    with pytest.raises(IndexError):
+        poses[0][17]
+
+
+def test_visible_is_a_score_of_at_least_the_models_threshold(poses):
+    assert poses.visible.shape == (2, 17)
+    assert poses.visible.dtype == np.bool_
+    assert poses.visible.sum() == 33
+    assert not poses.visible[1, ELBOW]
+    np.testing.assert_array_equal(poses[1].visible, poses.visible[1])
+    at_it = dataclasses.replace(poses, min_keypoint_score=float(poses.scores[0, 0]))
+    assert at_it.visible[0, 0]
+    assert poses[0].sees("left_elbow", "nose")
+    assert not poses[1].sees("left_elbow", "nose")
+    assert poses[1:].min_keypoint_score == 0.25
+
+
+def test_angles_are_degrees_at_the_middle_point(poses):
+    assert poses[0].angle("left_shoulder", "left_elbow", "left_wrist") == pytest.approx(90)
+    assert math.isnan(poses[1].angle("left_shoulder", "left_elbow", "left_wrist"))
+    np.testing.assert_allclose(
+        poses.angle("left_shoulder", "left_elbow", "left_wrist"), [90, np.nan], atol=1e-4
+    )
+    empty = poses[:0].angle("left_shoulder", "left_elbow", "left_wrist")
+    assert empty.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("c", "degrees"), [((1, 0), 0), ((1, 1), 45), ((0, 5), 90), ((-2, 0), 180), ((0, -1), 90)]
+)
+def test_an_angle_of_points(c, degrees):
+    assert angle((1, 0), (0, 0), c) == pytest.approx(degrees)
+    assert angle(c, (0, 0), (1, 0)) == pytest.approx(degrees)
+    assert angle(Keypoint(1, 0, 0.9), Keypoint(0, 0, 0.1), (*c, 0.5)) == pytest.approx(degrees)
+
+
+def test_an_angle_at_a_point_that_is_also_an_end_is_not_a_number():
+    assert math.isnan(angle((1, 1), (1, 1), (2, 0)))
+    assert angle(np.eye(2), np.zeros(2), np.eye(2)[::-1]).tolist() == [90, 90]
+
+
+def test_bones_have_names_and_lengths(poses):
+    lengths = poses.bone_lengths()
+    arm = COCO_17.bone_names.index(("left_shoulder", "left_elbow"))
+    assert lengths.shape == (2, len(COCO_17.bones))
+    assert lengths[0, arm] == pytest.approx(30)
+    assert np.isnan(lengths[1, arm])
+    np.testing.assert_array_equal(poses[0].bone_lengths(), lengths[0])
+    assert poses[:0].bone_lengths().shape == (0, len(COCO_17.bones))
+
+
+def test_a_table_has_a_row_a_person_and_a_column_a_number(poses):
+    table = poses.named()
+    assert list(table)[:7] == [
+        "person", "score", "box_x1", "box_y1", "box_x2", "box_y2", "nose_x",
+    ]  # fmt: skip
+    assert len(table) == 6 + 3 * 17
+    assert all(column.shape == (2,) and column.flags.c_contiguous for column in table.values())
+    assert table["left_elbow_x"][0] == 20
+    assert table["left_elbow_score"][1] == pytest.approx(0.1)
+    table["left_elbow_x"][0] = 7
+    assert poses.keypoints[0, ELBOW, 0] == 20
+    tracked = dataclasses.replace(poses, track_ids=np.array([4, 9]))
+    assert tracked.named()["track_id"].tolist() == [4, 9]
+    assert all(column.shape == (0,) for column in poses[:0].named().values())
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_table_becomes_a_data_frame(poses, library):
+    frames = pytest.importorskip(library, reason=f"{library} is not installed")
+    frame = frames.DataFrame(poses.named())
+    assert frame.shape == (2, 57)
+    assert frame["left_elbow_y"][0] == 50
+
+
+def test_normalized_places_are_parts_of_the_image(poses):
+    keypoints, boxes = poses.to_normalized()
+    np.testing.assert_allclose(keypoints[0, ELBOW], [0.1, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(boxes[1], [0, 0, 0.5, 0.5], rtol=1e-6)
+    assert keypoints.dtype == boxes.dtype == np.float32
+    assert poses.to_normalized().boxes_xyxy.shape == (2, 4)
+
+
+def test_supervisions_annotators_leave_out_what_is_not_visible(poses):
+    supervision = pytest.importorskip("supervision", reason="supervision is not installed")
+    there = poses.to_supervision()
+    np.testing.assert_array_equal(there.visible, poses.visible)
+    wrist_only = np.zeros((2, 17), np.float32)
+    wrist_only[0, WRIST] = 0.9
+    picture = np.zeros((100, 200, 3), np.uint8)
+    annotator = supervision.VertexAnnotator(radius=3)
+    drawn = annotator.annotate(
+        picture.copy(), dataclasses.replace(poses, scores=wrist_only).to_supervision()
+    )
+    rows, columns = drawn.any(axis=2).nonzero()
+    assert len(rows) > 9
+    assert (np.hypot(columns - 60, rows - 50) < 6).all()
+    none = dataclasses.replace(poses, scores=np.zeros((2, 17), np.float32)).to_supervision()
+    lines = supervision.EdgeAnnotator(edges=[(a + 1, b + 1) for a, b in COCO_17.bones])
+    assert not lines.annotate(picture.copy(), none).any()
+
+
+def test_older_supervision_gets_invisible_keypoints_at_its_own_place_for_them(poses, monkeypatch):
+    class KeyPoints:
+        def __init__(self, xy, class_id, confidence, data):
+            self.xy = xy
+
+    monkeypatch.setitem(sys.modules, "supervision", types.SimpleNamespace(KeyPoints=KeyPoints))
+    there = poses.to_supervision()
+    assert there.xy[1, ELBOW].tolist() == [0, 0]
+    assert (there.xy[poses.visible] == poses.keypoints[poses.visible]).all()
+
+
+def test_the_repr_of_a_person_is_one_short_line(poses):
+    assert repr(poses[1]) == "Person(score 0.50, 16 of 17 keypoints visible)"
+    tracked = dataclasses.replace(poses, track_ids=np.array([4, 9]))
+    assert repr(tracked[1]).startswith("Person(id 9, ")
