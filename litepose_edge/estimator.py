@@ -53,7 +53,8 @@ class Estimator:
             side, 32 to 4096; 224 suits people near by and is the quickest. Unless given, the
             detector runs the views that its file names, the default one two.
         backend: `"onnxruntime"`, or `"openvino"` (extra `openvino`).
-        precision: `"int8"` or `"fp32"`. With a path it must agree with the file.
+        precision: `"int8"` or `"fp32"`. With a path it must agree with the file. The default
+            detector follows where it has such a file: not in wheels, which hold it in INT8 alone.
         threads: CPU threads to use, from 1 to four times the machine's CPUs and at most 256; all
             that this process may use unless given.
         min_score: Every person that is found has `person_scores` of at least this: one

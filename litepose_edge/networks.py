@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from litepose_edge import backends
-from litepose_edge.backends import Backend, Model, Precision
+from litepose_edge.backends import Backend, Model, Precision, bundled
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec, TopDownSpec
 from litepose_edge.person_filter import person_confidence, pose_scores
@@ -216,6 +216,8 @@ class Networks:
         if detector == "default":
             # The pose network may be a file of either precision; the detector follows the wish.
             detector, precision = DEFAULT_DETECTOR, self._options.precision
+            if precision not in bundled.precisions(detector):
+                precision = None  # the wheel has the detector in INT8 alone
         found = backends.find_model(
             detector, precision=precision, backend=self._options.backend, threads=self._threads
         )

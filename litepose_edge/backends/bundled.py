@@ -28,8 +28,8 @@ def names() -> tuple[str, ...]:
 
 
 def precisions(name: str) -> tuple[str, ...]:
-    """In which precisions a model is bundled; large ones come in INT8 alone."""
-    return tuple(p for p in ("int8", "fp32") if _file(name, p) in _checksums())
+    """In which precisions a model is bundled; some come in INT8 alone, more of them in wheels."""
+    return tuple(p for p in ("int8", "fp32") if _is_bundled(name, p))
 
 
 def find(name: str, precision: str) -> Path:
@@ -43,23 +43,26 @@ def find(name: str, precision: str) -> Path:
         raise ModelFileMissingError(
             f"the bundled models are not in this installation (no {FOLDER / CHECKSUMS}): {LEFT_OUT}"
         )
-    file = _file(name, precision)
-    if file not in _checksums():
+    if not _is_bundled(name, precision):
         there = ", ".join(f"{known} ({', '.join(precisions(known))})" for known in names())
         raise ModelFileMissingError(
             f"no bundled model '{name}' in {precision}; there are: {there}. "
-            "To use a file of your own give its path, ending in .onnx"
+            "To use a file of your own give its path, ending in .onnx; further float files of ours "
+            "lie in the source repository, in litepose_edge/models and export/weights"
         )
-    return FOLDER / file
+    return FOLDER / _file(name, precision)
 
 
 def _file(name: str, precision: str) -> str:
-    # Reduced-range U8S8 is exact on every x86. On ARM pose networks have a file of signed
-    # activations, which keeps their keypoints where x86 finds them (ADR 23).
-    arm = f"{name}.int8-arm.onnx"
-    if precision == "int8" and arm in _checksums() and architecture() in ("aarch64", "arm64"):
-        return arm
     return f"{name}.{precision}.onnx"
+
+
+def _is_bundled(name: str, precision: str) -> bool:
+    file = _file(name, precision)
+    if file not in _checksums():
+        return False
+    # Wheels leave a float file out. Where every model is missing, a bundler did it: `read` says so.
+    return precision == "int8" or (FOLDER / file).exists() or not any(FOLDER.glob("*.onnx"))
 
 
 def is_name(model: str | PathLike[str]) -> bool:
@@ -99,6 +102,11 @@ def architecture() -> str:
     if hasattr(os, "uname"):
         return os.uname().machine
     return "arm64" if "ARM" in sys.version else "x86"
+
+
+def is_arm() -> bool:
+    """Whether this is a 64-bit ARM processor, whose INT8 files have signed activations."""
+    return architecture() in ("aarch64", "arm64")
 
 
 def _checksums() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A model's bytes, in one file or with its weights in others."""
+"""A model's bytes, in one file or with its weights in others, in the form for this processor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from litepose_edge.backends import bundled
 from litepose_edge.backends.external_data import whole_model
 from litepose_edge.backends.onnx_version import check_version
+from litepose_edge.backends.signed_activations import with_signed_activations
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class ModelFiles:
         content: Its bytes.
         weights: Bytes of the `.bin` beside an OpenVINO `.xml`, or of the files in which an ONNX
             file keeps its weights (external data), else None.
-        whole: An ONNX file with its external data inside, else None.
+        whole: An ONNX file with its external data inside, or in its form for ARM, where that
+            differs from the file, else None.
     """
 
     path: Path
@@ -44,7 +46,7 @@ class ModelFiles:
 
 
 def read(path: Path) -> ModelFiles:
-    """Read a model.
+    """Read a model. On ARM, INT8 files of ours get signed activations.
 
     Raises:
         ModelFileMissingError: It, or its weights, cannot be read.
@@ -60,4 +62,8 @@ def read(path: Path) -> ModelFiles:
         case _:
             check_version(path, content)
             whole, weights = whole_model(path, content)
-            return ModelFiles(path, content, weights, None if weights is None else whole)
+            if bundled.is_arm():
+                whole = with_signed_activations(whole)
+            if whole is not content and path.parent == bundled.FOLDER:
+                content = whole  # checked by now, so one copy is enough
+            return ModelFiles(path, content, weights, None if whole is content else whole)

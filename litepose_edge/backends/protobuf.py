@@ -19,7 +19,8 @@ def fields(message: memoryview) -> Iterator[Field]:
     at = 0
     while at < len(message):
         start = at
-        tag, at = varint(message, at)
+        # Nearly all tags and many lengths are one byte: no call for those.
+        tag, at = (message[at], at + 1) if message[at] < 128 else varint(message, at)
         wire, body = tag & 7, at
         match wire:
             case 0:
@@ -27,7 +28,8 @@ def fields(message: memoryview) -> Iterator[Field]:
             case 1:
                 at += 8
             case 2:
-                length, body = varint(message, at)
+                length = message[at]
+                length, body = (length, at + 1) if length < 128 else varint(message, at)
                 at = body + length
             case 5:
                 at += 4
@@ -53,7 +55,12 @@ def varint(message: memoryview, at: int) -> tuple[int, int]:
 
 def length_delimited(field: int, content: bytes) -> bytes:
     """A field of bytes, a text or a message."""
-    return _encoded(field << 3 | BYTES) + _encoded(len(content)) + content
+    return prefix(field, len(content)) + content
+
+
+def prefix(field: int, length: int) -> bytes:
+    """What stands before the bytes of such a field."""
+    return _encoded(field << 3 | BYTES) + _encoded(length)
 
 
 def _encoded(value: int) -> bytes:

@@ -29,6 +29,8 @@ def main() -> None:
             boxes.append(poses.boxes_xyxy)
             sure.append(poses.person_scores)
             people.append(len(poses))
+    pose = backends.find_model(job["model"])
+    quantization = pose.manifest.quantization
     np.savez(
         sys.argv[2],
         keypoints=np.concatenate(keypoints),
@@ -36,7 +38,8 @@ def main() -> None:
         boxes=np.concatenate(boxes),
         person_scores=np.concatenate(sure),
         people=people,
-        model_file=backends.find_model(job["model"]).path.name,
+        model_file=pose.path.name,
+        scheme=quantization.scheme if quantization else "float",
         machine=os.uname().machine,
         exact=backends.u8s8_is_exact(),
         onnxruntime=onnxruntime.__version__,

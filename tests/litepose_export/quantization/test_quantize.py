@@ -18,6 +18,7 @@ import torch  # noqa: E402
 
 from litepose_edge import Estimator, backends  # noqa: E402
 from litepose_edge.backends import bundled  # noqa: E402
+from litepose_edge.backends.signed_activations import with_signed_activations  # noqa: E402
 from litepose_edge.errors import UnsupportedModelError  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
@@ -171,6 +172,10 @@ def test_the_arm_file_computes_what_the_x86_file_computes(people, tmp_path):
         if i.name.endswith("_zero_point") and not i.dims
     }
     assert kinds == {onnx.TensorProto.INT8}
+    # The runtime makes the same of the x86 file when it reads one on ARM.
+    read = onnx.load_from_string(with_signed_activations(path.read_bytes()))
+    assert _values(read) == _values(onnx.load(arm_out))
+    assert list(read.graph.node) == list(onnx.load(arm_out).graph.node)
     batch = calibration_inputs(people, model.manifest, 4).batch(range(4))
     outputs = [backends.open_bytes(p.read_bytes()).run(batch)["heatmaps"] for p in (path, arm_out)]
     # Kernels for both formats may round a tie differently; a wrong zero point is off by far more.
@@ -256,3 +261,8 @@ def test_a_folder_of_photographs_is_calibrated_on_what_our_detector_finds(
     ]  # fmt: skip
     assert app.run(arguments) == 0
     assert json.loads(capsys.readouterr().out)["calibration_inputs"] == 8
+
+
+def _values(model):
+    arrays = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
+    return {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
