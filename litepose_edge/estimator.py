@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Precision
@@ -23,7 +23,7 @@ from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.preprocess import Image, check_boxes, check_image
 from litepose_edge.results import Poses
-from litepose_edge.sources import open_source
+from litepose_edge.sources import Colour, ImageLike, open_source, read_input
 from litepose_edge.sources.opening import Source
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
 from litepose_edge.threads import available_threads, most_threads, worker_pool
@@ -132,28 +132,39 @@ class Estimator:
         self._shared: Networks | None = None
         self._lock = threading.Lock()
 
-    def predict(self, frame: NDArray[np.uint8], *, boxes_xyxy: ArrayLike | None = None) -> Poses:
+    def predict(
+        self,
+        frame: ImageLike,
+        *,
+        boxes_xyxy: ArrayLike | None = None,
+        colour: Colour = "bgr",
+    ) -> Poses:
         """Find the people in a frame, or the pose in each given box.
 
         Args:
-            frame: `(H, W, 3)` uint8 BGR, as OpenCV reads it.
+            frame: `(H, W, 3)` uint8, as OpenCV reads it; or the path of a picture, its encoded
+                bytes, or a PIL image. Files are turned upright, PIL images taken as they are.
             boxes_xyxy: `(P, 4)` edges in pixels; then exactly one person per box comes back, in
                 the same order. Without it the detector finds the people.
+            colour: Order of an array's channels: `"rgb"` for frames of PIL, imageio, PyAV and
+                most others; files and PIL images know theirs.
 
         Raises:
-            InvalidImageError: The frame is not such an array, or larger than `max_pixels`.
+            InvalidImageError: The frame is nothing of the kind, or larger than `max_pixels`.
+            SourceError: A file is missing, no image, damaged or too large.
             InvalidBoxError: A box is not finite, inverted, or wholly outside the frame.
             ValueError: No boxes, and the estimator was made with `detector=None`; or boxes for a
                 bottom-up network, which finds people by itself.
         """
         self._lifetime.check()
-        return self._predict(self._networks, frame, boxes_xyxy)
+        return self._predict(self._networks, frame, boxes_xyxy, colour)
 
     def predict_batch(
         self,
-        frames: Sequence[NDArray[np.uint8]],
+        frames: Sequence[ImageLike],
         *,
         boxes_xyxy: Sequence[ArrayLike] | None = None,
+        colour: Colour = "bgr",
     ) -> list[Poses]:
         """`predict` for each frame, several at once; a list in, a list as long out.
 
@@ -169,11 +180,12 @@ class Estimator:
         if len(boxes) != len(frames):
             raise ValueError(f"{len(frames)} frames but {len(boxes)} sets of boxes")
         if len(frames) < 2 or self._threads == 1:
-            return [self._predict(self._networks, *job) for job in zip(frames, boxes, strict=True)]
+            pairs = zip(frames, boxes, strict=True)
+            return [self._predict(self._networks, *pair, colour) for pair in pairs]
         # Workers of one thread each: faster than all threads inside one network at a time.
         networks = self._shared_networks()
         with quick_switching, worker_pool(self._threads, "frames") as pool:
-            return list(pool.map(lambda f, b: self._predict(networks, f, b), frames, boxes))
+            return list(pool.map(lambda f, b: self._predict(networks, f, b, colour), frames, boxes))
 
     def stream(
         self,
@@ -291,16 +303,20 @@ class Estimator:
         raise TypeError("an Estimator cannot be pickled: make one in each process")
 
     def _predict(
-        self, networks: Networks, frame: NDArray[np.uint8], boxes_xyxy: ArrayLike | None
+        self,
+        networks: Networks,
+        frame: ImageLike,
+        boxes_xyxy: ArrayLike | None,
+        colour: Colour = "bgr",
     ) -> Poses:
-        image = self._checked(frame)
+        image = self._checked(frame, colour)
         if boxes_xyxy is not None:
             return networks.people_in(image, check_boxes(boxes_xyxy, Size.of(image)))
         return self._filter(networks.people(image, self._min_score, self._max_people))
 
-    def _checked(self, frame: NDArray[np.uint8]) -> Image:
+    def _checked(self, frame: ImageLike, colour: Colour = "bgr") -> Image:
         self._lifetime.check()
-        return check_image(frame, self._max_pixels)
+        return read_input(frame, colour=colour, max_pixels=self._max_pixels)
 
     def _shared_networks(self) -> Networks:
         """Networks of one thread, which several workers use at once."""

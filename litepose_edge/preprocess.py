@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
-from litepose_edge.errors import InvalidBoxError, InvalidImageError
+from litepose_edge.errors import InvalidBoxError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import InputSpec
+from litepose_edge.sources.inputs import check_array
 
 Image = NDArray[np.uint8]
 KEPT_SIZES = 8
@@ -35,22 +36,7 @@ def check_image(image: object, max_pixels: float = math.inf) -> Image:
     Raises:
         InvalidImageError: It is not a non-empty `(H, W, 3)` uint8 array, or too large.
     """
-    if not isinstance(image, np.ndarray):
-        raise InvalidImageError(
-            f"expected an (H, W, 3) uint8 BGR image, got {type(image).__name__}"
-            + ("; did cv2.imread fail to read the file?" if image is None else "")
-        )
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise InvalidImageError(
-            f"expected a non-empty (H, W, 3) uint8 BGR image, got {image.shape} {image.dtype}"
-        )
-    height, width = image.shape[:2]
-    # This way round, NaN refuses.
-    if not height * width <= max_pixels:
-        raise InvalidImageError(
-            f"the {width}x{height} frame has more than {max_pixels} pixels (max_pixels)"
-        )
-    return np.ascontiguousarray(image)
+    return np.ascontiguousarray(check_array(image, max_pixels))
 
 
 def check_boxes(boxes_xyxy: object, image_size: Size) -> Float32:

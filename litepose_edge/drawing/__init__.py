@@ -1,6 +1,6 @@
 """Draws people on images: skeletons, boxes, labels, trails; and what a network saw."""
 
-from litepose_edge.drawing.frames import checked_frame, plain_ground, png
+from litepose_edge.drawing.frames import check_size, plain_ground, png
 from litepose_edge.drawing.palette import Palette
 from litepose_edge.drawing.people import People, Style, draw_people, draw_poses
 from litepose_edge.drawing.trails import Trails
@@ -10,7 +10,7 @@ __all__ = [
     "People",
     "Style",
     "Trails",
-    "checked_frame",
+    "check_size",
     "draw_people",
     "draw_poses",
     "plain_ground",

@@ -12,26 +12,17 @@ from litepose_edge.geometry import Size
 PLAIN = 48  # dark grey
 
 
-def checked_frame(frame: object, size: Size) -> NDArray[np.uint8]:
-    """A frame that people of an image of this size can be drawn on.
+def check_size(frame: NDArray[np.uint8], size: Size) -> None:
+    """Whether people of an image of this size can be drawn on a frame.
 
     Raises:
-        InvalidImageError: It is not an `(H, W, 3)` uint8 array, or of another size.
+        InvalidImageError: It is of another size.
     """
-    if not isinstance(frame, np.ndarray):
-        raise InvalidImageError(
-            f"expected the (H, W, 3) uint8 frame to draw on, got {type(frame).__name__}"
-        )
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise InvalidImageError(
-            f"expected the (H, W, 3) uint8 frame to draw on, got {frame.shape} {frame.dtype}"
-        )
     if Size.of(frame) != size:
         raise InvalidImageError(
             f"the poses are of a {size.width}x{size.height} image, the frame is "
             f"{frame.shape[1]}x{frame.shape[0]}: draw first, resize afterwards"
         )
-    return frame
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

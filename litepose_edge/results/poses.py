@@ -18,6 +18,7 @@ from litepose_edge.results import measures, tables
 from litepose_edge.results.documents import JSON_SCHEMA, coco_entry, person_document
 from litepose_edge.results.person import Person
 from litepose_edge.skeletons import Skeleton
+from litepose_edge.sources import Colour, ImageLike, read_input
 
 NOTEBOOK_SIDE = 640
 
@@ -195,8 +196,9 @@ class Poses:
 
     def draw(
         self,
-        frame: NDArray[np.uint8],
+        frame: ImageLike,
         *,
+        colour: Colour = "bgr",
         skeletons: bool = True,
         boxes: bool = True,
         ids: bool = True,
@@ -208,10 +210,11 @@ class Poses:
         palette: drawing.Palette | None = None,
         min_score: float | None = None,
     ) -> NDArray[np.uint8]:
-        """A copy of the frame with the people on it, lines and text sized by the picture.
+        """The frame with the people on it, as a new array; lines and text fit the picture's size.
 
         Args:
-            frame: `(H, W, 3)` uint8 BGR, the image the poses come from.
+            frame: The image the poses come from, as `Estimator.predict` takes it.
+            colour: Order of an array's channels, in which the drawing is then too.
             skeletons: Draw bones and keypoints.
             boxes: Draw boxes.
             ids: Label tracked people with their ids.
@@ -226,7 +229,8 @@ class Poses:
             min_score: Keypoints below are not drawn; `min_keypoint_score` unless given.
 
         Raises:
-            InvalidImageError: The frame is not such an array, or not of the poses' size.
+            InvalidImageError: The frame is no image, or not of the poses' size.
+            SourceError: A file cannot be read.
             ValueError: An option is out of range, or there are not as many labels as people.
         """
         least = self.min_keypoint_score if min_score is None else min_score
@@ -241,9 +245,12 @@ class Poses:
             palette=palette,
             min_score=real_number("min_score", least, 0, 1),
         )
-        return drawing.draw_poses(
-            drawing.checked_frame(frame, self.image_size), self, style, trails
-        )
+        image = read_input(frame, colour=colour)
+        drawing.check_size(image, self.image_size)
+        drawn = drawing.draw_poses(image, self, style, trails)
+        if colour == "rgb" and isinstance(frame, np.ndarray):
+            return np.ascontiguousarray(drawn[..., ::-1])
+        return drawn
 
     def _repr_png_(self) -> bytes:
         """The people without their photograph, for notebooks; at most 640 pixels a side."""

@@ -91,15 +91,37 @@ def read_image(
     """
     check_max_pixels(max_pixels)
     content = _read(path, int(BYTES_PER_PIXEL * max_pixels) + METADATA_BYTES)
+    return decode_image(content, max_pixels=max_pixels, upright=upright, name=path)
+
+
+def decode_image(
+    content: bytes,
+    *,
+    max_pixels: int = 100_000_000,
+    upright: bool = True,
+    name: str | PathLike[str] = "the image",
+) -> NDArray[np.uint8]:
+    """`read_image` for the bytes of an image file, such as an upload.
+
+    Args:
+        content: All of the file.
+        max_pixels: A header that claims more is refused before anything is decoded.
+        upright: False leaves the pixels as they are stored.
+        name: What messages call it.
+
+    Raises:
+        SourceError: It is no image, truncated, damaged or too large.
+    """
+    check_max_pixels(max_pixels)
     width, height = _claimed_size(content)
     if width <= 0 or height <= 0:
-        raise SourceError(f"{path} is no image of a known format")
-    _check_size(path, width, height, max_pixels)
+        raise SourceError(f"{name} is no image of a known format")
+    _check_size(name, width, height, max_pixels)
     found = damage(content)
     if found is not None:
-        raise SourceError(f"{path} {found}")
-    image = _decode(path, content, max_pixels, upright=upright)
-    _check_size(path, image.shape[1], image.shape[0], max_pixels)
+        raise SourceError(f"{name} {found}")
+    image = _decode(name, content, max_pixels, upright=upright)
+    _check_size(name, image.shape[1], image.shape[0], max_pixels)
     return image
 
 

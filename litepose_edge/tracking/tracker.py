@@ -20,9 +20,10 @@ from litepose_edge.person_filter import (
     widened_boxes,
     with_odds_times,
 )
-from litepose_edge.preprocess import Image, check_image
+from litepose_edge.preprocess import Image
 from litepose_edge.results import Poses
 from litepose_edge.skeletons import Skeleton
+from litepose_edge.sources import Colour, ImageLike, read_input
 from litepose_edge.tracking import tracks
 from litepose_edge.tracking.one_euro import OneEuroFilter
 from litepose_edge.tracking.tracks import Observation, Track
@@ -101,6 +102,10 @@ class _Observed:
         )
 
 
+def _read(frame: ImageLike, colour: Colour) -> Image:
+    return read_input(frame, colour=colour)
+
+
 class Tracker:
     """Tracks the people of one camera; not to be shared between cameras or threads.
 
@@ -116,7 +121,7 @@ class Tracker:
         self,
         networks: PersonNetworks,
         options: TrackerOptions,
-        check_frame: Callable[[NDArray[np.uint8]], Image] = check_image,
+        check_frame: Callable[[ImageLike, Colour], Image] = _read,
     ) -> None:
         self._networks, self._options, self._check_frame = networks, options, check_frame
         self._sigmas = np.array(networks.skeleton.oks_sigmas)
@@ -130,20 +135,23 @@ class Tracker:
         self._size: Size | None = None
         self.detected = False
 
-    def update(self, frame: NDArray[np.uint8], *, timestamp_s: float | None = None) -> Poses:
+    def update(
+        self, frame: ImageLike, *, timestamp_s: float | None = None, colour: Colour = "bgr"
+    ) -> Poses:
         """The people of the next frame, with `track_ids`, in the order of their ids.
 
         Args:
-            frame: `(H, W, 3)` uint8 BGR.
+            frame: `(H, W, 3)` uint8, or what else `Estimator.predict` takes.
             timestamp_s: When it was taken, in seconds, a microsecond or more after the frame
                 before; 1/30 s after it unless given.
+            colour: Order of an array's channels.
 
         Raises:
-            InvalidImageError: The frame is not such an array, or larger than `max_pixels`.
+            InvalidImageError: The frame is nothing of the kind, or larger than `max_pixels`.
             ValueError: The timestamp is not finite, or not later than the one before.
             RuntimeError: The estimator is closed, or this is a fork of its process.
         """
-        image = self._check_frame(frame)
+        image = self._check_frame(frame, colour)
         now = self._advance(timestamp_s)
         if self._size != Size.of(image):
             self._size, self._tracks, self._filters = Size.of(image), [], {}

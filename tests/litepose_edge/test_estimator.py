@@ -317,3 +317,33 @@ def test_use_after_a_fork_is_a_clear_error(estimator, frame):
     child.start()
     assert "fork" in answers.get(timeout=20)
     child.join()
+
+
+def test_a_path_a_pil_image_and_either_colour_order_give_the_same_people(
+    estimator, astronaut, photographs
+):
+    images = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    path = photographs / "astronaut.png"
+    here = estimator.predict(astronaut)
+    assert same(estimator.predict(path), here)
+    assert same(estimator.predict(str(path)), here)
+    assert same(estimator.predict(path.read_bytes()), here)
+    assert same(estimator.predict(images.open(path)), here)
+    assert same(estimator.predict(astronaut[..., ::-1], colour="rgb"), here)
+    assert not same(estimator.predict(astronaut[..., ::-1]), here)
+    batch = estimator.predict_batch([path, images.open(path), path.read_bytes()])
+    assert all(same(poses, here) for poses in batch)
+    turned = estimator.predict_batch([astronaut[..., ::-1]], colour="rgb")
+    assert same(turned[0], here)
+    tracked = estimator.tracker().update(path)
+    rgb = estimator.tracker().update(astronaut[..., ::-1], colour="rgb")
+    assert same(tracked, rgb)
+    assert tracked.track_ids.tolist() == [1]
+
+
+def test_poses_carry_the_models_threshold_of_visible_keypoints(estimator, astronaut):
+    poses = estimator.predict(astronaut)
+    assert 0 < poses.min_keypoint_score < 1
+    assert estimator.tracker().update(astronaut).min_keypoint_score == poses.min_keypoint_score
+    assert poses.visible.any()
+    assert not poses.visible.all()  # her hips are outside the picture
