@@ -11,12 +11,12 @@ import numpy as np
 from litepose_edge import COCO_17
 
 
-def write_figures(folder: Path) -> Path:
-    """Write a COCO file of eight figures, bright limbs on a dark, noisy ground; gives its path."""
+def write_figures(folder: Path, count: int = 8) -> Path:
+    """Write a COCO file of figures, bright limbs on a dark, noisy ground; gives its path."""
     (folder / "images").mkdir()
     rng = np.random.default_rng(4)
     images, annotations = [], []
-    for number in range(1, 9):
+    for number in range(1, count + 1):
         picture = rng.integers(0, 60, (240, 180, 3), np.uint8)
         points = figure(rng)
         for first, second in COCO_17.bones:

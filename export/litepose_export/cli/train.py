@@ -36,6 +36,7 @@ class LossName(str, Enum):
 class AugmentationName(str, Enum):
     """Augmentations of crops; see `litepose_export.training.data.augmentation`."""
 
+    NONE = "none"
     WEAK = "weak"
     MEDIUM_NO_PASTE = "medium-no-paste"
     MEDIUM = "medium"

@@ -63,6 +63,19 @@ class Augmentation:
     occluder: float = 0.0
 
 
+# Crops of the boxes as they are, mirrored half of the time: can a network learn these at all?
+NONE = Augmentation(
+    rotate=0,
+    scale=(1, 1),
+    shift=0,
+    box_jitter=0,
+    half_body=0,
+    cutout=0,
+    blur=0,
+    colour=0,
+    background=0,
+)
+
 # For short runs, which see every person a few times only, and for fine-tuning.
 WEAK = Augmentation(
     rotation_deg=30,
@@ -122,6 +135,7 @@ STRONG = Augmentation(
 
 AUGMENTATIONS: Mapping[str, Augmentation] = MappingProxyType(
     {
+        "none": NONE,
         "weak": WEAK,
         "medium-no-paste": MEDIUM_NO_PASTE,
         "medium": MEDIUM,
