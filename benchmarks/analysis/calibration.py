@@ -3,9 +3,8 @@
     python -m benchmarks.analysis.calibration dev.json [--model lrpose-s] [--precision int8]
         [--plot calibration.svg] [--json FILE]
 
-All people with labels, each in the labelled box. A labelled keypoint is right where its
-similarity to the label, `exp(-d^2 / (2 * scale^2 * (2 * sigma)^2))` with COCO's sigmas and half
-the box's area as scale^2, is at least 0.5. A second pass cuts each photograph off below the hips
+All people with labels, each in the labelled box; `measure.accuracy.score_reliability` says which
+keypoints are right. A second pass cuts each photograph off below the hips
 of a person and looks at the scores of the knees and ankles that are now outside: they should be
 low. `--plot` needs matplotlib (extra plot).
 """
@@ -14,19 +13,25 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge import COCO_17, Estimator
+from litepose_edge import Estimator
+from litepose_edge.manifest import ScoreCalibration
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset, read_coco
+from litepose_edge.measure.accuracy.score_reliability import (
+    KeypointScores,
+    fit_calibration,
+    keypoint_scores,
+)
 from litepose_edge.sources import read_image
 
 BINS = 10
-RIGHT = 0.5
 HIPS, BELOW = (11, 12), (13, 14, 15, 16)
 MARGIN = 0.05  # of the box height: so far below the cut a joint must be
 Floats = NDArray[np.floating[Any]]
@@ -49,6 +54,7 @@ class Calibration:
         bins: By score, from low to high; empty ones are left out.
         error: Mean distance between score and part that is right, weighed by count.
         separation: Probability that a right keypoint scores above a wrong one (AUC).
+        fit: `score_calibration` of a manifest, for scores without one; None if all are right.
         half_right: Score at which half of the keypoints are right: `min_keypoint_score` of a
             manifest.
         inside: Median score of labelled keypoints in the whole photographs.
@@ -60,6 +66,7 @@ class Calibration:
     bins: list[Bin]
     error: float
     separation: float
+    fit: ScoreCalibration | None
     half_right: float
     inside: float
     outside: float
@@ -83,21 +90,22 @@ def main() -> None:
         print(f"{row.score:7.2f}{row.right:8.2f}{row.count:11d}")
     print(f"mean distance of score and part that is right: {found.error:.3f}")
     print(f"a right keypoint scores above a wrong one: {found.separation:.3f}")
+    if found.fit is not None:
+        print(f"calibration: scale {found.fit.scale:.3f}, offset {found.fit.offset:.3f}")
     print(f"half of the keypoints are right at a score of {found.half_right:.3f}")
     print(
         f"median score: {found.inside:.2f} in the photograph, {found.outside:.2f} cut off "
         f"({found.outside_count} keypoints, {100 * found.outside_above:.0f} % of them above 0.3)"
     )
     if options.json:
-        options.json.write_text(json.dumps(asdict(found), indent=2) + "\n")
+        options.json.write_text(json.dumps(msgspec.to_builtins(found), indent=2) + "\n")
     if options.plot:
         draw(found, options.plot)
 
 
 def measure(estimator: Estimator, dataset: CocoDataset) -> Calibration:
     """Scores of all labelled keypoints, and of those that a cut leaves outside."""
-    scores: list[Floats] = []
-    right: list[NDArray[np.bool_]] = []
+    found: list[KeypointScores] = []
     outside: list[Floats] = []
     for image in dataset:
         labelled = image.keypoints[..., 2] > 0
@@ -106,41 +114,32 @@ def measure(estimator: Estimator, dataset: CocoDataset) -> Calibration:
             continue
         pixels = read_image(image.path, upright=False)
         poses = estimator.predict(pixels, boxes_xyxy=image.boxes_xyxy[people])
-        near = keypoint_similarity(
-            poses.keypoints, image.keypoints[people], image.boxes_xyxy[people]
-        )
-        scores.append(poses.scores[labelled[people]])
-        right.append(near[labelled[people]] >= RIGHT)
+        labels, boxes = image.keypoints[people], image.boxes_xyxy[people]
+        sigmas = poses.skeleton.oks_sigmas
+        found.append(keypoint_scores(poses.keypoints, poses.scores, labels, boxes, sigmas))
         outside += _cut_off(estimator, pixels, image, people)
     cut = np.concatenate(outside) if outside else np.zeros(0)
-    return evaluate(np.concatenate(scores), np.concatenate(right), cut)
+    together = KeypointScores(
+        np.concatenate([part.scores for part in found]),
+        np.concatenate([part.right for part in found]),
+    )
+    return evaluate(together, cut)
 
 
-def keypoint_similarity(
-    found: NDArray[np.float32], labels: NDArray[np.float32], boxes: Floats
-) -> NDArray[np.float64]:
-    """Similarity in `[0, 1]` of each keypoint `(P, K)` to its label; OKS is the mean over K."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
-    scale = sides.prod(axis=1)[:, None] / 2
-    distance = ((found.astype(np.float64) - labels[..., :2]) ** 2).sum(axis=2)
-    spread = (2 * np.array(COCO_17.oks_sigmas)) ** 2
-    nearness: NDArray[np.float64] = np.exp(-distance / (2 * scale * spread))
-    return nearness
-
-
-def evaluate(scores: Floats, right: NDArray[np.bool_], outside: Floats) -> Calibration:
+def evaluate(found: KeypointScores, outside: Floats) -> Calibration:
     """Bins and summary figures of keypoints whose truth is known."""
+    scores, right = found.scores, found.right
     place = np.minimum((scores * BINS).astype(int), BINS - 1)
     bins = [
         Bin(float(scores[place == b].mean()), float(right[place == b].mean()), int(n))
         for b, n in enumerate(np.bincount(place, minlength=BINS))
         if n
     ]
-    error = sum(b.count * abs(b.score - b.right) for b in bins) / len(scores)
     return Calibration(
         bins=bins,
-        error=error,
+        error=found.error,
         separation=_separation(scores, right),
+        fit=None if right.all() or not right.any() else fit_calibration(found),
         half_right=_half_right(scores, right),
         inside=float(np.median(scores)),
         outside=float(np.median(outside)) if len(outside) else float("nan"),

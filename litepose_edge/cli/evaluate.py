@@ -67,7 +67,8 @@ def evaluate(
     """Measure average precision on a COCO keypoint file.
 
     Keypoints are scored in ground-truth boxes and in the detector's, which are scored as well.
-    In ground-truth boxes, the mean signed error of each keypoint is measured too.
+    In ground-truth boxes, the mean signed error of each keypoint is measured too, and how far
+    keypoint scores are from the part of keypoints that is right.
     Bottom-up networks find all people themselves, without boxes. Needs the extra `eval`.
     """
     dataset = read_coco(data, images)
@@ -88,6 +89,7 @@ def evaluate(
     all_people = make(min_score=LEAST_SCORE, max_people=MOST_PEOPLE)
     rows: dict[str, CocoMetrics | CrowdMetrics | PckhMetrics] = {}
     errors: SignedErrors | None = None
+    score_error: float | None = None
     point: OperatingPoint | None = None
     finds_people = _finds_people(model, precision, backend)
     if finds_people and given_alone:
@@ -103,7 +105,7 @@ def evaluate(
         if not finds_people:
             given = evaluate_on_given_boxes(estimator, dataset, progress, metric.value)
             rows["keypoints, ground-truth boxes"] = given.metrics
-            errors = given.errors
+            errors, score_error = given.errors, given.scores.error
         if not given_alone:  # as PCKh always is
             keypoints, boxes = evaluate_end_to_end(
                 estimator, dataset, progress, "coco" if metric is MetricName.COCO else "crowdpose"
@@ -112,7 +114,7 @@ def evaluate(
             rows |= {f"keypoints, {whose}": keypoints}
             rows |= {"boxes of keypoints" if finds_people else "detector boxes": boxes}
             point = operating_point(default, dataset, progress)
-    measured = _Measured(rows, errors, point, dataset.keypoint_names)
+    measured = _Measured(rows, errors, score_error, point, dataset.keypoint_names)
     if as_json:
         results.file.write(json.dumps(measured.document()) + "\n")
     else:
@@ -125,6 +127,7 @@ class _Measured:
 
     rows: Mapping[str, CocoMetrics | CrowdMetrics | PckhMetrics]
     errors: SignedErrors | None
+    score_error: float | None
     point: OperatingPoint | None
     keypoint_names: Sequence[str]
 
@@ -134,6 +137,8 @@ class _Measured:
         if self.errors is not None:
             errors = self.errors.to_dict(self.keypoint_names)
             document["signed errors, ground-truth boxes"] = _known(errors)
+        if self.score_error is not None:
+            document["calibration error of scores, ground-truth boxes"] = self.score_error
         if self.point is not None:
             document["default threshold"] = asdict(self.point)
         return document
@@ -144,6 +149,11 @@ class _Measured:
             results.print(_table(name, metrics))
         if self.errors is not None:
             results.print(_error_table(self.errors, self.keypoint_names))
+        if self.score_error is not None:
+            results.print(
+                f"expected calibration error of keypoint scores: {self.score_error:.3f} "
+                "(0: of keypoints that score .6, 60 % are right)"
+            )
         if self.point is not None:
             results.print(
                 f"at the default threshold: recall {self.point.recall:.3f} of people taller than "

@@ -27,6 +27,7 @@ from litepose_edge.manifest.document import (
 from litepose_edge.manifest.heads import (
     HeatmapSpec,
     RegressionSpec,
+    ScoreCalibration,
     SimccSpec,
 )
 from litepose_edge.manifest.parts import (
@@ -73,6 +74,7 @@ __all__ = [
     "Refinement",
     "RegressionSpec",
     "RtmdetFormat",
+    "ScoreCalibration",
     "SimccSpec",
     "TestTimeView",
     "TopDownSpec",

@@ -82,3 +82,18 @@ class RegressionSpec(Part, frozen=True):
     def __post_init__(self) -> None:
         if sorted(self.order) != ["score", "x", "y"]:
             raise ValueError("`order` must name x, y and score once each")
+
+
+class ScoreCalibration(Part, frozen=True):
+    """What makes probabilities of the keypoint scores that decoding gives.
+
+    The log-odds of a score are multiplied by `scale`, then `offset` is added
+    (`decoding.score_calibration`).
+
+    Attributes:
+        scale: Above 0, so that the order of the scores stays.
+        offset: Log-odds added.
+    """
+
+    scale: Annotated[float, Meta(ge=1e-3, le=1e3)]
+    offset: Annotated[float, Meta(ge=-100, le=100)] = 0.0

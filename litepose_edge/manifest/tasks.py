@@ -17,7 +17,12 @@ from litepose_edge.manifest.detector_heads import (
     YoloxFormat,
     format_name,
 )
-from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
+from litepose_edge.manifest.heads import (
+    HeatmapSpec,
+    RegressionSpec,
+    ScoreCalibration,
+    SimccSpec,
+)
 from litepose_edge.manifest.parts import (
     MIN_KEYPOINT_SCORE,
     Deviations,
@@ -85,6 +90,8 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         padding: Factor by which a box grows before it is cropped.
         skeleton: The keypoint set.
         heatmaps, simcc, regression: The head: a map a keypoint, x and y classified, coordinates.
+        score_calibration: Makes probabilities of the scores; None leaves them as decoded. All
+            thresholds here are of calibrated scores.
         min_pose_score: Pose score (`person_filter.pose_scores`) that a person found with a box
             score of 0.3 needs for a confidence of 0.3, the default `min_score`. Better boxes need
             less, worse ones more (`person_filter.person_confidence`).
@@ -99,6 +106,7 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
     heatmaps: HeatmapSpec | None = None
     simcc: SimccSpec | None = None
     regression: RegressionSpec | None = None
+    score_calibration: ScoreCalibration | None = None
     min_pose_score: Unit = 0.5
     min_keypoint_score: Unit = MIN_KEYPOINT_SCORE
     flip_test_below: Unit = 0.0

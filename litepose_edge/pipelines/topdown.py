@@ -11,6 +11,7 @@ import numpy as np
 from litepose_edge import geometry
 from litepose_edge.backends.session import Session
 from litepose_edge.decoding import heatmaps, regression, simcc
+from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.errors import ManifestError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
@@ -148,18 +149,19 @@ class TopDown:
     def _decode(self, outputs: Outputs, to_input: Float64) -> tuple[Float32, Float32]:
         points, scores = self._points(outputs)
         keypoints = geometry.transform(geometry.invert(to_input), points)
-        return expect_finite(keypoints, NETWORK), scores
+        return expect_finite(keypoints, NETWORK), calibrate(scores, self._spec.score_calibration)
 
     def _scores(self, outputs: Outputs) -> Float32:
         """Scores `(P, K)` alone."""
         match self._spec.head:
             case HeatmapSpec(activation=activation):
-                return heatmaps.peak_scores(outputs[0], activation)
+                scores = heatmaps.peak_scores(outputs[0], activation)
             case _:
-                return self._points(outputs)[1]
+                scores = self._points(outputs)[1]
+        return calibrate(scores, self._spec.score_calibration)
 
     def _points(self, outputs: Outputs) -> tuple[Float32, Float32]:
-        """Keypoints `(P, K, 2)` in input pixels and scores `(P, K)`."""
+        """Keypoints `(P, K, 2)` in input pixels and scores `(P, K)` as decoded."""
         joints = len(self._spec.skeleton)
         match self._spec.head:
             case HeatmapSpec() as head:

@@ -16,6 +16,7 @@ from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import CocoMetrics, coco_metrics
 from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics, crowdpose_metrics
 from litepose_edge.measure.accuracy.pckh import PckhMetrics, pckh, read_head_sizes
+from litepose_edge.measure.accuracy.score_reliability import KeypointScores, keypoint_scores
 from litepose_edge.measure.accuracy.signed_errors import SignedErrors, signed_errors
 from litepose_edge.results import Poses
 from litepose_edge.sources import read_image
@@ -33,10 +34,12 @@ class GivenBoxesAccuracy:
     Attributes:
         metrics: By the metric that was asked for.
         errors: Whether keypoints lie too far to one side.
+        scores: Whether keypoints are right as often as their scores say.
     """
 
     metrics: CocoMetrics | CrowdMetrics | PckhMetrics
     errors: SignedErrors
+    scores: KeypointScores
 
 
 def evaluate_on_given_boxes(
@@ -57,6 +60,7 @@ def evaluate_on_given_boxes(
     images: list[int] = []
     sigmas: tuple[float, ...] | None = None
     found: list[Float32] = []
+    scored: list[Float32] = []
     truth: list[Float32] = []
     boxes: list[Float32] = []
     sizes: list[Float32] = []
@@ -72,16 +76,19 @@ def evaluate_on_given_boxes(
         sigmas = _sigmas(poses, dataset)
         results += poses.to_coco(image.image_id)
         found.append(poses.keypoints)
+        scored.append(poses.scores)
         truth.append(image.keypoints[labelled])
         if metric == "pckh":
             sizes.append(heads[image.image_id][labelled])
-    if not images:
+    if not images or sigmas is None:
         raise SourceError(f"{dataset.path} labels no person's keypoints: there is nothing to score")
     places, labels = np.concatenate(found), np.concatenate(truth)
-    errors = signed_errors(places, labels, np.concatenate(boxes))
+    cropped = np.concatenate(boxes)
+    errors = signed_errors(places, labels, cropped)
+    scores = keypoint_scores(places, np.concatenate(scored), labels, cropped, sigmas)
     if metric == "pckh":
-        return GivenBoxesAccuracy(pckh(places, labels, np.concatenate(sizes)), errors)
-    return GivenBoxesAccuracy(_score(metric, dataset, results, images, sigmas), errors)
+        return GivenBoxesAccuracy(pckh(places, labels, np.concatenate(sizes)), errors, scores)
+    return GivenBoxesAccuracy(_score(metric, dataset, results, images, sigmas), errors, scores)
 
 
 def evaluate_end_to_end(

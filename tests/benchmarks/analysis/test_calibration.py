@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from benchmarks.analysis import calibration
 from litepose_edge import COCO_17, Estimator
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
+from litepose_edge.measure.accuracy.score_reliability import KeypointScores
 from litepose_edge.sources import read_image
+
+
+def _evaluate(scores: Any, right: Any, outside: Any) -> calibration.Calibration:
+    return calibration.evaluate(KeypointScores(scores.astype(np.float32), right), outside)
 
 
 def test_perfect_scores_have_no_error_and_blind_ones_separate_nothing():
     rng = np.random.default_rng(0)
     scores = rng.uniform(0, 1, 200_000)
-    honest = calibration.evaluate(scores, rng.random(len(scores)) < scores, np.array([0.1, 0.5]))
+    honest = _evaluate(scores, rng.random(len(scores)) < scores, np.array([0.1, 0.5]))
     assert honest.error < 0.01
     assert honest.separation == pytest.approx(5 / 6, abs=0.01)  # of uniform, honest scores
     assert honest.outside_above == 0.5
-    blind = calibration.evaluate(scores, rng.random(len(scores)) < 0.5, np.zeros(1))
+    blind = _evaluate(scores, rng.random(len(scores)) < 0.5, np.zeros(1))
     assert blind.separation == pytest.approx(0.5, abs=0.01)
     assert blind.error == pytest.approx(0.25, abs=0.01)
 
 
 def test_ties_count_half():
     right = np.array([True, False, True, False])
-    assert calibration.evaluate(np.full(4, 0.7), right, np.zeros(1)).separation == 0.5
-
-
-def test_similarity_is_half_at_the_distance_where_it_should_be():
-    boxes = np.array([[0.0, 0.0, 100.0, 200.0]])
-    sigma = np.array(COCO_17.oks_sigmas)
-    half = np.sqrt(2 * 10_000 * np.log(2)) * 2 * sigma
-    labels = np.zeros((1, 17, 3), np.float32)
-    found = np.stack([half, np.zeros(17)], axis=1)[None].astype(np.float32)
-    np.testing.assert_allclose(
-        calibration.keypoint_similarity(found, labels, boxes), 0.5, atol=1e-5
-    )
+    assert _evaluate(np.full(4, 0.7), right, np.zeros(1)).separation == 0.5
 
 
 def test_a_person_is_measured_whole_and_cut_under_the_hips(photographs):
