@@ -1,18 +1,19 @@
-"""What all commands share: consoles, progress, writing images, errors as exit codes."""
+"""What all commands share: the two streams, writing images, errors as exit codes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import IO, TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from litepose_edge.atomic_files import NewFile, write_file
 from litepose_edge.cli.streams import checked_streams
@@ -23,44 +24,96 @@ from litepose_edge.errors import (
     OutputError,
 )
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.status import Status
+
 OK, SOME_FAILED, USAGE, MODEL_OR_BACKEND, INTERRUPTED = 0, 1, 2, 3, 130
 
 NOTHING_RENAMED: Mapping[str, str] = MappingProxyType({})
 
+
+class Terminal:
+    """Stdout or stderr, whatever stands in its place at the time.
+
+    Rich takes a quarter of the program's start to import: only colours, tables, bars and
+    spinners wait for it.
+
+    Args:
+        stderr: Whether it is stderr.
+    """
+
+    def __init__(self, *, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @property
+    def file(self) -> IO[str]:
+        """The stream."""
+        return sys.stderr if self._stderr else sys.stdout
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person reads along."""
+        try:
+            return self.file.isatty()
+        except (AttributeError, ValueError):  # there is no stream, or it is closed
+            return False
+
+    @cached_property
+    def rich(self) -> Console:
+        """The stream as Rich's console."""
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, highlight=False, soft_wrap=True)
+
+    def print(self, content: Any, *, style: str | None = None, markup: bool = False) -> None:
+        """Print text as it is, or a renderable of Rich.
+
+        Args:
+            content: What to print.
+            style: Of text on a terminal, such as `"bold"`.
+            markup: Whether square brackets in text are Rich's markup.
+        """
+        if isinstance(content, str) and not markup and (style is None or not self.is_terminal):
+            self.file.write(f"{content}\n")
+        else:
+            self.rich.print(content, style=style, markup=markup)
+
+    def status(self, text: str) -> Status:
+        """A spinner beside a text, while a block runs."""
+        return self.rich.status(text)
+
+
 # Results go to stdout, everything else to stderr.
-results = Console(highlight=False, soft_wrap=True)
-messages = Console(stderr=True, highlight=False, soft_wrap=True)
+results = Terminal(stderr=False)
+messages = Terminal(stderr=True)
 
 
 def print_error(message: str) -> None:
     """Print an error message on stderr."""
-    messages.print(f"error: {message}", style="red", markup=False)
+    messages.print(f"error: {message}", style="red")
 
 
 def progress_bar() -> Progress:
-    """A progress bar on stderr."""
+    """A progress bar on stderr; nothing where that is no terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=messages,
+        console=messages.rich,
         transient=True,
-    )
-
-
-def make_app(name: str, description: str) -> typer.Typer:
-    """An application of several commands, whose help fits a terminal of 80 columns.
-
-    Rich's help panels give half of such a terminal to the types of the options.
-    """
-    return typer.Typer(
-        name=name,
-        help=description,
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
+        disable=not messages.is_terminal,
+        redirect_stdout=results.is_terminal,
     )
 
 
@@ -111,7 +164,8 @@ def _run(
 ) -> int:
     try:
         # Typer prints usage errors itself and leaves with SystemExit(2).
-        app(args=list(arguments), standalone_mode=True)
+        name = app.info.name if isinstance(app.info.name, str) else None
+        app(args=list(arguments), prog_name=name, standalone_mode=True)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else SOME_FAILED if exc.code else OK
     except of_models as exc:

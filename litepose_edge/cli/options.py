@@ -11,6 +11,8 @@ import typer
 
 from litepose_edge.threads import most_threads
 
+NETWORKS, LIMITS = "Networks", "Limits"
+
 
 def finite(value: float | None) -> float | None:
     """What numbers of options are checked with: NaN slips through every bound."""
@@ -26,14 +28,23 @@ def possible_threads(value: int | None) -> int | None:
     return value
 
 
-Model = Annotated[str, typer.Option(help="Bundled pose network, or the path of a model file.")]
-Detector = Annotated[str, typer.Option(help="'default', or the path of a detector model.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="Bundled pose network, or the path of a model file.", rich_help_panel=NETWORKS
+    ),
+]
+Detector = Annotated[
+    str,
+    typer.Option(help="'default', or the path of a detector model.", rich_help_panel=NETWORKS),
+]
 DetectorSize = Annotated[
     int | None,
     typer.Option(
         min=32,
         max=4096,
         help="Run the detector once, at this many pixels a side; else as its manifest says.",
+        rich_help_panel=NETWORKS,
     ),
 ]
 Threads = Annotated[
@@ -42,24 +53,34 @@ Threads = Annotated[
         min=1,
         callback=possible_threads,
         help="CPU threads; all that this process may use unless given.",
+        rich_help_panel=NETWORKS,
     ),
 ]
 MinScore = Annotated[
     float,
     typer.Option(
-        min=0, max=1, callback=finite, help="People of lower confidence are not reported."
+        min=0,
+        max=1,
+        callback=finite,
+        help="People of lower confidence are not reported.",
+        rich_help_panel=LIMITS,
     ),
 ]
-MaxPeople = Annotated[int, typer.Option(min=1, help="At most this many people per image.")]
+MaxPeople = Annotated[
+    int, typer.Option(min=1, help="At most this many people per image.", rich_help_panel=LIMITS)
+]
 FlipTest = Annotated[
     bool | None,
     typer.Option(
         "--flip-test/--no-flip-test",
         help="Average with the mirrored input: more accurate, in twice the time. Unless given, as "
         "the model's manifest says: lrpose-m does so for people of low confidence.",
+        rich_help_panel=NETWORKS,
     ),
 ]
-MaxPixels = Annotated[int, typer.Option(min=1, help="Larger images are refused.")]
+MaxPixels = Annotated[
+    int, typer.Option(min=1, help="Larger images are refused.", rich_help_panel=LIMITS)
+]
 Data = Annotated[Path, typer.Option(help="COCO keypoint JSON; photographs in images/ beside it.")]
 Images = Annotated[
     list[Path] | None,
@@ -85,6 +106,10 @@ class BackendName(str, Enum):
 
 Precision = Annotated[
     PrecisionName | None,
-    typer.Option(help="Of a bundled model, int8 unless given; a file must have it."),
+    typer.Option(
+        help="Of a bundled model, int8 unless given; a file must have it.", rich_help_panel=NETWORKS
+    ),
 ]
-BackendOption = Annotated[BackendName, typer.Option("--backend", help="Inference engine.")]
+BackendOption = Annotated[
+    BackendName, typer.Option("--backend", help="Inference engine.", rich_help_panel=NETWORKS)
+]

@@ -75,7 +75,7 @@ HELD = {
     ],
     "A video, or JSON lines of one": [
         f"{RUNTIME}cli/test_console.py::test_lines_are_kept_when_the_source_breaks_off",
-        f"{RUNTIME}cli/test_film_writer.py::"
+        f"{RUNTIME}cli/predict/test_film_writer.py::"
         "test_what_breaks_off_keeps_its_frames_and_what_gave_none_the_old_film",
     ],
     "One label that is not finite": [

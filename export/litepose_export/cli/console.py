@@ -35,7 +35,7 @@ def progress() -> Progress:
         TextColumn("{task.percentage:5.1f} %"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
-        console=messages,
+        console=messages.rich,
     )
 
 

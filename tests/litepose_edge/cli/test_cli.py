@@ -34,7 +34,7 @@ def test_predict_prints_one_json_document_a_line(folder, capsys):
 def test_predict_draws_into_the_folder(folder, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(["predict", str(folder / "astronaut.png"), "--save", str(out)]) == 0
-    drawn = cv2.imread(str(out / "astronaut.png.png"))
+    drawn = cv2.imread(str(out / "astronaut.png"))
     original = cv2.imread(str(folder / "astronaut.png"))
     assert drawn.shape == original.shape
     assert (drawn != original).any()
@@ -48,7 +48,7 @@ def test_sources_of_one_name_get_a_picture_each(tmp_path, capsys):
     out = tmp_path / "out"
     assert run(["predict", str(tmp_path / "in" / "*" / "*.png"), "--save", str(out)]) == 0
     found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.png"))
-    assert found == ["x/a.png.png", "y/a.png.png", "y/b.png.png"]
+    assert found == ["x/a.png", "y/a.png", "y/b.png"]
 
 
 def test_targets_that_cannot_be_written_are_one_line_and_exit_code_1(folder, tmp_path, capsys):
@@ -69,15 +69,15 @@ def test_targets_that_cannot_be_written_are_one_line_and_exit_code_1(folder, tmp
 
 
 def test_a_folder_that_vanishes_meanwhile_is_exit_code_1(folder, tmp_path, capsys, monkeypatch):
-    from litepose_edge.cli import predict
+    from litepose_edge.cli.predict import pictures
 
-    write = predict.write_image
+    write = pictures.write_image
 
     def write_and_lose(path, *args, **options):
         write(path, *args, **options)
         shutil.rmtree(path.parent)
 
-    monkeypatch.setattr(predict, "write_image", write_and_lose)
+    monkeypatch.setattr(pictures, "write_image", write_and_lose)
     assert run(["predict", str(folder), "--save", str(tmp_path / "out")]) == 1
     assert "cannot write" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

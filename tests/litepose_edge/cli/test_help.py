@@ -8,6 +8,7 @@ import shlex
 import pytest
 import typer
 
+import litepose_edge
 from litepose_edge.cli.app import app, run
 from litepose_edge.cli.bench import ENGINES, ModeName
 from litepose_edge.cli.evaluate import MetricName
@@ -30,14 +31,43 @@ def test_help_fits_80_columns(command, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_help_ends_with_an_example_whose_options_exist(command, capsys, monkeypatch):
+def test_each_help_ends_with_examples_whose_options_exist(command, capsys, monkeypatch):
     text = help_of(command, capsys=capsys, monkeypatch=monkeypatch)
-    _, mark, example = text.strip().rpartition("Example: ")
-    assert mark
-    program, name, *words = shlex.split(example)
-    assert (program, name) == ("litepose-edge", command)
+    end = re.search(r"\n  Example(?:s:\n|: )(.*)\Z", text, re.DOTALL)
     known = {option for parameter in COMMANDS[command].params for option in parameter.opts}
-    assert {word for word in words if word.startswith("-")} <= known
+    for example in end.group(1).strip().splitlines():
+        program, name, *words = shlex.split(example)
+        assert (program, name) == ("litepose-edge", command)
+        assert {word for word in words if word.startswith("-")} - {"-"} <= known
+
+
+def test_options_and_commands_are_listed_in_groups(capsys, monkeypatch):
+    text = help_of("predict", capsys=capsys, monkeypatch=monkeypatch)
+    groups = re.findall(r"^(\w.*):$", text, re.MULTILINE)
+    assert groups == [
+        "Arguments", "Output", "Films, cameras and streams", "Networks", "Limits", "Options",
+    ]  # fmt: skip
+    assert text.partition("\nOptions:\n")[2].split()[0] == "--help"
+    text = help_of(capsys=capsys, monkeypatch=monkeypatch)
+    assert text.index("People in images and films:") < text.index("  predict ")
+    assert text.index("  predict ") < text.index("Measurements:") < text.index("  bench ")
+
+
+def test_the_version_is_printed(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"litepose-edge {litepose_edge.__version__}\n"
+
+
+def test_a_shell_completes_commands_and_options(monkeypatch, capsys):
+    monkeypatch.setenv("_LITEPOSE_EDGE_COMPLETE", "complete_bash")
+    for words, wanted in (
+        ("litepose-edge pre", {"predict"}),
+        ("litepose-edge predict --dra", {"--draw"}),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        assert run([]) == 0
+        assert set(capsys.readouterr().out.split()) == wanted
 
 
 @pytest.mark.parametrize(

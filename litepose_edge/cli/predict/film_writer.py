@@ -148,7 +148,7 @@ class FilmWriter:
         codecs = FILM_CODECS[self.path.suffix.lower()]
         if H264 in codecs:
             with contextlib.suppress(ImportError):
-                from litepose_edge.cli.h264 import H264Encoder
+                from litepose_edge.cli.predict.h264 import H264Encoder
 
                 return H264Encoder(
                     self._partial,
@@ -226,7 +226,7 @@ def _check_sound(path: Path) -> None:
     if H264 not in FILM_CODECS[path.suffix.lower()]:
         raise OutputError(f"cannot keep the sound in {path}: give a name ending in .mp4 or .mkv")
     try:
-        importlib.import_module("litepose_edge.cli.h264")
+        importlib.import_module("litepose_edge.cli.predict.h264")
     except ImportError as exc:
         raise BackendUnavailableError(
             f"keeping the sound needs PyAV, which is not installed. {install_hint('video')}"

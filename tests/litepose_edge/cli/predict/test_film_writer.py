@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litepose_edge.cli.app import run
-from litepose_edge.cli.film_writer import FilmWriter, film_rate, film_writer
+from litepose_edge.cli.predict.film_writer import FilmWriter, film_rate, film_writer
 from litepose_edge.errors import OutputError, SourceError
 from litepose_edge.sources import Frame, FrameSource, open_source
 
@@ -33,7 +33,7 @@ def encoders(request, monkeypatch):
         pytest.importorskip("av")
     else:
         monkeypatch.setitem(sys.modules, "av", None)
-        monkeypatch.delitem(sys.modules, "litepose_edge.cli.h264", raising=False)
+        monkeypatch.delitem(sys.modules, "litepose_edge.cli.predict.h264", raising=False)
     return request.param
 
 
@@ -132,7 +132,7 @@ def test_h264_is_written_where_the_encoder_is(tmp_path):
 
 def test_no_word_of_a_missing_encoder_reaches_the_user(tmp_path, capfd, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.delitem(sys.modules, "litepose_edge.cli.h264", raising=False)
+    monkeypatch.delitem(sys.modules, "litepose_edge.cli.predict.h264", raising=False)
     save(tmp_path / "film.mp4", [(picture(n), n / 10) for n in range(10)], 10)
     assert capfd.readouterr().err == ""
     assert len(levels(tmp_path / "film.mp4")) == 10
@@ -258,7 +258,7 @@ def test_sound_that_cannot_be_kept_is_said_before_any_work(tmp_path, clip, capsy
     assert run([*command, str(tmp_path / "out.avi")]) == 1
     assert ".mp4" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.delitem(sys.modules, "litepose_edge.cli.h264", raising=False)
+    monkeypatch.delitem(sys.modules, "litepose_edge.cli.predict.h264", raising=False)
     assert run([*command, str(tmp_path / "out.mp4")]) == 3
     assert "litepose-edge[video]" in capsys.readouterr().err
     assert names(tmp_path) == ["clip.avi", "silent.mp4"]
@@ -286,7 +286,7 @@ def test_the_command_takes_the_options_of_live_sources(clip, tmp_path, capsys, m
         opened.counts.unreadable, opened.counts.reconnected = 3, 1
         return opened
 
-    monkeypatch.setattr("litepose_edge.cli.predict.open_source", live)
+    monkeypatch.setattr("litepose_edge.cli.predict.films.open_source", live)
     capsys.readouterr()
     assert run(["predict", "0", "--json", "--no-drop", "--reconnect", "--timeout", "2.5"]) == 0
     output = capsys.readouterr()

@@ -1,0 +1,1 @@
+"""`litepose-edge predict`: what is named, what is found in it, and where that goes."""
