@@ -65,7 +65,8 @@ def _program(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code.
 
-    0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted.
+    0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted, 143 ended
+    by SIGTERM.
     """
     return run_command(
         app, _with_json_file(arguments), print_error, renamed_options=RENAMED_OPTIONS

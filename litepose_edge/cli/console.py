@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from litepose_edge.atomic_files import NewFile, write_file
 from litepose_edge.cli.streams import checked_streams
+from litepose_edge.cli.termination import Terminated, termination_raised
 from litepose_edge.errors import (
     BackendUnavailableError,
     LitePoseError,
@@ -139,10 +140,13 @@ def run_command(
         print_error(f"{renamed} is now {renamed_options[renamed]}")
         return USAGE
     of_models: tuple[type[Exception], ...] = (ModelError, BackendUnavailableError, *model_errors)
-    with checked_streams() as stdout:
+    with checked_streams() as stdout, termination_raised():
         try:
             code = _run(app, arguments, print_error, of_models)
             stdout.flush()
+        except Terminated as exc:
+            print_error(str(exc))
+            code = exc.exit_code
         except BrokenPipeError:
             code = OK
         except OutputError as exc:

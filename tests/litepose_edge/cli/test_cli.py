@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -154,6 +156,32 @@ def test_ctrl_c_is_exit_code_130(folder, monkeypatch):
 
     monkeypatch.setattr(Estimator, "predict", interrupt)
     assert run(["predict", str(folder)]) == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_sigterm_while_a_film_is_saved_leaves_what_was_written_and_no_other_file(tmp_path):
+    clip, saved, lines = (tmp_path / name for name in ("clip.avi", "out.avi", "out.jsonl"))
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for level in range(3000):
+        writer.write(np.full((48, 64, 3), level % 250, np.uint8))
+    writer.release()
+    command = [sys.executable, "-m", "litepose_edge", "predict", clip, "--detector-size", "224"]
+    process = subprocess.Popen(
+        [*command, "--save", saved, "--json-file", lines], stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 60
+    while not any(p.stat().st_size > 20_000 for p in tmp_path.glob(".*.part.avi")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    message = process.communicate(timeout=60)[1]
+    assert (process.returncode, message.splitlines()[-1]) == (143, "error: ended by SIGTERM")
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.avi", "out.avi", "out.jsonl"}
+    count = cv2.VideoCapture(str(saved)).get(cv2.CAP_PROP_FRAME_COUNT)
+    written = [json.loads(line)["index"] for line in lines.read_text().splitlines()]
+    assert written == list(range(len(written)))
+    assert 0 < len(written) < 3000
+    assert 0 <= count - len(written) <= 1
 
 
 def test_a_target_that_cannot_be_written_is_exit_code_1(folder, tmp_path, capsys):

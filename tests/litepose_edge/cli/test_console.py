@@ -1,6 +1,7 @@
 """What all commands share: retired options, streams, files that appear whole or not at all."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -133,6 +134,59 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     done = command(WRITES[1], stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_command_that_is_to_end_leaves_no_temporary_file_and_the_old_file(tmp_path, name, code):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    done = command(
+        "import os, signal, time",
+        "from litepose_edge.atomic_files import replacing",
+        f"with replacing({str(target)!r}) as partial:",
+        "    partial.write_bytes(b'half')",
+        f"    os.kill(os.getpid(), signal.{name})",
+        "    time.sleep(30)",
+        stderr=-1,
+    )
+    assert (done.returncode, done.stderr) == (code, f"error: ended by {name}\n")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.bin", b"old")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_signal_that_is_ignored_stays_so_and_handlers_are_put_back():
+    done = command(
+        "import os, signal",
+        "os.kill(os.getpid(), signal.SIGHUP)",
+        "results.print('survived')",
+        stdout=-1,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    assert (done.returncode, done.stdout) == (0, "survived\n")
+    assert run() == (0, [[""]])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_of_a_command_ends_at_once():
+    done = command(
+        "import os, signal, time",
+        "reading, writing = os.pipe()",
+        "child = os.fork()",
+        "if child == 0:",
+        "    try:",
+        "        os.write(writing, b'.')",
+        "        time.sleep(30)",
+        "    finally:",
+        "        os.write(1, b'went on')",
+        "        os._exit(1)",
+        "os.read(reading, 1)",
+        "os.kill(child, signal.SIGTERM)",
+        "results.print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))",
+        stdout=-1,
+    )
+    assert (done.returncode, done.stdout) == (0, "-15\n")
 
 
 def test_an_error_of_the_system_is_one_line():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +220,24 @@ def test_the_command_line_exports_a_network_by_its_import_path(tmp_path, capsys)
     assert report["weights"] == "model_ema.module"
     arguments = ["verify", str(out), "--network", "own_networks:build"]
     assert app.run([*arguments, "--checkpoint", str(weights)]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_sigterm_ends_an_export_with_143_and_leaves_the_old_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / "ended.py").write_text(
+        "import os, signal\ndef build():\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    described, out = tmp_path / "h.json", tmp_path / "o.onnx"
+    out.write_bytes(b"old")
+    arguments = ["manifest", "--head", "heatmaps", "--size", "96x128", "--name", "x"]
+    assert app.run([*arguments, "--out", str(described)]) == 0
+    arguments = ["export", "ended:build", "--manifest", str(described), "--out", str(out)]
+    before = set(tmp_path.rglob("*.*"))
+    assert app.run(arguments) == 143
+    assert capsys.readouterr().err == "error: ended by SIGTERM\n"
+    assert out.read_bytes() == b"old"
+    assert not [p for p in set(tmp_path.rglob("*.*")) - before if p.suffix != ".pyc"]
 
 
 @pytest.mark.parametrize(
