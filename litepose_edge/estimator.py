@@ -87,8 +87,6 @@ class Estimator:
         flip_test: bool | None = None,
         bottom_up: BottomUpOptions | None = None,
     ) -> None:
-        if precision not in (None, "int8", "fp32"):
-            raise ValueError(f"precision must be 'int8' or 'fp32', got {precision!r}")
         if not isinstance(model, str | PathLike):
             raise ValueError(f"model must be a name or a path, got {model!r:.100}")
         if not (detector is None or callable(detector) or isinstance(detector, str | PathLike)):

@@ -13,7 +13,7 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
         ValueError: It is none, or out of bounds.
     """
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a whole number, got {value!r}")
+        raise ValueError(f"{name} must be a whole number, got {value!r:.100}")
     number = int(value)
     if number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}")
@@ -29,8 +29,11 @@ def real_number(name: str, value: object, least: float, most: float = math.inf) 
         ValueError: It is none, or out of bounds.
     """
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    number = float(value)
+        raise ValueError(f"{name} must be a number, got {value!r:.100}")
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond every float
+        number = -math.inf if value < 0 else math.inf
     if not least <= number <= most:
         bounds = f"lie in [{least:g}, {most:g}]" if most < math.inf else f"be at least {least:g}"
         raise ValueError(f"{name} must {bounds}, got {number}")

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import __version__, backends, geometry
+from litepose_edge.backends import Precision
 from litepose_edge.decoding import heatmaps
 from litepose_edge.errors import BackendUnavailableError
 from litepose_edge.geometry import Size
@@ -35,14 +36,14 @@ from litepose_edge.preprocess import Normalizer, warp
 from litepose_edge.sources import read_image
 from litepose_edge.sources.photographs import scikit_image_photographs
 
-PRECISIONS = ("fp32", "int8")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 
 @dataclass(frozen=True)
 class Stage:
     """One timed step of one configuration."""
 
-    precision: str
+    precision: Precision
     name: str
     run: Callable[[], Any]
 
@@ -100,7 +101,7 @@ def arguments() -> argparse.Namespace:
 
 
 def build(
-    precision: str, threads: int, image: NDArray[np.uint8], box: NDArray[np.float64]
+    precision: Precision, threads: int, image: NDArray[np.uint8], box: NDArray[np.float64]
 ) -> list[Stage]:
     """The stages of one precision, each ready to run again and again."""
     found = backends.find_model("persondet", precision=precision, threads=threads)

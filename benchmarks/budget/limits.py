@@ -25,11 +25,11 @@ import numpy as np
 from benchmarks.budget.bars import Bar, finish
 from benchmarks.processes import bind
 from litepose_edge import backends
-from litepose_edge.backends import Backend
+from litepose_edge.backends import Backend, Precision
 from litepose_edge.measure.timing import Job, no_preparation, time_in_turns
 
 MODELS = ("lrpose-s", "persondet")
-PRECISIONS = ("fp32", "int8")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 SIDE = 2048
 CALLS = 5
 POSE = "lrpose-s"
@@ -51,7 +51,7 @@ class LoadedFile:
     """
 
     model: str
-    precision: str
+    precision: Precision
     backend: str
     macs: int
     run: Callable[[], Any]

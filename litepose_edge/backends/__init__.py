@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from litepose_edge.backends import bundled, files, sidecar, telemetry
+from litepose_edge.backends.bundled import Precision
 from litepose_edge.backends.external_data import whole_model
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.backends.session import Session, TensorSpec
@@ -26,7 +27,6 @@ from litepose_edge.manifest.checks import shortened
 telemetry.switch_off()
 
 Backend = Literal["onnxruntime", "openvino"]
-Precision = Literal["int8", "fp32"]
 
 __all__ = [
     "Backend",
@@ -67,7 +67,7 @@ class Model:
 def find_model(
     model: str | PathLike[str],
     *,
-    precision: str | None = None,
+    precision: Precision | None = None,
     backend: Backend = "onnxruntime",
     threads: int = 1,
     manifest: Manifest | None = None,
@@ -87,7 +87,10 @@ def find_model(
         ModelError: No such file, damaged, without a valid manifest, of the other precision, or
             INT8 of a kind that this CPU would compute wrongly.
         BackendUnavailableError: The backend is not installed.
+        ValueError: There is no such precision or backend.
     """
+    if precision not in (None, "int8", "fp32"):
+        raise ValueError(f"precision must be 'int8' or 'fp32', got {precision!r:.100}")
     named = bundled.is_name(model)
     path = bundled.find(str(model), precision or "int8") if named else Path(model)
     content = files.read(path)
@@ -155,7 +158,7 @@ def open_files(model: ModelFiles, backend: Backend, threads: int) -> Opened:
             opened = openvino_session.OpenVinoSession(model, threads)
             return Opened(opened, opened.outputs, opened.metadata)
         case _:
-            raise ValueError(f"backend must be 'onnxruntime' or 'openvino', got {backend!r}")
+            raise ValueError(f"backend must be 'onnxruntime' or 'openvino', got {backend!r:.100}")
 
 
 def open_bytes(content: bytes, *, threads: int = 1, backend: Backend = "onnxruntime") -> Session:

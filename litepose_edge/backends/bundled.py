@@ -8,9 +8,12 @@ import sys
 from functools import cache
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 from litepose_edge.errors import ModelFileMissingError, ModelIntegrityError
 
+Precision = Literal["int8", "fp32"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 FOLDER = Path(__file__).parent.parent / "models"
 CHECKSUMS = "SHA256SUMS"
 PROBE = "u8s8-probe.onnx"
@@ -27,9 +30,9 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({file.split(".")[0] for file in _checksums() if file != PROBE}))
 
 
-def precisions(name: str) -> tuple[str, ...]:
+def precisions(name: str) -> tuple[Precision, ...]:
     """In which precisions a model is bundled; some come in INT8 alone, more of them in wheels."""
-    return tuple(p for p in ("int8", "fp32") if _is_bundled(name, p))
+    return tuple(p for p in PRECISIONS if _is_bundled(name, p))
 
 
 def find(name: str, precision: str) -> Path:

@@ -31,7 +31,10 @@ def test_numbers_in_bounds_are_taken(value):
     assert real_number("n", value, 0, 1) == float(value)
 
 
-@pytest.mark.parametrize("value", [NAN, math.inf, -0.1, 1.1, True, "0.5", None, 1j, [0.5]])
+@pytest.mark.parametrize(
+    "value",
+    [NAN, math.inf, -0.1, 1.1, 10**400, -(10**400), True, "0.5", None, 1j, [0.5]],
+)
 def test_what_is_no_number_in_bounds_is_refused(value):
     with pytest.raises(ValueError, match=r"^n must"):
         real_number("n", value, 0, 1)

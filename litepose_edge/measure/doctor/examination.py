@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from litepose_edge import backends
-from litepose_edge.backends import Backend, Model, bundled
+from litepose_edge.backends import Backend, Model, Precision, bundled
 from litepose_edge.backends.telemetry import no_openvino_telemetry
 from litepose_edge.errors import LitePoseError
 from litepose_edge.estimator import Estimator
@@ -35,7 +35,7 @@ class ModelState:
     """
 
     name: str
-    precision: str
+    precision: Precision
     file: str | None = None
     scheme: str | None = None
     error: str | None = None
@@ -99,7 +99,7 @@ def _version(engine: Backend) -> str:
     return str(openvino.__version__)
 
 
-def _load(name: str, precision: str, engine: Backend) -> tuple[ModelState, Model | None]:
+def _load(name: str, precision: Precision, engine: Backend) -> tuple[ModelState, Model | None]:
     try:
         model = backends.find_model(name, precision=precision, backend=engine)
     except LitePoseError as exc:

@@ -100,6 +100,15 @@ def test_a_full_range_file_is_refused_where_its_sums_saturate(tmp_path, monkeypa
     assert backends.find_model(path).manifest.precision == "int8"
 
 
+@pytest.mark.parametrize("precision", ["INT8", "fp16", "", 8, "x" * 10**6])
+def test_precisions_that_there_are_not_are_refused_for_names_and_paths(precision):
+    for model in ("lrpose-n", bundled.find("lrpose-n", "int8")):
+        assert backends.find_model(model, precision="int8").manifest.precision == "int8"
+        with pytest.raises(ValueError, match="precision must be 'int8' or 'fp32', got") as error:
+            backends.find_model(model, precision=precision)
+        assert len(str(error.value)) < 200
+
+
 def test_the_probe_is_small_and_answers():
     assert (bundled.FOLDER / bundled.PROBE).stat().st_size < 2048
     assert backends.u8s8_is_exact() in (True, False)
