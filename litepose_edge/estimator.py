@@ -15,13 +15,19 @@ from numpy.typing import ArrayLike
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Precision
 from litepose_edge.geometry import Size
-from litepose_edge.manifest import BottomUpSpec
-from litepose_edge.networks import Detector, Lifetime, NetworkOptions, Networks
+from litepose_edge.manifest import BottomUpSpec, OneStageSpec
+from litepose_edge.networks import (
+    Detector,
+    Lifetime,
+    NetworkOptions,
+    Networks,
+    check_one_stage_options,
+)
 from litepose_edge.options import pixel_limit, real_number, whole_number
 from litepose_edge.person_filter import PersonFilter
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.pipelines.callers_detector import CallersDetector
-from litepose_edge.preprocess import Image, check_boxes, check_image
+from litepose_edge.preprocess import Image, check_boxes
 from litepose_edge.results import Poses
 from litepose_edge.sources import Colour, ImageLike, open_source, read_input
 from litepose_edge.sources.opening import Source
@@ -48,7 +54,8 @@ class Estimator:
         detector: `"default"`, the path of an exported detector, a function from a BGR frame to
             `(P, 4)` xyxy boxes or to such boxes and their `(P,)` scores, or None where `predict`
             is always given boxes. A function's boxes are clipped to the frame; those that are
-            empty, not finite or outside are dropped (`dropped_boxes`).
+            empty, not finite or outside are dropped (`dropped_boxes`). Bottom-up and one-stage
+            networks open none, and one-stage networks refuse another than the default.
         detector_size: Run the detector once, on the image shrunk to so many pixels on its longer
             side, 32 to 4096; 224 suits people near by and is the quickest. Unless given, the
             detector runs the views that its file names, the default one two.
@@ -109,7 +116,6 @@ class Estimator:
         self._backend: Backend = backend
         self._precision = precision
         self._min_score, self._max_people = min_score, max_people
-        self._filter = PersonFilter(min_score, max_people, widen_boxes=not callable(detector))
         found = backends.find_model(
             model, precision=precision, backend=backend, threads=self._threads
         )
@@ -117,6 +123,15 @@ class Estimator:
             raise ValueError(
                 f"bottom_up is for bottom-up networks; '{found.manifest.name}' is none"
             )
+        one_stage = isinstance(found.manifest.model, OneStageSpec)
+        self._filter = PersonFilter(
+            min_score,
+            max_people,
+            widen_boxes=not callable(detector),
+            suppress_duplicates=not one_stage,
+        )
+        if one_stage:
+            check_one_stage_options(found.manifest.name, detector, detector_size, flip_test)
         self._options = NetworkOptions(
             model=found,
             detector=CallersDetector(detector) if callable(detector) else detector,
@@ -150,9 +165,9 @@ class Estimator:
         Raises:
             InvalidImageError: The frame is nothing of the kind, or larger than `max_pixels`.
             SourceError: A file is missing, no image, damaged or too large.
-            InvalidBoxError: A box is not finite, inverted, or wholly outside the frame.
-            ValueError: No boxes, and the estimator was made with `detector=None`; or boxes for a
-                bottom-up network, which finds people by itself.
+            InvalidBoxError: A box is not finite, inverted, or wholly outside the frame; or boxes
+                for a bottom-up or one-stage network, which finds people by itself.
+            ValueError: No boxes, and the estimator was made with `detector=None`.
         """
         self._lifetime.check()
         return self._predict(self._networks, frame, boxes_xyxy, colour)
@@ -243,7 +258,8 @@ class Estimator:
         Args:
             detect_every: Run the detector on every so many frames; in between, the pose network
                 runs where each track is predicted to be. The detector also runs when a person is
-                lost and when the scene changes.
+                lost and when the scene changes. Networks that find people themselves run on every
+                frame.
             smooth: Smooth the keypoints over time (One-Euro filter).
             max_missing_s: A person who is not seen for longer gets a new id when seen again.
 
@@ -255,17 +271,21 @@ class Estimator:
         self._lifetime.check()
         detect_every = whole_number("detect_every", detect_every, 1)
         max_missing_s = real_number("max_missing_s", max_missing_s, 0)
-        if not self._networks.needs_boxes:
-            raise ValueError("people are tracked by a top-down network; this one is bottom-up")
-        if self._options.detector is None:
+        whole_image = not self._networks.needs_boxes
+        if self._options.detector is None and not whole_image:
             raise ValueError("a tracker needs a detector: make the Estimator one")
         options = TrackerOptions(
-            detect_every=detect_every,
+            detect_every=1 if whole_image else detect_every,
             smooth=smooth,
             max_missing_s=max_missing_s,
             min_score=self._min_score,
             max_people=self._max_people,
         )
+        if whole_image:
+            from litepose_edge.tracking.whole_image import WholeImageNetworks
+
+            networks = WholeImageNetworks(self._networks, self._max_people)
+            return Tracker(networks, options, self._checked)
         return Tracker(self._networks, options, self._checked)
 
     @property

@@ -13,8 +13,9 @@ import numpy as np
 
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Model, Precision, bundled
+from litepose_edge.errors import InvalidBoxError, UnsupportedModelError
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import BottomUpSpec, TopDownSpec
+from litepose_edge.manifest import BottomUpSpec, OneStageSpec, TopDownSpec
 from litepose_edge.person_filter import person_confidence, pose_scores
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.pipelines.callers_detector import CallersDetector
@@ -35,7 +36,7 @@ class NetworkOptions:
     """Which networks to run, and how.
 
     Attributes:
-        model: The pose network, top-down or bottom-up.
+        model: The pose network, of any task.
         detector: As the estimator was given it; a function as a `CallersDetector`, whose count all
             networks of the estimator share.
         detector_size: Likewise.
@@ -52,6 +53,27 @@ class NetworkOptions:
     flip_test: bool | None
     bottom_up: BottomUpOptions = USUAL
     detector_size: int | None = None
+
+
+def check_one_stage_options(
+    name: str, detector: Detector, detector_size: int | None, flip_test: bool | None
+) -> None:
+    """Whether the options are of use to a network that finds people with their keypoints.
+
+    Raises:
+        UnsupportedModelError: One is not.
+    """
+    given = {
+        "detector": detector is not None and detector != "default",
+        "detector_size": detector_size is not None,
+        "flip_test": bool(flip_test),
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise UnsupportedModelError(
+                f"'{name}' is a one-stage network: one pass over the image gives people and "
+                f"keypoints together; leave `{option}` out"
+            )
 
 
 class Lifetime:
@@ -82,7 +104,7 @@ class Lifetime:
 
 
 class Networks:
-    """Detector and pose network, or a bottom-up network; safe to call from several threads.
+    """Detector and pose network, or one that finds people itself; safe for several threads.
 
     Args:
         options: What to run.
@@ -102,6 +124,11 @@ class Networks:
                 options.model.open, manifest, threads, options.bottom_up, flip_test=bool(flip)
             )
             self.skeleton: Skeleton = manifest.model.skeleton
+        elif isinstance(manifest.model, OneStageSpec):
+            from litepose_edge.pipelines.onestage import OneStage  # likewise
+
+            self._images = OneStage(options.model.open, manifest, threads)
+            self.skeleton = manifest.model.skeleton
         else:
             self._crops = TopDown(options.model.open, manifest, threads, flip_test=flip)
             assert isinstance(manifest.model, TopDownSpec)  # TopDown has refused others
@@ -121,7 +148,8 @@ class Networks:
 
         Args:
             image: `(H, W, 3)` uint8 BGR.
-            min_score: The pose network does not run on detector boxes below.
+            min_score: The pose network does not run on detector boxes below; networks that find
+                people themselves may leave out whom they score lower.
             max_boxes: At most so many boxes, the best first.
 
         Raises:
@@ -129,7 +157,7 @@ class Networks:
         """
         self._lifetime.check()
         if self._images is not None:
-            return self._images(image)
+            return self._images(image, min_score)
         boxes, box_scores = self.boxes(image, min_score)
         boxes, box_scores = boxes[:max_boxes], box_scores[:max_boxes]
         keypoints, scores = self.keypoints(image, boxes, detected=True)
@@ -143,10 +171,13 @@ class Networks:
             boxes_xyxy: `(P, 4)` float32 in image pixels.
 
         Raises:
-            ValueError: The network finds people by itself.
+            InvalidBoxError: The network finds people by itself.
         """
         if self._crops is None:
-            raise ValueError("a bottom-up network finds people by itself: give no boxes_xyxy")
+            raise InvalidBoxError(
+                "this network sees whole images and finds people by itself, bottom-up or in one "
+                "stage: give no boxes_xyxy"
+            )
         keypoints, scores = self.keypoints(image, boxes_xyxy, detected=False)
         confidence = np.array(pose_scores(scores), np.float32)
         return self._poses(image, boxes_xyxy.copy(), keypoints, scores, confidence)

@@ -42,11 +42,14 @@ class PersonFilter:
         max_people: At most so many, the most confident first.
         widen_boxes: Whether boxes grow to hold the body that the keypoints show. Boxes that the
             caller's own detector gave come back as they are.
+        suppress_duplicates: Whether two poses that are alike are one person. One-stage networks
+            have said so by their own rule (ADR 26).
     """
 
     min_score: float
     max_people: int
     widen_boxes: bool = True
+    suppress_duplicates: bool = True
 
     def __call__(self, poses: Poses) -> Poses:
         """The people to report, the most confident first, each once.
@@ -56,10 +59,13 @@ class PersonFilter:
         """
         poses = poses[poses.person_scores >= max(self.min_score, _LEAST)]
         bodies = widened_boxes(poses.boxes_xyxy, poses.keypoints, poses.scores, poses.image_size)
-        same = duplicates(
-            poses.keypoints, poses.scores, bodies, np.array(poses.skeleton.oks_sigmas)
-        )
-        kept = suppress(same, poses.person_scores)[: self.max_people]
+        if self.suppress_duplicates:
+            same = duplicates(
+                poses.keypoints, poses.scores, bodies, np.array(poses.skeleton.oks_sigmas)
+            )
+            kept = suppress(same, poses.person_scores)[: self.max_people]
+        else:
+            kept = np.argsort(-poses.person_scores, kind="stable")[: self.max_people]
         if self.widen_boxes:
             poses = replace(poses, boxes_xyxy=bodies)
         return poses[kept]

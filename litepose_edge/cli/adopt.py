@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from litepose_edge import backends
 from litepose_edge.atomic_files import write_file
-from litepose_edge.backends import Backend, Model, files, sidecar
+from litepose_edge.backends import Backend, Model, Session, files, sidecar
 from litepose_edge.backends.files import ModelFiles
 from litepose_edge.cli.console import results
 from litepose_edge.cli.options import PrecisionName
@@ -21,12 +22,14 @@ from litepose_edge.manifest import (
     METADATA_KEY,
     DetectorSpec,
     Manifest,
+    OneStageSpec,
     TopDownSpec,
     manifest_to_builtins,
     parse_manifest,
 )
 from litepose_edge.manifest.presets import Graph, OutputFormatName, preset
 from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.onestage import OneStage
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.skeletons import KNOWN, Skeleton, skeleton_named, skeleton_of
 
@@ -113,7 +116,6 @@ def _described(
     """The manifest of an output format for this graph."""
     opened = backends.open_files(source, backend, threads=1)
     tensor = opened.session.input
-    opened.session.close()
     if METADATA_KEY in opened.metadata:
         raise typer.BadParameter(f"{source.path} carries a manifest already: use it as it is")
     if len(tensor.shape) != 4 or tensor.dtype not in (*FLOAT_TYPES, *UINT8_TYPES):
@@ -123,22 +125,35 @@ def _described(
         )
     nhwc = tensor.shape[3] == 3 and tensor.shape[1] != 3
     height, width = tensor.shape[1:3] if nhwc else tensor.shape[2:]
+    graph = Graph(
+        name=name or source.path.stem,
+        size=_size(size, width, height),
+        uint8=tensor.dtype in UINT8_TYPES,
+        nhwc=nhwc,
+        outputs=tuple(outputs) if outputs else opened.outputs,
+        skeleton=skeleton,
+    )
+    if output_format is OutputFormatName.YOLO_POSE:
+        graph = replace(graph, end_to_end=_is_end_to_end(opened.session, graph))
+    opened.session.close()
     try:
-        return preset(
-            output_format,
-            Graph(
-                name=name or source.path.stem,
-                size=_size(size, width, height),
-                uint8=tensor.dtype in UINT8_TYPES,
-                nhwc=nhwc,
-                outputs=tuple(outputs) if outputs else opened.outputs,
-                skeleton=skeleton,
-            ),
-        )
+        return preset(output_format, graph)
     except ValueError as exc:
         raise typer.BadParameter(
             f"output format '{output_format.value}' does not fit: {exc}"
         ) from exc
+
+
+def _is_end_to_end(session: Session, graph: Graph) -> bool:
+    """Whether a YOLO pose network's table has a row a person rather than a column a candidate."""
+    shape = (graph.size.height, graph.size.width, 3)
+    black = np.zeros((1, *(shape if graph.nhwc else (3, *shape[:2]))), np.float32)
+    found = session.run(black.astype(np.uint8) if graph.uint8 else black)
+    table = found.get(graph.outputs[0])
+    rows, columns = 5 + 3 * len(graph.skeleton), 6 + 3 * len(graph.skeleton)
+    if not isinstance(table, np.ndarray) or table.ndim != 3:
+        return False  # no such table: the check that follows says what came
+    return bool(table.shape[2] == columns and table.shape[1] != rows)
 
 
 def _skeleton(given: str | None, keypoints: int) -> Skeleton:
@@ -197,6 +212,10 @@ def _check_outputs(found: Model) -> None:
     match manifest.model:
         case DetectorSpec():
             PersonDetector(found.open, manifest, 1)(black, 0.0)
+        case OneStageSpec():
+            network = OneStage(found.open, manifest, 1)
+            network(black)
+            network.close()
         case TopDownSpec():
             box = np.array([[0, 0, manifest.input.width, manifest.input.height]], np.float32)
             topdown = TopDown(found.open, manifest, threads=1)

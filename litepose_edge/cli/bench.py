@@ -15,6 +15,8 @@ import typer
 
 from litepose_edge import backends
 from litepose_edge.atomic_files import check_targets, write_files
+from litepose_edge.backends import Backend
+from litepose_edge.backends.bundled import is_name
 from litepose_edge.cli import options
 from litepose_edge.cli.console import SOME_FAILED, print_error, progress_bar, results
 from litepose_edge.measure.bench.report import tables
@@ -80,7 +82,7 @@ def bench(
     precision: Annotated[str, typer.Option(help="int8, fp32, or both: int8,fp32.")] = "int8",
     people: Annotated[
         str | None,
-        typer.Option(help="Boxes to give per frame, such as 1,5,20; 'found' runs the detector."),
+        typer.Option(help="Boxes to give per frame, such as 1,5,20; 'found' gives none."),
     ] = None,
     detector_size: options.DetectorSize = None,
     seconds: Annotated[
@@ -155,16 +157,18 @@ def bench(
         raise typer.BadParameter("energy is measured at a fixed frame rate: add --mode paced")
     if not energy and (meter, meter_log, watts_per_core) != (None, None, None):
         raise typer.BadParameter("options of the energy meter need --energy")
+    model = DEFAULT_MODEL if model == "default" else model
+    engines = cast(list[EngineName], _among(backend, ENGINES, "--backend"))
     configurations = _configurations(
-        DEFAULT_MODEL if model == "default" else model,
+        model,
         source,
         mode,
         fps,
-        engines=cast(list[EngineName], _among(backend, ENGINES, "--backend")),
+        engines=engines,
         precisions=cast(list[Precision], _among(precision, PRECISIONS, "--precision")),
         threads=[options.possible_threads(n) or n for n in _counts(threads, "--threads")]
         or sorted({1, available_threads()}),
-        people=_people(people, source),
+        people=_people(people, source, finds_people=_finds_people(model, engines[0])),
         detector_size=detector_size,
         spinning=spinning,
     )
@@ -213,7 +217,7 @@ def _configurations(
     order = sorted(threads, reverse=True)
     combinations = product(people, precisions, order, wanted)
     # A path says its precision itself; asking for the other one would be an error.
-    of_file = model.endswith(".onnx")
+    of_file = not is_name(model)
     return [
         Configuration(
             model=model,
@@ -240,7 +244,12 @@ def _check(configurations: list[Configuration], plan: MeasurementPlan) -> None:
         if isinstance(chosen, str) and plan.meter is not None:
             raise typer.BadParameter(f"--meter: {chosen}")
     for key in dict.fromkeys((c.model, c.precision, c.backend) for c in configurations):
-        backends.find_model(key[0], precision=key[1], backend=key[2])
+        found = backends.find_model(key[0], precision=key[1], backend=key[2])
+        given = any(c.people is not None for c in configurations)
+        if given and found.manifest.finds_people:
+            raise typer.BadParameter(
+                f"{key[0]} finds people itself: measure it with --people found"
+            )
     source = configurations[0].source
     if source != SYNTHETIC:
         with closing(open_source(source)) as opened:
@@ -319,10 +328,16 @@ def _counts(text: str | None, option: str) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
-def _people(text: str | None, source: str) -> list[int | None]:
-    """How many boxes are given; None for those the detector finds."""
+def _finds_people(model: str, engine: EngineName) -> bool:
+    """Whether a file's network takes no boxes; bundled ones all do."""
+    backend: Backend = "openvino" if engine == "openvino" else "onnxruntime"
+    return not is_name(model) and backends.find_model(model, backend=backend).manifest.finds_people
+
+
+def _people(text: str | None, source: str, *, finds_people: bool) -> list[int | None]:
+    """How many boxes are given; None for those the detector finds, or the network itself."""
     if text is None:
-        return [1] if source == SYNTHETIC else [None]
+        return [1] if source == SYNTHETIC and not finds_people else [None]
     return [
         None if part.strip() == FOUND else _counts(part, "--people")[0] for part in text.split(",")
     ]

@@ -17,7 +17,6 @@ from litepose_edge.cli import options
 from litepose_edge.cli.console import progress_bar, results
 from litepose_edge.cli.options import BackendName
 from litepose_edge.estimator import Estimator
-from litepose_edge.manifest import BottomUpSpec
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.measure.accuracy.coco_metrics import CocoMetrics
 from litepose_edge.measure.accuracy.crowdpose import CrowdMetrics
@@ -69,7 +68,8 @@ def evaluate(
     Keypoints are scored in ground-truth boxes and in the detector's, which are scored as well.
     In ground-truth boxes, the mean signed error of each keypoint is measured too, and how far
     keypoint scores are from the part of keypoints that is right.
-    Bottom-up networks find all people themselves, without boxes. Needs the extra `eval`.
+    Bottom-up and one-stage networks find all people themselves, without boxes. Needs the extra
+    `eval`.
     """
     dataset = read_coco(data, images)
     given_alone = metric is MetricName.PCKH or detector == "none"
@@ -165,11 +165,11 @@ class _Measured:
 def _finds_people(
     model: str, precision: options.PrecisionName | None, backend: BackendName
 ) -> bool:
-    """Whether the model is bottom-up."""
+    """Whether the model needs no boxes: a bottom-up or a one-stage one."""
     found = backends.find_model(
         model, precision=precision.value if precision else None, backend=backend.value, threads=1
     )
-    return isinstance(found.manifest.model, BottomUpSpec)
+    return found.manifest.finds_people
 
 
 def _known(figures: dict[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,11 @@ from litepose_edge.manifest import (
     DetectorSpec,
     HeatmapSpec,
     Manifest,
+    OneStageSpec,
     RegressionSpec,
     SimccSpec,
     TopDownSpec,
+    YoloPoseFormat,
     format_name,
     manifest_to_builtins,
 )
@@ -112,6 +114,21 @@ def _task(manifest: Manifest) -> list[tuple[str, str]]:
                     "decoding",
                     f"peaks in windows of {spec.nms_kernel}x{spec.nms_kernel} cells, grouped by "
                     f"their tags{within}, at most {spec.max_people} people",
+                ),
+                ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
+            ]
+        case OneStageSpec(skeleton=skeleton, placement=placement, max_iou=max_iou) as spec:
+            corner = "top left" if placement == "corner" else "in the middle"
+            raw = isinstance(spec.output_format, YoloPoseFormat) and not (
+                spec.output_format.end_to_end
+            )
+            apart = f"suppressed above IoU {max_iou:g}" if raw else "suppressed in the graph"
+            return [
+                ("task", "one-stage pose: an image to boxes and keypoints of all people"),
+                ("image", f"shrunk to fit, {corner}"),
+                (
+                    "decoding",
+                    f"output format {format_name(spec.output_format)}, duplicates {apart}",
                 ),
                 ("keypoints", f"{len(skeleton)} ({skeleton.name})"),
             ]

@@ -106,8 +106,8 @@ DetectorFormat = (
 )
 
 
-def format_name(output_format: DetectorFormat) -> str:
-    """What a detector's style is called."""
+def format_name(output_format: str | Part) -> str:
+    """What an output format is called."""
     return (
         output_format
         if isinstance(output_format, str)

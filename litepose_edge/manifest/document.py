@@ -13,11 +13,13 @@ from msgspec import Meta
 from litepose_edge.errors import ManifestError
 from litepose_edge.manifest.checks import check_json, shortened
 from litepose_edge.manifest.heads import HeatmapSpec, RegressionSpec, SimccSpec
+from litepose_edge.manifest.one_stage import OneStageSpec
 from litepose_edge.manifest.parts import Part
 from litepose_edge.manifest.tasks import BottomUpSpec, DetectorSpec, InputSpec, TopDownSpec
 
 METADATA_KEY = "litepose_edge"
 SCHEMA = 1
+Task = TopDownSpec | BottomUpSpec | OneStageSpec | DetectorSpec
 
 
 class QuantizationSpec(Part, frozen=True):
@@ -66,7 +68,7 @@ class Manifest(Part, frozen=True):
     name: str
     precision: Literal["fp32", "int8"]
     input: InputSpec
-    model: TopDownSpec | BottomUpSpec | DetectorSpec
+    model: Task
     quantization: QuantizationSpec | None = None
     training: Training = Training()
     parity: dict[str, float] = msgspec.field(default_factory=dict)
@@ -79,6 +81,11 @@ class Manifest(Part, frozen=True):
 def encode_manifest(manifest: Manifest) -> str:
     """JSON text of a manifest, the same bytes for the same content."""
     return msgspec.json.encode(manifest, order="deterministic").decode()
+
+    @property
+    def finds_people(self) -> bool:
+        """Whether the network finds people with their keypoints in whole images, without boxes."""
+        return isinstance(self.model, BottomUpSpec | OneStageSpec)
 
 
 def parse_manifest(text: str | bytes) -> Manifest:
@@ -132,7 +139,7 @@ def output_names(manifest: Manifest) -> tuple[str, ...]:
             return (name,)
         case BottomUpSpec(coarse=coarse, fine=fine):
             return (coarse, fine)
-        case DetectorSpec(outputs=outputs):
+        case OneStageSpec(outputs=outputs) | DetectorSpec(outputs=outputs):
             return outputs
     raise AssertionError("a task without outputs")
 

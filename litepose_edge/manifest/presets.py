@@ -20,11 +20,14 @@ from litepose_edge.manifest import (
     HeatmapSpec,
     InputSpec,
     Manifest,
+    OneStageSpec,
     RegressionSpec,
     RtmdetFormat,
+    RtmoFormat,
     SimccSpec,
     TopDownSpec,
     Triple,
+    YoloPoseFormat,
     YoloxFormat,
 )
 from litepose_edge.skeletons import Skeleton
@@ -59,6 +62,8 @@ class OutputFormatName(str, Enum):
     HEATMAP = "heatmap"
     SIMCC = "simcc"
     MOVENET = "movenet"
+    YOLO_POSE = "yolo-pose"
+    RTMO = "rtmo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Graph:
         nhwc: Whether it takes pixels rather than planes.
         outputs: Names of the outputs, in the order the format wants.
         skeleton: The keypoint set, for pose networks.
+        end_to_end: Whether a YOLO pose network suppresses duplicates in the graph.
     """
 
     name: str
@@ -80,13 +86,14 @@ class Graph:
     nhwc: bool
     outputs: tuple[str, ...]
     skeleton: Skeleton
+    end_to_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
     """A family's conventions: the model's, its channels' order, mean and deviation."""
 
-    model: TopDownSpec | DetectorSpec
+    model: TopDownSpec | OneStageSpec | DetectorSpec
     colour: Colour
     scaling: Scaling
 
@@ -98,11 +105,12 @@ def preset(output_format: OutputFormatName, graph: Graph) -> Manifest:
         ValueError: The graph has not as many outputs as the format reads.
     """
     poses = (OutputFormatName.HEATMAP, OutputFormatName.SIMCC, OutputFormatName.MOVENET)
-    found = (
-        _pose(output_format, graph)
-        if output_format in poses
-        else _detector(output_format, graph.outputs)
-    )
+    if output_format in (OutputFormatName.YOLO_POSE, OutputFormatName.RTMO):
+        found = _one_stage(output_format, graph)
+    elif output_format in poses:
+        found = _pose(output_format, graph)
+    else:
+        found = _detector(output_format, graph.outputs)
     mean, std = PLAIN if graph.uint8 else found.scaling
     return Manifest(
         schema=SCHEMA,
@@ -143,6 +151,27 @@ def _pose(output_format: OutputFormatName, graph: Graph) -> Described:
             )
             model = TopDownSpec(padding=BOX_PADDING, skeleton=skeleton, heatmaps=maps)
     return Described(model, "rgb", IMAGENET_RGB)
+
+
+def _one_stage(output_format: OutputFormatName, graph: Graph) -> Described:
+    if output_format is OutputFormatName.YOLO_POSE:  # Ultralytics'
+        yolo = OneStageSpec(
+            output_format=YoloPoseFormat(end_to_end=graph.end_to_end),
+            outputs=graph.outputs[:1],
+            skeleton=graph.skeleton,
+            fill=GREY,
+        )
+        return Described(yolo, "rgb", UNIT)
+    if len(graph.outputs) < 2:
+        raise ValueError("RTMO has two outputs, boxes and keypoints; the graph has one")
+    rtmo = OneStageSpec(
+        output_format=RtmoFormat(),
+        outputs=graph.outputs[:2],
+        skeleton=graph.skeleton,
+        fill=GREY,
+        placement="corner",
+    )
+    return Described(rtmo, "bgr", PLAIN)
 
 
 def _detector(output_format: OutputFormatName, outputs: tuple[str, ...]) -> Described:

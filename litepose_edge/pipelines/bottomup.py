@@ -80,11 +80,12 @@ class BottomUp:
         self._scales = sorted(options.scales, key=lambda scale: abs(math.log(scale)))
         self._normalizers = Normalizers(self._input)
 
-    def __call__(self, image: Image) -> Poses:
+    def __call__(self, image: Image, min_score: float = 0.0) -> Poses:
         """The people in the image, the best first.
 
         Args:
             image: `(H, W, 3)` uint8 BGR.
+            min_score: Nothing is left out here: a person's score is known last.
 
         Returns:
             People in image pixels. A keypoint that was not found has score 0 and lies in the

@@ -37,10 +37,13 @@ class CropPipeline(Protocol):
 
 
 class ImagePipeline(Protocol):
-    """Finds people and their keypoints in a whole image: a bottom-up network."""
+    """Finds people and their keypoints in a whole image: a bottom-up or one-stage network."""
 
-    def __call__(self, image: Image) -> Poses:
-        """Candidates in image pixels; `person_scores` is the confidence in each."""
+    def __call__(self, image: Image, min_score: float = 0.0) -> Poses:
+        """Candidates in image pixels; `person_scores` is the confidence in each.
+
+        Those below `min_score` may be left out.
+        """
 
     def close(self) -> None:
         """Free the networks; closing twice is fine."""
