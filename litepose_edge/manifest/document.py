@@ -77,15 +77,15 @@ class Manifest(Part, frozen=True):
         if (self.precision == "int8") != (self.quantization is not None):
             raise ValueError("`quantization` must be there for int8 and only for int8")
 
-
-def encode_manifest(manifest: Manifest) -> str:
-    """JSON text of a manifest, the same bytes for the same content."""
-    return msgspec.json.encode(manifest, order="deterministic").decode()
-
     @property
     def finds_people(self) -> bool:
         """Whether the network finds people with their keypoints in whole images, without boxes."""
         return isinstance(self.model, BottomUpSpec | OneStageSpec)
+
+
+def encode_manifest(manifest: Manifest) -> str:
+    """JSON text of a manifest, the same bytes for the same content."""
+    return msgspec.json.encode(manifest, order="deterministic").decode()
 
 
 def parse_manifest(text: str | bytes) -> Manifest:
