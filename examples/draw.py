@@ -8,14 +8,12 @@ import sys
 import cv2
 
 from litepose_edge import Estimator
-from litepose_edge.sources import read_image
 
 
 def main(source: str, target: str) -> None:
-    image = read_image(source)
     with Estimator() as estimator:
-        poses = estimator.predict(image)
-    if not cv2.imwrite(target, poses.draw(image, min_score=0.3)):
+        poses = estimator.predict(source)
+    if not cv2.imwrite(target, poses.draw(source, scores=True)):
         sys.exit(f"cannot write {target}")
     print(f"{len(poses)} people drawn into {target}")
 

@@ -6,12 +6,11 @@ python examples/image_to_json.py photo.jpg
 import sys
 
 from litepose_edge import Estimator
-from litepose_edge.sources import read_image
 
 
 def main(path: str) -> None:
     with Estimator() as estimator:
-        poses = estimator.predict(read_image(path))
+        poses = estimator.predict(path)
     print(poses.to_json())
 
 

@@ -6,16 +6,15 @@ python examples/own_boxes.py photo.jpg 60,0,440,511 [x1,y1,x2,y2 ...]
 import sys
 
 from litepose_edge import Estimator
-from litepose_edge.sources import read_image
 
 
 def main(path: str, boxes: list[str]) -> None:
     boxes_xyxy = [[float(edge) for edge in box.split(",")] for box in boxes]
     with Estimator(detector=None) as estimator:
-        poses = estimator.predict(read_image(path), boxes_xyxy=boxes_xyxy)
+        poses = estimator.predict(path, boxes_xyxy=boxes_xyxy)
     for box, person in zip(boxes, poses, strict=True):
-        x, y = person.keypoints[0]
-        print(f"box {box}: nose at ({x:.1f}, {y:.1f}), score {person.scores[0]:.2f}")
+        nose = person["nose"]
+        print(f"box {box}: nose at ({nose.x:.1f}, {nose.y:.1f}), score {nose.score:.2f}")
 
 
 if __name__ == "__main__":

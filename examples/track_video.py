@@ -9,16 +9,12 @@ from litepose_edge import Estimator
 
 def main() -> None:
     """Print where each person's nose is, frame by frame."""
-    source = sys.argv[1]
     with Estimator() as estimator:
-        for result in estimator.stream(
-            int(source) if source.isdecimal() else source, detect_every=10
-        ):
+        for result in estimator.stream(sys.argv[1], detect_every=10):
             for person in result.poses:
-                x, y = person.keypoints[0]
-                print(
-                    f"{result.timestamp_s:.2f} s: person {person.track_id}, nose ({x:.0f}, {y:.0f})"
-                )
+                x, y, _ = person["nose"]
+                seconds = f"{result.timestamp_s:.2f} s"
+                print(f"{seconds}: person {person.track_id}, nose ({x:.0f}, {y:.0f})")
 
 
 if __name__ == "__main__":
