@@ -3,8 +3,9 @@
 python -m benchmarks.budget.soak [--part 0.05] [--only predict,open] [--backend openvino]
 
 Each row is a process of its own: predictions of images of every size, estimators opened and
-closed, short streams (some left before their end), one long tracked stream; on each engine that
-is installed. Growth is counted from the end of a warm-up. Linux only: figures come from /proc.
+closed, short streams (some left before their end), one long tracked stream, sixteen threads that
+share an estimator for three minutes and must find what one alone finds; on each engine that is
+installed. Growth is counted from the end of a warm-up. Linux only: figures come from /proc.
 Exit code 1 where a bar is missed.
 """
 
@@ -20,7 +21,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.paths import ROOT
-from litepose_edge import Estimator
+from litepose_edge import Estimator, Poses
 from litepose_edge.sources import read_image
 from litepose_edge.sources.photographs import scikit_image_photographs
 
@@ -42,6 +46,9 @@ Work = Generator[int, None, None]
 BAR_MB = 5.0
 SHORTEST_WARM_UP = 20
 STREAM_FRAMES = 12
+THREADS = 16
+# Pictures that the threads share, each of a size of its own.
+SHARED_PICTURES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +142,16 @@ def measure(name: str, backend: Backend, part: float) -> tuple[Use, Use, int]:
     """
     rounds = rounds_of(name, part)
     warm_up, people = max(rounds // 5, SHORTEST_WARM_UP), 0
-    before = Use.now()
+    before = after = Use.now()
     with contextlib.closing(SCENARIOS[name][1](backend, rounds)) as work:
         for number, seen in enumerate(work):
             people += seen
             if number + 1 == warm_up:
                 before = Use.now()
-        # Here and not later: nothing of the last round is closed that was not at `before`.
-        after = Use.now()
+            if number + 1 == rounds:
+                # Here and not later: nothing is closed that was not at `before`.
+                after = Use.now()
+                break
     return before, after, people
 
 
@@ -188,12 +197,65 @@ def _track(backend: Backend, rounds: int) -> Work:
             yield len(result.poses)
 
 
+def _threads(backend: Backend, rounds: int) -> Work:
+    """Threads that share an estimator, for so many seconds.
+
+    Raises:
+        AssertionError: One finds other people than a thread alone.
+    """
+    photograph, rng = _photograph(), np.random.default_rng(2)
+    sizes = [(960, 960), *(2 * rng.integers(48, 321, (SHARED_PICTURES - 1, 2))).tolist()]
+    images = [cv2.resize(photograph, size).astype(np.uint8) for size in sizes]
+    people, stop = [0] * THREADS, threading.Event()
+    with Estimator(backend=backend, threads=1) as estimator:
+        alone = [estimator.predict(image) for image in images]
+        boxed = [
+            estimator.predict(image, boxes_xyxy=poses.boxes_xyxy)
+            for image, poses in zip(images, alone, strict=True)
+        ]
+
+        def work(number: int) -> None:
+            order = np.random.default_rng(number)
+            while not stop.is_set():
+                i, with_boxes = int(order.integers(len(images))), bool(order.integers(2))
+                boxes = alone[i].boxes_xyxy if with_boxes else None
+                found = estimator.predict(images[i], boxes_xyxy=boxes)
+                _check_same(found, boxed[i] if with_boxes else alone[i])
+                people[number] += len(found)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            running = [pool.submit(work, number) for number in range(THREADS)]
+            try:
+                yield from _seconds(rounds, running, people)
+            finally:
+                stop.set()
+
+
+def _seconds(rounds: int, running: list[Future[None]], people: list[int]) -> Work:
+    """People found in each second by threads; the error of one that failed."""
+    seen = 0
+    for _ in range(rounds):
+        time.sleep(1)
+        for thread in running:
+            if thread.done():
+                thread.result()
+        before, seen = seen, sum(people)
+        yield seen - before
+
+
+def _check_same(found: Poses, alone: Poses) -> None:
+    for name in ("keypoints", "scores", "boxes_xyxy", "person_scores"):
+        if not np.array_equal(getattr(found, name), getattr(alone, name)):
+            raise AssertionError(f"other {name} than a thread alone finds")
+
+
 # Rounds of a whole run, and what makes them.
 SCENARIOS: dict[str, tuple[int, Callable[[Backend, int], Work]]] = {
     "predict": (20_000, _predict),
     "open": (300, _open),
     "stream": (300, _stream),
     "track": (20_000, _track),
+    "threads": (180, _threads),
 }
 
 
