@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from litepose_edge.backends import telemetry
 from litepose_edge.backends.session import TensorSpec, outlive_forks
-from litepose_edge.errors import ManifestError, ModelError
+from litepose_edge.errors import ManifestError, ModelError, UnsupportedModelError
 
 telemetry.silence_onnxruntime(onnxruntime)
 
+# Metadata of files by `litepose-export portable`: graphs that take frames, for other languages.
+PORTABLE_KEY = "litepose_edge_portable"
 # ONNX Runtime's own exceptions share no base; besides them a bad model raises these.
 _RAISED = (RuntimeError, ValueError)
 
@@ -46,6 +48,12 @@ class OnnxRuntimeSession:
                 raise
             raise ModelError(f"ONNX Runtime cannot load the model: {_first_line(exc)}") from exc
         inputs = self._session.get_inputs()
+        if [given.name for given in inputs[:1]] == ["frame"] and PORTABLE_KEY in self.metadata:
+            self._session = None
+            raise UnsupportedModelError(
+                "this is a portable graph, which takes frames: run it with ONNX Runtime itself, "
+                "or give the model file that it was made from"
+            )
         if len(inputs) != 1:
             self._session = None
             raise ModelError(f"expected a model with one input, got {len(inputs)}")

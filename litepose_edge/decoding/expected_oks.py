@@ -14,7 +14,7 @@ from litepose_edge.manifest import Activation
 # OKS measures distances by the root of the person's area: here so much of the root of the map's.
 # Smaller than what people fill, since maps are wider than the error they stand for (ADR 13).
 EXTENT = 0.28
-_LEAST = np.float32(1e-30)
+LEAST_HEAT = np.float32(1e-30)
 
 
 def expected_oks_cells(
@@ -44,10 +44,10 @@ def expected_oks_cells(
     if len(oks_sigmas) != keypoints:
         raise ValueError(f"{len(oks_sigmas)} OKS sigmas for {keypoints} keypoints")
     if activation == "linear":
-        places = np.maximum(maps, _LEAST)
+        places = np.maximum(maps, LEAST_HEAT)
     else:
         places = np.exp(maps - maps.max(axis=(2, 3), keepdims=True))
-    rows, columns = _kernels(Size(width, height), oks_sigmas)
+    rows, columns = oks_kernels(Size(width, height), oks_sigmas)
     similarity: NDArray[Any] = rows @ (places @ columns)
     similarity = similarity.reshape(people * keypoints, height * width)
     top = similarity.argmax(axis=1)
@@ -62,14 +62,14 @@ def _vertex(maps: Float32, top: NDArray[np.intp], step: int, inside: NDArray[np.
     """Where the parabola through a peak and its two neighbours peaks, half a cell away at most."""
     numbers = np.arange(len(top))
     around = (maps[numbers, np.where(inside, top + move, top)] for move in (-step, 0, step))
-    before, here, after = (np.log(np.maximum(value, _LEAST)) for value in around)
+    before, here, after = (np.log(np.maximum(value, LEAST_HEAT)) for value in around)
     bend = 2 * here - before - after
-    moved: Float32 = np.where(bend > 0, (after - before) / (2 * np.maximum(bend, _LEAST)), 0)
+    moved: Float32 = np.where(bend > 0, (after - before) / (2 * np.maximum(bend, LEAST_HEAT)), 0)
     return moved
 
 
 @lru_cache(maxsize=8)
-def _kernels(size: Size, oks_sigmas: tuple[float, ...]) -> tuple[Float32, Float32]:
+def oks_kernels(size: Size, oks_sigmas: tuple[float, ...]) -> tuple[Float32, Float32]:
     """`(K, h, h)` and `(K, w, w)`: OKS between any two rows, and any two columns."""
     extent = EXTENT * np.sqrt(size.width * size.height)
     spread = 2 * np.array(oks_sigmas)[:, None, None] * extent

@@ -23,7 +23,7 @@ _NEIGHBOURS = (
     (1, 1), (-1, -1), (1, -1), (-1, 1),
 )  # fmt: skip
 # Differences of the map at those places: dx, dy, dxy, dxx and dyy over two cells, and over one.
-_DERIVATIVES = np.array(
+DERIVATIVES = np.array(
     [
         [0, 0.5, -0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         [0, 0, 0, 0.5, -0.5, 0, 0, 0, 0, 0, 0, 0, 0],
@@ -177,7 +177,7 @@ def _dark_offsets(
     """
     around = _surroundings(size, blur_kernel)
     blurred = _blurred_neighbours(flat, top, around, activation)
-    derivatives = _DERIVATIVES @ np.log(np.maximum(blurred, MIN_PROBABILITY))
+    derivatives = DERIVATIVES @ np.log(np.maximum(blurred, MIN_PROBABILITY))
     dx, dy, dxy = derivatives[:3]
     dxx, dyy = np.where(around.wide[top], derivatives[3:5], derivatives[5:7])
     return _newton_step(dx, dy, dxx, dyy, dxy, around.near[top])
@@ -257,7 +257,7 @@ class _Surroundings:
 
 @lru_cache(maxsize=8)
 def _surroundings(size: Size, blur_kernel: int) -> _Surroundings:
-    columns, rows, weights = _window(blur_kernel)
+    columns, rows, weights = blur_window(blur_kernel)
     y, x = (a.ravel() for a in np.mgrid[: size.height, : size.width])
     at_x, at_y = x[:, None] + columns, y[:, None] + rows
     inside = (at_x >= 0) & (at_x < size.width) & (at_y >= 0) & (at_y < size.height)
@@ -271,7 +271,7 @@ def _surroundings(size: Size, blur_kernel: int) -> _Surroundings:
     )
 
 
-def _window(blur_kernel: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Float32]:
+def blur_window(blur_kernel: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Float32]:
     """Offsets of the window's cells, and the `(cells, 13)` blur weights of each neighbour."""
     reach = (blur_kernel - 1) // 2 + 2
     rows, columns = (a.ravel() for a in np.mgrid[-reach : reach + 1, -reach : reach + 1])

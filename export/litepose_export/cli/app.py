@@ -14,6 +14,7 @@ from litepose_export.cli import (
     ort,
     pack,
     plot,
+    portable,
     publish,
     quantize,
     quantize_openvino,
@@ -50,6 +51,7 @@ for name, command, example in (
         "quantize-openvino s.onnx --calibration photos --out s.xml",
     ),
     ("ort", ort.ort, "ort s.int8.onnx --out s.ort"),
+    ("portable", portable.portable, "portable lrpose-s --out portable.onnx"),
     ("publish", publish.publish, "publish models"),
 ):
     app.command(name, epilog=f"Example: litepose-export {example}")(command)

@@ -1,0 +1,60 @@
+"""`litepose-export portable`: a model and everything around it as one ONNX graph."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from litepose_edge.atomic_files import check_targets
+from litepose_edge.backends import bundled
+from litepose_export.cli.console import JsonReport, print_report, requires
+
+
+class FrameColour(str, Enum):
+    """Channel orders of a frame."""
+
+    BGR = "bgr"
+    RGB = "rgb"
+    RGBA = "rgba"
+
+
+class PrecisionName(str, Enum):
+    """Precisions of the bundled models."""
+
+    INT8 = "int8"
+    FP32 = "fp32"
+
+
+def portable(
+    model: Annotated[str, typer.Argument(help="Bundled name, or ONNX file with a manifest.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    colour: Annotated[
+        FrameColour, typer.Option(help="Order of the frame's channels.")
+    ] = FrameColour.BGR,
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="Of a bundled model; INT8 unless given.")
+    ] = None,
+    min_score: Annotated[
+        float, typer.Option(help="Detectors: boxes that score less are left out.")
+    ] = 0.3,
+    detector_size: Annotated[
+        int | None,
+        typer.Option(help="Detectors: run once, on at most so many pixels a side."),
+    ] = None,
+    as_json: JsonReport = False,
+) -> None:
+    """Put crop, decoding or suppression into the graph, for other languages."""
+    with requires("export"):
+        from litepose_export.portable import job
+    check_targets(out)
+    options = job.PortableOptions(
+        colour=colour.value,
+        precision=None if precision is None else precision.value,
+        min_score=min_score,
+        detector_size=detector_size,
+    )
+    named = model if bundled.is_name(model) else Path(model)
+    print_report(job.convert(named, out, options).to_dict(), as_json=as_json)

@@ -1,0 +1,145 @@
+"""A network as it is, inside another graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import compose, inliner, version_converter
+
+from litepose_edge import backends
+from litepose_edge.backends import bundled
+from litepose_edge.manifest import Manifest, output_names
+from litepose_export.conversion.modern_graph import modernize
+from litepose_export.conversion.onnx_file import read_onnx
+from litepose_export.errors import ExportError, UnsupportedOpError
+from litepose_export.portable.graph import OPSET, GraphWriter
+
+PREFIX = "network/"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network that is ready to be put into a graph.
+
+    Attributes:
+        path: The file it came from.
+        manifest: What it says about itself.
+        model: With names that nothing around it has.
+        shapes: Of the outputs that decoding reads, for one item, without the batch's axis.
+        plain: The network as it was, as bytes.
+    """
+
+    path: Path
+    manifest: Manifest
+    model: onnx.ModelProto
+    shapes: list[tuple[int, ...]]
+    plain: bytes
+
+    @property
+    def free_size(self) -> bool:
+        """Whether the input's height and width are not fixed."""
+        axes = self.model.graph.input[0].type.tensor_type.shape.dim
+        rows, columns = (1, 2) if self.manifest.input.channels_last else (2, 3)
+        return len(axes) == 4 and not (axes[rows].dim_value or axes[columns].dim_value)
+
+    @property
+    def opsets(self) -> list[onnx.OperatorSetIdProto]:
+        """The operator sets that it needs, ONNX's own raised to what is written around it."""
+        used = {"", *(node.domain for node in _nodes(self.model.graph))} - {"ai.onnx"}
+        found = {("" if o.domain == "ai.onnx" else o.domain): o for o in self.model.opset_import}
+        return [found[domain] for domain in sorted(used) if domain in found]
+
+    def write(self, graph: GraphWriter, batch: str) -> list[str]:
+        """Its nodes and weights go into a graph; the names of its outputs come back.
+
+        Args:
+            graph: Where it goes, once.
+            batch: Its input.
+        """
+        graph.name(batch, self.model.graph.input[0].name)
+        graph.nodes.extend(self.model.graph.node)
+        graph.constants.extend(self.model.graph.initializer)
+        return [f"{PREFIX}{name}" for name in output_names(self.manifest)]
+
+
+def load(model: str | Path, *, precision: backends.Precision | None = None) -> Network:
+    """Read a network: bundled, of ours or of others.
+
+    Args:
+        model: A bundled name, or the path of an ONNX file with a manifest.
+        precision: Of a bundled one.
+
+    Raises:
+        ModelError: It cannot be read.
+        UnsupportedOpError: Its operators have no recent form.
+        ExportError: It is no network of one input.
+    """
+    if isinstance(model, str) and bundled.is_name(model):
+        path = backends.find_model(model, precision=precision).path
+    else:
+        path = Path(model)
+        if precision is not None:
+            raise ExportError(f"the precision of {path} is its own: leave `precision` out")
+    stored, manifest = read_onnx(path)
+    graph = _raised(inliner.inline_local_functions(modernize(stored)), path)
+    if len(graph.graph.input) != 1:
+        raise ExportError(f"expected a network of one input, {path} has {len(graph.graph.input)}")
+    shapes = _output_shapes(graph, manifest, path)
+    del graph.graph.value_info[:]
+    named = compose.add_prefix(graph, PREFIX)
+    return Network(path, manifest, named, shapes, stored.SerializeToString())
+
+
+def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if version >= OPSET:
+        return model
+    try:
+        raised: onnx.ModelProto = version_converter.convert_version(model, OPSET)
+    except (RuntimeError, ValueError) as exc:
+        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
+        raise UnsupportedOpError(
+            f"{path} is of opset {version} and cannot be raised to {OPSET}: {reason}; export it "
+            f"again with opset_version={OPSET}"
+        ) from exc
+    return raised
+
+
+def _output_shapes(model: onnx.ModelProto, manifest: Manifest, path: Path) -> list[tuple[int, ...]]:
+    """Of one item: by running it, which also shows that it can."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    spec, names = manifest.input, output_names(manifest)
+    try:
+        session: Any = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        given = np.zeros((1, *spec.shape), spec.dtype)
+        found = session.run(list(names), {session.get_inputs()[0].name: given})
+    except Exception as exc:
+        if not type(exc).__module__.startswith("onnxruntime") and not isinstance(
+            exc, RuntimeError | ValueError
+        ):
+            raise
+        reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
+        raise ExportError(
+            f"ONNX Runtime cannot run {path} on {(1, *spec.shape)} {spec.dtype}, what its manifest "
+            f"says it takes: {reason}"
+        ) from exc
+    return [tuple(values.shape[1:]) for values in found]
+
+
+def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """All nodes, those of bodies as well."""
+    found = []
+    for node in graph.node:
+        found.append(node)
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                found += _nodes(attribute.g)
+    return found

@@ -1,0 +1,73 @@
+"""A top-down pose network with everything around it: frame and boxes in, keypoints out."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from litepose_edge.manifest import TopDownSpec
+from litepose_export.portable import crop, decode
+from litepose_export.portable.graph import GraphWriter, tensor
+from litepose_export.portable.network import Network
+
+BOXES, FRAME = "boxes_xyxy", "frame"
+KEYPOINTS, POSE_SCORES = "keypoints", "pose_scores"
+
+
+def pose_graph(network: Network, spec: TopDownSpec, channels: str) -> onnx.GraphProto:
+    """`frame` `(H, W, C)` uint8 and `boxes_xyxy` `(P, 4)` to `keypoints` and `pose_scores`.
+
+    The network runs once a person inside a Loop: a batch takes longer on a CPU, and a network
+    that was exported for one crop at a time fits as well.
+
+    Args:
+        network: The pose network.
+        spec: Its task.
+        channels: Order of the frame's channels.
+    """
+    graph = GraphWriter()
+    size = network.manifest.input.size
+    view = crop.views(graph, BOXES, crop.frame_size(graph, FRAME), size, spec.padding)
+    outputs = _people(graph, network, view, channels)
+    points, scores = decode.decode(graph, outputs, spec, network.shapes, size)
+    keypoints = graph.add("Concat", crop.to_frame(graph, points, view), scores, axis=2)
+    zero, axis = graph.number(0), graph.whole(1)
+    graph.name(
+        graph.add("Where", graph.add("Unsqueeze", view.valid, axis), keypoints, zero), KEYPOINTS
+    )
+    certain = decode.pose_scores(graph, scores)
+    valid = graph.add("Squeeze", view.valid, axis)
+    graph.name(graph.add("Where", valid, certain, zero), POSE_SCORES)
+    return graph.graph(
+        f"portable_{network.manifest.name}",
+        [
+            tensor(FRAME, np.uint8, ("H", "W", len(channels))),
+            tensor(BOXES, np.float32, ("P", 4)),
+        ],
+        [
+            tensor(KEYPOINTS, np.float32, ("P", len(spec.skeleton), 3)),
+            tensor(POSE_SCORES, np.float32, ("P",)),
+        ],
+    )
+
+
+def _people(graph: GraphWriter, network: Network, view: crop.Views, channels: str) -> list[str]:
+    """The network's outputs `(P, ...)` for the people in their views."""
+    spec = network.manifest.input
+    body = GraphWriter("person/")
+    number, going, still = "person/number", "person/going", "person/still"
+    planes = crop.planes(body, crop.cut(body, number, FRAME, view), spec, channels)
+    planes = crop.resized(body, planes, body.whole(spec.height, spec.width))
+    outputs = network.write(body, crop.batch(body, planes, spec))
+    rows = [body.add("Squeeze", body.cast(o, np.float32), body.whole(0)) for o in outputs]
+    body.name(going, still)
+    loop = body.graph(
+        "person",
+        [tensor(number, np.int64, ()), tensor(going, np.bool_, ())],
+        [
+            tensor(still, np.bool_, ()),
+            *(tensor(r, np.float32, s) for r, s in zip(rows, network.shapes, strict=True)),
+        ],
+    )
+    people = graph.add("Squeeze", graph.add("Shape", BOXES, start=0, end=1), graph.whole(0))
+    return graph.add_many("Loop", people, "", count=len(rows), body=loop)
