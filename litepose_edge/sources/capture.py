@@ -16,6 +16,7 @@ import numpy as np
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources.frames import ASSUMED_FPS, Frame, FrameSource, SourceCounts
+from litepose_edge.sources.opencv_settings import while_opening
 from litepose_edge.sources.video_bytes import is_cut, promised_frames
 
 # At its end a film fails thousands of times in a few milliseconds.
@@ -25,13 +26,16 @@ COUNT_SLACK = 0.02
 MOST_FPS = 1000
 
 
-def open_capture(source: int | str, name: str, timeout_s: float) -> cv2.VideoCapture:
+def open_capture(
+    source: int | str, name: str, timeout_s: float, options: str | None = None
+) -> cv2.VideoCapture:
     """Open a file, camera or URL within so many seconds.
 
     Args:
         source: A camera's number, a camera's device, an absolute path or a URL.
         name: What it is called in messages.
         timeout_s: For opening, and for each read where OpenCV's reader knows of it.
+        options: FFmpeg's, of a URL (`opencv_settings.ffmpeg_options`).
 
     Raises:
         SourceError: There is no such source, it does not answer, or is of an unknown format.
@@ -40,7 +44,8 @@ def open_capture(source: int | str, name: str, timeout_s: float) -> cv2.VideoCap
     gave_up = threading.Event()
 
     def work() -> None:
-        capture = _open(source, timeout_s)
+        with while_opening(options):
+            capture = _open(source, timeout_s)
         opened.append(capture)
         if gave_up.is_set():
             capture.release()

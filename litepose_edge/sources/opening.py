@@ -37,6 +37,7 @@ from litepose_edge.sources.kinds import (
     without_password,
 )
 from litepose_edge.sources.live import LiveFrames, LiveOptions
+from litepose_edge.sources.opencv_settings import Transport, ffmpeg_options
 from litepose_edge.sources.picture_bytes import picture_format
 
 TIMEOUT_S = 30.0
@@ -56,6 +57,8 @@ def open_source(
     reconnect: bool | float = False,
     timeout_s: float | None = None,
     drop: bool | None = None,
+    transport: Transport | None = None,
+    low_latency: bool = False,
 ) -> FrameSource:
     """Open a source of frames.
 
@@ -69,6 +72,10 @@ def open_source(
         timeout_s: A camera or stream that gives no frame for longer has failed; 30 unless given.
         drop: Drop frames of a camera or stream that come faster than they are taken, as is done
             unless given; False makes it wait.
+        transport: Of an RTSP camera: `"tcp"` loses nothing, `"udp"` does not wait for what is
+            lost. Unless given, what the camera prefers.
+        low_latency: Have FFmpeg, which opens URLs, buffer nothing: the picture is some tenths of
+            a second younger, and may break up where the network reorders packets.
 
     Raises:
         SourceError: There is no such source, or it cannot be opened.
@@ -80,26 +87,32 @@ def open_source(
     if timeout_s is not None and not 0 < timeout_s < math.inf:
         raise ValueError(f"timeout_s must be a finite number above 0, got {timeout_s}")
     if isinstance(source, FrameSource):
-        if reconnect_s:
-            raise ValueError("reconnect is for open_source, which opened this source already")
+        if reconnect_s or transport is not None or low_latency:
+            raise ValueError(
+                "reconnect, transport and low_latency are for open_source, which opened this "
+                "source already"
+            )
         return replace(
             source,
             timeout_s=source.timeout_s if timeout_s is None else timeout_s,
             drop=source.drop if drop is None else drop,
         )
     wait_s = TIMEOUT_S if timeout_s is None else timeout_s
-    opened = _open(source, max_pixels, reconnect_s, wait_s)
+    options = ffmpeg_options(transport, low_latency=low_latency)
+    opened = _open(source, max_pixels, reconnect_s, wait_s, options)
     return replace(opened, drop=drop is not False)
 
 
-def _open(source: Source, max_pixels: int, reconnect_s: float, wait_s: float) -> FrameSource:
+def _open(
+    source: Source, max_pixels: int, reconnect_s: float, wait_s: float, options: str | None
+) -> FrameSource:
     if isinstance(source, bool | np.bool_):
         raise TypeError("a source is a path, a URL, a camera number or an iterable, not a bool")
     if isinstance(source, int | np.integer):
         number = camera_number(operator.index(source))
         return _camera(number, f"camera {number}", max_pixels, reconnect_s, wait_s)
     if isinstance(source, str | PathLike):
-        return _open_named(fspath(source), max_pixels, reconnect_s, wait_s)
+        return _open_named(fspath(source), max_pixels, reconnect_s, wait_s, options)
     if isinstance(source, np.ndarray):
         if source.ndim != 3:
             raise TypeError(f"one frame is an (H, W, 3) array, got {source.shape}")
@@ -114,13 +127,15 @@ def _open(source: Source, max_pixels: int, reconnect_s: float, wait_s: float) ->
     )
 
 
-def _open_named(source: str, max_pixels: int, reconnect_s: float, wait_s: float) -> FrameSource:
+def _open_named(
+    source: str, max_pixels: int, reconnect_s: float, wait_s: float, options: str | None
+) -> FrameSource:
     match kind_of(source):
         case Kind.URL:
             file = file_of_url(source)
             if file is not None:
-                return _open_named(file, max_pixels, reconnect_s, wait_s)
-            return _by_url(source, max_pixels, reconnect_s, wait_s)
+                return _open_named(file, max_pixels, reconnect_s, wait_s, options)
+            return _by_url(source, max_pixels, reconnect_s, wait_s, options)
         case Kind.CAMERA if source.isdecimal():
             # Before int(), which refuses numbers of thousands of digits in its own way.
             number = camera_number(int(source[:20]))
@@ -178,9 +193,11 @@ def _camera(
     return _live(source, capture, options)
 
 
-def _by_url(url: str, max_pixels: int, reconnect_s: float, wait_s: float) -> FrameSource:
+def _by_url(
+    url: str, max_pixels: int, reconnect_s: float, wait_s: float, capture_options: str | None
+) -> FrameSource:
     name = without_password(url)
-    capture = open_capture(url, name, wait_s)
+    capture = open_capture(url, name, wait_s, capture_options)
     check_frame_size(capture, name, max_pixels)
     # What knows its length is a film on a server, which waits for its reader.
     if claimed_frames(capture) is not None:
@@ -190,14 +207,19 @@ def _by_url(url: str, max_pixels: int, reconnect_s: float, wait_s: float) -> Fra
     # A series of JPEGs has no times: the reader makes up 25 a second.
     own_clock = clocked or code.to_bytes(4, "little").decode("latin-1") not in MOTION_JPEG
     options = LiveOptions(name, rate_of(capture), wait_s, reconnect_s, max_pixels, own_clock)
-    return _live(url, capture, options)
+    return _live(url, capture, options, capture_options)
 
 
-def _live(source: int | str, capture: cv2.VideoCapture, options: LiveOptions) -> FrameSource:
+def _live(
+    source: int | str,
+    capture: cv2.VideoCapture,
+    options: LiveOptions,
+    capture_options: str | None = None,
+) -> FrameSource:
     counts = SourceCounts()
     frames = LiveFrames(
         capture,
-        lambda: open_capture(source, options.name, options.timeout_s),
+        lambda: open_capture(source, options.name, options.timeout_s, capture_options),
         options,
         counts,
     )

@@ -1,0 +1,121 @@
+"""OpenCV's process-wide settings while a source is tried: log level, FFmpeg's options."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import cv2
+
+Transport = Literal["tcp", "udp"]
+
+LEVEL_VARIABLE, OPTIONS_VARIABLE = "OPENCV_LOG_LEVEL", "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+SILENT = 0
+# Frames are given out as they come: no buffer while the format is found out, no waiting for order.
+LOW_LATENCY = ("fflags;nobuffer", "flags;low_delay", "max_delay;0")
+
+
+def ffmpeg_options(transport: Transport | None, *, low_latency: bool) -> str | None:
+    """What `OPENCV_FFMPEG_CAPTURE_OPTIONS` must be; None leaves it as it is.
+
+    Args:
+        transport: Of RTSP; None: TCP if the camera has it.
+        low_latency: Whether FFmpeg is to buffer nothing.
+
+    Raises:
+        ValueError: There is no such transport.
+    """
+    if transport not in (None, "tcp", "udp"):
+        raise ValueError(f"transport must be 'tcp' or 'udp', got {transport!r:.100}")
+    chosen = [] if transport is None else [f"rtsp_transport;{transport}"]
+    chosen += LOW_LATENCY if low_latency else []
+    if not chosen:
+        return None
+    own = os.environ.get(OPTIONS_VARIABLE)
+    return "|".join([own, *chosen] if own else chosen)
+
+
+class _Shared:
+    """A setting of the whole process, which several threads may want at once.
+
+    Those who want the same share it; others wait until it is free.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._users, self._wanted = 0, ""
+        self._before: object = None
+
+    @contextmanager
+    def held(self, wanted: str) -> Iterator[None]:
+        """The setting is so inside; as it was before, afterwards."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._users or self._wanted == wanted)
+            if not self._users:
+                self._wanted, self._before = wanted, self._set(wanted)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._users -= 1
+                if not self._users:
+                    self._restore(self._before)
+                    self._changed.notify_all()
+
+    def _set(self, wanted: str) -> object:
+        """Change it; what it was before."""
+        raise NotImplementedError
+
+    def _restore(self, before: object) -> None:
+        raise NotImplementedError
+
+
+class _CaptureOptions(_Shared):
+    """The environment variable, which FFmpeg's reader looks at when it opens a source."""
+
+    def _set(self, wanted: str) -> object:
+        before = os.environ.get(OPTIONS_VARIABLE)
+        if wanted:
+            os.environ[OPTIONS_VARIABLE] = wanted
+        return before
+
+    def _restore(self, before: object) -> None:
+        if not self._wanted:
+            return
+        if isinstance(before, str):
+            os.environ[OPTIONS_VARIABLE] = before
+        else:
+            os.environ.pop(OPTIONS_VARIABLE, None)
+
+
+class _LogLevel(_Shared):
+    """OpenCV's own messages; who sets `OPENCV_LOG_LEVEL` wants to see them."""
+
+    def _set(self, wanted: str) -> object:
+        if LEVEL_VARIABLE in os.environ:
+            return None
+        before = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(SILENT)
+        return before
+
+    def _restore(self, before: object) -> None:
+        if isinstance(before, int):
+            cv2.utils.logging.setLogLevel(before)
+
+
+_capture_options, _log_level = _CaptureOptions(), _LogLevel()
+
+
+@contextmanager
+def while_opening(options: str | None) -> Iterator[None]:
+    """OpenCV says nothing by itself inside, and opens URLs with these options.
+
+    Args:
+        options: As `ffmpeg_options` gives them; None leaves the user's own.
+    """
+    with _log_level.held("silent"), _capture_options.held(options or ""):
+        yield
