@@ -8,12 +8,14 @@ from litepose_export.models.user_manifests import (
     regression_manifest,
     simcc_manifest,
 )
+from litepose_export.models.user_one_stage import one_stage_manifest
 
 __all__ = [
     "bottom_up_manifest",
     "detector_manifest",
     "export",
     "heatmap_manifest",
+    "one_stage_manifest",
     "quantize",
     "regression_manifest",
     "simcc_manifest",

@@ -108,7 +108,7 @@ def export(
     if manifest is None:
         raise ExportError(
             "a network of yours needs a manifest: make one with heatmap_manifest, simcc_manifest, "
-            "regression_manifest, bottom_up_manifest or detector_manifest"
+            "regression_manifest, bottom_up_manifest, one_stage_manifest or detector_manifest"
         )
     return conversion.export_module(
         _module(network, manifest),

@@ -133,3 +133,44 @@ def build(keypoints: int = 17, input_size: Any = None) -> nn.Module:
     """What `own_networks:build` names on the command line."""
     torch.manual_seed(0)
     return settle(Deconvolutions(keypoints))
+
+
+class YoloPose(nn.Module):
+    """A YOLO pose head on one level of stride 8, untrained, sure of a few cells.
+
+    Args:
+        keypoints: How many.
+        side: Of the input, in pixels.
+        end_to_end: Give the best 20 as rows, box edges first.
+    """
+
+    def __init__(self, keypoints: int = 17, side: int = 64, *, end_to_end: bool = False) -> None:
+        super().__init__()
+        self.keypoints, self.end_to_end = keypoints, end_to_end
+        self.stem = nn.Conv2d(3, 16, 3, 2, 1)
+        self.down = nn.Conv2d(16, 32, 3, 2, 1)
+        self.deep = nn.Conv2d(32, 32, 3, 2, 1)
+        self.wide = nn.Conv2d(32, 32, 3, 1, 1)
+        self.head = nn.Conv2d(32, 5 + 3 * keypoints, 1)
+        for layer in (self.stem, self.down, self.deep, self.wide):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        cells = torch.arange(side // 8) * 8.0 + 4
+        rows, columns = torch.meshgrid(cells, cells, indexing="ij")
+        self.register_buffer("cells", torch.stack([columns, rows]).flatten(1)[None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in (self.stem, self.down, self.deep, self.wide):
+            x = F.relu(layer(x))
+        y = self.head(x).flatten(2)
+        middle = self.cells + 4 * torch.tanh(y[:, :2])
+        size = 24 + 8 * torch.sigmoid(y[:, 2:4])
+        score = torch.sigmoid(8 * y[:, 4:5] - 2)
+        points = y[:, 5:].unflatten(1, (self.keypoints, 3))
+        places = self.cells[:, None] + 12 * torch.tanh(points[:, :, :2])
+        table = torch.cat([places, torch.sigmoid(points[:, :, 2:] + 1)], dim=2).flatten(1, 2)
+        if not self.end_to_end:
+            return torch.cat([middle, size, score, table], dim=1)
+        edges = torch.cat([middle - size / 2, middle + size / 2], dim=1)
+        rows = torch.cat([edges, score, torch.zeros_like(score), table], dim=1).transpose(1, 2)
+        best = score[:, 0].topk(20).indices[..., None]
+        return rows.gather(1, best.expand(-1, -1, rows.shape[2]))

@@ -24,6 +24,7 @@ class HeadName(str, Enum):
     SIMCC = "simcc"
     REGRESSION = "regression"
     BOTTOM_UP = "bottom-up"
+    ONE_STAGE = "one-stage"
     DETECTOR = "detector"
 
 
@@ -88,7 +89,8 @@ def manifest(
         float, typer.Option(help="Factor by which a box grows before it is cropped.")
     ] = 1.25,
     output_format: Annotated[
-        str | None, typer.Option(help="Detector: a format of `litepose-edge adopt`.")
+        str | None,
+        typer.Option(help="Detector, one-stage: a format of `litepose-edge adopt`."),
     ] = None,
     person: Annotated[int, typer.Option(help="Detector: index of the class of people.")] = 0,
 ) -> None:
@@ -122,6 +124,13 @@ def manifest(
         case HeadName.BOTTOM_UP:
             made = litepose_export.bottom_up_manifest(
                 called, **about, **points, **_outputs(outputs, 2)
+            )
+        case HeadName.ONE_STAGE:
+            if output_format is None:
+                raise typer.BadParameter("a one-stage head needs --output-format yolo-pose or rtmo")
+            named: dict[str, Any] = {"outputs": outputs} if outputs else {}
+            made = litepose_export.one_stage_manifest(
+                called, **about, **points, **named, output_format=output_format
             )
         case HeadName.DETECTOR:
             if output_format is None:

@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 from litepose_edge import backends, geometry
 from litepose_edge.errors import SourceError
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import BottomUpSpec, DetectorSpec, InputSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import (
+    BottomUpSpec,
+    DetectorSpec,
+    InputSpec,
+    Manifest,
+    OneStageSpec,
+    TopDownSpec,
+)
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset, read_coco
 from litepose_edge.networks import DEFAULT_DETECTOR
 from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.letterbox import Letterbox
 from litepose_edge.preprocess import Image, Normalizer, warp
 from litepose_edge.sources import read_image
 
@@ -151,6 +159,9 @@ def calibration_inputs(dataset: CocoDataset, manifest: Manifest, count: int) -> 
             case DetectorSpec(fill=fill):
                 to_input = geometry.letterbox_affine(Size.of(pixels), size)
                 first.append(warp(pixels, to_input, size, fill=fill))
+            case OneStageSpec(fill=fill, placement=placement):
+                letterbox = Letterbox.fit(Size.of(pixels), size, placement)
+                first.append(letterbox.draw(pixels, fill))
             case BottomUpSpec():
                 first.append(warp(pixels, geometry.letterbox_affine(Size.of(pixels), size), size))
     crops = (first + others)[:count]

@@ -22,6 +22,7 @@ from litepose_edge.manifest import (
     Refinement,
     RegressionSpec,
     SimccSpec,
+    Task,
     TopDownSpec,
     Training,
     Triple,
@@ -85,7 +86,7 @@ def heatmap_manifest(
         blur_kernel=blur_kernel,
     )
     model = TopDownSpec(padding=padding, skeleton=skeleton, heatmaps=maps)
-    return _checked(name, _input(input_size, colour, mean, std), model, training)
+    return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
 def simcc_manifest(
@@ -132,7 +133,7 @@ def simcc_manifest(
     except ValueError as exc:
         raise ManifestError(f"the manifest is invalid: {exc}, got {window}") from exc
     model = TopDownSpec(padding=padding, skeleton=skeleton, simcc=simcc)
-    return _checked(name, _input(input_size, colour, mean, std), model, training)
+    return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
 def regression_manifest(
@@ -182,7 +183,7 @@ def regression_manifest(
     except ValueError as exc:
         raise ManifestError(f"the manifest is invalid: {exc}, got {order}") from exc
     model = TopDownSpec(padding=padding, skeleton=skeleton, regression=table)
-    return _checked(name, _input(input_size, colour, mean, std), model, training)
+    return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
 def bottom_up_manifest(
@@ -231,7 +232,7 @@ def bottom_up_manifest(
         max_join_distance=max_join_distance,
         max_people=max_people,
     )
-    return _checked(name, _input(input_size, colour, mean, std), model, training)
+    return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
 def detector_manifest(
@@ -264,7 +265,7 @@ def detector_manifest(
     Raises:
         ManifestError: No such format, or a value is out of its range.
     """
-    size = _size(input_size)
+    size = to_size(input_size)
     try:
         graph = Graph(name, size, uint8=False, nhwc=False, outputs=outputs, skeleton=COCO_17)
         found = preset(OutputFormatName(output_format), graph)
@@ -285,16 +286,22 @@ def detector_manifest(
         placement=own.placement,
         person=person,
     )
-    family = found.input
-    spec = _input(
+    return checked(name, family_input(size, found.input, colour, mean, std), model, training)
+
+
+def to_size(given: SizeLike) -> Size:
+    """A size, from either form."""
+    return given if isinstance(given, Size) else Size(*given)
+
+
+def family_input(
+    size: Size, family: InputSpec, colour: Colour | None, mean: Numbers | None, std: Numbers | None
+) -> InputSpec:
+    """The input tensor as the family has it, unless said otherwise."""
+    return _input(
         size, colour or family.colour, family.mean if mean is None else mean,
         family.std if std is None else std,
     )  # fmt: skip
-    return _checked(name, spec, model, training)
-
-
-def _size(given: SizeLike) -> Size:
-    return given if isinstance(given, Size) else Size(*given)
 
 
 def _input(
@@ -308,7 +315,7 @@ def _input(
         raise ManifestError(
             f"`std` is of values from 0 to 255, got {spread}: multiply `mean` and `std` by 255"
         )
-    size = _size(input_size)
+    size = to_size(input_size)
     return InputSpec(
         width=size.width,
         height=size.height,
@@ -325,9 +332,7 @@ def _triple(what: str, values: Numbers) -> Triple:
     return first, second, third
 
 
-def _checked(
-    name: str, spec: InputSpec, model: TopDownSpec | BottomUpSpec | DetectorSpec, training: Training
-) -> Manifest:
+def checked(name: str, spec: InputSpec, model: Task, training: Training) -> Manifest:
     """The manifest, read back as a file's is: every value is checked."""
     manifest = Manifest(
         schema=SCHEMA, name=name, precision="fp32", input=spec, model=model, training=training

@@ -14,7 +14,13 @@ from litepose_edge import oks
 from litepose_edge.backends import Session, open_bytes
 from litepose_edge.boxes import box_area
 from litepose_edge.geometry import Float32, Float64, Size
-from litepose_edge.manifest import BottomUpSpec, DetectorSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import (
+    BottomUpSpec,
+    DetectorSpec,
+    Manifest,
+    OneStageSpec,
+    TopDownSpec,
+)
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
 from litepose_edge.measure.accuracy.coco_entries import box_entries, keypoint_entries
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
@@ -22,6 +28,8 @@ from litepose_edge.measure.accuracy.predictions import box_matches
 from litepose_edge.person_filter import pose_scores
 from litepose_edge.pipelines.bottomup import BottomUp
 from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.onestage import OneStage
+from litepose_edge.pipelines.seam import ImagePipeline
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.sources import read_image
 from litepose_export.conversion.sample_inputs import is_labelled, people_of
@@ -74,7 +82,7 @@ def compare_sessions(
     match manifest.model:
         case TopDownSpec():
             return _compare_crops(sessions, manifest, dataset, people, advance)
-        case BottomUpSpec():
+        case BottomUpSpec() | OneStageSpec():
             return _compare_people(sessions, manifest, dataset, people, advance)
         case DetectorSpec():
             return _compare_boxes(sessions, manifest, dataset, people, advance)
@@ -175,17 +183,19 @@ def _compare_people(
     advance: Callable[[], None],
 ) -> GateFigures:
     spec = manifest.model
-    assert isinstance(spec, BottomUpSpec)
-    networks = [BottomUp(lambda _, s=session: s, manifest, 1) for session in sessions]  # type: ignore[misc]
+    assert isinstance(spec, BottomUpSpec | OneStageSpec)
+    networks = [_image_pipeline(session, manifest) for session in sessions]
     shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, manifest)
     compared = again = 0
     for image in dataset.images[:photographs]:
         advance()
         pixels = read_image(image.path, upright=False)
-        first, second = (network(pixels) for network in networks)
+        first, second = (network(pixels, LEAST_SCORE) for network in networks)
         results.results[0].extend(first.to_coco(image.image_id))
         results.results[1].extend(second.to_coco(image.image_id))
         results.images.append(image.image_id)
+        if isinstance(spec, OneStageSpec):  # a person's score falls as a detector's box does
+            second = second[second.person_scores > STILL_FOUND]
         scale = REFERENCE_HEIGHT / min(pixels.shape[:2])
         clear = np.flatnonzero(first.person_scores > COUNTED_SCORE)
         compared += len(clear)
@@ -204,6 +214,12 @@ def _compare_people(
             both = counted & (second.scores[best] > 0)
             shifts.add((distance * scale)[None], both[None], len(both))
     return results.complete(shifts.figures(compared), recall=again / max(compared, 1))
+
+
+def _image_pipeline(session: Session, manifest: Manifest) -> ImagePipeline:
+    if isinstance(manifest.model, OneStageSpec):
+        return OneStage(lambda _: session, manifest, 1)
+    return BottomUp(lambda _: session, manifest, 1)
 
 
 def _compare_boxes(
@@ -243,7 +259,7 @@ class _Results:
 
     def __init__(self, dataset: CocoDataset, manifest: Manifest) -> None:
         spec = manifest.model
-        assert isinstance(spec, TopDownSpec | BottomUpSpec)
+        assert isinstance(spec, TopDownSpec | BottomUpSpec | OneStageSpec)
         self._dataset = dataset
         self.labelled = dataset.keypoint_names == spec.skeleton.keypoint_names
         self.results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
@@ -282,7 +298,7 @@ def _oks(
     """Similarity of two poses over the keypoints that count; 1 where none does."""
     if not counted.any():
         return 1.0
-    assert isinstance(manifest.model, TopDownSpec | BottomUpSpec)
+    assert isinstance(manifest.model, TopDownSpec | BottomUpSpec | OneStageSpec)
     sigmas = np.array(manifest.model.skeleton.oks_sigmas)
     area = box_area(box_xyxy[None])
     alike = oks.pairwise_oks(

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from litepose_edge.backends import open_bytes
 from litepose_edge.decoding import heatmaps
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import HeatmapSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import HeatmapSpec, Manifest, OneStageSpec, TopDownSpec
 from litepose_export.quantization.gate.bounds import COUNTED_SCORE
 from litepose_export.quantization.gate.comparison import REFERENCE_HEIGHT
+from litepose_export.quantization.gate.people_error import PeopleError
 
 # A keypoint that jumped to another peak counts as so far, not as the whole way: else the few
 # that jump would decide everything.
@@ -28,9 +29,11 @@ class OutputDifference:
 
     Attributes:
         cost: What searches minimise: the mean shift of clear keypoints in pixels of a crop 256
-            high, each at most `MOST_PX`; for networks without heatmaps of one person the
-            relative error in percent.
-        error: Root mean square error of the outputs, relative to their spread.
+            high, each at most `MOST_PX`; of one-stage networks' people, of an input with a short
+            side of 256; for other networks without heatmaps of one person the relative error in
+            percent.
+        error: Root mean square error of the outputs, relative to their spread; where rows are
+            people, the cost as a part of the most it can be.
     """
 
     cost: float
@@ -53,6 +56,12 @@ class ErrorMetric:
         spec = manifest.model
         head = spec.head if isinstance(spec, TopDownSpec) else None
         self._head = head if isinstance(head, HeatmapSpec) else None
+        self._people: PeopleError | None = None
+        if isinstance(spec, OneStageSpec):
+            people = PeopleError(float_model, manifest, self._batches)
+            if people.has_people:
+                self._people = people
+                return
         self._wanted = self._run(float_model)
         if self._head is not None:
             self._points, scores = self._decode(self._wanted[0])
@@ -62,6 +71,9 @@ class ErrorMetric:
 
     def __call__(self, model: onnx.ModelProto) -> OutputDifference:
         """The output error of a graph with the same inputs and outputs."""
+        if self._people is not None:
+            cost = self._people(model, MOST_PX)
+            return OutputDifference(cost, cost / MOST_PX)
         outputs = self._run(model)
         error = float(
             np.sqrt(
