@@ -36,7 +36,7 @@ from litepose_edge.skeletons import KNOWN, Skeleton, skeleton_named, skeleton_of
 FLOAT_TYPES, UINT8_TYPES = ("tensor(float)", "f32"), ("tensor(uint8)", "u8")
 
 
-EXAMPLE = "litepose-edge adopt pose.onnx --output-format simcc"
+EXAMPLES = ("litepose-edge adopt pose.onnx --output-format simcc",)
 
 
 def adopt(

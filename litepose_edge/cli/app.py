@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 import litepose_edge
-from litepose_edge.cli import adopt, bench, demo, doctor, evaluate, info
 from litepose_edge.cli.console import print_error, results, run_command
 from litepose_edge.cli.help import GroupedCommand, GroupedCommands, examples
-from litepose_edge.cli.predict import command as predict
 
 RENAMED_OPTIONS = {"--style": "--output-format"}
 PEOPLE, MEASURE, MODELS = "People in images and films", "Measurements", "Models"
 
-app = typer.Typer(
-    name="litepose-edge",
-    help="2-D human pose on CPUs without a GPU.",
-    epilog=examples(
-        "litepose-edge predict photo.jpg --save drawn.jpg",
-        "litepose-edge predict clip.mp4 --save out.mp4",
-        "litepose-edge --install-completion   # Tab completes commands and options",
-    ),
-    cls=GroupedCommands,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for name, command, its_examples, group in (
-    ("demo", demo.demo, (demo.EXAMPLE,), PEOPLE),
-    ("predict", predict.predict, predict.EXAMPLES, PEOPLE),
-    ("bench", bench.bench, (bench.EXAMPLE,), MEASURE),
-    ("eval", evaluate.evaluate, (evaluate.EXAMPLE,), MEASURE),
-    ("doctor", doctor.doctor, (doctor.EXAMPLE,), MEASURE),
-    ("info", info.info, (info.EXAMPLE,), MODELS),
-    ("adopt", adopt.adopt, (adopt.EXAMPLE,), MODELS),
-):
-    app.command(
-        name, cls=GroupedCommand, epilog=examples(*its_examples), rich_help_panel=group
-    )(command)  # fmt: skip
+# Each command's module and function, and its group in the help. A module is imported when its
+# command is called: together they take as long to import as the rest of the program.
+COMMANDS = {
+    "demo": ("demo", "demo", PEOPLE),
+    "predict": ("predict.command", "predict", PEOPLE),
+    "bench": ("bench", "bench", MEASURE),
+    "eval": ("evaluate", "evaluate", MEASURE),
+    "doctor": ("doctor", "doctor", MEASURE),
+    "info": ("info", "info", MODELS),
+    "adopt": ("adopt", "adopt", MODELS),
+}
+
+
+@functools.cache
+def program(*names: str) -> typer.Typer:
+    """The program with these commands, or with all."""
+    app = typer.Typer(
+        name="litepose-edge",
+        help="2-D human pose on CPUs without a GPU.",
+        epilog=examples(
+            "litepose-edge predict photo.jpg --save drawn.jpg",
+            "litepose-edge predict clip.mp4 --save out.mp4",
+            "litepose-edge --install-completion   # Tab completes commands and options",
+        ),
+        cls=GroupedCommands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_program)
+    for name in names or COMMANDS:
+        where, function, group = COMMANDS[name]
+        module = import_module(f"litepose_edge.cli.{where}")
+        app.command(
+            name, cls=GroupedCommand, epilog=examples(*module.EXAMPLES), rich_help_panel=group
+        )(getattr(module, function))
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """`app`: the program with all commands."""
+    if name == "app":
+        return program()
+    raise AttributeError(name)
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,7 +69,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _program(
     version: Annotated[
         bool,
@@ -65,11 +83,14 @@ def _program(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; return its exit code.
 
-    0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted, 143 ended
-    by SIGTERM.
+    0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted.
     """
+    called = [name for name in arguments[:1] if name in COMMANDS]
     return run_command(
-        app, _with_json_file(arguments), print_error, renamed_options=RENAMED_OPTIONS
+        program(*called),
+        _with_json_file(arguments),
+        print_error,
+        renamed_options=RENAMED_OPTIONS,
     )
 
 

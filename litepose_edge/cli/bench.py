@@ -57,7 +57,7 @@ class ModeName(str, Enum):
     PACED = "paced"
 
 
-EXAMPLE = "litepose-edge bench --backend onnxruntime,openvino --out report"
+EXAMPLES = ("litepose-edge bench --backend onnxruntime,openvino --out report",)
 
 
 def bench(

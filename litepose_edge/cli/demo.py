@@ -16,7 +16,7 @@ from litepose_edge.sources.photographs import scikit_image_photographs
 PHOTOGRAPHS = ("astronaut", "camera")
 
 
-EXAMPLE = "litepose-edge demo --out pictures"
+EXAMPLES = ("litepose-edge demo --out pictures",)
 
 
 def demo(

@@ -14,7 +14,7 @@ from litepose_edge.measure.doctor.engines import EngineReport
 COLUMN = 12
 
 
-EXAMPLE = "litepose-edge doctor --json"
+EXAMPLES = ("litepose-edge doctor --json",)
 
 
 def doctor(

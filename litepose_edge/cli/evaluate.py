@@ -42,7 +42,7 @@ class MetricName(str, Enum):
     PCKH = "pckh"
 
 
-EXAMPLE = "litepose-edge eval --data person_keypoints_val2017.json"
+EXAMPLES = ("litepose-edge eval --data person_keypoints_val2017.json",)
 
 
 def evaluate(

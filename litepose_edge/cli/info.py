@@ -27,7 +27,7 @@ from litepose_edge.manifest import (
     manifest_to_builtins,
 )
 
-EXAMPLE = "litepose-edge info lrpose-s"
+EXAMPLES = ("litepose-edge info lrpose-s",)
 COLUMN = 28
 # What the exporter measured when it wrote the file.
 PARITY = {

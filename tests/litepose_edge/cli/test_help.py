@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -89,3 +91,15 @@ def test_no_choice_breaks_inside_a_word(command, choices, capsys, monkeypatch):
 def test_the_list_of_commands_cuts_no_summary_short(capsys, monkeypatch):
     text = help_of(capsys=capsys, monkeypatch=monkeypatch)
     assert "..." not in text.partition("Commands:")[2]
+
+
+def test_a_command_imports_neither_rich_nor_the_other_commands():
+    code = (
+        "import sys; from litepose_edge.cli.app import run; run(['predict', 'missing.png']); "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = {name for name in done.stdout.split() if name.startswith(("litepose_edge", "rich"))}
+    assert "litepose_edge.cli.predict.command" in loaded
+    assert not [name for name in loaded if name.startswith(("rich", "litepose_edge.measure"))]
+    assert "litepose_edge.cli.info" not in loaded
