@@ -84,6 +84,9 @@ def fused(
     begin = graph.cast(add("GreaterOrEqual", scores, graph.number(min_score)), np.int64)
     times = add("ReduceSum", begin, keepdims=0)
     weights = _members(graph, (scores, affinity, of_look, best_first), times)
+    # A Loop that never runs does not know how long its rows would be.
+    shape = add("Concat", add("Unsqueeze", times, graph.whole(0)), count, axis=0)
+    weights = add("Reshape", weights, shape, allowzero=1)
     total = add("ReduceSum", weights, axis, keepdims=1)
     mean = add("Div", add("Squeeze", total, axis), graph.number(looks))
     joined = add("Div", add("MatMul", weights, boxes), add("Max", total, graph.number(1e-9)))

@@ -28,8 +28,8 @@ def pose_graph(network: Network, spec: TopDownSpec, channels: str) -> onnx.Graph
     graph = GraphWriter()
     size = network.manifest.input.size
     view = crop.views(graph, BOXES, crop.frame_size(graph, FRAME), size, spec.padding)
-    outputs = _people(graph, network, view, channels)
-    points, scores = decode.decode(graph, outputs, spec, network.shapes, size)
+    found = _people(graph, network, spec, view, channels)
+    points, scores = graph.columns(found, 0, 2), graph.columns(found, 2, 3)
     keypoints = graph.add("Concat", crop.to_frame(graph, points, view), scores, axis=2)
     zero, axis = graph.number(0), graph.whole(1)
     graph.name(
@@ -51,23 +51,25 @@ def pose_graph(network: Network, spec: TopDownSpec, channels: str) -> onnx.Graph
     )
 
 
-def _people(graph: GraphWriter, network: Network, view: crop.Views, channels: str) -> list[str]:
-    """The network's outputs `(P, ...)` for the people in their views."""
-    spec = network.manifest.input
+def _people(
+    graph: GraphWriter, network: Network, spec: TopDownSpec, view: crop.Views, channels: str
+) -> str:
+    """`(P, K, 3)`, each person's keypoints in input pixels and their scores."""
+    taken, joints = network.manifest.input, len(spec.skeleton)
     body = GraphWriter("person/")
     number, going, still = "person/number", "person/going", "person/still"
-    planes = crop.planes(body, crop.cut(body, number, FRAME, view), spec, channels)
-    planes = crop.resized(body, planes, body.whole(spec.height, spec.width))
-    outputs = network.write(body, crop.batch(body, planes, spec))
-    rows = [body.add("Squeeze", body.cast(o, np.float32), body.whole(0)) for o in outputs]
+    planes = crop.planes(body, crop.cut(body, number, FRAME, view), taken, channels)
+    planes = crop.resized(body, planes, body.whole(taken.height, taken.width))
+    outputs = network.write(body, crop.batch(body, planes, taken))
+    outputs = [body.cast(output, np.float32) for output in outputs]
+    # Decoded here, one by one: operators that have no people to work on fail in some versions.
+    points, scores = decode.decode(body, outputs, spec, network.shapes, taken.size)
+    row = body.add("Squeeze", body.add("Concat", points, scores, axis=2), body.whole(0))
     body.name(going, still)
     loop = body.graph(
         "person",
         [tensor(number, np.int64, ()), tensor(going, np.bool_, ())],
-        [
-            tensor(still, np.bool_, ()),
-            *(tensor(r, np.float32, s) for r, s in zip(rows, network.shapes, strict=True)),
-        ],
+        [tensor(still, np.bool_, ()), tensor(row, np.float32, (joints, 3))],
     )
     people = graph.add("Squeeze", graph.add("Shape", BOXES, start=0, end=1), graph.whole(0))
-    return graph.add_many("Loop", people, "", count=len(rows), body=loop)
+    return graph.add("Loop", people, "", body=loop)
