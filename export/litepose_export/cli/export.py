@@ -10,7 +10,7 @@ import typer
 
 import litepose_export
 from litepose_edge.atomic_files import check_targets
-from litepose_edge.cli.options import Images
+from litepose_edge.cli.options import Images, finite
 from litepose_edge.errors import ManifestError
 from litepose_edge.manifest import parse_manifest
 from litepose_export.cli.console import (
@@ -71,6 +71,7 @@ def export(
     threshold: Annotated[
         float | None,
         typer.Option(
+            callback=finite,
             min=0.01,
             max=0.99,
             help="Detector, LRPose: score that shall become 0.3; LitePose: least peak.",
@@ -78,7 +79,11 @@ def export(
     ] = None,
     max_join_distance: Annotated[
         float | None,
-        typer.Option(min=0.01, help="LitePose: how far, by the short side, keypoints join people."),
+        typer.Option(
+            callback=finite,
+            min=0.01,
+            help="LitePose: how far, by the short side, keypoints join people.",
+        ),
     ] = None,
     as_json: JsonReport = False,
 ) -> None:

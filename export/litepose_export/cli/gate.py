@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from litepose_edge.cli.console import messages, results
+from litepose_edge.cli.options import finite
 from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
 from litepose_export.cli.console import progress, requires, step_by_step
 from litepose_export.errors import AccuracyGateError
@@ -33,14 +34,26 @@ GatePeople = Annotated[
     int, typer.Option(min=1, help="Crops that the gate compares; photographs, if no crops.")
 ]
 MaxShift = Annotated[
-    float, typer.Option(help="Bound: median shift of keypoints, in pixels of a crop 256 high.")
+    float,
+    typer.Option(
+        callback=finite, help="Bound: median shift of keypoints, in pixels of a crop 256 high."
+    ),
 ]
-MaxP95 = Annotated[float, typer.Option(help="Bound: 95th percentile of the shift.")]
-MaxApDrop = Annotated[float, typer.Option(help="Bound: loss of average precision, of 1.")]
+MaxP95 = Annotated[
+    float, typer.Option(callback=finite, help="Bound: 95th percentile of the shift.")
+]
+MaxApDrop = Annotated[
+    float, typer.Option(callback=finite, help="Bound: loss of average precision, of 1.")
+]
 MinRecall = Annotated[
-    float, typer.Option(help="Bound: part of the float file's people found again; not for crops.")
+    float,
+    typer.Option(
+        callback=finite, help="Bound: part of the float file's people found again; not for crops."
+    ),
 ]
-MinOks = Annotated[float, typer.Option(help="Bound: mean similarity (OKS) of both files' poses.")]
+MinOks = Annotated[
+    float, typer.Option(callback=finite, help="Bound: mean similarity (OKS) of both files' poses.")
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Write the file even if the gate refuses it, and stamp it.")
 ]

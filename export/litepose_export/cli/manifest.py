@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import litepose_export
 from litepose_edge import Size, Skeleton
 from litepose_edge.atomic_files import write_file
 from litepose_edge.cli.console import results
+from litepose_edge.cli.options import finite
 from litepose_edge.manifest import Manifest, encode_manifest
 from litepose_export.cli.export import ColourName
 
@@ -84,9 +86,12 @@ def manifest(
         RefinementName, typer.Option(help="Heatmaps: how a place between cells is found.")
     ] = RefinementName.DARK,
     blur_kernel: Annotated[int, typer.Option(help="Heatmaps: odd width of DARK's blur.")] = 11,
-    split_ratio: Annotated[float, typer.Option(help="SimCC: bins an input pixel.")] = 2.0,
+    split_ratio: Annotated[
+        float, typer.Option(callback=finite, help="SimCC: bins an input pixel.")
+    ] = 2.0,
     padding: Annotated[
-        float, typer.Option(help="Factor by which a box grows before it is cropped.")
+        float,
+        typer.Option(callback=finite, help="Factor by which a box grows before it is cropped."),
     ] = 1.25,
     output_format: Annotated[
         str | None,
@@ -158,7 +163,7 @@ def _numbers(option: str, text: str | None) -> list[float] | None:
         numbers = [float(number) for number in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) != 3:
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
         raise typer.BadParameter(f"{option} takes three numbers A,B,C, got '{text}'")
     return numbers
 

@@ -10,6 +10,7 @@ import typer
 
 from litepose_edge.atomic_files import check_targets
 from litepose_edge.backends import bundled
+from litepose_edge.cli.options import finite
 from litepose_export.cli.console import JsonReport, print_report, requires
 
 
@@ -38,7 +39,7 @@ def portable(
         PrecisionName | None, typer.Option(help="Of a bundled model; INT8 unless given.")
     ] = None,
     min_score: Annotated[
-        float, typer.Option(help="Detectors: boxes that score less are left out.")
+        float, typer.Option(callback=finite, help="Detectors: boxes that score less are left out.")
     ] = 0.3,
     detector_size: Annotated[
         int | None,

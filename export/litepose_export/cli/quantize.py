@@ -11,7 +11,7 @@ import typer
 
 import litepose_export
 from litepose_edge.atomic_files import check_targets, write_file
-from litepose_edge.cli.options import Images
+from litepose_edge.cli.options import Images, finite
 from litepose_export.cli.console import JsonReport
 from litepose_export.cli.gate import (
     Calibration,
@@ -59,7 +59,8 @@ def quantize(
     count: Count = 300,
     method: Annotated[MethodName, typer.Option(help="How ranges are found.")] = MethodName.MINMAX,
     percentile: Annotated[
-        float, typer.Option(min=50, max=100, help="What --method percentile keeps.")
+        float,
+        typer.Option(callback=finite, min=50, max=100, help="What --method percentile keeps."),
     ] = 99.99,
     keep_float: Annotated[
         list[str] | None,
@@ -105,7 +106,8 @@ def quantize(
         bool, typer.Option("--auto", help="Add such steps until the gate passes.")
     ] = False,
     minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="With --auto: no attempt begins later.")
+        float | None,
+        typer.Option(callback=finite, min=0.1, help="With --auto: no attempt begins later."),
     ] = None,
     arm_out: Annotated[
         Path | None, typer.Option(help="Also write the same codes for ARM, to this file.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from litepose_edge.cli.console import results
-from litepose_edge.cli.options import Images
+from litepose_edge.cli.options import Images, finite
 from litepose_edge.geometry import Size
 from litepose_export.cli.console import progress, requires
 from litepose_export.cli.gate import gate_progress, print_quantization
@@ -82,11 +82,19 @@ def train(
         typer.Option(help="finetune continues from --init at lower rates, weaker augmentation."),
     ] = StageName.TRAIN,
     rate: Annotated[
-        float, typer.Option(min=0.0, help="Part of the usual learning rates, for --init.")
+        float,
+        typer.Option(
+            callback=finite, min=0.0, help="Part of the usual learning rates, for --init."
+        ),
     ] = 1.0,
     constant_rate_share: Annotated[
         float | None,
-        typer.Option(min=0, max=0.99, help="Part of the run at the peak rates before they fall."),
+        typer.Option(
+            callback=finite,
+            min=0,
+            max=0.99,
+            help="Part of the run at the peak rates before they fall.",
+        ),
     ] = None,
     loss: Annotated[
         LossName | None,
@@ -96,7 +104,10 @@ def train(
         ),
     ] = None,
     teacher_share: Annotated[
-        float, typer.Option(min=0, max=1, help="LRPose: weight of the teacher against the labels.")
+        float,
+        typer.Option(
+            callback=finite, min=0, max=1, help="LRPose: weight of the teacher against the labels."
+        ),
     ] = TEACHER_SHARE,
     mix: Annotated[
         list[str] | None,
@@ -131,11 +142,16 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")] = None,
     epochs: Annotated[
         float | None,
-        typer.Option(min=0.001, help="How often each person comes by; one person's crops only."),
+        typer.Option(
+            callback=finite,
+            min=0.001,
+            help="How often each person comes by; one person's crops only.",
+        ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Crops a step.")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(min=1e-9, help="AdamW's peak rate; others in proportion.")
+        float | None,
+        typer.Option(callback=finite, min=1e-9, help="AdamW's peak rate; others in proportion."),
     ] = None,
     height: Annotated[
         int | None, typer.Option(min=1, help="Input height; one person's crops only.")
@@ -153,10 +169,14 @@ def train(
         str, typer.Option(help="Of the weights, as the exported file says it.")
     ] = "",
     minutes: Annotated[
-        float | None, typer.Option(help="Training time in all; steps repeat, minutes do not.")
+        float | None,
+        typer.Option(
+            callback=finite, min=0.001, help="Training time in all; steps repeat, minutes do not."
+        ),
     ] = None,
     checkpoint_minutes: Annotated[
-        float, typer.Option(min=0.0, help="Between checkpoints, each scored on --dev.")
+        float,
+        typer.Option(callback=finite, min=0.0, help="Between checkpoints, each scored on --dev."),
     ] = CHECKPOINT_MINUTES,
     seed: Annotated[int, typer.Option(help="Of weights and samples.")] = 0,
     device: Annotated[

@@ -41,17 +41,18 @@ def find_failures(figures: GateFigures, bounds: Bounds, *, joints_expected: bool
     if figures.people == 0 or (joints_expected and figures.joints == 0):
         return [f"nothing to compare: no keypoint scored above {COUNTED_SCORE} in FP32"]
     failures = []
+    # Negated: NaN, in a figure or a bound, is within nothing.
     for what, value, bound in (
         ("median shift in px", figures.shift_px, bounds.max_shift_px),
         ("95th percentile of the shift in px", figures.p95_px, bounds.max_p95_px),
         ("loss of AP", figures.ap_drop, bounds.max_ap_drop),
     ):
-        if value is not None and bound is not None and value > bound:
+        if value is not None and bound is not None and not value <= bound:
             failures.append(f"{what} {value:.4g}, allowed {bound:g}")
     for what, value, bound in (
         ("recall", figures.recall, bounds.min_recall),
         ("similarity of the poses", figures.oks, bounds.min_oks),
     ):
-        if value is not None and bound is not None and value < bound:
+        if value is not None and bound is not None and not value >= bound:
             failures.append(f"{what} {value:.4g}, at least {bound:g}")
     return failures

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from litepose_edge.atomic_files import make_folder
+from litepose_edge.options import whole_number
 from litepose_export.errors import CheckpointError
 from litepose_export.models.checkpoints import read_checkpoint
 from litepose_export.training.core.checkpoint_file import append_row, write_checkpoint
@@ -40,6 +42,12 @@ class Budget:
 
     steps: int | None = None
     minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None:
+            whole_number("steps", self.steps, 1)
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise ValueError(f"minutes must be finite and above 0, got {self.minutes}")
 
     def progress(self, step: int, seconds: float) -> float:
         """Part of the budget used, 1 when it is spent."""

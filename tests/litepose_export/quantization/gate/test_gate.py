@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("torch")
@@ -42,6 +44,19 @@ def test_figures_within_the_bounds_pass():
 def test_each_bound_is_checked_by_itself(bounds, failure):
     (found,) = find_failures(GOOD, bounds, joints_expected=True)
     assert failure in found
+
+
+@pytest.mark.parametrize("name", ["max_shift_px", "max_p95_px", "max_ap_drop", "min_recall"])
+def test_a_bound_that_is_no_number_lets_nothing_pass(name):
+    (found,) = find_failures(GOOD, Bounds(**{name: float("nan")}), joints_expected=True)
+    assert found.endswith("nan")
+
+
+@pytest.mark.parametrize("name", ["shift_px", "p95_px", "ap_int8", "recall", "oks"])
+def test_a_figure_that_is_no_number_does_not_pass(name):
+    figures = replace(GOOD, **{name: float("nan")})
+    (found,) = find_failures(figures, Bounds(), joints_expected=True)
+    assert " nan, " in found
 
 
 def test_the_latency_comparison_says_which_file_is_faster(prepared, batches):

@@ -104,3 +104,12 @@ def test_a_damaged_checkpoint_is_not_resumed(people, tmp_path):
     torch.save({"network": {}}, run.checkpoint_path)
     with pytest.raises(CheckpointError, match="cannot resume"):
         run.resume()
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
+def test_a_budget_of_no_time_or_without_end_is_refused(minutes):
+    assert Budget(minutes=0.5).progress(0, 15) == 0.5
+    with pytest.raises(ValueError, match="minutes must be finite and above 0"):
+        Budget(minutes=minutes)
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        Budget(steps=0)
