@@ -28,7 +28,7 @@ from litepose_edge.person_filter import PersonFilter
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.preprocess import Image, check_boxes
-from litepose_edge.results import Poses
+from litepose_edge.results import CropView, Poses
 from litepose_edge.sources import Colour, ImageLike, open_source, read_input
 from litepose_edge.sources.opening import Source
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
@@ -199,6 +199,40 @@ class Estimator:
         networks = self._shared_networks()
         with quick_switching, worker_pool(self._threads, "frames") as pool:
             return list(pool.map(lambda f, b: self._predict(networks, f, b, colour), frames, boxes))
+
+    def crop_views(
+        self,
+        frame: ImageLike,
+        *,
+        boxes_xyxy: ArrayLike | None = None,
+        colour: Colour = "bgr",
+    ) -> list[CropView]:
+        """What the pose network sees of each person, and where it is hot: for debugging.
+
+        `estimator.crop_views("photo.jpg")[0].draw("left_wrist")` is a picture of it; notebooks
+        show the views themselves.
+
+        Args:
+            frame: As `predict` takes it.
+            boxes_xyxy: `(P, 4)` edges in pixels. Without it there is a view of each person whom
+                `predict` finds, in the same order.
+            colour: Order of an array's channels.
+
+        Raises:
+            InvalidImageError: The frame is no image.
+            InvalidBoxError: A box is not finite, inverted, or wholly outside the frame.
+            UnsupportedModelError: The network sees whole images, or gives no heat.
+        """
+        image = self._checked(frame, colour)
+        boxes = np.zeros((0, 4), np.float32)
+        if boxes_xyxy is not None:
+            boxes = check_boxes(boxes_xyxy, Size.of(image))
+        elif self._networks.needs_boxes:
+            found = self._networks.people(image, self._min_score, self._max_people)
+            # Those of the people reported are widened: the network has seen the detector's.
+            same = [(found.keypoints == p.keypoints).all(axis=(1, 2)) for p in self._filter(found)]
+            boxes = found.boxes_xyxy[[int(row.argmax()) for row in same]]
+        return self._networks.views(image, boxes)
 
     def stream(
         self,

@@ -22,7 +22,7 @@ from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.pipelines.seam import BoxPipeline, CropPipeline, ImagePipeline
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.preprocess import Image
-from litepose_edge.results import Poses
+from litepose_edge.results import CropView, Poses
 
 if TYPE_CHECKING:
     from litepose_edge.skeletons import Skeleton
@@ -181,6 +181,19 @@ class Networks:
         keypoints, scores = self.keypoints(image, boxes_xyxy, detected=False)
         confidence = np.array(pose_scores(scores), np.float32)
         return self._poses(image, boxes_xyxy.copy(), keypoints, scores, confidence)
+
+    def views(self, image: Image, boxes_xyxy: Float32) -> list[CropView]:
+        """What the pose network sees of the person in each box `(P, 4)`, and its heat.
+
+        Raises:
+            UnsupportedModelError: The network sees whole images, or gives no heat.
+        """
+        self._lifetime.check()
+        if self._crops is None:
+            raise UnsupportedModelError(
+                "this network sees whole images, no crops: only top-down networks have crop views"
+            )
+        return self._crops.views(image, boxes_xyxy)
 
     def boxes(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
         """Boxes `(P, 4)` and scores `(P,)`; a caller with boxes never opens the detector.

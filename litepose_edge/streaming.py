@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from litepose_edge import drawing
 from litepose_edge.results import Poses
 from litepose_edge.sources import Frame, FrameSource, Reader
 from litepose_edge.threads import worker_pool
@@ -42,6 +43,10 @@ class StreamResult:
     index: int
     timestamp_s: float
     name: str | None = None
+
+    def _repr_png_(self) -> bytes:
+        """The frame with the people on it, for notebooks."""
+        return drawing.png(self.poses.draw(self.frame))
 
 
 def in_parallel(

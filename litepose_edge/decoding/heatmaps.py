@@ -154,11 +154,12 @@ def cells_to_input(
 
 
 def _peak_scores(peaks: Float32, activation: Activation) -> Float32:
-    scores: Float32 = np.minimum(np.maximum(_heat(peaks, activation), 0), 1)
+    scores: Float32 = np.minimum(np.maximum(heat_of(peaks, activation), 0), 1)
     return scores
 
 
-def _heat(values: Float32, activation: Activation) -> Float32:
+def heat_of(values: Float32, activation: Activation) -> Float32:
+    """Map values, of any shape, as heat; that of linear maps may lie outside `[0, 1]`."""
     if activation == "linear":
         return values
     exponential: Float32 = np.exp(-np.maximum(values, NO_HEAT))
@@ -232,7 +233,7 @@ def _blurred_neighbours(
     bordered = np.empty((count, cells + 1), np.float32)
     bordered[:, :cells] = flat
     bordered[:, cells] = 0 if activation == "linear" else NO_HEAT
-    window = _heat(bordered[np.arange(count)[:, None], around.index[top]], activation)
+    window = heat_of(bordered[np.arange(count)[:, None], around.index[top]], activation)
     blurred: Float32 = around.weights @ window.T
     return blurred
 

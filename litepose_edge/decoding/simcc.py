@@ -58,6 +58,30 @@ def average_mirrored(
     return (x + back) * half, (y + mirrored[1][:, flip]) * half
 
 
+def heat_of(x: Float32, y: Float32, spec: SimccSpec) -> Float32:
+    """`(K, Y, X)` float32 in `[0, 1]`: the product of the two classifications, to be looked at.
+
+    Args:
+        x: `(K, X)` float32.
+        y: `(K, Y)` float32.
+        spec: The head's conventions.
+    """
+    across, down = (_shares(values, spec) for values in (x, y))
+    heat: Float32 = (down[:, :, None] * across[:, None, :]).astype(np.float32)
+    return heat
+
+
+def _shares(values: Float32, spec: SimccSpec) -> Float32:
+    """Each bin's height in `[0, 1]`, the peak's being the score of the classification."""
+    heights = values.astype(np.float32, copy=False)
+    if spec.activation == "softmax":
+        weights = np.exp(heights - heights.max(axis=-1, keepdims=True))
+        factor = np.float32(spec.sigma * np.sqrt(2 * np.pi))
+        heights = weights / weights.sum(axis=-1, keepdims=True) * factor
+    clipped: Float32 = heights.clip(0, 1)
+    return clipped
+
+
 def _peak(values: Float32, spec: SimccSpec) -> tuple[Float32, Float32]:
     """Bin `(P, K)`, as a real number, and height of each row's peak."""
     people, joints, bins = values.shape

@@ -35,6 +35,7 @@ class Labels:
         x1, y1, x2, y2 = box
         places = (
             (x1, y1 - height), (x2 - width, y1 - height), (x1, y1), (x1, y2), (x2 - width, y2),
+            (x2, y1), (x1 - width, y1), (x1, y1 - 2 * height), (x1, y2 + height),
         )  # fmt: skip
         place = min((self._inside(x, y, width, height) for x, y in places), key=self._covered)
         self._taken.append(place)

@@ -31,7 +31,7 @@ FRACTION_BITS = 4
 MANY_KEYPOINTS = 40
 MOST_PIXELS = 1000  # of a thickness or radius
 # Pixels of the picture's short side for one of a box's line and of a capital letter.
-BOX_LINE, CAPITAL, LEAST_CAPITAL = 400, 38, 10
+BOX_LINE, CAPITAL, LEAST_CAPITAL = 400, 32, 11
 
 
 class People(Protocol):
@@ -160,6 +160,27 @@ def draw_people(
     limit, style = _limit(canvas), Style(min_score=min_score)
     for points, score in zip(keypoints.clip(-limit, limit), scores, strict=True):
         _draw_person(canvas, points, score, skeleton, style, None)
+    return canvas
+
+
+def draw_keypoints(
+    image: NDArray[np.uint8], keypoints: Float32, shown: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Draw rings at keypoints onto a copy of the image.
+
+    Args:
+        image: `(H, W, 3)` uint8 BGR.
+        keypoints: `(K, 2)` float32 in pixels.
+        shown: `(K,)` bool.
+    """
+    canvas = np.ascontiguousarray(image).copy()
+    radius = max(3, round(min(canvas.shape[:2]) / 80))
+    limit = _limit(canvas)
+    for x, y in keypoints[shown].clip(-limit, limit).tolist():
+        centre = (round(x * 2**FRACTION_BITS), round(y * 2**FRACTION_BITS))
+        for colour, thickness in ((EDGE, 3), (DOT, 1)):
+            rim = radius * 2**FRACTION_BITS
+            cv2.circle(canvas, centre, rim, colour, thickness, cv2.LINE_AA, FRACTION_BITS)
     return canvas
 
 

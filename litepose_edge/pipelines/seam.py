@@ -8,7 +8,7 @@ from typing import Protocol
 from litepose_edge.backends.session import Session
 from litepose_edge.geometry import Float32
 from litepose_edge.preprocess import Image
-from litepose_edge.results import Poses
+from litepose_edge.results import CropView, Poses
 
 # Opens a network with so many threads.
 SessionProvider = Callable[[int], Session]
@@ -31,6 +31,9 @@ class CropPipeline(Protocol):
         self, image: Image, boxes_xyxy: Float32, *, detected: bool = False
     ) -> tuple[Float32, Float32]:
         """Keypoints `(P, K, 2)` float32 in image pixels and scores `(P, K)`."""
+
+    def views(self, image: Image, boxes_xyxy: Float32) -> list[CropView]:
+        """What the network sees of the person in each box."""
 
     def close(self) -> None:
         """Free the networks; closing twice is fine."""

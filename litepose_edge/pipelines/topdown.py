@@ -12,7 +12,7 @@ from litepose_edge import geometry
 from litepose_edge.backends.session import Session
 from litepose_edge.decoding import heatmaps, regression, simcc
 from litepose_edge.decoding.score_calibration import calibrate
-from litepose_edge.errors import ManifestError
+from litepose_edge.errors import ManifestError, UnsupportedModelError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
 from litepose_edge.manifest import output_names as names_of_outputs
@@ -20,6 +20,7 @@ from litepose_edge.person_filter import pose_scores
 from litepose_edge.pipelines.outputs import expect_finite, expect_shape, read_outputs
 from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
+from litepose_edge.results import CropView
 from litepose_edge.threads import worker_pool
 
 if TYPE_CHECKING:
@@ -107,6 +108,50 @@ class TopDown:
             else list(self._pool().map(infer, range(count)))
         )
         return self._decode(tuple(map(np.concatenate, zip(*answers, strict=True))), to_input)
+
+    def views(self, image: Image, boxes_xyxy: Float32) -> list[CropView]:
+        """What the network sees of the person in each box, and its heat; without a flip test.
+
+        Args:
+            image: `(H, W, 3)` uint8 BGR.
+            boxes_xyxy: `(P, 4)` float32 in image pixels.
+
+        Raises:
+            UnsupportedModelError: The network gives coordinates and no maps.
+        """
+        if isinstance(self._spec.head, RegressionSpec):
+            raise UnsupportedModelError(
+                "this network gives coordinates, no heat: only networks with heatmaps or SimCC "
+                "classifications show what they saw"
+            )
+        size, session = self._input.size, self._session(self._threads)
+        found = []
+        for to_input in geometry.crop_view(boxes_xyxy, size, self._spec.padding):
+            normalizer = self._normalizers(size)
+            crop = warp(image, to_input, size, out=normalizer.crop).copy()
+            outputs = self._run(session, normalizer, crop)
+            points, scores = self._points(outputs)
+            found.append(
+                CropView(
+                    crop=crop,
+                    heat=self._heat(outputs),
+                    keypoints=points[0],
+                    scores=scores[0],
+                    skeleton=self._spec.skeleton,
+                    min_keypoint_score=self._spec.min_keypoint_score,
+                )
+            )
+        return found
+
+    def _heat(self, outputs: Outputs) -> Float32:
+        """`(K, h, w)` in `[0, 1]` of one crop; of SimCC the product of its classifications."""
+        match self._spec.head:
+            case HeatmapSpec(activation=activation):
+                return heatmaps.heat_of(outputs[0][0], activation).clip(0, 1)
+            case SimccSpec() as head:
+                return simcc.heat_of(outputs[0][0], outputs[1][0], head)
+            case RegressionSpec():
+                raise AssertionError("no maps")
 
     def _flip_test_below(self, detected: bool) -> float:
         """The pose score below which the mirrored crop is averaged in."""
