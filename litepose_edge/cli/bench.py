@@ -125,6 +125,15 @@ def bench(
             min=0, callback=options.finite, help="Model the energy instead: CPU seconds times this."
         ),
     ] = None,
+    battery_wh: Annotated[
+        float | None,
+        typer.Option(
+            "--battery-wh",
+            min=0.001,
+            callback=options.finite,
+            help="Estimate how long a battery of so many watt-hours lasts.",
+        ),
+    ] = None,
     list_meters: Annotated[
         bool, typer.Option("--list-meters", help="Print this machine's energy meters and exit.")
     ] = False,
@@ -155,8 +164,8 @@ def bench(
         return
     if energy and mode is not ModeName.PACED:
         raise typer.BadParameter("energy is measured at a fixed frame rate: add --mode paced")
-    if not energy and (meter, meter_log, watts_per_core) != (None, None, None):
-        raise typer.BadParameter("options of the energy meter need --energy")
+    if not energy and (meter, meter_log, watts_per_core, battery_wh) != (None,) * 4:
+        raise typer.BadParameter("options of the energy meter and the battery need --energy")
     model = DEFAULT_MODEL if model == "default" else model
     engines = cast(list[EngineName], _among(backend, ENGINES, "--backend"))
     configurations = _configurations(
@@ -182,6 +191,7 @@ def bench(
         meter_log=str(meter_log) if meter_log else None,
         meter_log_began_s=meter_log_start,
         watts_per_core=watts_per_core,
+        battery_wh=battery_wh,
     )
     _check(configurations, plan)
     if out is not None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
 import cv2
+import numpy as np
 import pytest
 
 from example_files import example
 from hands import write_hands
+from litepose_edge.measure.energy.log import read_log
 from paths import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -72,3 +75,13 @@ def test_track_video(photographs, tmp_path, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 11  # who is not sure at first sight counts from the second on
     assert all("person 1" in line for line in lines)
+
+
+def test_meter_log(tmp_path):
+    port, log = tmp_path / "port", tmp_path / "power.csv"
+    port.write_bytes(b"5.1 V, 0.8\r\n5.02 V 0.61 A\r\nready\r\n4.98 V 1.20 A\r\n")
+    time_began = time.time()
+    example("meter_log").main(str(port), str(log), "voltage_v,current_a")
+    found = read_log(log)
+    np.testing.assert_allclose(found.watts, [5.1 * 0.8, 5.02 * 0.61, 4.98 * 1.2])
+    assert abs(found.times_s[0] - time_began) < 60

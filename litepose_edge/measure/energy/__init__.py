@@ -1,6 +1,11 @@
 """Energy of a stretch of work, by whatever meters a machine has."""
 
-from litepose_edge.measure.energy.experiment import EnergyFigures, joules_per_frame
+from litepose_edge.measure.energy.experiment import (
+    EnergyFigures,
+    joules_per_frame,
+    on_battery,
+    per_person,
+)
 from litepose_edge.measure.energy.find import find_meters
 from litepose_edge.measure.energy.log import LogMeter
 from litepose_edge.measure.energy.meter import (
@@ -23,4 +28,6 @@ __all__ = [
     "ModelledMeter",
     "find_meters",
     "joules_per_frame",
+    "on_battery",
+    "per_person",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from litepose_edge.measure.energy.interval import Interval, mean_interval
 from litepose_edge.measure.energy.meter import Energy, EnergyMeter, MeterInfo
@@ -23,6 +23,11 @@ class EnergyFigures:
         repeats: Work windows.
         frames: Frames in all of them.
         seconds: Length of all of them.
+        people: People found or given in all of them.
+        net_j_per_person: Joules a person above idle: a frame's, divided by its mean people.
+        battery_wh: Watt-hours of a battery, as the user stated them.
+        battery_h: Hours of this work on it, with what the idle machine takes, if the meter sees
+            all that the battery feeds.
         reason: Why there are no figures; None where there are.
     """
 
@@ -34,6 +39,10 @@ class EnergyFigures:
     repeats: int = 0
     frames: int = 0
     seconds: float = 0.0
+    people: int = 0
+    net_j_per_person: Interval | None = None
+    battery_wh: float | None = None
+    battery_h: Interval | None = None
     reason: str | None = None
 
 
@@ -86,6 +95,39 @@ def joules_per_frame(
         frames=sum(frames),
         seconds=sum(window.seconds for window in windows),
     )
+
+
+def per_person(figures: EnergyFigures, people: int) -> EnergyFigures:
+    """The figures with joules a person, where there were people.
+
+    Args:
+        figures: From `joules_per_frame`.
+        people: How many there were in all its frames.
+    """
+    net = figures.net_j_per_frame
+    if net is None or people == 0:
+        return figures
+    frames = figures.frames / people
+    each = Interval(net.mean * frames, net.low * frames, net.high * frames)
+    return replace(figures, people=people, net_j_per_person=each)
+
+
+def on_battery(figures: EnergyFigures, watt_hours: float) -> EnergyFigures:
+    """The figures with the hours that a battery lasts at this work.
+
+    Args:
+        figures: From `joules_per_frame`.
+        watt_hours: What the battery gives.
+    """
+    gross = figures.gross_j_per_frame
+    hours = None
+    if gross is not None and gross.low > 0:  # else it is too uncertain to say for how long
+        frames_per_s = figures.frames / figures.seconds
+        mean, low, high = (
+            watt_hours / (joules * frames_per_s) for joules in (gross.mean, gross.high, gross.low)
+        )
+        hours = Interval(mean, low, high)
+    return replace(figures, battery_wh=watt_hours, battery_h=hours)
 
 
 def _joules(window: Energy) -> float:

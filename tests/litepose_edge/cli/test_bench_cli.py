@@ -77,6 +77,7 @@ def test_the_meters_can_be_listed(capsys):
         (["--precision", "int4"], 2),
         (["--repeats", "1"], 2),
         (["--energy"], 2),
+        (["--mode", "paced", "--battery-wh", "20"], 2),
         (["--detector-size", "224"], 2),
         (["--watts-per-core", "3"], 2),
         (["--fps", "nan", "--list-meters"], 2),

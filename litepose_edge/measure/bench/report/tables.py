@@ -10,6 +10,7 @@ from dataclasses import asdict
 from litepose_edge.measure.bench.report.document import Report, Result
 from litepose_edge.measure.bench.report.noise import Comparison
 from litepose_edge.measure.energy import EnergyFigures
+from litepose_edge.measure.energy.interval import Interval
 
 NONE = "-"
 COLUMNS = (
@@ -110,10 +111,18 @@ def energy_text(figures: EnergyFigures) -> str:
         return f"null: {figures.reason}"
     half = (net.high - net.low) / 2
     modelled = "MODELLED, not measured: " if figures.meter.kind == "modelled" else ""
+    person, hours = figures.net_j_per_person, figures.battery_h
+    each = "" if person is None else f", {1000 * person.mean:.2f} mJ a person,"
+    lasts = (
+        ""
+        if hours is None
+        else f"; {figures.battery_wh:g} Wh last {hours.mean:.1f} h ({hours.low:.1f} to "
+        f"{hours.high:.1f}) at this pace if they feed nothing that the meter does not see"
+    )
     return (
         f"{modelled}{1000 * net.mean:.2f} mJ a frame +- {1000 * half:.2f} (95 %, "
-        f"{figures.repeats} repeats) above {figures.idle_w or 0:.2f} W idle; "
-        f"{figures.meter.name}: {figures.meter.domain}"
+        f"{figures.repeats} repeats){each} above {figures.idle_w or 0:.2f} W idle; "
+        f"{figures.meter.name}: {figures.meter.domain}{lasts}"
     )
 
 
@@ -261,10 +270,16 @@ def _flat_energy(figures: EnergyFigures | None) -> dict[str, object]:
         "energy_net_j_per_frame": net.mean if net else None,
         "energy_net_low_j": net.low if net else None,
         "energy_net_high_j": net.high if net else None,
+        "energy_net_j_per_person": _mean(figures.net_j_per_person),
+        "energy_battery_h": _mean(figures.battery_h),
         "energy_kind": figures.meter.kind if figures.meter else None,
         "energy_meter": figures.meter.name if figures.meter else None,
         "energy_reason": figures.reason,
     }
+
+
+def _mean(interval: Interval | None) -> float | None:
+    return interval.mean if interval else None
 
 
 def _number(value: float | None, form: str = ".2f") -> str:

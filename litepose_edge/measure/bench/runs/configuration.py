@@ -72,6 +72,7 @@ class MeasurementPlan:
         meter_log: An external meter's log file, instead of the machine's own meters.
         meter_log_began_s: When that recording began, in seconds since 1970.
         watts_per_core: Asks for a modelled figure instead of a measured one.
+        battery_wh: Watt-hours of a battery whose hours are to be estimated.
     """
 
     repeats: int = 5
@@ -84,6 +85,7 @@ class MeasurementPlan:
     meter_log: str | None = None
     meter_log_began_s: float | None = None
     watts_per_core: float | None = None
+    battery_wh: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -35,6 +35,8 @@ from litepose_edge.measure.energy import (
     ModelledMeter,
     find_meters,
     joules_per_frame,
+    on_battery,
+    per_person,
 )
 from litepose_edge.measure.machine.sysfs import Sysfs
 
@@ -164,10 +166,22 @@ def _energy(
     if isinstance(meter, str):
         return EnergyFigures(meter=None, reason=meter)
 
-    def work() -> int:
-        return len(_work(configuration, pipeline, frames, plan.energy_s).frame_ms)
+    people = 0
 
-    return joules_per_frame(meter, work, idle_s=plan.idle_s, repeats=plan.energy_repeats)
+    def predict(frame: ClipFrame) -> Keypoints:
+        nonlocal people
+        result = pipeline.predict(frame)
+        people += len(result[0])
+        return result
+
+    counted = replace(pipeline, predict=predict)
+
+    def work() -> int:
+        return len(_work(configuration, counted, frames, plan.energy_s).frame_ms)
+
+    figures = joules_per_frame(meter, work, idle_s=plan.idle_s, repeats=plan.energy_repeats)
+    figures = per_person(figures, people)
+    return figures if plan.battery_wh is None else on_battery(figures, plan.battery_wh)
 
 
 def choose_meter(plan: MeasurementPlan) -> EnergyMeter | str:

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from litepose_edge.measure.energy import (
     Energy,
+    EnergyFigures,
     MeterInfo,
     ModelledMeter,
     joules_per_frame,
+    on_battery,
+    per_person,
 )
 from litepose_edge.measure.energy.accumulate import PLAUSIBLE_W, EnergyCounter, PowerIntegral
 from litepose_edge.measure.energy.interval import mean_interval, t_quantile
@@ -190,6 +193,38 @@ def test_net_energy_is_gross_minus_the_idle_of_before_and_after():
     assert figures.idle_w == pytest.approx(3)
     assert figures.idle_drift_w == pytest.approx(2)
     assert (figures.frames, figures.repeats, figures.seconds) == (300, 2, 20)
+
+
+def two_windows():
+    """150 frames in each of two windows of 10 s, 13 and 15 W with 2, 3 and 4 W of idling."""
+    clock = Clock()
+    meter = FakeMeter([2, 12.5, 3, 13.5, 4], clock)
+
+    def work():
+        clock.sleep(10)
+        return 150
+
+    return joules_per_frame(meter, work, idle_s=5, repeats=2, sleep=clock.sleep)
+
+
+def test_a_person_takes_a_frame_s_joules_by_its_mean_people():
+    figures = per_person(two_windows(), people=600)  # two a frame
+    assert figures.people == 600
+    assert figures.net_j_per_person.mean == pytest.approx(figures.net_j_per_frame.mean / 2)
+    assert per_person(two_windows(), people=0).net_j_per_person is None
+
+
+def test_a_battery_feeds_the_idle_machine_too():
+    figures = on_battery(two_windows(), 26.0)
+    assert figures.battery_wh == 26
+    assert figures.battery_h.mean == pytest.approx(2)  # 13 W gross, 10 W net
+    assert figures.battery_h.low < 2 < figures.battery_h.high
+
+
+def test_nothing_is_said_of_a_battery_where_nothing_was_measured():
+    lost = EnergyFigures(meter=None, reason="no meter")
+    assert on_battery(lost, 26.0).battery_h is None
+    assert per_person(lost, 10) == lost
 
 
 def test_one_spoilt_window_means_no_figure_and_the_reason():

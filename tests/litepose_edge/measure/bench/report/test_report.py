@@ -255,6 +255,18 @@ def test_the_text_says_the_floor_and_what_is_no_difference():
             ),
             "MODELLED, not measured: 40.00 mJ",
         ),
+        (
+            EnergyFigures(
+                meter=METER,
+                net_j_per_frame=Interval(0.04, 0.03, 0.05),
+                net_j_per_person=Interval(0.02, 0.015, 0.025),
+                repeats=5,
+                idle_w=2.0,
+                battery_wh=37.0,
+                battery_h=Interval(8.0, 7.5, 8.6),
+            ),
+            ", 20.00 mJ a person, above 2.00 W idle",
+        ),
     ],
 )
 def test_energy_is_measured_modelled_or_null_with_the_reason(figures, said):

@@ -99,7 +99,13 @@ def test_a_source_that_cannot_be_read_is_an_error_and_no_crash():
 def test_modelled_energy_comes_from_the_worker_s_cpu_time():
     # Long idle windows: what the process still does as it comes to rest lies in the first.
     plan = MeasurementPlan(
-        seconds=0.3, warmup_s=0.0, energy_repeats=2, energy_s=0.7, idle_s=1.5, watts_per_core=5.0
+        seconds=0.3,
+        warmup_s=0.0,
+        energy_repeats=2,
+        energy_s=0.7,
+        idle_s=1.5,
+        watts_per_core=5.0,
+        battery_wh=10.0,
     )
     outcome = run_one(configuration(mode="paced"), plan, "energy")
     figures = outcome.energy
@@ -108,6 +114,9 @@ def test_modelled_energy_comes_from_the_worker_s_cpu_time():
     # Ten frames of milliseconds at 5 W, twice.
     assert figures.frames == 20
     assert 0.0005 < figures.net_j_per_frame.mean < 0.5
+    assert figures.people == 20
+    assert figures.net_j_per_person == figures.net_j_per_frame
+    assert figures.battery_h.mean > 10 / 5
     assert outcome.timing is None
 
 
