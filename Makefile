@@ -5,6 +5,9 @@ DEV := .venv-dev
 RUN := $(VENV)/bin
 BIN := $(DEV)/bin
 LOWEST := .venv-lowest
+DEV310 := .venv-3.10
+PYTHON310 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python3.10) python3.10)
+PASSED := build/tests-passed.txt
 # Pins torch for development; users may take any in the range.
 CONSTRAINTS := constraints-dev.txt
 DATA ?= ../shared/data
@@ -14,15 +17,32 @@ MINUTES ?= 10
 ARM := .venv-arm
 QEMU ?= $(or $(wildcard $(ARM)/qemu-x86_64-static),qemu-x86_64-static)
 
-.PHONY: demo test test-lowest test-arm test-avx2 test-slow test-browser lint docs build fuzz soak bench bench-micro budget eval train clean
+.PHONY: demo test test-all test-rest test-3.10 has-3.10 test-lowest test-arm test-avx2 test-slow test-browser lint docs build fuzz soak bench bench-micro budget eval train clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
 	$(RUN)/litepose-edge demo
 
-## Everything but the slow proofs.
-test: $(DEV)/ready
+## The runtime's tests and the documents': some minutes, environment included.
+test: $(DEV)/quick
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm and not extras" --durations=15 --record-passed $(PASSED)
+	@echo "The exporter's and OpenVINO's tests: make test-all"
+
+## Everything but the slow proofs: the exporter, NNCF and OpenVINO as well.
+test-all: $(DEV)/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm" --durations=15
+
+## What test-all has and `make test` did not pass: together they are test-all.
+test-rest: $(DEV)/ready
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm" --durations=15 --without-passed $(PASSED)
+
+## The runtime's tests on Python 3.10, with the ONNX Runtime that is the last for it.
+test-3.10: $(DEV310)/ready
+	$(DEV310)/bin/python -m pytest tests/litepose_edge -n auto --dist loadfile -m "not slow and not arm"
+
+# Whether there is a Python 3.10.
+has-3.10:
+	@$(PYTHON310) -c "import ensurepip" 2> /dev/null
 
 ## The runtime's tests on the oldest dependencies it allows.
 test-lowest: $(LOWEST)/ready
@@ -94,15 +114,26 @@ $(VENV)/demo: pyproject.toml
 	$(RUN)/python -m pip install --quiet -e ".[demo]"
 	touch $@
 
-$(DEV)/ready: pyproject.toml $(CONSTRAINTS)
+$(DEV)/quick: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(DEV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval]" --group test
+	touch $@
+
+# PyTorch, NNCF and OpenVINO come here: gigabytes that `make test` does without.
+$(DEV)/ready: $(DEV)/quick
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino,plot]" --group test --group lint --group build --group bench --group docs
 	touch $@
 
 # Without its dependencies: they would bring a second OpenCV.
 $(DEV)/rtmlib: $(DEV)/ready
 	$(BIN)/python -m pip install --quiet --no-deps rtmlib==0.0.16 tqdm
+	touch $@
+
+$(DEV310)/ready: pyproject.toml
+	$(PYTHON310) -m venv $(DEV310)
+	$(DEV310)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(DEV310)/bin/python -m pip install --quiet -e ".[demo,eval]" --group test
 	touch $@
 
 $(LOWEST)/ready: pyproject.toml constraints-lowest.txt
@@ -112,4 +143,4 @@ $(LOWEST)/ready: pyproject.toml constraints-lowest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEV) $(LOWEST) $(ARM) build dist litepose-demo
+	rm -rf $(VENV) $(DEV) $(DEV310) $(LOWEST) $(ARM) build dist litepose-demo

@@ -1,9 +1,11 @@
-"""What tests share: markers that skip by themselves, data that may be absent."""
+"""What tests share: markers that skip by themselves, data that may be absent, what has passed."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,20 +25,60 @@ os.environ.setdefault("LITEPOSE_EDGE_CACHE", tempfile.mkdtemp(prefix="litepose-t
 # Tests that import OpenVINO by themselves must not report it either.
 sys.modules["openvino_telemetry"] = None
 NEEDS = {"export": ("torch", "onnx", "onnxsim"), "nncf": ("nncf",), "openvino": ("openvino",)}
+# A test module that is nothing without one of these.
+HEAVY = re.compile(
+    r"^(?:\w+ = )?pytest\.importorskip\(\"(?:torch|onnx|openvino|nncf)\b", re.MULTILINE
+)
+_passed_here: set[str] = set()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-passed", help="write the names of passed tests here")
+    parser.addoption("--without-passed", help="leave out the tests named here")
     parser.addoption("--qemu", default="qemu-x86_64-static", help="user-mode x86-64 emulator")
     parser.addoption("--arm", default=None, help="folder that arm_machine.py prepared")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    recorded = config.getoption("--record-passed")
+    if recorded is not None and not hasattr(config, "workerinput"):
+        Path(recorded).unlink(missing_ok=True)
+
+
+# Before pytest's own, which selects by markers.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    known = config.getoption("--without-passed")
+    if known is not None:
+        passed = set(Path(known).read_text("utf-8").splitlines())
+        config.hook.pytest_deselected(items=[i for i in items if i.nodeid in passed])
+        items[:] = [item for item in items if item.nodeid not in passed]
     for item in items:
+        marked = any(item.get_closest_marker(marker) for marker in NEEDS)
+        if marked or _is_heavy(item.path):
+            item.add_marker("extras")
         for marker, packages in NEEDS.items():
             missing = [p for p in packages if importlib.util.find_spec(p) is None]
             if item.get_closest_marker(marker) and missing:
                 reason = f"needs the extra '{marker}' ({', '.join(missing)} not installed)"
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@functools.cache
+def _is_heavy(module: Path) -> bool:
+    return HEAVY.search(module.read_text("utf-8")) is not None
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.passed:
+        _passed_here.add(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    recorded = session.config.getoption("--record-passed")
+    if recorded is not None and exitstatus == 0 and not hasattr(session.config, "workerinput"):
+        Path(recorded).parent.mkdir(parents=True, exist_ok=True)
+        Path(recorded).write_text("".join(f"{name}\n" for name in sorted(_passed_here)), "utf-8")
 
 
 @pytest.fixture(scope="session")
