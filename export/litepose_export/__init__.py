@@ -1,6 +1,6 @@
 """PyTorch networks to verified ONNX and INT8 files; nothing here runs on a device."""
 
-from litepose_export.api import export, quantize, verify
+from litepose_export.api import export, make_portable, quantize, verify
 from litepose_export.models.user_manifests import (
     bottom_up_manifest,
     detector_manifest,
@@ -15,6 +15,7 @@ __all__ = [
     "detector_manifest",
     "export",
     "heatmap_manifest",
+    "make_portable",
     "one_stage_manifest",
     "quantize",
     "regression_manifest",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from litepose_export.conversion.export import ExportReport
+    from litepose_export.portable.job import PortableReport
     from litepose_export.quantization.options import QuantizationReport
 
 PathType = str | PathLike[str]
@@ -275,6 +276,42 @@ def verify(
         module = _module(network, manifest)
     weights = None if checkpoint is None else Path(checkpoint)
     return conversion.verify(Path(path), weights, network=module, step=progress)
+
+
+def make_portable(
+    model: PathType,
+    path: PathType,
+    *,
+    colour: Literal["bgr", "rgb", "rgba"] = "bgr",
+    precision: Literal["int8", "fp32"] | None = None,
+    min_score: float = 0.3,
+    detector_size: int | None = None,
+) -> PortableReport:
+    """Put crop, decoding or suppression into a model's graph, for other languages.
+
+    Args:
+        model: A bundled name such as `"lrpose-s"`, or the path of an ONNX file with a manifest,
+            float or INT8.
+        path: The ONNX file to write.
+        colour: Order of the frame's channels.
+        precision: Of a bundled model; INT8 unless given.
+        min_score: Of a detector: boxes below are not reported.
+        detector_size: Of a detector: one view of at most so many pixels a side, rather than
+            those that its file names.
+
+    Raises:
+        ExportError: The network finds all people of a frame by itself, or an option does not fit.
+        UnsupportedOpError: An operator has no recent form.
+        ParityError: The graph answers otherwise than the runtime; nothing is written.
+        ModelError: The model cannot be read.
+        BackendUnavailableError: The extra `export` is not installed.
+    """
+    with requires("export"):
+        from litepose_export.portable import job
+    options = job.PortableOptions(
+        colour=colour, precision=precision, min_score=min_score, detector_size=detector_size
+    )
+    return job.convert(model if isinstance(model, str) else Path(model), Path(path), options)
 
 
 def _module(network: nn.Module | str, manifest: Manifest) -> nn.Module:

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from onnx import helper, numpy_helper
 
 OPSET = 18
-IR_VERSION = 10
 
 
 class GraphWriter:

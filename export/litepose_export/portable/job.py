@@ -23,7 +23,6 @@ from litepose_edge.manifest import (
 from litepose_export.errors import ExportError
 from litepose_export.portable import check, network
 from litepose_export.portable.detector import detector_graph
-from litepose_export.portable.graph import IR_VERSION
 from litepose_export.portable.network import Network
 from litepose_export.portable.pose import pose_graph
 
@@ -148,8 +147,10 @@ def build(loaded: Network, options: PortableOptions) -> onnx.ModelProto:
                 "people of a frame by itself, and how they are told apart has no operators in "
                 "ONNX: take a top-down network and a detector"
             )
+    # The oldest file format that has these operators, for the oldest runtimes.
+    version = helper.find_min_ir_version_for(loaded.opsets, ignore_unknown=True)
     whole = helper.make_model(
-        graph, opset_imports=loaded.opsets, ir_version=IR_VERSION, producer_name="litepose-edge"
+        graph, opset_imports=loaded.opsets, ir_version=version, producer_name="litepose-edge"
     )
     helper.set_model_props(
         whole, {METADATA_KEY: encode_manifest(manifest), PORTABLE_KEY: _about(manifest, options)}

@@ -53,11 +53,13 @@ def place(
         needed = add("Mul", add("Ceil", add("Div", needed, multiple)), multiple)
         input_size = add("Max", add("Min", needed, largest), multiple)
     scale = add("Div", input_size, frame_size)
-    if spec.placement != "stretch":
-        scale = add("ReduceMin", scale, keepdims=1)
-    # The root of the product of both axes' factors decides, as in `preprocess.warp`.
-    inverse = add("Div", one, add("Sqrt", add("ReduceProd", add("Expand", scale, graph.whole(2)),
-                                              keepdims=1)))  # fmt: skip
+    if spec.placement == "stretch":
+        # The mean of both axes decides, as in `preprocess.warp`.
+        across, down = graph.columns(scale, 0, 1), graph.columns(scale, 1, 2)
+        mean = add("Sqrt", add("Mul", across, down))
+    else:
+        mean = scale = add("ReduceMin", scale, keepdims=1)
+    inverse = add("Div", one, mean)
     reduced = add("GreaterOrEqual", inverse, graph.constant(crop.REDUCTIONS, np.float64))
     halvings = add("ReduceSum", graph.cast(reduced, np.int64), keepdims=1)
     # A frame thinner than a block is not halved.

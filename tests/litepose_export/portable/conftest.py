@@ -40,7 +40,7 @@ def evaluate() -> Callable[..., list[np.ndarray]]:
     onnx = pytest.importorskip("onnx")
     import onnxruntime
 
-    from litepose_export.portable.graph import IR_VERSION, OPSET, GraphWriter, tensor
+    from litepose_export.portable.graph import OPSET, GraphWriter, tensor
 
     def run(write: Callable[[Any], list[str]], given: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         graph = GraphWriter()
@@ -54,7 +54,7 @@ def evaluate() -> Callable[..., list[np.ndarray]]:
         model = onnx.helper.make_model(
             graph.graph("test", inputs, outputs),
             opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
+            ir_version=8,
         )
         session = onnxruntime.InferenceSession(
             model.SerializeToString(), providers=["CPUExecutionProvider"]

@@ -150,3 +150,12 @@ def test_bundled_models_by_name(tmp_path):
     with Estimator("lrpose-n", detector=None) as estimator:
         joints = estimator.predict(np.zeros((9, 9, 3), np.uint8), boxes_xyxy=[[0, 0, 9, 9]])
     assert report.outputs["keypoints"] == f"P x {joints.keypoints.shape[1]} x 3"
+
+
+def test_the_function_is_the_command(tiny, tmp_path):
+    import litepose_export
+
+    report = litepose_export.make_portable(tiny.heatmaps(), tmp_path / "a.onnx", colour="rgb")
+    assert report.colour == "rgb"
+    job.convert(report.source, tmp_path / "b.onnx", job.PortableOptions(colour="rgb"))
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()

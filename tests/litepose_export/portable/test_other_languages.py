@@ -1,0 +1,217 @@
+"""Portable files in Node, in a browser and in C++: the examples, on photographs.
+
+What they need is taken where it is found: node, npm and its registry, Chromium, a compiler, and
+ONNX Runtime's C++ headers (its release archives have them under `include/`, Debian 13 has them in
+libonnxruntime-dev; `LITEPOSE_ONNXRUNTIME` names an unpacked archive).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import urlencode
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+pytestmark = [pytest.mark.export, pytest.mark.slow]
+
+from javascript import packages, served  # noqa: E402
+from litepose_edge import Estimator  # noqa: E402
+from litepose_export.portable import job  # noqa: E402
+from paths import ROOT  # noqa: E402
+
+EXAMPLES = ROOT / "examples"
+PICTURES = 10
+HEADERS = (
+    Path(os.environ.get("LITEPOSE_ONNXRUNTIME", "/nowhere")) / "include",
+    Path("/usr/include/onnxruntime"),
+    Path("/usr/local/include/onnxruntime"),
+    Path.home() / ".cache" / "litepose-edge" / "cpp" / "include",
+)
+
+
+@pytest.fixture(scope="module")
+def people(dev_json):
+    """Ten photographs with the boxes of the people in them."""
+    data = json.loads(dev_json.read_text())
+    boxes = {}
+    for person in data["annotations"]:
+        if person["num_keypoints"] >= 8:
+            x, y, width, height = person["bbox"]
+            boxes.setdefault(person["image_id"], []).append([x, y, x + width, y + height])
+    chosen = [image for image in data["images"] if image["id"] in boxes][:PICTURES]
+    folder = dev_json.parent / "images"
+    return [(cv2.imread(str(folder / i["file_name"])), boxes[i["id"]]) for i in chosen]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Portable files by name: the pose network and the detector, in BGR and RGBA."""
+    folder = tmp_path_factory.mktemp("portable")
+    found = {}
+    for name, colour in (("pose", "bgr"), ("pose", "rgba"), ("detector", "rgba")):
+        found[name, colour] = folder / f"{name}-{colour}.onnx"
+        model = "lrpose-s" if name == "pose" else "persondet"
+        job.convert(model, found[name, colour], job.PortableOptions(colour=colour))
+    return found
+
+
+@pytest.fixture(scope="module")
+def estimator():
+    with Estimator("lrpose-s", precision="int8", threads=1, flip_test=False) as opened:
+        yield opened
+
+
+def keypoints_of(answer):
+    return np.array([person["keypoints"] for person in answer["people"]])
+
+
+def check_shifts(answers, people, estimator):
+    """The bar: the runtime's keypoints within half a pixel, in the median."""
+    shifts = []
+    for answer, (picture, boxes) in zip(answers, people, strict=True):
+        expected = estimator.predict(picture, boxes_xyxy=boxes)
+        found = keypoints_of(answer)
+        assert found.shape == (len(boxes), 17, 3)
+        assert np.median(np.abs(found[..., 2] - expected.scores)) <= 0.02
+        shifts.append(np.linalg.norm(found[..., :2] - expected.keypoints, axis=2).ravel())
+    assert np.median(np.concatenate(shifts)) <= 0.5
+
+
+def in_node(files, frames, width, height, *more, colour="bgr"):
+    command = [
+        "node", EXAMPLES / "node" / "pose.mjs", "--pose", files["pose", colour],
+        "--size", f"{width}x{height}", "--channels", str(len(colour)), *more,
+    ]  # fmt: skip
+    folder = packages("onnxruntime-node")
+    return subprocess.run(command, cwd=folder, input=frames, capture_output=True, timeout=120)
+
+
+def test_node_gives_the_runtimes_keypoints(files, people, estimator):
+    answers = []
+    for picture, boxes in people:
+        height, width = picture.shape[:2]
+        done = in_node(files, picture.tobytes(), width, height, "--boxes", json.dumps(boxes))
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    check_shifts(answers, people, estimator)
+
+
+def test_node_follows_a_film_with_the_detector_through_an_empty_frame(files, people, estimator):
+    picture, _ = people[0]
+    height, width = picture.shape[:2]
+    frame = cv2.cvtColor(picture, cv2.COLOR_BGR2RGBA)
+    film = frame.tobytes() + np.zeros_like(frame).tobytes() + frame.tobytes()
+    done = in_node(
+        files, film, width, height, "--detector", files["detector", "rgba"], colour="rgba"
+    )
+    assert done.returncode == 0, done.stderr
+    first, empty, last = map(json.loads, done.stdout.splitlines())
+    assert empty["people"] == []
+    assert first["people"] == last["people"]
+    assert abs(len(first["people"]) - len(estimator.predict(picture))) <= 2
+
+
+def test_node_says_what_is_wrong(files):
+    done = in_node(files, b"123", 20, 20, "--boxes", "[[0, 0, 9, 9]]")
+    assert done.returncode == 1
+    assert b"3 of 1200 bytes" in done.stderr
+    done = in_node(files, b"", 20, 0, "--boxes", "[]")
+    assert done.returncode == 2
+    assert b"usage" in done.stderr
+
+
+def test_no_boxes_are_no_people_in_node(files):
+    done = in_node(files, bytes(1200), 20, 20, "--boxes", "[]")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["people"] == []
+
+
+@pytest.fixture(scope="module")
+def page(files, tmp_path_factory):
+    """The example's page with its files beside it, as its head says."""
+    folder = tmp_path_factory.mktemp("web")
+    for source in (EXAMPLES / "web").iterdir():
+        shutil.copy(source, folder)
+    modules = packages("onnxruntime-web") / "node_modules"
+    (folder / "node_modules").symlink_to(modules, target_is_directory=True)
+    shutil.copy(files["pose", "rgba"], folder / "pose.onnx")
+    shutil.copy(files["detector", "rgba"], folder / "detector.onnx")
+    with served(folder) as pages:
+        yield folder, pages
+
+
+def visit(page, picture, **options):
+    folder, pages = page
+    cv2.imwrite(str(folder / "picture.png"), picture)  # lossless: both see the same pixels
+    return pages.visit(
+        f"index.html?{urlencode({'image': 'picture.png', 'report': '/', **options})}"
+    )
+
+
+def test_a_browser_gives_the_runtimes_keypoints(page, people, estimator):
+    answers = [visit(page, picture, boxes=json.dumps(boxes)) for picture, boxes in people]
+    check_shifts(answers, people, estimator)
+
+
+def test_a_browser_finds_people_by_itself(page, people, estimator):
+    picture, _ = people[0]
+    found = visit(page, picture)
+    assert abs(len(found["people"]) - len(estimator.predict(picture))) <= 2
+
+
+def test_a_page_says_what_is_missing(page, people):
+    found = visit(page, people[0][0], pose="none.onnx")
+    assert "none.onnx" in found["error"] or "404" in found["error"] or "fetch" in found["error"]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The C++ example, compiled."""
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    headers = next((h for h in HEADERS if (h / "onnxruntime_cxx_api.h").exists()), None)
+    if compiler is None or headers is None:
+        pytest.skip("needs a C++ compiler and ONNX Runtime's headers (see this file's head)")
+    folder = packages("onnxruntime-node") / "node_modules/onnxruntime-node/bin/napi-v6/linux/x64"
+    library = folder / "libonnxruntime.so.1"
+    if not library.exists():
+        pytest.skip(f"needs {library}")
+    target = tmp_path_factory.mktemp("cpp") / "pose"
+    command = [
+        compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", EXAMPLES / "cpp" / "pose.cpp",
+        "-isystem", headers, library, f"-Wl,-rpath,{folder}", "-o", target,
+    ]  # fmt: skip
+    subprocess.run(command, check=True, timeout=300)
+    return target
+
+
+def test_cpp_gives_the_runtimes_keypoints(program, files, people, estimator):
+    answers, chosen = [], []
+    for picture, boxes in people:
+        height, width = picture.shape[:2]
+        box = ",".join(map(str, boxes[0]))
+        done = subprocess.run(
+            [program, files["pose", "bgr"], box, str(width), str(height)],
+            input=picture.tobytes(), capture_output=True, check=True, timeout=60,
+        )  # fmt: skip
+        answers.append(json.loads(done.stdout))
+        chosen.append((picture, boxes[:1]))
+    check_shifts(answers, chosen, estimator)
+
+
+def test_cpp_finds_people_by_itself(program, files, people, tmp_path):
+    job.convert("persondet", tmp_path / "detector.onnx")
+    picture, _ = people[0]
+    for frame in (picture, np.zeros_like(picture)):
+        height, width = frame.shape[:2]
+        done = subprocess.run(
+            [program, files["pose", "bgr"], tmp_path / "detector.onnx", str(width), str(height)],
+            input=frame.tobytes(), capture_output=True, check=True, timeout=60,
+        )  # fmt: skip
+        assert bool(json.loads(done.stdout)["people"]) == bool(frame.any())
