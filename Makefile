@@ -89,9 +89,10 @@ fuzz: $(DEV)/ready
 soak: $(DEV)/ready
 	$(BIN)/python -m benchmarks.budget.soak $(SOAK)
 
-## Ours against rtmlib, OpenCV, OpenVINO and other networks: remakes docs/versus.*
+## Ours against rtmlib, OpenCV, OpenVINO and other networks: remakes docs/versus.*, docs/end-to-end.*
 bench: $(DEV)/rtmlib
 	$(BIN)/python -m benchmarks.peers.versus --out docs
+	$(BIN)/python -m benchmarks.peers.end_to_end --out docs
 
 ## Crop, normalise, DARK, grouping, NMS and tracking, each beside the plain loop.
 bench-micro: $(DEV)/ready

@@ -47,6 +47,15 @@ def bottomup() -> dict[str, Any]:
     return {"task": "bottomup", "coarse": "c", "fine": "f", "skeleton": skeleton}
 
 
+def onestage(output_format: Any, outputs: list[str]) -> dict[str, Any]:
+    """A one-stage task of one family of heads."""
+    skeleton = msgspec.to_builtins(COCO_17)
+    return {
+        "task": "onestage", "output_format": output_format, "outputs": outputs, "fill": [1, 2, 3],
+        "skeleton": skeleton,
+    }  # fmt: skip
+
+
 def detector(output_format: Any, outputs: list[str], strides: list[int]) -> dict[str, Any]:
     """A detector of one family of heads."""
     return {

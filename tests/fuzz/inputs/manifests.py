@@ -14,6 +14,7 @@ from litepose_edge import Estimator
 from litepose_edge.manifest import (
     BottomUpSpec,
     Manifest,
+    OneStageSpec,
     TopDownSpec,
     encode_manifest,
     parse_manifest,
@@ -36,6 +37,9 @@ def _documents() -> list[dict[str, Any]]:
         networks.topdown(simcc={"x": "sx", "y": "sy", "activation": "softmax", "window": 5}),
         networks.topdown(regression={"output": "r", "order": ["y", "x", "score"]}),
         {**networks.bottomup(), "max_join_distance": 0.3},
+        networks.onestage({"kind": "yolo-pose"}, ["y"]),
+        networks.onestage({"kind": "yolo-pose", "end_to_end": True, "person": 0}, ["g"]),
+        {**networks.onestage({"kind": "rtmo"}, ["h", "k"]), "placement": "corner"},
         networks.detector("persondet", ["p"], [8]),
         networks.detector({"kind": "yolox", "activation": "sigmoid"}, ["t"], [8]),
         networks.detector({"kind": "rtmdet"}, ["q", "b"], [8]),
@@ -65,6 +69,7 @@ def _graph(manifest: Manifest) -> onnx.ModelProto:
     tables = {
         "sx": (1, joints, 128), "sy": (1, joints, 128), "r": (1, joints, 3), "p": (1, 5, 8, 8),
         "t": (1, 64, 6), "q": (1, 1, 8, 8), "b": (1, 4, 8, 8), "d": (1, 9, 4), "e": (1, 9),
+        "y": (1, 56, 84), "g": (1, 9, 57), "h": (1, 9, 5), "k": (1, 9, 17, 3),
     }  # fmt: skip
     arrays = {name: rng.uniform(0, 1, shape).astype(np.float32) for name, shape in tables.items()}
     arrays["d"] *= 40
@@ -88,7 +93,7 @@ def predict(model: Path, manifest: Manifest) -> Answer:
         case TopDownSpec():
             with Estimator(model, detector=None, threads=1) as estimator:
                 poses = estimator.predict(IMAGE, boxes_xyxy=BOXES)
-        case BottomUpSpec():
+        case BottomUpSpec() | OneStageSpec():
             with Estimator(model, detector=None, threads=1) as estimator:
                 poses = estimator.predict(IMAGE)
         case _:

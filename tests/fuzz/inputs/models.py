@@ -25,10 +25,13 @@ def _seeds() -> list[bytes]:
     top = networks.document(networks.topdown(heatmaps=networks.HEATMAPS))
     found = networks.document(networks.detector("persondet", ["a"], [8]))
     up = networks.document(networks.bottomup())
+    one = networks.document(networks.onestage({"kind": "yolo-pose"}, ["y"]))
+    table = np.random.default_rng(3).uniform(0, 1, (1, 56, 84)).astype(np.float32)
     return [
         networks.with_manifest(networks.convolutions({"o": (17, 4)}), top),
         networks.with_manifest(networks.convolutions({"a": (5, 8)}), found),
         networks.with_manifest(networks.convolutions({"c": (34, 4), "f": (17, 2)}, free=True), up),
+        networks.with_manifest(networks.constants({"y": table}), one),
     ]
 
 

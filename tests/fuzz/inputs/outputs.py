@@ -41,7 +41,21 @@ def _cases() -> list[tuple[dict[str, Any], Outputs]]:
         for u in ("image", "pixels")
     ]
     cases.append((networks.bottomup(), {"c": (1, 34, 16, 16), "f": (1, 17, 32, 32)}))
-    return cases + _detectors()
+    return cases + _one_stage() + _detectors()
+
+
+def _one_stage() -> list[tuple[dict[str, Any], Outputs]]:
+    yolo: dict[str, Any] = {"kind": "yolo-pose"}
+    formats: list[tuple[dict[str, Any], Outputs]] = [
+        (yolo, {"a": (1, 56, 84)}),
+        ({**yolo, "classes": 3, "person": 1}, {"a": (1, 58, 84)}),
+        ({**yolo, "end_to_end": True}, {"a": (1, 9, 57)}),
+        ({"kind": "rtmo"}, {"a": (1, 9, 5), "b": (1, 9, 17, 3)}),
+    ]
+    return [
+        (networks.onestage(output_format, list(outputs)), outputs)
+        for output_format, outputs in formats
+    ]
 
 
 def _detectors() -> list[tuple[dict[str, Any], Outputs]]:

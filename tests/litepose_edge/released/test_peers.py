@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from litepose_edge import Estimator, backends
+from litepose_edge.boxes import box_area
 from litepose_edge.cli.app import run
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.measure.accuracy.predictions import box_matches
+from litepose_edge.oks import pairwise_oks
 from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.sources import read_image
 from paths import SHARED
@@ -130,3 +132,29 @@ def test_a_function_around_another_network_is_a_detector(adopted, photographs):
     image = read_image(photographs / "astronaut.png")
     with Estimator(detector=lambda frame: yolox(frame, 0.5)[0]) as estimator:
         assert len(estimator.predict(image)) == 1
+
+
+# Part of the labelled people whom a found person is like (OKS over .5); on all of dev .83.
+def test_a_one_stage_network_finds_people_with_their_joints(adopted, dev_json):
+    path = adopted(
+        "onestage/yolov8n-pose.xml", "--output-format", "yolo-pose", "--precision", "int8"
+    )
+    hits = count = 0
+    with Estimator(path, backend="openvino", threads=1) as estimator:
+        for image in read_coco(dev_json).images[: IMAGES // 2]:
+            labelled = image.keypoints[..., 2] > 0
+            people = labelled.any(axis=1)
+            poses = estimator.predict(read_image(image.path, upright=False))
+            assert (poses.person_scores >= 0.3).all()
+            areas = box_area(image.boxes_xyxy[people]).astype(np.float64)
+            like = pairwise_oks(
+                image.keypoints[people, :, :2],
+                poses.keypoints,
+                np.repeat(areas[:, None], len(poses), axis=1),
+                np.repeat(labelled[people, None], len(poses), axis=1),
+                np.array(poses.skeleton.oks_sigmas),
+            )
+            hits += int((like.max(axis=1, initial=0) > 0.5).sum())
+            count += int(people.sum())
+    assert count > 20
+    assert hits / count > 0.8
