@@ -48,6 +48,7 @@ def export(
     float16_storage: bool = False,
     threshold: float | None = None,
     max_join_distance: float | None = None,
+    dev: Photographs | None = None,
     progress: Callable[[str], None] = _silent,
 ) -> ExportReport:
     """Export a network to a float ONNX file that provably computes the same.
@@ -57,7 +58,8 @@ def export(
             a callable that makes it; or the name of a network of `litepose-export list`.
         path: The ONNX file to write.
         manifest: What a network of yours expects and how its outputs are decoded, such as
-            `heatmap_manifest` gives; networks of the catalogue bring their own.
+            `heatmap_manifest` gives; networks of the catalogue bring their own, and so do
+            checkpoints of `litepose-export train`.
         checkpoint: Weights to load; a module of yours keeps its own unless given.
         samples: COCO JSON, or its data set, whose photographs check the parity; noise unless given.
         width: Of the input, for networks of the catalogue.
@@ -70,6 +72,8 @@ def export(
         float16_storage: Half the file; it computes in float32.
         threshold: For networks of the catalogue: the score that shall become 0.3.
         max_join_distance: For LitePose: how far keypoints join people.
+        dev: COCO JSON of people the network was not trained on, on whom the thresholds in the
+            manifest are measured (one person's crops only); those of the checkpoint unless given.
         progress: Told what is being done.
 
     Raises:
@@ -95,6 +99,7 @@ def export(
         half_storage=float16_storage,
         threshold=threshold,
         max_join_distance=max_join_distance,
+        thresholds_on=_photographs(dev),
     )
     weights = None if checkpoint is None else Path(checkpoint)
     photographs = _photographs(samples)
@@ -106,6 +111,10 @@ def export(
         return conversion.export(
             network, weights, Path(path), options, samples=photographs, step=progress
         )
+    if manifest is None and weights is not None:
+        with requires("export"):
+            from litepose_export.models.trained import read_trained
+        manifest = read_trained(weights).manifest
     if manifest is None:
         raise ExportError(
             "a network of yours needs a manifest: make one with heatmap_manifest, simcc_manifest, "

@@ -68,6 +68,13 @@ def export(
         Path | None, typer.Option(help="COCO JSON whose photographs check the parity; else noise.")
     ] = None,
     images: Images = None,
+    dev: Annotated[
+        Path | None,
+        typer.Option(
+            help="COCO JSON of people not trained on: measure the thresholds in the manifest on "
+            "them; one person's crops only. Unless given: those the run measured."
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -115,6 +122,7 @@ def export(
             float16_storage=float16_storage,
             threshold=threshold,
             max_join_distance=max_join_distance,
+            dev=None if dev is None else photographs(dev, images),
             progress=step,
         )
     print_report(report.to_dict(), as_json=as_json)

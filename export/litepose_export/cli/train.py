@@ -13,9 +13,9 @@ import typer
 from litepose_edge.cli.console import results
 from litepose_edge.cli.options import Images, finite
 from litepose_edge.geometry import Size
-from litepose_export.cli.console import progress, requires
+from litepose_export.cli.console import importable_here, progress, requires
 from litepose_export.cli.gate import gate_progress, print_quantization
-from litepose_export.cli.training import one_or_none, training_display, two_or_none
+from litepose_export.cli.training import one_or_none, training_display
 from litepose_export.training.core.target_options import CHECKPOINT_MINUTES, TEACHER_SHARE
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def train(
     network: Annotated[
         str,
         typer.Argument(
-            help="Name in `list`; with --data-on-device several sizes of LRPose joined by +."
+            help="Name in `list`, or your own: my_package.nets:build; with --data-on-device "
+            "several sizes of LRPose joined by +."
         ),
     ],
     data: Annotated[
@@ -66,7 +67,8 @@ def train(
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
-            help="LRPose: two, the second has to agree; with --data-on-device one OpenVINO IR. "
+            help="One person's crops: any pose network that runs here, or two whose heatmaps are "
+            "as PP-TinyPose's, the second has to agree. --data-on-device: one OpenVINO IR. "
             "Other networks: one."
         ),
     ] = None,
@@ -100,13 +102,14 @@ def train(
         LossName | None,
         typer.Option(
             help="Of networks of one person's crop: cross-entropy on heat, its residual form, "
-            "with place, or MSE. LRPose and FasterPose: rce unless given; others: mse."
+            "with place, or MSE. Unless given: mse; FasterPose and LRPose: rce, and "
+            "rce-residual-place from weights of LRPose for the same keypoints."
         ),
     ] = None,
     teacher_share: Annotated[
         float,
         typer.Option(
-            callback=finite, min=0, max=1, help="LRPose: weight of the teacher against the labels."
+            callback=finite, min=0, max=1, help="Weight of the teacher against the labels."
         ),
     ] = TEACHER_SHARE,
     mix: Annotated[
@@ -123,11 +126,11 @@ def train(
     ] = None,
     freeze: Annotated[
         list[str] | None,
-        typer.Option(help="LRPose: a module that stays as --init has it; repeatable."),
+        typer.Option(help="A module that stays as --init has it; repeatable."),
     ] = None,
     reinit: Annotated[
         list[str] | None,
-        typer.Option(help="LRPose: a module that takes nothing from --init; repeatable."),
+        typer.Option(help="A module that takes nothing from --init; repeatable."),
     ] = None,
     data_on_device: Annotated[
         bool,
@@ -168,6 +171,13 @@ def train(
     licence: Annotated[
         str, typer.Option(help="Of the weights, as the exported file says it.")
     ] = "",
+    name: Annotated[
+        str | None, typer.Option(help="What the exported file is called in its manifest.")
+    ] = None,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Event files in OUT/tensorboard, beside log.csv."),
+    ] = False,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -184,7 +194,7 @@ def train(
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
 ) -> None:
-    """Train a network of the catalogue on COCO-format photographs, for the keypoints they label."""
+    """Train a network on COCO-format photographs, for the keypoints they label."""
     if sum(given is not None for given in (steps, minutes, epochs)) != 1:
         raise typer.BadParameter("give one of --epochs, --steps and --minutes")
     names, family = _family_of(network)
@@ -230,10 +240,12 @@ def train(
             "constant_rate_share": constant_rate_share,
             "stage": stage.value,
             "checkpoint_minutes": checkpoint_minutes,
+            "name": name,
+            "tensorboard": tensorboard,
         }
     )
     heatmaps = scheduled | {
-        "loss": (loss or (LossName.RCE if family == "lrpose" else LossName.MSE)).value,
+        "loss": loss.value if loss else None,
         "teacher_share": teacher_share,
         "frozen": tuple(freeze or ()),
         "reinit": tuple(reinit or ()),
@@ -252,7 +264,7 @@ def train(
         case _:
             sized_run = {"epochs": epochs, "input_size": _input_size(network, width, height)}
             run = _pose_run(network, heatmaps | sized_run, teachers)
-    with progress() as bar:
+    with progress() as bar, importable_here():
         checkpoint = run(training_display(bar))
     results.print(str(checkpoint), markup=False)
 
@@ -261,6 +273,8 @@ def _family_of(network: str) -> tuple[tuple[str, ...], str]:
     """Names joined by +, and the catalogue's family that all of them belong to."""
     with requires("export"):
         from litepose_export.models import networks
+    if ":" in network:
+        return (network,), "own"
     names = tuple(network.split("+"))
     families = {networks.find(name).family for name in names}
     if len(families) > 1:
@@ -285,7 +299,7 @@ def _input_size(network: str, width: int | None, height: int | None) -> Size | N
         return None
     with requires("export"):
         from litepose_export.models import networks
-    own = networks.find(network).input_size
+    own = networks.PORTRAIT if ":" in network else networks.find(network).input_size
     return Size(width or own.width, height or own.height)
 
 
@@ -305,8 +319,9 @@ def _pose_run(
     with requires("export"):
         from litepose_export.training.runs.options import PoseRunOptions
         from litepose_export.training.runs.pose import train_pose
-    both = two_or_none(teachers, "a pose network")
-    return partial(train_pose, network, PoseRunOptions(**options, teachers=both))
+    if len(teachers) > 2:
+        raise typer.BadParameter("a pose network takes one or two --teacher, or none")
+    return partial(train_pose, network, PoseRunOptions(**options, teachers=teachers))
 
 
 def _accelerator_run(

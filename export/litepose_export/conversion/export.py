@@ -27,6 +27,7 @@ from litepose_export.conversion.onnx_file import read_onnx
 from litepose_export.conversion.parity import Parity, check_parity, random_inputs
 from litepose_export.conversion.sample_inputs import calibration_inputs
 from litepose_export.conversion.storage import halve_storage, store
+from litepose_export.conversion.thresholds import measure_thresholds
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph
 from litepose_export.conversion.uint8_input import Uint8Input
 from litepose_export.errors import ExportError
@@ -97,6 +98,8 @@ class ExportOptions:
         graph: What kind of graph.
         half_storage: Keep the weights as float16 in the file: half the size, and a little
             rounding of the weights.
+        thresholds_on: Labelled people on whom the thresholds in the manifest are measured; those
+            that the checkpoint says unless given.
         threshold: For detectors and LRPose: the score that shall become 0.3, from which boxes
             are reported and keypoints drawn by default, by a constant added to the logits. For
             bottom-up networks: the heat below which a peak is no keypoint.
@@ -109,6 +112,7 @@ class ExportOptions:
     colour: manifests.Colour | None = None
     graph: GraphOptions = field(default_factory=GraphOptions)
     half_storage: bool = False
+    thresholds_on: CocoDataset | None = None
     threshold: float | None = None
     max_join_distance: float | None = None
 
@@ -140,7 +144,10 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     elif options.max_join_distance is not None:
         raise ExportError("max_join_distance is for bottom-up networks only")
     elif options.threshold is not None:
-        _shift_scores(module, options.threshold, manifest)
+        shift = _shift_scores(module, options.threshold, manifest)
+        if trained.thresholds is not None:
+            shifted = replace(trained, thresholds=trained.thresholds.shifted(shift))
+            manifest = manifests.manifest(network, keypoints, size, options.colour, shifted)
     return module, manifest
 
 
@@ -255,6 +262,11 @@ def _export(
     graph = export_graph(network, manifest.input, outputs, options.graph, multiple=multiple)
     step("compare with PyTorch")
     parity, described = verify_graph(network, graph, manifest, options.graph, samples)
+    if options.thresholds_on is not None:
+        step("measure the thresholds")
+        measured = measure_thresholds(graph, described, options.thresholds_on)
+        assert isinstance(described.model, TopDownSpec)
+        described = msgspec.structs.replace(described, model=measured.applied(described.model))
     step("write the file")
     store(halve_storage(graph) if options.half_storage else graph, described, target)
     skeleton = getattr(manifest.model, "skeleton", ())
@@ -303,7 +315,8 @@ def verify(
         raise ExportError(f"compare {model} with what? Give a checkpoint or a network")
     else:
         options = ExportOptions(width=spec.width, height=spec.height, colour=spec.colour)
-        network, _ = load_network(manifest.name, checkpoint, options)
+        name = read_trained(checkpoint).network or manifest.name
+        network, _ = load_network(name, checkpoint, options)
     step("compare with PyTorch")
     uint8 = spec.dtype == "uint8"
     free = [bool(d.dim_param) for d in graph.graph.input[0].type.tensor_type.shape.dim]
@@ -355,7 +368,8 @@ def _describe_input(graph: onnx.ModelProto) -> str:
 
 
 @torch.no_grad()
-def _shift_scores(network: nn.Module, threshold: float, manifest: Manifest) -> None:
+def _shift_scores(network: nn.Module, threshold: float, manifest: Manifest) -> float:
+    """Shift the scores; returns by how much log-odds."""
     match network, manifest.model:
         case PersonDet(), _:
             layers = list(network.scores)
@@ -370,6 +384,7 @@ def _shift_scores(network: nn.Module, threshold: float, manifest: Manifest) -> N
         assert isinstance(layer, nn.Conv2d)
         assert layer.bias is not None
         layer.bias += shift
+    return shift
 
 
 def _logit(probability: float) -> float:

@@ -126,7 +126,7 @@ def manifest(
             )
             # Our thresholds were measured on people's 17 keypoints.
             people = model.skeleton.keypoint_names == COCO_17.keypoint_names
-            if network.name.startswith("lrpose") and people:
+            if network.name.startswith("lrpose") and people and _has_our_thresholds(trained):
                 training = POSE_TRAINING
                 model = msgspec.structs.replace(
                     model,
@@ -137,16 +137,26 @@ def manifest(
                     flip_test_below_detected=FLIP_TEST_BELOW_DETECTED,
                     flip_test_below=FLIP_TEST_BELOW.get(network.name, 0.0),
                 )
+            if trained.thresholds is not None:
+                model = trained.thresholds.applied(model)
     if trained.activation is not None:
         model = _with_activation(model, trained.activation)
     return Manifest(
         schema=SCHEMA,
-        name=network.name,
+        name=trained.name or network.name,
         precision="fp32",
         input=spec,
         model=model,
         training=training if trained.training is None else trained.training,
     )
+
+
+def _has_our_thresholds(trained: TrainedAs) -> bool:
+    """Whether our thresholds are these weights': those of users' runs are measured, or unknown.
+
+    Where they are measured, the ones for the flip test follow from ours.
+    """
+    return trained.training is None or trained.thresholds is not None
 
 
 def with_views(manifest: Manifest) -> Manifest:

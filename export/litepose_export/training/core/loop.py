@@ -120,6 +120,12 @@ class Trainer:
         """The checkpoint that `resume` reads."""
         return self._folder / "last.pt"
 
+    @property
+    def learning_rate(self) -> float:
+        """AdamW's rate at the last step."""
+        rate: float = self._optimizers[0].param_groups[0]["lr"]
+        return rate
+
     def resume(self) -> bool:
         """Continue from the last checkpoint, if there is one.
 
@@ -139,6 +145,11 @@ class Trainer:
         except (RuntimeError, KeyError, TypeError, ValueError) as exc:
             raise CheckpointError(f"cannot resume from {self.checkpoint_path}: {exc}") from exc
         return True
+
+    def describe(self, metadata: Mapping[str, str]) -> None:
+        """Write the checkpoint with other metadata, such as what the end of a run has shown."""
+        self._metadata = dict(metadata)
+        self.save()
 
     def run_example(self, network: nn.Module) -> None:
         """Run a network like this one on a batch of the last phase, for its statistics."""

@@ -67,17 +67,20 @@ def _of_parts(
     return F.max_pool2d(maps, factor), labelled
 
 
-def _cells(points: Tensor, stride: int, size: Size, options: TargetOptions) -> Tensor:
-    """Input pixels to heatmap cells, the inverse of `cells_to_input`."""
+def pixels_of_cells(
+    size: Size, options: TargetOptions, device: torch.device
+) -> tuple[Tensor, float]:
+    """Input pixels a cell, `(2,)` across and down, and the pixel of cell 0: `cells_to_input`."""
+    stride = options.stride
     match options.alignment:
         case "centre":
-            return (points + 0.5) / stride - 0.5
+            return torch.full((2,), float(stride), device=device), (stride - 1) / 2
         case "udp":
-            pixels = torch.tensor([size.width, size.height], device=points.device)
+            pixels = torch.tensor([size.width, size.height], device=device)
             cells = torch.div(pixels, stride, rounding_mode="floor")
-            return points * ((cells - 1) / (pixels - 1))
+            return (pixels - 1) / (cells - 1), 0.0
         case _:
-            return points / stride
+            return torch.full((2,), float(stride), device=device), 0.0
 
 
 @torch.no_grad()
@@ -89,14 +92,15 @@ def make_targets(batch: PoseBatch, options: TargetOptions) -> Tensor:
     """
     stride = options.stride
     height, width = (n // stride for n in batch.crops.shape[1:3])
-    cells = _cells(batch.points, stride, Size(batch.crops.shape[2], batch.crops.shape[1]), options)
-    targets = gaussian_maps(cells, height, width, options.sigma_cells)
+    size = Size(batch.crops.shape[2], batch.crops.shape[1])
+    scale, first = pixels_of_cells(size, options, batch.points.device)
+    targets = gaussian_maps((batch.points - first) / scale, height, width, options.sigma_cells)
     if batch.maps is None:
         return targets
     # Cells of the student -> input pixels -> the teacher's input pixels -> its cells.
     linear, shift = batch.to_teacher[..., :2], batch.to_teacher[..., 2:]
-    offset = linear.sum(dim=-1, keepdim=True) * (stride / 2 - 0.5) + shift
-    to_cells = torch.cat([linear * stride, offset + 0.5 - TEACHER_MAP_STRIDE / 2], dim=-1)
+    offset = linear.sum(dim=-1, keepdim=True) * first + shift
+    to_cells = torch.cat([linear * scale, offset + 0.5 - TEACHER_MAP_STRIDE / 2], dim=-1)
     to_cells = to_cells / TEACHER_MAP_STRIDE
     cells_per_cell = float(to_cells[..., :2].norm(dim=(1, 2)).mean() / 2**0.5)
     maps = batch.maps.float() / 255

@@ -80,6 +80,7 @@ def train_on_accelerator(
             nothing for the networks.
     """
     prepare(options)
+    loss = options.loss or "rce"
     if any(path.suffix == SHARD for path in options.data):
         raise ExportError(
             "--data-on-device cuts the crops itself: give annotation files, no shards"
@@ -94,13 +95,11 @@ def train_on_accelerator(
     )
     sampler, sources = _make_sampler(names, options, display)
     check_mixes(options.mixes, sources)
-    metadata = TrainedAs(
-        activation=activation(options.loss), training=training_of(options)
-    ).to_metadata()
+    metadata = TrainedAs(activation=activation(loss), training=training_of(options)).to_metadata()
     trainer = Trainer(
         together,
         batches=lambda _, shares: sampler.batches(schedule.batch, shares),
-        loss=MultiSizeLoss(options.device, options.loss),
+        loss=MultiSizeLoss(options.device, loss),
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,

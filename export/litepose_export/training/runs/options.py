@@ -62,6 +62,8 @@ class ScheduledRunOptions(RunOptions):
         data_names: What the data are called in the exported file; the files' names unless given.
         licence: Of the weights, as the exported file says it.
         checkpoint_minutes: Between checkpoints, each of which is scored.
+        name: What the exported file calls the network, if not as it is called here.
+        tensorboard: Whether event files for TensorBoard are written beside the log.
     """
 
     budget: Budget
@@ -75,6 +77,8 @@ class ScheduledRunOptions(RunOptions):
     data_names: tuple[str, ...] = ()
     licence: str = ""
     checkpoint_minutes: float = CHECKPOINT_MINUTES
+    name: str | None = None
+    tensorboard: bool = False
 
     @property
     def all_teachers(self) -> tuple[Path, ...]:
@@ -101,7 +105,7 @@ class HeatmapRunOptions(ScheduledRunOptions):
     """What both kinds of runs of networks of one person's crop need.
 
     Attributes:
-        loss: One of `LOSSES`.
+        loss: One of `LOSSES`, or None for what suits network and start.
         teacher_share: Weight of the teacher's maps against the labels.
         frozen: Names of modules that stay as `init` has them.
         reinit: Names of modules that take nothing from `init`.
@@ -109,7 +113,7 @@ class HeatmapRunOptions(ScheduledRunOptions):
         augmentation: One of `AUGMENTATIONS`, or None for the run's own.
     """
 
-    loss: str = "rce"
+    loss: str | None = None
     teacher_share: float = TEACHER_SHARE
     frozen: tuple[str, ...] = ()
     reinit: tuple[str, ...] = ()
@@ -134,8 +138,9 @@ class PoseRunOptions(HeatmapRunOptions):
         epochs: In place of a budget: how often each person comes by.
         input_size: Of the network; its own unless given.
         data: Besides COCO files: shards of packed crops, which bring their distillation targets.
-        teachers: None, or two networks with PP-TinyPose's manifest, the second of which has to
-            agree where people did not label.
+        teachers: None; one network that runs here, whose keypoints become targets; or two with
+            PP-TinyPose's manifest, whose maps do, the second of which has to agree where people
+            did not label.
     """
 
     kind: ClassVar[str] = "pose"

@@ -7,24 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from litepose_edge.geometry import Size
-from litepose_edge.manifest import Activation, Alignment, HeatmapSpec, Manifest, TopDownSpec
+from litepose_edge.manifest import TopDownSpec
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.skeletons import COCO_17
 from litepose_export.errors import ExportError
-from litepose_export.models import manifests, networks
+from litepose_export.models import networks, user_networks
 from litepose_export.models.architectures.hierarchical import LEVELS
 from litepose_export.models.architectures.lrpose import LRPose
-from litepose_export.models.trained import TrainedAs
+from litepose_export.models.trained import TrainedAs, with_thresholds
 from litepose_export.training.core.initialization import finds_keypoints, start_from
 from litepose_export.training.core.loop import Budget, Evaluate, Trainer
 from litepose_export.training.core.losses import activation
 from litepose_export.training.core.pose_loss import PoseLoss
 from litepose_export.training.core.schedule import Phase, Schedule
-from litepose_export.training.core.target_options import TargetOptions
 from litepose_export.training.core.validation import Validator
 from litepose_export.training.data.augmentation import MEDIUM, WEAK, Augmentation
 from litepose_export.training.data.crop_sampler import CropSampler
@@ -32,6 +30,12 @@ from litepose_export.training.data.people import common_skeleton
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.runs.options import HeatmapRunOptions, PoseRunOptions, Stage
 from litepose_export.training.runs.pose_data import load_masks, load_pose_data
+from litepose_export.training.runs.pose_network import (
+    PoseNetwork,
+    find_top_down,
+    make_pose_network,
+    start_bias,
+)
 from litepose_export.training.runs.runner import (
     Display,
     check_mixes,
@@ -84,7 +88,6 @@ OTHER_SCHEDULE = Schedule(
     first_source_only_after=0.75,
 )
 OTHER_RATES: dict[Stage, float] = {"train": 0.3, "finetune": 0.1}  # from weights
-SIGMA_CELLS = 2.0  # of targets at a quarter of the input, as published
 WARMUP_SHARE = 0.2  # of a run of known length, at most
 
 
@@ -95,7 +98,7 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     the layer that predicts them is new.
 
     Args:
-        name: What the catalogue calls it.
+        name: What the catalogue calls it, or `"my_package.nets:build"` of a network of one's own.
         options: The run; without teachers it learns from labels alone.
         display: Where progress goes.
 
@@ -104,37 +107,35 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
             is nothing to start from.
     """
     prepare(options)
-    entry = find_top_down(name)
+    if not user_networks.is_import_path(name):
+        find_top_down(name)  # before photographs are read
     people, targets = load_pose_data(
         options.data, options.teachers, options.folder, display, options.images
     )
     skeleton = people.skeleton
-    asked = options.input_size
-    size = networks.input_size_of(
-        entry, len(skeleton), asked.width if asked else None, asked.height if asked else None
-    )
-    network = entry.build(len(skeleton), size)
-    check_modules(network, options)
+    new_keypoints = options.init is not None and not finds_keypoints(options.init, skeleton)
+    loss = options.loss or default_loss(name, options.init, new_keypoints=new_keypoints)
+    options = replace(options, loss=loss)
     trained = TrainedAs(
         skeleton=skeleton,
-        input_size=size,
-        activation=activation(options.loss),
+        activation=activation(loss),
         training=training_of(options),
+        network=name,
+        name=options.name,
     )
-    described = manifests.manifest(entry, len(skeleton), size, trained=trained)
-    assert isinstance(described.model, TopDownSpec)
-    heatmaps = described.model.heatmaps
-    assert heatmaps is not None
-    if targets is not None and heatmaps.alignment != "centre":
-        raise ExportError(f"{name} learns from labels alone: leave out --teacher")
-    evaluate = (
-        None
-        if options.dev is None
-        else _validator(options.dev, options.images, described, heatmaps)
+    made = make_pose_network(name, skeleton, options.input_size, trained)
+    network, size = made.module, made.manifest.input.size
+    trained = replace(
+        trained, input_size=size, manifest=None if made.is_catalogued else made.manifest
     )
-    start_bias(network, entry.count_key, heatmaps.activation)
-    new_keypoints = options.init is not None and not finds_keypoints(options.init, skeleton)
-    schedule, augmentation = choose_settings(size, options, entry, new_keypoints=new_keypoints)
+    check_modules(network, options)
+    validator = None
+    if options.dev is not None:
+        validator = _validator(options.dev, options.images, made)
+    start_bias(network, made.predictions, made.heatmaps.activation)
+    schedule, augmentation = choose_settings(
+        size, options, lrpose=made.is_lrpose, new_keypoints=new_keypoints
+    )
     if options.epochs is not None:
         steps = max(1, round(options.epochs * len(people) / schedule.batch))
         options = replace(options, budget=Budget(steps=steps))
@@ -153,9 +154,9 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         network,
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
         loss=PoseLoss(
-            target_options(network, heatmaps.alignment, options.teacher_share),
+            made.target_options(options.teacher_share),
             device=options.device,
-            kind=options.loss,
+            kind=loss,
             part_levels=LEVELS if people_as_such else (),
         ),
         schedule=schedule,
@@ -169,55 +170,33 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
 
     def initialize(init: Path) -> None:
         left = options.reinit
-        if new_keypoints:
-            left += (entry.count_key.removesuffix(".weight"),)
+        if new_keypoints and made.predictions:
+            left += (made.predictions,)
         start_from(network, init, trainer.run_example, left)
 
-    return run_to_end(trainer, prefetcher, options, evaluate, display, initialize)
+    checkpoint = run_to_end(trainer, prefetcher, options, validator, display, initialize)
+    thresholds = None if validator is None else validator.thresholds(trainer.average)
+    if thresholds is not None:
+        trainer.describe(with_thresholds(trained, thresholds).to_metadata())
+    return checkpoint
 
 
-def find_top_down(name: str) -> networks.CatalogueEntry:
-    """A network of one person's crop of the catalogue.
-
-    Raises:
-        ExportError: It is of another kind, or there is none of that name.
-    """
-    entry = networks.find(name)
-    if entry.family in ("litepose", "persondet"):
-        raise ExportError(f"{name} does not take one person's crop")
-    return entry
+def default_loss(name: str, init: Path | None, *, new_keypoints: bool) -> str:
+    """The loss of a run that names none: published, or what the released weights learned with."""
+    if not name.startswith(("lrpose", "fasterpose")):
+        return "mse"
+    known = name.startswith("lrpose") and init is not None and not new_keypoints
+    return "rce-residual-place" if known else "rce"
 
 
-def target_options(network: nn.Module, alignment: Alignment, teacher_share: float) -> TargetOptions:
-    """How targets of a network are drawn: at its own stride, as its maps are decoded."""
-    stride = getattr(network, "stride", None)
-    assert isinstance(stride, int)
-    usual = TargetOptions(teacher_share=teacher_share)
-    if stride == usual.stride:
-        return usual
-    return replace(usual, stride=stride, sigma_cells=SIGMA_CELLS, alignment=alignment)
-
-
-@torch.no_grad()
-def start_bias(network: nn.Module, count_key: str, heat: Activation) -> None:
-    """Let the predictions start at the mean of their targets."""
-    layer = network.get_submodule(count_key.removesuffix(".weight"))
-    assert isinstance(layer, nn.Conv2d)
-    if layer.bias is not None:
-        # As logits the mean target is about 0.01, as heat about 0.
-        layer.bias.fill_(0.0 if heat == "linear" else -4.5)
-
-
-def _validator(
-    dev: Path, images: Sequence[Path], described: Manifest, heatmaps: HeatmapSpec
-) -> Evaluate:
+def _validator(dev: Path, images: Sequence[Path], made: PoseNetwork) -> Validator:
     """Scores a network as its exported file will be decoded.
 
     Raises:
         ExportError: The file labels other keypoints than the network finds.
     """
-    assert isinstance(described.model, TopDownSpec)
-    skeleton = described.model.skeleton
+    assert isinstance(made.manifest.model, TopDownSpec)
+    skeleton, heatmaps = made.manifest.model.skeleton, made.heatmaps
     dataset = read_coco(dev, images)
     if common_skeleton([dataset]).keypoint_names != skeleton.keypoint_names:
         raise ExportError(
@@ -225,7 +204,7 @@ def _validator(
         )
     return Validator(
         dataset,
-        described.input.size,
+        made.manifest.input.size,
         activation=heatmaps.activation,
         refinement=heatmaps.refinement,
         alignment=heatmaps.alignment,
@@ -253,7 +232,9 @@ def make_validator(name: str, options: HeatmapRunOptions) -> Evaluate | None:
         return None
     input_size = networks.find(name).input_size
     return Validator(
-        read_coco(options.dev, options.images), input_size, activation=activation(options.loss)
+        read_coco(options.dev, options.images),
+        input_size,
+        activation=activation(options.loss or "rce"),
     )
 
 
@@ -277,8 +258,8 @@ def check_modules(network: nn.Module, options: HeatmapRunOptions) -> None:
 def choose_settings(
     input_size: Size,
     options: HeatmapRunOptions,
-    entry: networks.CatalogueEntry | None = None,
     *,
+    lrpose: bool = True,
     new_keypoints: bool = False,
 ) -> tuple[Schedule, Augmentation]:
     """The schedule and the augmentation of a run on the CPU.
@@ -286,10 +267,10 @@ def choose_settings(
     Args:
         input_size: The network's.
         options: Of the run; its stage and whether it starts from weights decide.
-        entry: The network; LRPose unless given.
+        lrpose: Whether the network is one of ours, or another.
         new_keypoints: Whether the layer of predictions is new while the rest is not.
     """
-    if entry is not None and not entry.name.startswith("lrpose"):
+    if not lrpose:
         schedule = replace(OTHER_SCHEDULE, phases=(Phase(1.0, input_size),))
         if options.init is not None:
             share = OTHER_RATES[options.stage]

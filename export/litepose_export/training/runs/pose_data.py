@@ -5,7 +5,7 @@ Targets and masks take long to make and are kept in the run's folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from litepose_edge.atomic_files import make_folder
@@ -25,6 +25,7 @@ from litepose_export.training.data.person_masks import (
     save_person_masks,
     segment_people,
 )
+from litepose_export.training.distillation.keypoint_teacher import distill_keypoints
 from litepose_export.training.distillation.teacher import distill, open_teacher
 from litepose_export.training.runs.runner import Display
 
@@ -43,7 +44,7 @@ def load_pose_data(
 
     Args:
         data: COCO files, or shards.
-        teachers: Two, or none.
+        teachers: One or two (`PoseRunOptions`), or none.
         folder: Where what the teachers say is kept.
         display: Progress.
         images: Folders of the COCO files' photographs; `images/` beside each if empty.
@@ -58,6 +59,15 @@ def load_pose_data(
         skeleton = people.skeleton
         if not teachers:
             return people, None
+        if len(teachers) == 1:
+            cache, started = folder / TARGETS_FILE, display.started
+            return people, _kept_targets(
+                people,
+                cache,
+                lambda: distill_keypoints(
+                    people, teachers[0], started("run the teacher", len(people))
+                ),
+            )
         if skeleton.keypoint_names != COCO_17.keypoint_names:
             raise ExportError(
                 f"the data label {len(skeleton)} keypoints ({skeleton.name}) and the teachers "
@@ -104,12 +114,23 @@ def pack_people(
 def _distillation_targets(
     people: People, teachers: tuple[Path, ...], cache: Path, display: Display
 ) -> DistillationTargets:
-    """What the teachers say, from the cache if it was made of as many people."""
+    """What two teachers' maps say, from the cache if it was made of as many people."""
+
+    def make() -> DistillationTargets:
+        first, second = (open_teacher(path) for path in teachers)
+        return distill(people, first, second, display.started("run the teachers", len(people)))
+
+    return _kept_targets(people, cache, make)
+
+
+def _kept_targets(
+    people: People, cache: Path, make: Callable[[], DistillationTargets]
+) -> DistillationTargets:
+    """Targets from the cache if it was made of as many people; else new ones, kept there."""
     if cache.exists():
         targets = load_distillation_targets(cache)
         if targets is not None and len(targets.maps) == len(people):
             return targets
-    first, second = (open_teacher(path) for path in teachers)
-    targets = distill(people, first, second, display.started("run the teachers", len(people)))
+    targets = make()
     save_distillation_targets(targets, cache)
     return targets

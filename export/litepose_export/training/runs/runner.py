@@ -16,6 +16,7 @@ from torch import nn
 from litepose_edge.atomic_files import make_folder, write_file
 from litepose_edge.manifest import Training
 from litepose_export.errors import ExportError
+from litepose_export.optional import requires
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Progress, Trainer
 from litepose_export.training.core.schedule import Mix
@@ -24,6 +25,8 @@ from litepose_export.training.runs.options import RunOptions, ScheduledRunOption
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from litepose_export.training.runs.event_files import EventFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +87,46 @@ def run_to_end(
         trainer.average.load_state_dict(trainer.network.state_dict())
 
     commit = commit_id()  # before the run: afterwards the tree may have moved on
+    events = _open_events(options)
+
+    def step(progress: Progress) -> None:
+        display.stepped(progress)
+        if events is not None:
+            events.stepped(progress, trainer.learning_rate)
 
     def score(network: nn.Module) -> dict[str, float]:
         assert evaluate is not None
         metrics = evaluate(network)
         display.scored(metrics)
+        if events is not None:
+            events.scored(metrics, trainer.step)
         return metrics
 
     try:
         trainer.run(
-            on_step=display.stepped,
+            on_step=step,
             evaluate=score if evaluate else None,
             checkpoint_minutes=options.checkpoint_minutes,
         )
     finally:
         source.close()
+        if events is not None:
+            events.close()
     record(commit, options, trainer)
     return trainer.checkpoint_path
+
+
+def _open_events(options: ScheduledRunOptions) -> EventFiles | None:
+    """Event files, if the run wants them.
+
+    Raises:
+        BackendUnavailableError: TensorBoard is not installed.
+    """
+    if not options.tensorboard:
+        return None
+    with requires("tensorboard"):
+        from litepose_export.training.runs.event_files import EventFiles
+    return EventFiles(options.folder / "tensorboard")
 
 
 def check_mixes(mixes: Sequence[Mix], sources: int) -> None:

@@ -66,7 +66,7 @@ def test_only_modules_that_are_there_are_frozen_and_only_where_a_run_starts_from
     )
     with pytest.raises(ExportError, match="--init"):
         pose.train_pose("lrpose-n", options, SILENT)
-    wrong = replace(options, init=tmp_path / "s.pt", frozen=("stem",))
+    wrong = replace(options, init=bundled.find("lrpose-s", "fp32"), frozen=("stem",))
     with pytest.raises(ExportError, match="no module 'stem'"):
         pose.train_pose("lrpose-n", wrong, SILENT)
 
