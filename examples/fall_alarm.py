@@ -31,9 +31,8 @@ class FallDetector:
     """Watches one person."""
 
     def __init__(self) -> None:
-        self._upright_s = -math.inf
+        self._upright_s, self.fallen = -math.inf, False
         self._fell_s: float | None = None
-        self.fallen = False
 
     def update(self, person: Person, timestamp_s: float) -> bool:
         """True once for each fall."""
@@ -42,8 +41,8 @@ class FallDetector:
             self._upright_s, self._fell_s, self.fallen = timestamp_s, None, False
         elif angle > LYING and self._fell_s is None and timestamp_s - self._upright_s <= FALL_S:
             self._fell_s = timestamp_s
-        stays = self._fell_s is not None and timestamp_s - self._fell_s >= STAYS_S
-        before, self.fallen = self.fallen, self.fallen or stays
+        before = self.fallen
+        self.fallen |= self._fell_s is not None and timestamp_s - self._fell_s >= STAYS_S
         return self.fallen and not before
 
 
@@ -54,6 +53,7 @@ def main(source: str) -> None:
             for person in result.poses:
                 if people[person.track_id].update(person, result.timestamp_s):
                     print(f"{result.timestamp_s:.1f} s: person {person.track_id} has fallen")
+    print(f"{len(people)} people watched")
 
 
 if __name__ == "__main__":

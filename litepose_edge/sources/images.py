@@ -99,7 +99,7 @@ def decode_image(
     *,
     max_pixels: int = 100_000_000,
     upright: bool = True,
-    name: str | PathLike[str] = "the image",
+    name: str | PathLike[str] = "the content",
 ) -> NDArray[np.uint8]:
     """`read_image` for the bytes of an image file, such as an upload.
 

@@ -59,7 +59,7 @@ def test_a_pil_image_of_more_bits_or_pixels_is_refused(picture):
 
 def test_bytes_are_checked_as_files_are(picture):
     content = cv2.imencode(".png", picture)[1].tobytes()
-    with pytest.raises(SourceError, match="the image"):
+    with pytest.raises(SourceError, match="the content"):
         read_input(content[:-30])
     with pytest.raises(SourceError, match="no image of a known format"):
         read_input(b"GET / HTTP/1.1")
