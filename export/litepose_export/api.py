@@ -49,6 +49,7 @@ def export(
     threshold: float | None = None,
     max_join_distance: float | None = None,
     dev: Photographs | None = None,
+    released: bool = False,
     progress: Callable[[str], None] = _silent,
 ) -> ExportReport:
     """Export a network to a float ONNX file that provably computes the same.
@@ -74,6 +75,7 @@ def export(
         max_join_distance: For LitePose: how far keypoints join people.
         dev: COCO JSON of people the network was not trained on, on whom the thresholds in the
             manifest are measured (one person's crops only); those of the checkpoint unless given.
+        released: For LRPose: take the thresholds of the released network of that name instead.
         progress: Told what is being done.
 
     Raises:
@@ -100,6 +102,7 @@ def export(
         threshold=threshold,
         max_join_distance=max_join_distance,
         thresholds_on=_photographs(dev),
+        released=released,
     )
     weights = None if checkpoint is None else Path(checkpoint)
     photographs = _photographs(samples)

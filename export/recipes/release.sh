@@ -13,17 +13,17 @@ dev="$DATA/coco/dev.json"
 mkdir -p "$models" "$weights" "$reports"
 storage="--dynamic-batch --float16-storage"
 if [ -n "${POSE:-}" ]; then
-  litepose-export export lrpose-s $storage --checkpoint "$POSE" --samples "$samples" \
+  litepose-export export lrpose-s $storage --released --checkpoint "$POSE" --samples "$samples" \
     --threshold "${THRESHOLD_S:-0.2}" \
     --out "$models/lrpose-s.fp32.onnx"
 fi
 # Keypoints of score 0.2 (THRESHOLD_S, _M, _N) are right half of the time: those are to be drawn.
 if [ -n "${POSE_M:-}" ]; then
-  litepose-export export lrpose-m $storage --checkpoint "$POSE_M" --samples "$samples" \
+  litepose-export export lrpose-m $storage --released --checkpoint "$POSE_M" --samples "$samples" \
     --threshold "${THRESHOLD_M:-0.2}" --out "$weights/lrpose-m.fp32.onnx"
 fi
 if [ -n "${POSE_N:-}" ]; then
-  litepose-export export lrpose-n $storage --checkpoint "$POSE_N" --samples "$samples" \
+  litepose-export export lrpose-n $storage --released --checkpoint "$POSE_N" --samples "$samples" \
     --threshold "${THRESHOLD_N:-0.2}" --out "$weights/lrpose-n.fp32.onnx"
 fi
 # The detector score that becomes the default threshold of 0.3 (ADR 17).

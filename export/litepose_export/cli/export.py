@@ -75,6 +75,10 @@ def export(
             "them; one person's crops only. Unless given: those the run measured."
         ),
     ] = None,
+    released: Annotated[
+        bool,
+        typer.Option("--released", help="LRPose: thresholds of the released network of that name."),
+    ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -104,6 +108,8 @@ def export(
             raise typer.BadParameter(f"no network '{network}'; there are: {', '.join(names)}")
         if checkpoint is None:
             raise typer.BadParameter("a network of the catalogue needs --checkpoint")
+    if released and dev is not None:
+        raise typer.BadParameter("--dev measures thresholds, --released states them: choose one")
     check_targets(out)
     with spinner() as step, importable_here():
         report = litepose_export.export(
@@ -123,6 +129,7 @@ def export(
             threshold=threshold,
             max_join_distance=max_join_distance,
             dev=None if dev is None else photographs(dev, images),
+            released=released,
             progress=step,
         )
     print_report(report.to_dict(), as_json=as_json)

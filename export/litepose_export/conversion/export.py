@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ class ExportOptions:
             rounding of the weights.
         thresholds_on: Labelled people on whom the thresholds in the manifest are measured; those
             that the checkpoint says unless given.
+        released: For LRPose: the thresholds of the released network of that name instead.
         threshold: For detectors and LRPose: the score that shall become 0.3, from which boxes
             are reported and keypoints drawn by default, by a constant added to the logits. For
             bottom-up networks: the heat below which a peak is no keypoint.
@@ -113,6 +115,7 @@ class ExportOptions:
     graph: GraphOptions = field(default_factory=GraphOptions)
     half_storage: bool = False
     thresholds_on: CocoDataset | None = None
+    released: bool = False
     threshold: float | None = None
     max_join_distance: float | None = None
 
@@ -133,7 +136,10 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     if trained.input_size is not None:
         width, height = width or trained.input_size.width, height or trained.input_size.height
     size = networks.input_size_of(network, keypoints, width, height)
-    manifest = manifests.manifest(network, keypoints, size, options.colour, trained)
+    described = partial(
+        manifests.manifest, network, keypoints, size, options.colour, released=options.released
+    )
+    manifest = described(trained)
     module = network.build(keypoints, size)
     fit(module, state, checkpoint)
     if isinstance(manifest.model, BottomUpSpec):
@@ -147,7 +153,7 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
         shift = _shift_scores(module, options.threshold, manifest)
         if trained.thresholds is not None:
             shifted = replace(trained, thresholds=trained.thresholds.shifted(shift))
-            manifest = manifests.manifest(network, keypoints, size, options.colour, shifted)
+            manifest = described(shifted)
     return module, manifest
 
 

@@ -80,6 +80,8 @@ def manifest(
     size: Size | None = None,
     colour: Colour | None = None,
     trained: TrainedAs = NOT_SAID,
+    *,
+    released: bool = False,
 ) -> Manifest:
     """The manifest of a network's float file.
 
@@ -89,6 +91,7 @@ def manifest(
         size: Its input; the network's own unless given.
         colour: Channel order its weights were trained with; the known one unless given.
         trained: What the run that made the weights says of them.
+        released: Whether they are to be released as ours, with the thresholds stated here.
 
     Raises:
         ExportError: The channel order is not known, or no skeleton has that many keypoints.
@@ -126,7 +129,7 @@ def manifest(
             )
             # Our thresholds were measured on people's 17 keypoints.
             people = model.skeleton.keypoint_names == COCO_17.keypoint_names
-            if network.name.startswith("lrpose") and people and _has_our_thresholds(trained):
+            if network.name.startswith("lrpose") and people and (released or _measured(trained)):
                 training = POSE_TRAINING
                 model = msgspec.structs.replace(
                     model,
@@ -137,7 +140,7 @@ def manifest(
                     flip_test_below_detected=FLIP_TEST_BELOW_DETECTED,
                     flip_test_below=FLIP_TEST_BELOW.get(network.name, 0.0),
                 )
-            if trained.thresholds is not None:
+            if trained.thresholds is not None and not released:
                 model = trained.thresholds.applied(model)
     if trained.activation is not None:
         model = _with_activation(model, trained.activation)
@@ -151,8 +154,8 @@ def manifest(
     )
 
 
-def _has_our_thresholds(trained: TrainedAs) -> bool:
-    """Whether our thresholds are these weights': those of users' runs are measured, or unknown.
+def _measured(trained: TrainedAs) -> bool:
+    """Whether thresholds are known: those of users' runs are measured, or not known at all.
 
     Where they are measured, the ones for the flip test follow from ours.
     """

@@ -19,7 +19,7 @@ from litepose_edge.backends import bundled  # noqa: E402
 from litepose_edge.manifest import manifest_from_metadata  # noqa: E402
 from litepose_export.conversion import export  # noqa: E402
 from litepose_export.errors import ExportError  # noqa: E402
-from litepose_export.models import networks  # noqa: E402
+from litepose_export.models import manifests, networks  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
@@ -136,6 +136,19 @@ def test_a_run_takes_the_mix_the_augmentation_and_the_pace_it_is_given(
     wrong = replace(options, folder=tmp_path / "other", mixes=((1.0, (1.0,)),))
     with pytest.raises(ExportError, match="2 shares, one for each file"):
         pose.train_pose("lrpose-n", wrong, SILENT)
+
+
+def test_thresholds_are_a_runs_own_and_ours_on_request_only(photo_dataset, tmp_path):
+    options = PoseRunOptions(data=(photo_dataset,), folder=tmp_path, budget=Budget(steps=1))
+    checkpoint = pose.train_pose("lrpose-n", options, SILENT)
+
+    def task(**changes):
+        return export.load_network("lrpose-n", checkpoint, export.ExportOptions(**changes))[1].model
+
+    assert task().min_pose_score == 0.5
+    assert task().flip_test_below_detected == 0
+    assert task(released=True).min_pose_score == manifests.MIN_POSE_SCORES["lrpose-n"]
+    assert task(released=True).flip_test_below_detected > 0
 
 
 @pytest.mark.parametrize(("loss", "expected"), [("mse", "linear"), ("rce-place", "sigmoid")])
