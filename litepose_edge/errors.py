@@ -5,6 +5,8 @@ Each has a built-in second base, so `except ValueError` and the like keep workin
 
 from __future__ import annotations
 
+LONGEST_MESSAGE = 2000
+
 
 def install_hint(extra: str) -> str:
     """How to install an optional part, from an index and from a checkout of the project.
@@ -17,6 +19,14 @@ def install_hint(extra: str) -> str:
 
 class LitePoseError(Exception):
     """Root of all errors raised by litepose_edge and litepose_export."""
+
+    def __str__(self) -> str:
+        # One line that can be read, whatever it quotes: an array, a name, what an engine says.
+        message = " ".join(Exception.__str__(self).split())
+        if len(message) <= LONGEST_MESSAGE:
+            return message
+        half = LONGEST_MESSAGE // 2
+        return f"{message[:half]} ... {message[-half:]}"
 
 
 class InvalidImageError(LitePoseError, ValueError):
@@ -45,9 +55,6 @@ class SkeletonError(LitePoseError, ValueError):
 
 class UnknownKeypointError(LitePoseError, KeyError):
     """A keypoint set has no keypoint of this name."""
-
-    def __str__(self) -> str:
-        return Exception.__str__(self)  # a KeyError would put it in quotes
 
 
 class ModelError(LitePoseError):

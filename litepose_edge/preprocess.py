@@ -73,22 +73,31 @@ def as_numbers(given: object) -> NDArray[Any]:
     Raises:
         InvalidBoxError: They are none: text, complex, masked, ragged.
     """
-    if hasattr(given, "detach"):  # a torch tensor, which may need gradients or lie on a device
-        given = given.detach().cpu()
     try:
-        numbers = np.asarray(given)
+        numbers = _as_array(given)
         real = numbers.dtype.kind in "fiu" or not numbers.size
         if numbers.dtype.kind == "O":
             real = all(isinstance(number, Real) for number in numbers.flat)
         found = numbers.astype(np.float64, copy=False) if real else None
-    except (TypeError, ValueError, RuntimeError, OverflowError) as exc:
-        raise InvalidBoxError(f"expected numbers, got {given!r:.200} ({exc})") from exc
+    except Exception as exc:
+        # Whatever lists and tensors of others raise: they are no numbers.
+        raise InvalidBoxError(f"expected numbers, got {given!r:.200} ({exc!s:.200})") from exc
     # By its attribute: importing numpy.ma would take longer than the whole call.
     masked = type(given) is not np.ndarray and isinstance(given, np.ndarray)
     masked = masked and bool(np.any(getattr(given, "mask", False)))
     if found is None or masked:
         raise InvalidBoxError(f"expected real numbers, none masked, got {given!r:.200}")
     return found
+
+
+def _as_array(given: Any) -> NDArray[Any]:
+    if not hasattr(given, "detach"):
+        return np.asarray(given)
+    given = given.detach().cpu()  # a torch tensor, which may need gradients or lie on a device
+    try:
+        return np.asarray(given)
+    except TypeError:  # bfloat16, which NumPy does not have
+        return np.asarray(given.float())
 
 
 def warp(

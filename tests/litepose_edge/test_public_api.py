@@ -68,3 +68,12 @@ def test_every_error_is_ours_and_most_are_pythons_too():
         "UnsupportedModelError",
     ):
         assert issubclass(getattr(errors, name), errors.ModelError)
+
+
+def test_messages_are_one_line_that_can_be_read():
+    assert str(errors.ModelError("one\n  two\tthree")) == "one two three"
+    assert str(errors.UnknownKeypointError("no 'nose'")) == "no 'nose'"
+    long = str(errors.SourceError("no such file: " + "a" * 10**6 + ".jpg"))
+    assert long.startswith("no such file: aaa")
+    assert long.endswith("aaa.jpg")
+    assert len(long) < 1.1 * errors.LONGEST_MESSAGE

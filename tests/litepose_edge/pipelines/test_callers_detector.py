@@ -121,3 +121,33 @@ def test_one_bad_box_ends_no_stream(caplog):
         estimator.predict(FRAME)
         assert estimator.dropped_boxes == 4
     assert len(caplog.records) == 1
+
+
+class NoArray:
+    def __array__(self, *args, **kwargs):
+        raise OSError("no array")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None, "abcd", {"boxes": [GOOD]}, NoArray(), 5, b"1234", [[0, 0, 10**400, 9]],
+        np.array([GOOD], complex), np.ma.masked_array(np.tile(GOOD, (40, 1)), True),
+        np.zeros((200, 4), "M8[s]"),
+    ],
+)  # fmt: skip
+def test_what_is_no_boxes_at_all_is_one_line(given):
+    with pytest.raises(InvalidBoxError, match="from the detector function") as error:
+        found(given)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 700
+
+
+def test_tensors_of_pytorch_are_taken_in_half_precision_and_refused_without_values():
+    torch = pytest.importorskip("torch")
+    for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.int64):
+        boxes = torch.tensor([[40, 20, 200, 220]], dtype=dtype)
+        assert found((boxes, torch.tensor([0.5], dtype=torch.bfloat16))) == ([GOOD], [0.5], 0)
+    for odd in (torch.zeros(1, 4, device="meta"), torch.ones(1, 4).to_sparse()):
+        with pytest.raises(InvalidBoxError, match="expected numbers"):
+            found(odd)
