@@ -24,6 +24,7 @@ FAILURES_IN_A_ROW, AT_ONCE_S = 1000, 1e-3
 # Indices list a frame or two more than can be decoded.
 COUNT_SLACK = 0.02
 MOST_FPS = 1000
+TRUNCATED = "the file is truncated"
 
 
 def open_capture(
@@ -156,7 +157,12 @@ def open_video(path: Path, timeout_s: float, max_pixels: int) -> FrameSource:
     """
     name = str(path)
     # Absolute: what stands before a colon in a name is no protocol.
-    capture = open_capture(os.path.abspath(path), name, timeout_s)  # noqa: PTH100 - keeps links
+    try:
+        capture = open_capture(os.path.abspath(path), name, timeout_s)  # noqa: PTH100 - keeps links
+    except SourceError as exc:
+        if _file_fault(path, 0) == TRUNCATED:
+            raise SourceError(f"cannot open {name}: {TRUNCATED}") from exc
+        raise
     check_frame_size(capture, name, max_pixels)
     count, fps = claimed_frames(capture), rate_of(capture)
     counts = SourceCounts()
@@ -232,7 +238,7 @@ def _is_short(seen: int, count: int) -> bool:
 def _file_fault(path: Path, seen: int) -> str | None:
     try:
         if is_cut(path):
-            return "the file is truncated"
+            return TRUNCATED
         promised = promised_frames(path)
     except (OSError, ValueError):
         return "the file has vanished"

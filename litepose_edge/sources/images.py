@@ -9,14 +9,14 @@ import stat
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.errors import SourceError, install_hint
-from litepose_edge.sources.picture_bytes import START_BYTES, damage, picture_format
+from litepose_edge.sources.picture_bytes import START_BYTES, TRUNCATED, damage, picture_format
 
 IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}
@@ -25,6 +25,9 @@ IMAGE_SUFFIXES = frozenset(
 # No format needs more for a pixel than four numbers of 16 bits; the rest is metadata.
 BYTES_PER_PIXEL, METADATA_BYTES = 8, 16 << 20
 UNKNOWN_START_BYTES = 1 << 16
+# So much at first; of formats whose end can be told no more than the picture takes.
+FIRST_BYTES = 16 << 20
+ENDING = ("jpeg", "png", "gif", "webp")
 
 
 def list_images(source: str | PathLike[str]) -> list[Path]:
@@ -156,13 +159,28 @@ def _read(path: str | PathLike[str], most: int) -> bytes:
             start = file.read(UNKNOWN_START_BYTES)
             if picture_format(start[:START_BYTES]) is None and _claimed_size(start) == (-1, -1):
                 return start
-            return start + file.read(max(most - len(start), 0))
+            file.seek(0)
+            return _read_picture(file, most)
     except SourceError:
         raise
     except ValueError as exc:
         raise SourceError(f"cannot read image {os.fspath(path)!r}: {exc}") from exc
     except OSError as exc:
         raise SourceError(f"cannot read image {path}: {exc.strerror}") from exc
+
+
+def _read_picture(file: BinaryIO, most: int) -> bytes:
+    """A picture, and not all that may lie behind it."""
+    content = file.read(min(FIRST_BYTES, most))
+    ends = picture_format(content[:START_BYTES]) in ENDING
+    while len(content) >= FIRST_BYTES and len(content) < most:
+        if ends and damage(content) != TRUNCATED:
+            break
+        more = file.read(min(3 * len(content), most - len(content)))
+        if not more:
+            break
+        content += more
+    return content
 
 
 def _decode(

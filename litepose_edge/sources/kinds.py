@@ -39,14 +39,17 @@ def kind_of(source: str) -> Kind:
         SourceError: It lies there and gives no frames: a named pipe, a device, an empty file.
     """
     try:
-        mode = Path(source).stat().st_mode if source else 0
+        found = Path(source).stat() if source else None
     except (OSError, ValueError):
         return _kind_of_nothing(source)
+    mode = found.st_mode if found else 0
     if stat.S_ISCHR(mode):
         if is_camera_device(source):
             return Kind.CAMERA
         raise SourceError(f"{source} is a device, but no camera: name a file, a camera or a URL")
     if stat.S_ISREG(mode):
+        if found is not None and found.st_size == 0:  # also what the kernel writes when it is read
+            raise SourceError(f"{source} is empty")
         return _kind_of_file(Path(source))
     if stat.S_ISDIR(mode) or mode == 0:
         return Kind.IMAGES
@@ -91,7 +94,7 @@ def camera_number(number: int) -> int:
     Raises:
         SourceError: There cannot be such a camera.
     """
-    if not -1 <= number <= LAST_CAMERA:
+    if not 0 <= number <= LAST_CAMERA:  # OpenCV ends the process on -1 where there is none
         raise SourceError(f"no camera {number}: cameras are numbered from 0 to {LAST_CAMERA}")
     return int(number)
 

@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from litepose_edge.options import real_number
 from litepose_edge.sources.animations import open_animation
 from litepose_edge.sources.capture import (
     check_frame_size,
@@ -41,6 +42,8 @@ from litepose_edge.sources.opencv_settings import Transport, ffmpeg_options
 from litepose_edge.sources.picture_bytes import picture_format
 
 TIMEOUT_S = 30.0
+# Thirty years; what waits for threads takes no more than some hundreds.
+LONGEST_TIMEOUT_S = 1e9
 # A driver writes a line on stderr for each.
 CAMERA_FAILURES = 3
 # Of these the stream itself says when a frame was taken.
@@ -84,8 +87,8 @@ def open_source(
     """
     check_max_pixels(max_pixels)
     reconnect_s = _checked_reconnect(reconnect)
-    if timeout_s is not None and not 0 < timeout_s < math.inf:
-        raise ValueError(f"timeout_s must be a finite number above 0, got {timeout_s}")
+    if timeout_s is not None:
+        timeout_s = _checked_timeout(timeout_s)
     if isinstance(source, FrameSource):
         if reconnect_s or transport is not None or low_latency:
             raise ValueError(
@@ -239,6 +242,11 @@ def _checked_reconnect(reconnect: bool | float) -> float:
     """Seconds to go on trying: 0 never, infinity for ever."""
     if isinstance(reconnect, bool):
         return math.inf if reconnect else 0.0
-    if not reconnect >= 0:
-        raise ValueError(f"reconnect must be True, False or seconds from 0 on, got {reconnect}")
-    return float(reconnect)
+    return real_number("reconnect", reconnect, 0)
+
+
+def _checked_timeout(timeout_s: float) -> float:
+    seconds = real_number("timeout_s", timeout_s, 0)
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"timeout_s must be a finite number above 0, got {timeout_s!r:.100}")
+    return min(seconds, LONGEST_TIMEOUT_S)

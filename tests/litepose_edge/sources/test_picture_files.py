@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import sys
+import tracemalloc
 import zlib
 
 import cv2
@@ -52,6 +53,28 @@ def test_bytes_behind_a_whole_picture_do_not_matter(tmp_path, name):
         film = np.random.default_rng(seed).integers(0, 256, 30_000, dtype=np.uint8).tobytes()
         (tmp_path / name).write_bytes(WHOLE[name] + b"\0\0\0\x18ftypmp42" + film)
         np.testing.assert_array_equal(read_image(tmp_path / name), sound)
+
+
+@pytest.mark.parametrize("name", ["baseline.jpg", "a.png", "a.webp"])
+def test_no_more_is_read_than_the_picture_takes(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(WHOLE[name])
+    sound = read_image(path)
+    with path.open("r+b") as file:
+        file.truncate(2 << 30)
+    tracemalloc.start()
+    np.testing.assert_array_equal(read_image(path), sound)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
+
+
+def test_a_picture_of_many_megabytes_is_read_to_its_end(tmp_path):
+    noise = np.random.default_rng(1).integers(0, 256, (2600, 2600, 3), np.uint8)
+    content = cv2.imencode(".png", noise)[1].tobytes()
+    assert len(content) > 18 << 20
+    (tmp_path / "a.png").write_bytes(content + bytes(30 << 20))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), noise)
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.floats(0, 1, exclude_max=True))
