@@ -242,6 +242,7 @@ class Estimator:
         smooth: bool = True,
         reconnect: bool | float = False,
         timeout_s: float | None = None,
+        colour: Colour = "bgr",
     ) -> Iterator[StreamResult]:
         """The people of every frame of a video, camera, URL, folder or iterable, in order.
 
@@ -251,7 +252,8 @@ class Estimator:
 
         Args:
             source: An image, folder, glob pattern or video file; a camera's number or device; a
-                URL of a film or stream; an iterable of paths and `(H, W, 3)` uint8 BGR arrays.
+                URL of a film or stream; an iterable of paths, PIL images and `(H, W, 3)` uint8
+                arrays.
             detect_every: Track people from frame to frame, with ids, and run the detector on
                 every so many frames only. None treats each frame for itself, several at once.
             smooth: Smooth the keypoints of tracked people.
@@ -259,6 +261,7 @@ class Estimator:
                 ever, a number for at most so many seconds. Timestamps show the gap.
             timeout_s: A camera or stream that gives no frame for longer has failed; 30 unless
                 given.
+            colour: Order of the channels of an iterable's arrays; results' frames are BGR.
 
         Yields:
             Frame, poses, index and time of each frame.
@@ -270,7 +273,11 @@ class Estimator:
         """
         self._lifetime.check()
         opened = open_source(
-            source, max_pixels=self._max_pixels, reconnect=reconnect, timeout_s=timeout_s
+            source,
+            max_pixels=self._max_pixels,
+            reconnect=reconnect,
+            timeout_s=timeout_s,
+            colour=colour,
         )
         if detect_every is None:
             networks = self._shared_networks() if self._threads > 1 else self._networks

@@ -54,8 +54,7 @@ def read_input(
         SourceError: The file is missing, no image, damaged or too large.
         ValueError: `colour` is neither.
     """
-    if colour not in ("bgr", "rgb"):
-        raise ValueError(f"colour must be 'bgr' or 'rgb', got {colour!r:.100}")
+    check_colour(colour)
     if not isinstance(image, np.ndarray):
         if isinstance(image, str | PathLike):
             return read_image(image, max_pixels=max_pixels)
@@ -65,6 +64,17 @@ def read_input(
             return _of_pil(image, max_pixels)
     array = check_array(image, max_pixels)
     return np.ascontiguousarray(array[..., ::-1] if colour == "rgb" else array)
+
+
+def check_colour(colour: Colour) -> Colour:
+    """An order of channels as a caller gave it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if colour not in ("bgr", "rgb"):
+        raise ValueError(f"colour must be 'bgr' or 'rgb', got {colour!r:.100}")
+    return colour
 
 
 def check_array(image: object, max_pixels: float = math.inf) -> NDArray[np.uint8]:

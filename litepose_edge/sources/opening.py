@@ -30,6 +30,7 @@ from litepose_edge.sources.images import (
     list_images,
     read_image,
 )
+from litepose_edge.sources.inputs import Colour, check_colour, is_pil_image, read_input
 from litepose_edge.sources.kinds import (
     Kind,
     camera_number,
@@ -62,13 +63,14 @@ def open_source(
     drop: bool | None = None,
     transport: Transport | None = None,
     low_latency: bool = False,
+    colour: Colour = "bgr",
 ) -> FrameSource:
     """Open a source of frames.
 
     Args:
         source: An image, folder of images, glob pattern, animation or video file; a camera's
-            number or device; a URL of a film or stream; any iterable of paths and `(H, W, 3)`
-            uint8 BGR arrays; or an opened source.
+            number or device; a URL of a film or stream; any iterable of paths, PIL images and
+            `(H, W, 3)` uint8 arrays; or an opened source.
         max_pixels: Larger images are refused before they are decoded.
         reconnect: Open a camera or stream again when it stops, with growing pauses: True for
             ever, a number for at most so many seconds.
@@ -79,6 +81,7 @@ def open_source(
             lost. Unless given, what the camera prefers.
         low_latency: Have FFmpeg, which opens URLs, buffer nothing: the picture is some tenths of
             a second younger, and may break up where the network reorders packets.
+        colour: Order of the channels of an iterable's arrays; frames are BGR in any case.
 
     Raises:
         SourceError: There is no such source, or it cannot be opened.
@@ -90,10 +93,10 @@ def open_source(
     if timeout_s is not None:
         timeout_s = _checked_timeout(timeout_s)
     if isinstance(source, FrameSource):
-        if reconnect_s or transport is not None or low_latency:
+        if reconnect_s or transport is not None or low_latency or check_colour(colour) == "rgb":
             raise ValueError(
-                "reconnect, transport and low_latency are for open_source, which opened this "
-                "source already"
+                "reconnect, transport, low_latency and colour are for open_source, which opened "
+                "this source already"
             )
         return replace(
             source,
@@ -102,8 +105,25 @@ def open_source(
         )
     wait_s = TIMEOUT_S if timeout_s is None else timeout_s
     options = ffmpeg_options(transport, low_latency=low_latency)
-    opened = _open(source, max_pixels, reconnect_s, wait_s, options)
+    opened = _of_items(source, max_pixels, check_colour(colour))
+    if opened is None:
+        opened = _open(source, max_pixels, reconnect_s, wait_s, options)
     return replace(opened, drop=drop is not False)
+
+
+def _of_items(source: Source, max_pixels: int, colour: Colour) -> FrameSource | None:
+    """A source of the caller's own pictures; None if it is none."""
+    if isinstance(source, str | bytes | bytearray):
+        return None
+    if isinstance(source, np.ndarray):
+        if source.ndim != 3:
+            raise TypeError(f"one frame is an (H, W, 3) array, got {source.shape}")
+        source = [source]
+    if isinstance(source, Sequence):
+        return FrameSource("the list", _from_items(source, max_pixels, colour), count=len(source))
+    if isinstance(source, Iterable):
+        return FrameSource("the iterable", _from_items(source, max_pixels, colour))
+    return None
 
 
 def _open(
@@ -116,14 +136,6 @@ def _open(
         return _camera(number, f"camera {number}", max_pixels, reconnect_s, wait_s)
     if isinstance(source, str | PathLike):
         return _open_named(fspath(source), max_pixels, reconnect_s, wait_s, options)
-    if isinstance(source, np.ndarray):
-        if source.ndim != 3:
-            raise TypeError(f"one frame is an (H, W, 3) array, got {source.shape}")
-        source = [source]
-    if isinstance(source, Sequence) and not isinstance(source, bytes | bytearray):
-        return FrameSource("the list", _from_items(source, max_pixels), count=len(source))
-    if isinstance(source, Iterable) and not isinstance(source, bytes | bytearray):
-        return FrameSource("the iterable", _from_items(source, max_pixels))
     raise TypeError(
         "a source is a path, a URL, a camera number or an iterable of frames, "
         f"not {type(source).__name__}"
@@ -169,12 +181,14 @@ def is_video(source: str) -> bool:
     return kind is not Kind.IMAGES
 
 
-def _from_items(items: Iterable[Any], max_pixels: int) -> Iterator[Frame]:
+def _from_items(items: Iterable[Any], max_pixels: int, colour: Colour = "bgr") -> Iterator[Frame]:
     for index, item in enumerate(items):
         timestamp_s = index / ASSUMED_FPS
         if isinstance(item, str | PathLike):
             image = read_image(item, max_pixels=max_pixels)
             yield Frame(image, index, timestamp_s, fspath(item))
+        elif is_pil_image(item) or colour == "rgb":
+            yield Frame(read_input(item, colour=colour, max_pixels=max_pixels), index, timestamp_s)
         else:
             yield Frame(item, index, timestamp_s)
 

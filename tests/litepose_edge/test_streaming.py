@@ -292,3 +292,12 @@ def test_json_lines_of_images_go_into_a_file_too(tmp_path, capsys):
     assert run(["predict", str(tmp_path / "a.png"), "--json", str(tmp_path / "o.jsonl")]) == 0
     assert json.loads((tmp_path / "o.jsonl").read_text())["people"] == []
     assert capsys.readouterr().out == ""
+
+
+def test_a_generator_of_rgb_frames_gives_the_same_people(photographs):
+    astronaut = read_image(photographs / "astronaut.png")
+    with Estimator(threads=1) as estimator:
+        (here,) = estimator.stream([astronaut])
+        (turned,) = estimator.stream((f[..., ::-1] for f in [astronaut]), colour="rgb")
+    np.testing.assert_array_equal(turned.frame, astronaut)
+    np.testing.assert_array_equal(turned.poses.keypoints, here.poses.keypoints)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from litepose_edge.errors import InvalidImageError, SourceError
-from litepose_edge.sources import read_input
+from litepose_edge.sources import open_source, read_input
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +143,22 @@ def test_a_tensor_is_refused_with_the_line_that_makes_an_array_of_it(picture):
 def test_what_no_line_converts_is_refused_without_one(frame, says):
     with pytest.raises(InvalidImageError, match=says):
         read_input(frame)
+
+
+def test_an_iterable_gives_bgr_frames_whatever_its_pictures_are(picture, tmp_path):
+    images = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), picture)
+    rgb = np.ascontiguousarray(picture[..., ::-1])
+    items = [rgb, path, images.fromarray(rgb)]
+    frames = [frame.image for frame in open_source(iter(items), colour="rgb").frames]
+    assert len(frames) == 3
+    for frame in frames:
+        np.testing.assert_array_equal(frame, picture)
+    as_they_are = [frame.image for frame in open_source([picture, items[2]]).frames]
+    assert as_they_are[0] is picture
+    np.testing.assert_array_equal(as_they_are[1], picture)
+    with pytest.raises(ValueError, match="'bgr' or 'rgb'"):
+        open_source(items, colour="grey")
+    with pytest.raises(ValueError, match="opened this source already"):
+        open_source(open_source(items), colour="rgb")
