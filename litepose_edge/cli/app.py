@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": ("demo", "demo", PEOPLE),
     "predict": ("predict.command", "predict", PEOPLE),
     "bench": ("bench", "bench", MEASURE),
+    "bench-compare": ("bench_compare", "compare", MEASURE),
     "eval": ("evaluate", "evaluate", MEASURE),
     "doctor": ("doctor", "doctor", MEASURE),
     "info": ("info", "info", MODELS),
@@ -85,6 +86,8 @@ def run(arguments: Sequence[str]) -> int:
 
     0 all went well, 1 some inputs failed, 2 usage, 3 model or backend, 130 interrupted.
     """
+    if list(arguments[:2]) == ["bench", "compare"]:
+        arguments = ["bench-compare", *arguments[2:]]
     called = [name for name in arguments[:1] if name in COMMANDS]
     return run_command(
         program(*called),

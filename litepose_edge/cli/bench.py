@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from contextlib import closing
 from datetime import datetime, timezone
-from enum import Enum
-from itertools import product
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from litepose_edge import backends
 from litepose_edge.atomic_files import check_targets, write_files
-from litepose_edge.backends import Backend
-from litepose_edge.backends.bundled import is_name
+from litepose_edge.backends import bundled
 from litepose_edge.cli import options
+from litepose_edge.cli.bench_configurations import DEFAULT, ENGINES, ModeName, configurations
 from litepose_edge.cli.console import SOME_FAILED, print_error, progress_bar, results
 from litepose_edge.measure.bench.report import tables
 from litepose_edge.measure.bench.report.assemble import make_report
 from litepose_edge.measure.bench.report.document import (
+    MeasuredModel,
     Report,
     json_schema,
     read_report,
@@ -31,98 +31,136 @@ from litepose_edge.measure.bench.report.page import to_html
 from litepose_edge.measure.bench.runs.configuration import (
     SYNTHETIC,
     Configuration,
-    EngineName,
     MeasurementPlan,
-    Precision,
 )
+from litepose_edge.measure.bench.runs.pipeline import DETECTOR
 from litepose_edge.measure.bench.runs.runner import count_runs, run_all
 from litepose_edge.measure.bench.runs.worker import choose_meter
 from litepose_edge.measure.machine.description import describe_machine
 from litepose_edge.measure.machine.state import observe_state
 from litepose_edge.sources import open_source
-from litepose_edge.threads import available_threads
 
-DEFAULT_MODEL = "lrpose-s"
-ENGINES = ("onnxruntime", "openvino", "onnxruntime-spinning")
-SPINNING: EngineName = "onnxruntime-spinning"
-PRECISIONS = ("int8", "fp32")
-FOUND = "found"
 ENERGY_REPEATS = 5
+RUNS, ENERGY, OUTPUT = "What is measured", "Energy", "Output"
 
-
-class ModeName(str, Enum):
-    """How frames follow one another."""
-
-    THROUGHPUT = "throughput"
-    PACED = "paced"
-
-
-EXAMPLES = ("litepose-edge bench --backend onnxruntime,openvino --out report",)
+EXAMPLES = (
+    "litepose-edge bench lrpose-n lrpose-s lrpose-m --out report",
+    "litepose-edge bench --backend onnxruntime,openvino --mode paced",
+    "litepose-edge bench --source clip.mp4 --people found",
+)
 
 
 def bench(
-    model: Annotated[
-        str, typer.Argument(help="'default', a bundled pose network, or the path of a model file.")
-    ] = "default",
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Bundled pose networks and paths of model files; lrpose-s unless given.",
+        ),
+    ] = None,
     source: Annotated[
-        str, typer.Option(help="'synthetic' for drawn frames, or an image or video file.")
+        str,
+        typer.Option(
+            help="'synthetic' for drawn frames, or an image or video file.", rich_help_panel=RUNS
+        ),
     ] = SYNTHETIC,
-    mode: Annotated[ModeName, typer.Option(help="Frames back to back, or at --fps.")] = (
-        ModeName.THROUGHPUT
-    ),
+    mode: Annotated[
+        ModeName, typer.Option(help="Frames back to back, or at --fps.", rich_help_panel=RUNS)
+    ] = (ModeName.THROUGHPUT),
     fps: Annotated[
-        float, typer.Option(min=0.1, callback=options.finite, help="Frames per second when paced.")
+        float,
+        typer.Option(
+            min=0.1,
+            callback=options.finite,
+            help="Frames per second when paced.",
+            rich_help_panel=RUNS,
+        ),
     ] = 15.0,
     threads: Annotated[
-        str | None, typer.Option(help="Such as 1,2; 1 and all usable CPUs unless given.")
+        str | None,
+        typer.Option(help="Such as 1,2; 1 and all usable CPUs unless given.", rich_help_panel=RUNS),
     ] = None,
     backend: Annotated[
-        str, typer.Option(help=f"One or more, with commas, of {', '.join(ENGINES)}.")
+        str,
+        typer.Option(
+            help=f"One or more, with commas, of {', '.join(ENGINES)}.", rich_help_panel=RUNS
+        ),
     ] = "onnxruntime",
-    precision: Annotated[str, typer.Option(help="int8, fp32, or both: int8,fp32.")] = "int8",
+    precision: Annotated[
+        str, typer.Option(help="int8, fp32, or both: int8,fp32.", rich_help_panel=RUNS)
+    ] = "int8",
     people: Annotated[
         str | None,
-        typer.Option(help="Boxes to give per frame, such as 1,5,20; 'found' gives none."),
+        typer.Option(
+            help="Boxes to give per frame, such as 1,5,20; 'found' gives none.",
+            rich_help_panel=RUNS,
+        ),
     ] = None,
     detector_size: options.DetectorSize = None,
     seconds: Annotated[
-        float, typer.Option(min=0.1, callback=options.finite, help="Length of each measurement.")
+        float,
+        typer.Option(
+            min=0.1,
+            callback=options.finite,
+            help="Length of each measurement.",
+            rich_help_panel=RUNS,
+        ),
     ] = 3.0,
-    repeats: Annotated[int, typer.Option(min=2, help="Processes per configuration.")] = 5,
+    repeats: Annotated[
+        int, typer.Option(min=2, help="Processes per configuration.", rich_help_panel=RUNS)
+    ] = 5,
     spinning: Annotated[
-        bool, typer.Option(help="When paced, also measure ONNX Runtime with spinning, its default.")
+        bool,
+        typer.Option(
+            help="When paced, also measure ONNX Runtime with spinning, its default.",
+            rich_help_panel=RUNS,
+        ),
     ] = True,
     energy: Annotated[
-        bool, typer.Option(help="Measure energy as well, with --mode paced.")
+        bool,
+        typer.Option(help="Measure energy as well, with --mode paced.", rich_help_panel=ENERGY),
     ] = False,
     energy_seconds: Annotated[
         float,
         typer.Option(
-            min=0.1, callback=options.finite, help="Length of each of five energy windows."
+            min=0.1,
+            callback=options.finite,
+            help="Length of each of five energy windows.",
+            rich_help_panel=ENERGY,
         ),
     ] = 10.0,
     idle_seconds: Annotated[
         float,
         typer.Option(
-            min=0.1, callback=options.finite, help="Length of the idle windows between them."
+            min=0.1,
+            callback=options.finite,
+            help="Length of the idle windows between them.",
+            rich_help_panel=ENERGY,
         ),
     ] = 5.0,
     meter: Annotated[
-        str | None, typer.Option(help="Name of the energy meter; see --list-meters.")
+        str | None,
+        typer.Option(help="Name of the energy meter; see --list-meters.", rich_help_panel=ENERGY),
     ] = None,
     meter_log: Annotated[
-        Path | None, typer.Option(help="Log file that an external meter is writing.")
+        Path | None,
+        typer.Option(help="Log file that an external meter is writing.", rich_help_panel=ENERGY),
     ] = None,
     meter_log_start: Annotated[
         float | None,
         typer.Option(
-            callback=options.finite, help="When its clock started, in seconds since 1970."
+            callback=options.finite,
+            help="When its clock started, in seconds since 1970.",
+            rich_help_panel=ENERGY,
         ),
     ] = None,
     watts_per_core: Annotated[
         float | None,
         typer.Option(
-            min=0, callback=options.finite, help="Model the energy instead: CPU seconds times this."
+            min=0,
+            callback=options.finite,
+            help="Model the energy instead: CPU seconds times this.",
+            rich_help_panel=ENERGY,
         ),
     ] = None,
     battery_wh: Annotated[
@@ -132,20 +170,33 @@ def bench(
             min=0.001,
             callback=options.finite,
             help="Estimate how long a battery of so many watt-hours lasts.",
+            rich_help_panel=ENERGY,
         ),
     ] = None,
     list_meters: Annotated[
-        bool, typer.Option("--list-meters", help="Print this machine's energy meters and exit.")
+        bool,
+        typer.Option(
+            "--list-meters",
+            help="Print this machine's energy meters and exit.",
+            rich_help_panel=ENERGY,
+        ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for bench.json, .md, .csv and .html.")
+        Path | None,
+        typer.Option(help="Folder for bench.json, .md, .csv and .html.", rich_help_panel=OUTPUT),
     ] = None,
     read: Annotated[
-        Path | None, typer.Option(help="Measure nothing, show an earlier bench.json.")
+        Path | None,
+        typer.Option(help="Measure nothing, show an earlier bench.json.", rich_help_panel=OUTPUT),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON document.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the JSON document.", rich_help_panel=OUTPUT)
+    ] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON document's schema and exit.")
+        bool,
+        typer.Option(
+            "--schema", help="Print the JSON document's schema and exit.", rich_help_panel=OUTPUT
+        ),
     ] = False,
 ) -> None:
     """Measure speed, CPU time, memory and energy on this machine.
@@ -166,18 +217,15 @@ def bench(
         raise typer.BadParameter("energy is measured at a fixed frame rate: add --mode paced")
     if not energy and (meter, meter_log, watts_per_core, battery_wh) != (None,) * 4:
         raise typer.BadParameter("options of the energy meter and the battery need --energy")
-    model = DEFAULT_MODEL if model == "default" else model
-    engines = cast(list[EngineName], _among(backend, ENGINES, "--backend"))
-    configurations = _configurations(
-        model,
+    planned = configurations(
+        models or [DEFAULT],
         source,
         mode,
         fps,
-        engines=engines,
-        precisions=cast(list[Precision], _among(precision, PRECISIONS, "--precision")),
-        threads=[options.possible_threads(n) or n for n in _counts(threads, "--threads")]
-        or sorted({1, available_threads()}),
-        people=_people(people, source, finds_people=_finds_people(model, engines[0])),
+        backend=backend,
+        precision=precision,
+        threads=threads,
+        people=people,
         detector_size=detector_size,
         spinning=spinning,
     )
@@ -193,10 +241,10 @@ def bench(
         watts_per_core=watts_per_core,
         battery_wh=battery_wh,
     )
-    _check(configurations, plan)
+    models_found = _check(planned, plan)
     if out is not None:
         check_targets(out / "bench.json")
-    report = _measure(configurations, plan)
+    report = _measure(planned, plan, models_found)
     _give(report, out, as_json=as_json)
     failed = [result for result in report.results if result.error is not None]
     for result in failed:
@@ -205,72 +253,48 @@ def bench(
         raise typer.Exit(SOME_FAILED)
 
 
-def _configurations(
-    model: str,
-    source: str,
-    mode: ModeName,
-    fps: float,
-    *,
-    engines: list[EngineName],
-    precisions: list[Precision],
-    threads: list[int],
-    people: list[int | None],
-    detector_size: int | None,
-    spinning: bool,
-) -> list[Configuration]:
-    """Every combination; the last number of threads first: the baseline is the default."""
-    if detector_size is not None and None not in people:
-        raise typer.BadParameter("--detector-size is for people that are found: add --people found")
-    wanted = list(engines)
-    if spinning and mode is ModeName.PACED and "onnxruntime" in engines and SPINNING not in wanted:
-        wanted.append(SPINNING)
-    order = sorted(threads, reverse=True)
-    combinations = product(people, precisions, order, wanted)
-    # A path says its precision itself; asking for the other one would be an error.
-    of_file = not is_name(model)
-    return [
-        Configuration(
-            model=model,
-            engine=engine,
-            precision=None if of_file else weights,
-            threads=count,
-            people=number,
-            mode=mode.value,
-            fps=fps,
-            source=source,
-            detector_size=detector_size if number is None else None,
-        )
-        for number, weights, count, engine in combinations
-        # One thread never waits, and the spinning engine runs the pose network alone.
-        if not (engine == SPINNING and SPINNING not in engines and (count == 1 or number is None))
-        and not (of_file and weights != precisions[0])
-    ]
-
-
-def _check(configurations: list[Configuration], plan: MeasurementPlan) -> None:
+def _check(planned: list[Configuration], plan: MeasurementPlan) -> list[MeasuredModel]:
     """Open models, source and meter once, so that a mistake is reported before minutes pass."""
+    found_models = []
     if plan.energy_repeats:
         chosen = choose_meter(plan)
         if isinstance(chosen, str) and plan.meter is not None:
             raise typer.BadParameter(f"--meter: {chosen}")
-    for key in dict.fromkeys((c.model, c.precision, c.backend) for c in configurations):
+    for key in dict.fromkeys((c.model, c.precision, c.backend) for c in planned):
         found = backends.find_model(key[0], precision=key[1], backend=key[2])
-        given = any(c.people is not None for c in configurations)
+        given = any(c.people is not None for c in planned if c.model == key[0])
         if given and found.manifest.finds_people:
             raise typer.BadParameter(
                 f"{key[0]} finds people itself: measure it with --people found"
             )
-    source = configurations[0].source
+        found_models.append(_described(found))
+        if not (found.manifest.finds_people or all(c.people is not None for c in planned)):
+            found_models.append(_described(backends.find_model(DETECTOR, backend=key[2])))
+    source = planned[0].source
     if source != SYNTHETIC:
         with closing(open_source(source)) as opened:
             next(iter(opened.frames))
+    return list(dict.fromkeys(found_models))
 
 
-def _measure(configurations: list[Configuration], plan: MeasurementPlan) -> Report:
+def _described(model: backends.Model) -> MeasuredModel:
+    content = bundled.read(model.path)
+    return MeasuredModel(
+        name=model.manifest.name,
+        precision=model.manifest.precision,
+        file=model.path.name,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _measure(
+    planned: list[Configuration], plan: MeasurementPlan, models: list[MeasuredModel]
+) -> Report:
     began = datetime.now(timezone.utc)
     machine, before = describe_machine(), observe_state()
     with progress_bar() as bar:
-        task = bar.add_task("bench", total=count_runs(configurations, plan))
+        task = bar.add_task("bench", total=count_runs(planned, plan))
         started = 0
 
         def progress(label: str) -> None:
@@ -278,7 +302,7 @@ def _measure(configurations: list[Configuration], plan: MeasurementPlan) -> Repo
             bar.update(task, completed=started, description=label)
             started += 1
 
-        runs = run_all(configurations, plan, progress)
+        runs = run_all(planned, plan, progress)
     return make_report(
         runs,
         plan,
@@ -286,6 +310,7 @@ def _measure(configurations: list[Configuration], plan: MeasurementPlan) -> Repo
         (before, observe_state()),
         began=began,
         command=" ".join(["litepose-edge", *sys.argv[1:]]),
+        models=models,
     )
 
 
@@ -319,35 +344,3 @@ def _print_meters() -> None:
         results.print(f"  uncertainty: {about.uncertainty}", markup=False)
     for missing in found.missing:
         results.print(f"{missing.kind}: not usable: {missing.reason}", markup=False)
-
-
-def _among(text: str, allowed: tuple[str, ...], option: str) -> list[str]:
-    chosen = list(dict.fromkeys(part.strip() for part in text.split(",")))
-    for name in chosen:
-        if name not in allowed:
-            raise typer.BadParameter(f"{option}: '{name}' is none of {', '.join(allowed)}")
-    return chosen
-
-
-def _counts(text: str | None, option: str) -> list[int]:
-    if text is None:
-        return []
-    counts = [int(part) if part.strip().isdigit() else 0 for part in text.split(",")]
-    if min(counts) < 1:
-        raise typer.BadParameter(f"{option}: expected numbers from 1 on such as 1,2, got '{text}'")
-    return list(dict.fromkeys(counts))
-
-
-def _finds_people(model: str, engine: EngineName) -> bool:
-    """Whether a file's network takes no boxes; bundled ones all do."""
-    backend: Backend = "openvino" if engine == "openvino" else "onnxruntime"
-    return not is_name(model) and backends.find_model(model, backend=backend).manifest.finds_people
-
-
-def _people(text: str | None, source: str, *, finds_people: bool) -> list[int | None]:
-    """How many boxes are given; None for those the detector finds, or the network itself."""
-    if text is None:
-        return [1] if source == SYNTHETIC and not finds_people else [None]
-    return [
-        None if part.strip() == FOUND else _counts(part, "--people")[0] for part in text.split(",")
-    ]

@@ -8,6 +8,7 @@ import platform
 from dataclasses import dataclass
 
 from litepose_edge.measure.machine.processor import describe_processor
+from litepose_edge.measure.machine.revision import revision
 from litepose_edge.measure.machine.sysfs import Sysfs
 from litepose_edge.threads import affinity
 
@@ -31,6 +32,7 @@ class Machine:
         governor: Frequency governors in use; empty where there is none to see.
         python: Version.
         packages: Versions; None for what is not installed.
+        revision: Commit of this package, where it is a checkout.
     """
 
     cpu: str
@@ -43,6 +45,7 @@ class Machine:
     governor: tuple[str, ...]
     python: str
     packages: dict[str, str | None]
+    revision: str | None = None
 
 
 def describe_machine(sysfs: Sysfs | None = None) -> Machine:
@@ -65,6 +68,7 @@ def describe_machine(sysfs: Sysfs | None = None) -> Machine:
         governor=tuple(sorted(governors - {""})),
         python=platform.python_version(),
         packages={name: _version(name) for name in PACKAGES},
+        revision=revision(),
     )
 
 

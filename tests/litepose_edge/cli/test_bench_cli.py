@@ -36,7 +36,10 @@ def test_all_four_files_are_made_from_one_measurement(measured):
     document = json.loads((measured / "bench.json").read_text())
     assert document["schema"] == 1
     labels = [result["label"] for result in document["results"]]
-    assert labels == ["int8 onnxruntime 1 thread, 1 given", "fp32 onnxruntime 1 thread, 1 given"]
+    assert labels == [
+        "lrpose-s int8, onnxruntime, 1 thread, 1 box given",
+        "lrpose-s fp32, onnxruntime, 1 thread, 1 box given",
+    ]
     for name in ("bench.md", "bench.csv", "bench.html"):
         text = (measured / name).read_text("utf-8")
         assert document["results"][0]["checksum"] in text
@@ -175,8 +178,8 @@ def test_a_detector_size_is_measured_where_the_detector_finds_the_people(photogr
     arguments = [*source, *QUICK, "--detector-size", "224", "--out", str(tmp_path)]
     assert run(arguments) == 0
     given, found = json.loads((tmp_path / "bench.json").read_text())["results"]
-    assert given["label"] == "int8 onnxruntime 1 thread, 1 given"
-    assert found["label"] == "int8 onnxruntime 1 thread, found at 224 px"
+    assert given["label"] == "lrpose-s int8, onnxruntime, 1 thread, 1 box given"
+    assert found["label"] == "lrpose-s int8, onnxruntime, 1 thread, people found at 224 px"
     assert found["configuration"]["detector_size"] == 224
     assert found["stages"]["detect"]["p50"] > 0
     assert found["error"] is None
@@ -200,3 +203,46 @@ def test_a_configuration_that_fails_is_exit_code_1_and_the_rest_is_saved(
     assert run(["--out", str(tmp_path), *QUICK]) == 1
     assert "fp32: ModelError: broken" in capsys.readouterr().err
     assert (tmp_path / "bench.json").read_bytes() == to_json(report)
+
+
+def test_several_models_are_measured_beside_each_other_and_named(monkeypatch):
+    asked = []
+
+    def run_all(configurations, plan, progress):
+        asked.extend(configurations)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("litepose_edge.cli.bench.run_all", run_all)
+    assert run(["lrpose-n", "default", "lrpose-s", "--threads", "1", "--precision", "int8"]) == 130
+    assert [(c.model, c.precision, c.threads) for c in asked] == [
+        ("lrpose-n", "int8", 1),
+        ("lrpose-s", "int8", 1),
+    ]
+
+
+def test_the_models_that_ran_are_in_the_document(measured):
+    models = json.loads((measured / "bench.json").read_text())["models"]
+    assert [(m["name"], m["precision"]) for m in models] == [
+        ("lrpose-s", "int8"),
+        ("lrpose-s", "fp32"),
+    ]
+    assert all(len(m["sha256"]) == 64 and m["size_bytes"] > 1e5 for m in models)
+
+
+def test_reports_are_compared_side_by_side(measured, tmp_path, capsys):
+    from litepose_edge.cli.app import run as whole_program
+
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bench.json").write_bytes((measured / "bench.json").read_bytes())
+    both = [str(tmp_path / name / "bench.json") for name in ("old", "new")]
+    assert whole_program(["bench", "compare", *both, "--out", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "A  old" in text
+    assert "B  new" in text
+    assert "no difference" in text or "too noisy" in text
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "compare.csv", "compare.html", "compare.md",
+    ]  # fmt: skip
+    assert whole_program(["bench", "compare", both[0]]) == 2
+    assert whole_program(["bench", "compare", both[0], str(tmp_path / "none.json")]) == 1

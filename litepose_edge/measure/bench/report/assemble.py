@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from litepose_edge.measure.bench.report.document import (
     SCHEMA,
     ColdFigures,
+    MeasuredModel,
     Noise,
     Report,
     Result,
@@ -33,6 +35,7 @@ def make_report(
     *,
     began: datetime,
     command: str = "",
+    models: Sequence[MeasuredModel] = (),
 ) -> Report:
     """Put together what was run.
 
@@ -43,6 +46,7 @@ def make_report(
         states: Before and after.
         began: When.
         command: What was typed.
+        models: The networks that were run.
     """
     noise = _noise(runs)
     results = []
@@ -50,7 +54,9 @@ def make_report(
         # Five people take longer than one: only configurations with the same work are compared.
         work = _work(measured.configuration)
         alike = [other for other in runs.measured if _work(other.configuration) == work]
-        results.append(_result(measured, alike[0], _reference(alike), noise))
+        # Keypoints are compared with those of the same network.
+        same = [r for r in alike if r.configuration.model == measured.configuration.model]
+        results.append(_result(measured, alike[0], _reference(same), noise))
     return Report(
         schema=SCHEMA,
         created=began.astimezone(timezone.utc).isoformat(timespec="seconds"),
@@ -62,6 +68,7 @@ def make_report(
         warnings=warnings(machine, *states),
         noise=noise,
         results=results,
+        models=list(models),
     )
 
 

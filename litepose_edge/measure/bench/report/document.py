@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,25 @@ from litepose_edge.measure.machine.description import Machine
 from litepose_edge.measure.machine.state import MachineState
 
 SCHEMA: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredModel:
+    """A network that was measured.
+
+    Attributes:
+        name: As its manifest calls it.
+        precision: What its weights are.
+        file: The file's name.
+        size_bytes: The file's size.
+        sha256: Of the file: a name may stand for other weights in another version.
+    """
+
+    name: str
+    precision: str
+    file: str
+    size_bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +135,7 @@ class Report:
         warnings: What makes the figures doubtful.
         noise: The floor; None where the baseline could not be measured twice or more.
         results: One a configuration.
+        models: The networks; none in reports of earlier versions.
     """
 
     schema: Literal[1]
@@ -128,6 +148,7 @@ class Report:
     warnings: list[str]
     noise: Noise | None
     results: list[Result]
+    models: list[MeasuredModel] = field(default_factory=list)
 
 
 def to_json(report: Report) -> bytes:

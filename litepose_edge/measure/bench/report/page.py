@@ -42,15 +42,16 @@ def to_html(report: Report) -> str:
     """The whole page."""
     body = [
         "<h1>litepose-edge benchmark</h1>",
-        f'<p class="soft">{escape(tables.machine_line(report))}<br>{escape(report.created)}'
+        f'<p class="soft">{escape(tables.machine_line(report))}<br>'
+        f"{escape(tables.version_line(report))}<br>{escape(report.created)}"
         + (f"<br><code>{escape(report.command)}</code>" if report.command else "")
         + "</p>",
         *(f'<p class="warn">{escape(warning)}</p>' for warning in report.warnings),
-        _table(
+        html_table(
             tables.COLUMNS[: tables.FIRST_TEXT_COLUMN],
             [row[: tables.FIRST_TEXT_COLUMN] for row in tables.rows(report)],
         ),
-        _table(
+        html_table(
             (tables.COLUMNS[0], *tables.COLUMNS[tables.FIRST_TEXT_COLUMN :]),
             [(row[0], *row[tables.FIRST_TEXT_COLUMN :]) for row in tables.rows(report)],
             words=(1, 2),
@@ -59,14 +60,26 @@ def to_html(report: Report) -> str:
         *_plots([result for result in report.results if result.frame_ms is not None]),
     ]
     if cold := tables.cold_rows(report):
-        body += ["<h2>Cold start and memory</h2>", _table(tables.COLD_COLUMNS, cold)]
+        body += ["<h2>Cold start and memory</h2>", html_table(tables.COLD_COLUMNS, cold)]
     if energy := tables.energy_rows(report):
-        body += ["<h2>Energy</h2>", _table(("configuration", "net"), energy, words=(1,))]
-    body += ["<h2>Machine</h2>", _table(("", ""), _machine(report), words=(1,))]
+        body += ["<h2>Energy</h2>", html_table(("configuration", "net"), energy, words=(1,))]
+    if models := tables.model_rows(report):
+        body += ["<h2>Models</h2>", html_table(tables.MODEL_COLUMNS, models, words=(1, 3))]
+    body += ["<h2>Machine</h2>", html_table(("", ""), _machine(report), words=(1,))]
+    return document("litepose-edge benchmark", body)
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """A page of its own.
+
+    Args:
+        title: Plain text.
+        body: HTML.
+    """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>litepose-edge benchmark</title><style>{STYLE}</style></head><body>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
         + "\n".join(body)
         + "</body></html>\n"
     )
@@ -88,11 +101,11 @@ def _plots(results: list[Result]) -> list[str]:
     stages = [
         Bar(
             r.label,
-            [stage.p50 for stage in r.stages.values()],
-            f"{sum(s.p50 for s in r.stages.values()):.2f} ms",
+            [ms or 0.0 for ms in tables.stages_of(r)],
+            f"{sum(ms or 0.0 for ms in tables.stages_of(r)):.2f} ms",
         )
         for r in results
-        if r.stages
+        if any(tables.stages_of(r))
     ]
     parts = [
         "<h2>Frame time by percentile, ms</h2>",
@@ -105,8 +118,8 @@ def _plots(results: list[Result]) -> list[str]:
     if stages:
         parts += [
             "<h2>Stages, one crop after the other</h2>",
-            '<p class="soft">The detector counts towards the frame only where it finds the people '
-            '("found").</p>',
+            '<p class="soft">The detector is a part of the frame only where it finds the '
+            "people.</p>",
             svg.legend(tables.STAGE_COLUMNS[1:]),
             svg.bar_chart("Stages of a frame", stages),
         ]
@@ -142,9 +155,17 @@ def _state(state: MachineState) -> str:
     return ", ".join(parts)
 
 
-def _table(
+def html_table(
     titles: Sequence[str], body: Sequence[tuple[str, ...]], words: tuple[int, ...] = ()
 ) -> str:
+    """A table.
+
+    Args:
+        titles: Of the columns; all empty for a table without a head.
+        body: Plain text.
+        words: Columns that hold words, besides the first: numbers stand to the right.
+    """
+
     def kind(index: int) -> str:
         return ' class="words"' if index in words else ""
 

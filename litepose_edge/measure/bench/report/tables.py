@@ -13,6 +13,8 @@ from litepose_edge.measure.energy import EnergyFigures
 from litepose_edge.measure.energy.interval import Interval
 
 NONE = "-"
+# A noise floor as large as the figures themselves tells nothing apart.
+MOST_NOISE = 1.0
 COLUMNS = (
     "configuration",
     "p50 ms",
@@ -56,11 +58,14 @@ def verdict_text(result: Result) -> str:
     frame, cpu = result.frame_comparison, result.cpu_comparison
     if frame is None or cpu is None:
         return "baseline" if result.is_baseline else NONE
-    return f"frame {_difference_text(frame)}, CPU {_difference_text(cpu, 'less', 'more')}"
+    return f"frame {difference_text(frame)}, CPU {difference_text(cpu, 'less', 'more')}"
 
 
-def _difference_text(comparison: Comparison, faster: str = "faster", slower: str = "slower") -> str:
+def difference_text(comparison: Comparison, faster: str = "faster", slower: str = "slower") -> str:
+    """A ratio, or that there is no difference; a noise as large as the figures tells neither."""
     if comparison.verdict == "no difference":
+        if comparison.threshold >= MOST_NOISE:
+            return "not told apart (too noisy)"
         return f"no difference (below {100 * comparison.threshold:.1f} %)"
     word = faster if comparison.verdict == "faster" else slower
     return f"x{comparison.ratio:.2f} {word}"
@@ -84,8 +89,8 @@ def footnotes(report: Report) -> list[str]:
         "Noise floor: not known, the first configuration could not be measured twice."
         if noise is None
         else f"Noise floor (A/A, {noise.frame.repeats} processes each): "
-        f"{100 * noise.frame.relative:.1f} % of the median frame, "
-        f"{100 * noise.cpu.relative:.1f} % of the CPU time; "
+        f"{noise_text(noise.frame.relative)} of the median frame, "
+        f"{noise_text(noise.cpu.relative)} of the CPU time; "
         "what differs by less is called no difference."
     )
     modes = {r.configuration.mode: r.configuration.fps for r in report.results}
@@ -99,9 +104,24 @@ def footnotes(report: Report) -> list[str]:
     ]
 
 
+def noise_text(relative: float) -> str:
+    """A floor in per cent; a floor as large as the figures is no figure."""
+    if relative >= MOST_NOISE:
+        return "more than all"
+    return f"{100 * relative:.1f} %"
+
+
 def energy_rows(report: Report) -> list[tuple[str, str]]:
-    """Label and sentence of each configuration whose energy was asked for."""
-    return [(r.label, energy_text(r.energy)) for r in report.results if r.energy is not None]
+    """Label and sentence of each configuration whose energy was asked for.
+
+    Where no configuration has figures for one and the same reason, that is said once.
+    """
+    asked = [(r.label, r.energy) for r in report.results if r.energy is not None]
+    rows = [(label, energy_text(figures)) for label, figures in asked]
+    without = {figures.reason for _, figures in asked if figures.net_j_per_frame is None}
+    if len(rows) > 1 and len(without) == 1 and len({text for _, text in rows}) == 1:
+        return [("all configurations", rows[0][1])]
+    return rows
 
 
 def energy_text(figures: EnergyFigures) -> str:
@@ -138,10 +158,37 @@ def machine_line(report: Report) -> str:
 def stage_rows(report: Report) -> list[tuple[str, ...]]:
     """Label and the stages' medians in milliseconds."""
     return [
-        (r.label, *(f"{stage.p50:.3f}" for stage in r.stages.values()))
-        for r in report.results
-        if r.stages
+        (r.label, *(_number(ms, ".3f") for ms in stages_of(r))) for r in report.results if r.stages
     ]
+
+
+def stages_of(result: Result) -> list[float | None]:
+    """The medians of the stages that are a part of the frame, in milliseconds.
+
+    None for the detector where boxes are given, and for a stage that took longer than the whole
+    frame: it is measured apart, with crops one after the other, and other programs may have run.
+    """
+    frame = result.frame_ms
+    found = result.configuration.people is None
+    return [
+        stage.p50 if (found or name != "detect") and frame and stage.p50 <= frame.p50 else None
+        for name, stage in (result.stages or {}).items()
+    ]
+
+
+def model_rows(report: Report) -> list[tuple[str, ...]]:
+    """The networks: name and precision, file, size, checksum."""
+    return [
+        (f"{m.name} {m.precision}", m.file, f"{m.size_bytes / 1e6:.1f} MB", m.sha256[:12])
+        for m in report.models
+    ]
+
+
+def version_line(report: Report) -> str:
+    """Version and commit of this package when it measured."""
+    version = report.machine.packages.get("litepose-edge") or "unknown version"
+    commit = report.machine.revision
+    return f"litepose-edge {version}" + (f", commit {commit}" if commit else "")
 
 
 def cold_rows(report: Report) -> list[tuple[str, ...]]:
@@ -163,18 +210,19 @@ def to_text(report: Report) -> str:
     body = rows(report)
     texts = (COLUMNS[0], *COLUMNS[FIRST_TEXT_COLUMN:])
     parts = [
-        machine_line(report),
-        _aligned(COLUMNS[:FIRST_TEXT_COLUMN], [row[:FIRST_TEXT_COLUMN] for row in body]),
-        _aligned(texts, [(row[0], *row[FIRST_TEXT_COLUMN:]) for row in body]),
-        _aligned(STAGE_COLUMNS, stage_rows(report)),
-        _aligned(COLD_COLUMNS, cold_rows(report)),
+        f"{machine_line(report)}\n{version_line(report)}",
+        aligned(MODEL_COLUMNS, model_rows(report)),
+        aligned(COLUMNS[:FIRST_TEXT_COLUMN], [row[:FIRST_TEXT_COLUMN] for row in body]),
+        aligned(texts, [(row[0], *row[FIRST_TEXT_COLUMN:]) for row in body]),
+        aligned(STAGE_COLUMNS, stage_rows(report)),
+        aligned(COLD_COLUMNS, cold_rows(report)),
         "\n".join(f"energy, {label}: {text}" for label, text in energy_rows(report)),
         "\n".join(footnotes(report)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _aligned(titles: tuple[str, ...], body: Sequence[tuple[str, ...]]) -> str:
+def aligned(titles: tuple[str, ...], body: Sequence[tuple[str, ...]]) -> str:
     """Words to the left, numbers to the right; nothing where there are no rows."""
     if not body:
         return ""
@@ -195,6 +243,7 @@ def _is_figure(cell: str) -> bool:
 
 
 STAGE_COLUMNS = ("stages, median ms", "detect", "crop", "infer", "decode")
+MODEL_COLUMNS = ("model", "file", "size", "sha256")
 COLD_COLUMNS = ("cold start, mean ms", "start", "load", "first", "RSS MB", "peak MB")
 
 
@@ -202,20 +251,23 @@ def to_markdown(report: Report) -> str:
     """The report as Markdown."""
     parts = [
         "# Benchmark",
-        f"{machine_line(report)}; {report.created}",
-        _markdown_table(COLUMNS, rows(report)),
+        f"{machine_line(report)}; {version_line(report)}; {report.created}",
+        markdown_table(COLUMNS, rows(report)),
         "\n".join(f"- {note}" for note in footnotes(report)),
     ]
+    if models := model_rows(report):
+        parts.append(markdown_table(MODEL_COLUMNS, models))
     if stages := stage_rows(report):
-        parts.append(_markdown_table(STAGE_COLUMNS, stages))
+        parts.append(markdown_table(STAGE_COLUMNS, stages))
     if cold := cold_rows(report):
-        parts.append(_markdown_table(COLD_COLUMNS, cold))
+        parts.append(markdown_table(COLD_COLUMNS, cold))
     if energy := energy_rows(report):
-        parts.append(_markdown_table(("energy", "net"), energy))
+        parts.append(markdown_table(("energy", "net"), energy))
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(titles: tuple[str, ...], body: Sequence[tuple[str, ...]]) -> str:
+def markdown_table(titles: tuple[str, ...], body: Sequence[tuple[str, ...]]) -> str:
+    """A table of Markdown."""
     lines = [titles, tuple("---" for _ in titles), *body]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from litepose_edge.backends import Backend
@@ -51,10 +52,17 @@ class Configuration:
     def label(self) -> str:
         """What tables call it."""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        people = "found" if self.people is None else f"{self.people} given"
+        boxes = f"{self.people} box{'' if self.people == 1 else 'es'} given"
+        people = "people found" if self.people is None else boxes
         if self.detector_size is not None:
             people += f" at {self.detector_size} px"
-        return f"{self.precision or 'file'} {self.engine} {threads}, {people}"
+        weights = f"{self.model_name} {self.precision}" if self.precision else self.model_name
+        return f"{weights}, {self.engine}, {threads}, {people}"
+
+    @property
+    def model_name(self) -> str:
+        """A bundled network's name, or a file's."""
+        return PurePath(self.model).name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,80 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import datetime, timezone
+import re
 
 import numpy as np
 import pytest
 
+from bench_reports import configuration, outcome, report_of
 from litepose_edge.errors import SourceError
 from litepose_edge.measure.bench.report import tables
-from litepose_edge.measure.bench.report.assemble import make_report
 from litepose_edge.measure.bench.report.document import (
+    MeasuredModel,
     json_schema,
     read_report,
     to_json,
 )
-from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan
+from litepose_edge.measure.bench.report.page import to_html
+from litepose_edge.measure.bench.runs.configuration import MeasurementPlan
 from litepose_edge.measure.bench.runs.figures import summarize
-from litepose_edge.measure.bench.runs.pacing import Timing
-from litepose_edge.measure.bench.runs.runner import ConfigurationRuns, Runs, count_runs
+from litepose_edge.measure.bench.runs.runner import ConfigurationRuns, count_runs
 from litepose_edge.measure.bench.runs.stages import STAGES
-from litepose_edge.measure.bench.runs.worker import ColdStart, Outcome
+from litepose_edge.measure.bench.runs.worker import Outcome
 from litepose_edge.measure.energy import EnergyFigures, MeterInfo
 from litepose_edge.measure.energy.interval import Interval
-from litepose_edge.measure.machine.description import describe_machine
-from litepose_edge.measure.machine.state import observe_state
-from litepose_edge.measure.machine.sysfs import Sysfs
 
 METER = MeterInfo("rapl:package-0", "measured", "the package", "1 ms", "unknown")
 MODEL = MeterInfo("modelled", "modelled", "a formula", "none", "unknown")
-
-
-def configuration(**changes):
-    return Configuration(
-        **{
-            "model": "lrpose-s",
-            "engine": "onnxruntime",
-            "precision": "int8",
-            "threads": 1,
-            "people": 1,
-            "mode": "paced",
-            "fps": 15.0,
-            "source": "synthetic",
-            **changes,
-        }
-    )
-
-
-def outcome(frame_ms, cpu_ms=3.0, keypoint=10.0, **changes):
-    """A worker's outcome with these frame times and every keypoint at one place."""
-    times = list(frame_ms)
-    total = cpu_ms * len(times)
-    stage = summarize([1.0, 2.0])
-    return Outcome(
-        **{
-            "cold": ColdStart(start_ms=300.0, load_ms=50.0, first_ms=20.0),
-            "timing": Timing(times, 0.75 * total, 0.25 * total, 1000.0, 1),
-            "stages": dict.fromkeys(STAGES, stage),
-            "rss_mb": 100.0,
-            "peak_rss_mb": 120.0,
-            "checksum": f"{keypoint}",
-            "keypoints": [[[(keypoint, 20.0, 0.9), (keypoint, 30.0, 0.1)]]],
-            **changes,
-        }
-    )
-
-
-def report_of(measured, again, **plan):
-    states = (observe_state(Sysfs()), observe_state(Sysfs()))
-    return make_report(
-        Runs(measured, again),
-        MeasurementPlan(**plan),
-        describe_machine(),
-        states,
-        began=datetime(2024, 5, 1, tzinfo=timezone.utc),
-        command="litepose-edge bench",
-    )
 
 
 def sample_report(energy=None):
@@ -149,7 +100,7 @@ def test_the_fp32_configuration_is_the_reference_of_the_keypoints():
         ConfigurationRuns(configuration(precision="fp32"), runs),
     ]
     report = report_of(measured, measured[0])
-    assert report.results[0].shift.against.startswith("fp32")
+    assert report.results[0].shift.against.startswith("lrpose-s fp32")
     assert report.results[1].shift is None
 
 
@@ -285,3 +236,63 @@ def test_runs_are_counted_with_the_second_half_and_the_energy():
     two = [configuration(), configuration(threads=2)]
     assert count_runs(two, MeasurementPlan(repeats=5)) == 15
     assert count_runs(two, MeasurementPlan(repeats=5, energy_repeats=3)) == 17
+
+
+def test_every_label_names_the_model_and_who_the_boxes_are_for():
+    assert configuration().label == "lrpose-s int8, onnxruntime, 1 thread, 1 box given"
+    assert configuration(people=5, threads=2).label.endswith("2 threads, 5 boxes given")
+    found = configuration(people=None, precision=None, model="nets/own.onnx", detector_size=224)
+    assert found.label == "own.onnx, onnxruntime, 1 thread, people found at 224 px"
+
+
+def test_keypoints_of_another_model_are_not_compared():
+    runs = [outcome([1.0, 1.1]), outcome([1.1, 1.2])]
+    other = ConfigurationRuns(configuration(model="lrpose-n"), runs)
+    measured = [
+        ConfigurationRuns(configuration(), runs),
+        ConfigurationRuns(configuration(precision="fp32"), runs),
+        other,
+    ]
+    report = report_of(measured, measured[0])
+    assert report.results[0].shift.against == report.results[1].label
+    assert report.results[2].shift is None
+    assert report.results[2].frame_comparison.verdict == "no difference"
+
+
+def test_a_noise_as_large_as_the_figures_is_no_figure():
+    runs = [outcome([ms] * 2) for ms in (0.1, 50.0)]
+    measured = [ConfigurationRuns(configuration(threads=n), runs) for n in (2, 1)]
+    text = tables.to_text(report_of(measured, measured[0]))
+    assert "not told apart (too noisy)" in text
+    assert "more than all of the median frame" in text
+    assert max(float(part) for part in re.findall(r"([\d.]+) %", text)) < 100
+
+
+def test_a_stage_is_shown_only_as_a_part_of_its_frame():
+    stages = {name: summarize([ms]) for name, ms in zip(STAGES, (4.0, 1.0, 9.0, 0.5), strict=True)}
+    runs = [outcome([5.0, 5.0], stages=stages) for _ in range(2)]
+    measured = [ConfigurationRuns(configuration(people=people), runs) for people in (1, None)]
+    report = report_of(measured, measured[0])
+    given, found = tables.stage_rows(report)
+    assert given[1:] == ("-", "1.000", "-", "0.500")
+    assert found[1:] == ("4.000", "1.000", "-", "0.500")
+
+
+def test_why_there_is_no_meter_is_said_once():
+    nothing = Outcome(energy=EnergyFigures(meter=None, reason="rapl: no /sys"))
+    runs = [outcome([1.0, 1.1]) for _ in range(2)]
+    measured = [ConfigurationRuns(configuration(threads=n), runs, nothing) for n in (2, 1)]
+    assert tables.to_text(report_of(measured, measured[0])).count("rapl: no /sys") == 1
+
+
+def test_models_and_the_commit_are_named():
+    model = MeasuredModel(
+        name="lrpose-s", precision="int8", file="lrpose-s.onnx", size_bytes=2_000_000,
+        sha256="0123456789abcdef",
+    )  # fmt: skip
+    runs = ConfigurationRuns(configuration(), [outcome([1.0, 1.1]), outcome([1.0, 1.1])])
+    report = report_of([runs], runs, models=[model])
+    for text in (tables.to_text(report), tables.to_markdown(report), to_html(report)):
+        assert "lrpose-s int8" in text
+        assert "0123456789ab" in text
+        assert tables.version_line(report) in text
