@@ -30,7 +30,7 @@ COMMANDS: dict[str, Any] = {
     "litepose-edge": typer.main.get_command(litepose_edge.cli.app.app),
     "litepose-export": typer.main.get_command(litepose_export.cli.app.app),
 }
-LANGUAGES = {"python", "sh", "text", "json", "make"}
+LANGUAGES = {"python", "sh", "text", "json", "make", "js", "cpp", "csharp", "java", "rust"}
 
 
 @dataclass(frozen=True)

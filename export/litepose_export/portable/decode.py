@@ -6,7 +6,14 @@ import numpy as np
 
 from litepose_edge.decoding import heatmaps as numpy_heatmaps
 from litepose_edge.geometry import Float32, Size
-from litepose_edge.manifest import Alignment, HeatmapSpec, RegressionSpec, SimccSpec, TopDownSpec
+from litepose_edge.manifest import (
+    Alignment,
+    HeatmapSpec,
+    RegressionSpec,
+    ScoreCalibration,
+    SimccSpec,
+    TopDownSpec,
+)
 from litepose_export.portable.graph import GraphWriter
 from litepose_export.portable.heatmaps import Heatmaps
 
@@ -40,24 +47,23 @@ def decode(
             places, scores = _simcc(graph, outputs, head, [shape[-1] for shape in shapes])
         case RegressionSpec() as head:
             places, scores = _regression(graph, outputs[0], head, joints, input_size)
-    calibration = getattr(spec, "score_calibration", None)
-    if calibration is not None:
-        scores = _calibrated(graph, scores, calibration.scale, calibration.offset)
+    if spec.score_calibration is not None:
+        scores = _calibrated(graph, scores, spec.score_calibration)
     return (
         graph.add("Reshape", places, graph.whole(-1, joints, 2)),
         graph.add("Reshape", scores, graph.whole(-1, joints, 1)),
     )
 
 
-def _calibrated(graph: GraphWriter, scores: str, scale: float, offset: float) -> str:
-    """Scores whose log-odds are `scale` times theirs, and `offset` more."""
+def _calibrated(graph: GraphWriter, scores: str, calibration: ScoreCalibration) -> str:
+    """`score_calibration.calibrate`."""
     add = graph.add
     # As double: next to 1 float32 has no room for log-odds.
     least, most = (graph.constant(n, np.float64) for n in (1e-6, 1 - 1e-6))
     inside = add("Min", add("Max", graph.cast(scores, np.float64), least), most)
     odds = add("Log", add("Div", inside, add("Sub", graph.constant(1, np.float64), inside)))
-    odds = add("Mul", odds, graph.constant(scale, np.float64))
-    odds = add("Add", odds, graph.constant(offset, np.float64))
+    odds = add("Mul", odds, graph.constant(calibration.scale, np.float64))
+    odds = add("Add", odds, graph.constant(calibration.offset, np.float64))
     return graph.cast(add("Sigmoid", odds), np.float32)
 
 

@@ -1,6 +1,6 @@
 """Detector heads to boxes as ONNX operators: `litepose_edge.decoding.detector_heads`, all cells.
 
-The runtime looks at promising cells only; here every cell is decoded, and suppression leaves out
+The runtime reads promising cells only; here every cell is decoded, and suppression leaves out
 those that score too little.
 """
 
@@ -26,7 +26,7 @@ from litepose_export.portable.graph import GraphWriter
 
 
 class Heads:
-    """Outputs of a detector's look at one image.
+    """Outputs of one view of a detector.
 
     Args:
         graph: Where the operators are written.

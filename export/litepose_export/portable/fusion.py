@@ -1,4 +1,4 @@
-"""Suppression, and the fusion of several looks, as ONNX operators."""
+"""Suppression, and the fusion of several views, as ONNX operators."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def fused(
     scores: str,
     numbers: str,
     *,
-    looks: int,
+    views: int,
     min_iou: float,
     min_score: float,
 ) -> tuple[str, str]:
@@ -60,10 +60,10 @@ def fused(
 
     Args:
         graph: Where it is written.
-        boxes: `(N, 4)` float32 of all looks.
+        boxes: `(N, 4)` float32 of all views.
         scores: `(N,)` float32.
-        numbers: `(N,)` int64, which look found each.
-        looks: How many looks there were.
+        numbers: `(N,)` int64, which view found each.
+        views: How many views there were.
         min_iou: Boxes that overlap less are different people's.
         min_score: People whose mean score is lower are left out.
     """
@@ -76,19 +76,19 @@ def fused(
     )  # fmt: skip
     near = add("And", other, add("GreaterOrEqual", overlap, graph.number(min_iou)))
     affinity = add("Where", near, add("Mul", overlap, scores), graph.number(0))
-    of_look = add("Equal", graph.constant(np.arange(looks)[:, None], np.int64), numbers)
-    of_look = graph.cast(of_look, np.float32)
+    of_view = add("Equal", graph.constant(np.arange(views)[:, None], np.int64), numbers)
+    of_view = graph.cast(of_view, np.float32)
     count = add("Shape", scores)
     _, best_first = graph.add_many("TopK", scores, count, count=2, axis=0, largest=1, sorted=1)
     # Boxes that score less than a person must are joined, but begin none.
     begin = graph.cast(add("GreaterOrEqual", scores, graph.number(min_score)), np.int64)
     times = add("ReduceSum", begin, keepdims=0)
-    weights = _members(graph, (scores, affinity, of_look, best_first), times)
+    weights = _members(graph, (scores, affinity, of_view, best_first), times)
     # A Loop that never runs does not know how long its rows would be.
     shape = add("Concat", add("Unsqueeze", times, graph.whole(0)), count, axis=0)
     weights = add("Reshape", weights, shape, allowzero=1)
     total = add("ReduceSum", weights, axis, keepdims=1)
-    mean = add("Div", add("Squeeze", total, axis), graph.number(looks))
+    mean = add("Div", add("Squeeze", total, axis), graph.number(views))
     joined = add("Div", add("MatMul", weights, boxes), add("Max", total, graph.number(1e-9)))
     kept = add("GreaterOrEqual", mean, graph.number(min_score))
     return add("Compress", joined, kept, axis=0), add("Compress", mean, kept, axis=0)
@@ -99,7 +99,7 @@ def _members(graph: GraphWriter, given: tuple[str, str, str, str], times: str) -
 
     A box that has joined a better one has a row of zeros.
     """
-    scores, affinity, of_look, best_first = given
+    scores, affinity, of_view, best_first = given
     number, going, free, still, left, row = (
         f"join/{part}" for part in ("number", "going", "free", "still", "left", "row")
     )
@@ -107,7 +107,7 @@ def _members(graph: GraphWriter, given: tuple[str, str, str, str], times: str) -
     add = body.add
     here = add("Gather", best_first, number, axis=0)
     near = add("Mul", add("Gather", affinity, here, axis=0), free)
-    near = add("Mul", of_look, near)
+    near = add("Mul", of_view, near)
     top = add("ArgMax", near, axis=1, keepdims=0)
     there = add("Greater", add("ReduceMax", near, body.whole(1), keepdims=1), body.number(0))
     length = add("Squeeze", add("Shape", free), body.whole(0))

@@ -38,8 +38,8 @@ class PortableOptions:
         colour: Order of the frame's channels.
         precision: Of a bundled model; None for INT8, and for files.
         min_score: Of a detector: boxes below are not reported.
-        detector_size: Of a detector: one look of at most so many pixels a side; None for the
-            looks that its file names.
+        detector_size: Of a detector: one view of at most so many pixels a side; None for the
+            views that its file names.
     """
 
     colour: Colour = "bgr"

@@ -9,10 +9,12 @@ pytest.importorskip("onnx")
 pytestmark = pytest.mark.export
 
 from litepose_edge.decoding import heatmaps, regression, simcc  # noqa: E402
+from litepose_edge.decoding.score_calibration import calibrate  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.manifest import (  # noqa: E402
     HeatmapSpec,
     RegressionSpec,
+    ScoreCalibration,
     SimccSpec,
     TopDownSpec,
 )
@@ -114,6 +116,21 @@ def test_regression_gives_the_runtimes_keypoints(evaluate, unit, alignment):
     places, found = decoded(evaluate, [table], spec, [table.shape[1:]])
     assert np.allclose(places, expected, atol=1e-4)
     assert np.allclose(found[..., 0], scores, atol=1e-6)
+
+
+def test_calibrated_scores_are_the_runtimes(evaluate):
+    table = np.random.default_rng(4).uniform(0, 1, (2, JOINTS, 3)).astype(np.float32)
+    table[0, :3, 2] = 0, 1, 0.999999
+    calibration = ScoreCalibration(scale=1.7, offset=-0.4)
+    spec = TopDownSpec(
+        padding=1.25,
+        skeleton=SKELETON,
+        regression=RegressionSpec(output="table"),
+        score_calibration=calibration,
+    )
+    _, scores = regression.decode_regression(table, JOINTS, INPUT, spec.regression)
+    _, found = decoded(evaluate, [table], spec, [table.shape[1:]])
+    assert np.allclose(found[..., 0], calibrate(scores, calibration), atol=1e-6)
 
 
 def test_pose_scores_are_the_runtimes(evaluate):

@@ -43,7 +43,7 @@ def picture():
     return frame
 
 
-@pytest.fixture(scope="module", params=[None, 224], ids=["two looks", "one look"])
+@pytest.fixture(scope="module", params=[None, 224], ids=["two views", "one view"])
 def both(request, tmp_path_factory, opened):
     path = tmp_path_factory.mktemp("portable") / "detector.onnx"
     job.convert("persondet", path, job.PortableOptions(detector_size=request.param))
@@ -177,13 +177,13 @@ def test_boxes_that_a_graph_has_decoded_are_refused():
         Heads(GraphWriter(), ["table"], [3], "size", spec).decode()
 
 
-@pytest.mark.parametrize("looks", [2, 3])
-def test_fusion_is_the_runtimes(evaluate, looks):
-    rng = np.random.default_rng(looks)
+@pytest.mark.parametrize("views", [2, 3])
+def test_fusion_is_the_runtimes(evaluate, views):
+    rng = np.random.default_rng(views)
     for trial in range(8):
         people = rng.uniform(0, 200, (5 * (trial > 0), 2))
         found = []
-        for _ in range(looks):
+        for _ in range(views):
             seen = people[rng.uniform(size=len(people)) < 0.8]
             low = seen + rng.normal(0, 6, seen.shape)
             boxes = np.concatenate([low, low + 60 + rng.normal(0, 6, seen.shape)], axis=1)
@@ -196,7 +196,7 @@ def test_fusion_is_the_runtimes(evaluate, looks):
         boxes, scores = evaluate(
             lambda graph: list(
                 fusion.fused(
-                    graph, "boxes", "scores", "numbers", looks=looks, min_iou=0.5, min_score=0.3
+                    graph, "boxes", "scores", "numbers", views=views, min_iou=0.5, min_score=0.3
                 )
             ),
             {

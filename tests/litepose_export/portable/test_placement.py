@@ -10,7 +10,7 @@ pytest.importorskip("onnx")
 pytestmark = pytest.mark.export
 
 from litepose_edge.manifest import DetectorSpec, InputSpec  # noqa: E402
-from litepose_export.portable import crop, views  # noqa: E402
+from litepose_export.portable import crop, placement  # noqa: E402
 
 NETWORK = InputSpec(width=64, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
 
@@ -32,9 +32,9 @@ def seen(evaluate, frame, spec, *, free_size=False, boxes=((0, 0, 9, 9),)):
     def write(graph):
         size = crop.frame_size(graph, "frame")
         largest = graph.constant([64, 64], np.float64)
-        place = views.place(graph, size, largest, spec, free_size=free_size)
-        planes = views.picture(graph, "frame", place, NETWORK, spec, "bgr")
-        back = views.to_frame(graph, "boxes", place, size)
+        place = placement.place(graph, size, largest, spec, free_size=free_size)
+        planes = placement.picture(graph, "frame", place, NETWORK, spec, "bgr")
+        back = placement.to_frame(graph, "boxes", place, size)
         return [planes, place.target, place.offset, back]
 
     return evaluate(write, {"frame": frame, "boxes": np.array(boxes, np.float32)})

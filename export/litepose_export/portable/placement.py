@@ -1,4 +1,4 @@
-"""One look of a detector inside the graph: the frame in its input, and boxes back in the frame."""
+"""One view of a detector inside the graph: the frame in its input, and boxes back in the frame."""
 
 from __future__ import annotations
 
