@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 
@@ -14,8 +14,20 @@ Transport = Literal["tcp", "udp"]
 
 LEVEL_VARIABLE, OPTIONS_VARIABLE = "OPENCV_LOG_LEVEL", "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 SILENT = 0
+# OpenCV 4.10 has the functions in another place than later versions.
+_logging: Any = getattr(cv2.utils, "logging", cv2)
 # Frames are given out as they come: no buffer while the format is found out, no waiting for order.
 LOW_LATENCY = ("fflags;nobuffer", "flags;low_delay", "max_delay;0")
+
+
+def log_level() -> int:
+    """How much OpenCV says by itself; 0 is nothing."""
+    return int(_logging.getLogLevel())
+
+
+def set_log_level(level: int) -> None:
+    """Say how much OpenCV is to say."""
+    _logging.setLogLevel(level)
 
 
 def ffmpeg_options(transport: Transport | None, *, low_latency: bool) -> str | None:
@@ -98,13 +110,13 @@ class _LogLevel(_Shared):
     def _set(self, wanted: str) -> object:
         if LEVEL_VARIABLE in os.environ:
             return None
-        before = cv2.utils.logging.getLogLevel()
-        cv2.utils.logging.setLogLevel(SILENT)
+        before = log_level()
+        set_log_level(SILENT)
         return before
 
     def _restore(self, before: object) -> None:
         if isinstance(before, int):
-            cv2.utils.logging.setLogLevel(before)
+            set_log_level(before)
 
 
 _capture_options, _log_level = _CaptureOptions(), _LogLevel()
