@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import torch
+from onnx import numpy_helper
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 from litepose_export.errors import UnsupportedOpError
+from litepose_export.interop.onnx_images import IMAGE_OPERATORS
+from litepose_export.interop.onnx_images import tensor as _tensor
 
 Inputs = list[Any]
 Attributes = dict[str, Any]
 Operator = Callable[[Inputs, Attributes], Any]
 # An attribute that no operator of ONNX has: the graph is given one image, as its shapes say.
 OF_ONE_IMAGE = "of_one_image"
-
-
-def _tensor(value: Any) -> Tensor:
-    return value if isinstance(value, Tensor) else torch.tensor(value)
 
 
 def _ints(value: Any) -> list[int]:
@@ -35,36 +35,6 @@ def _clip(inputs: Inputs, attributes: Attributes) -> Tensor:
         None if low is None else float(low),
         None if high is None else float(high),
     )
-
-
-def _conv(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x, weight, bias = inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None
-    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
-    if (top, left) != (bottom, right):
-        x, top, left = F.pad(x, (left, right, top, bottom)), 0, 0
-    stride, dilation = attributes.get("strides", (1, 1)), attributes.get("dilations", (1, 1))
-    group = attributes.get("group", 1)
-    return F.conv2d(x, weight, bias, tuple(stride), (top, left), tuple(dilation), group)
-
-
-def _conv_transpose(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x, weight, bias = inputs[0], inputs[1], inputs[2] if len(inputs) > 2 else None
-    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
-    more = attributes.get("output_padding", (0, 0))
-    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or "output_shape" in attributes:
-        raise UnsupportedOpError("can only simulate ConvTranspose with given paddings")
-    found = F.conv_transpose2d(
-        x,
-        weight,
-        bias,
-        tuple(attributes.get("strides", (1, 1))),
-        0,
-        0,
-        attributes.get("group", 1),
-        tuple(attributes.get("dilations", (1, 1))),
-    )
-    # Paddings of ONNX cut the result, output paddings widen it below and to the right.
-    return F.pad(found, (-left, more[1] - right, -top, more[0] - bottom))
 
 
 def _gemm(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -91,9 +61,64 @@ def _axes(inputs: Inputs, attributes: Attributes) -> list[int] | None:
     return list(attributes["axes"]) if "axes" in attributes else None
 
 
-def _reduce_mean(inputs: Inputs, attributes: Attributes) -> Tensor:
-    axes = _axes(inputs, attributes) or list(range(inputs[0].ndim))
-    return inputs[0].mean(axes, keepdim=bool(attributes.get("keepdims", 1)))  # type: ignore[no-any-return]
+def _constant(inputs: Inputs, attributes: Attributes) -> Tensor:
+    for name in ("value", "value_float", "value_floats", "value_int", "value_ints"):
+        if name in attributes:
+            given = attributes[name]
+            # A copy: arrays of ONNX are read-only, tensors of PyTorch may not be.
+            return torch.tensor(numpy_helper.to_array(given) if name == "value" else given)
+    raise UnsupportedOpError("can only simulate a Constant of dense numbers")
+
+
+def _constant_of_shape(inputs: Inputs, attributes: Attributes) -> Tensor:
+    value = attributes.get("value")
+    filled = torch.zeros(1) if value is None else torch.tensor(numpy_helper.to_array(value))
+    return filled.reshape(1).repeat(math.prod(_ints(inputs[0]))).reshape(_ints(inputs[0]))
+
+
+def _reduced(reduce: Callable[[Tensor, list[int], bool], Tensor]) -> Operator:
+    """A reduction over axes, which newer opsets pass as an input; over all unless given."""
+
+    def compute(inputs: Inputs, attributes: Attributes) -> Tensor:
+        x = _tensor(inputs[0])
+        axes = _axes(inputs, attributes)
+        if not axes and attributes.get("noop_with_empty_axes", 0):
+            return x
+        return reduce(x, axes or list(range(x.ndim)), bool(attributes.get("keepdims", 1)))
+
+    return compute
+
+
+def _product(x: Tensor, axes: list[int], keep: bool) -> Tensor:
+    for axis in sorted((axis % x.ndim for axis in axes), reverse=True):
+        x = x.prod(axis, keepdim=keep)
+    return x
+
+
+def _folded(combine: Callable[[Tensor, Tensor], Tensor]) -> Operator:
+    """An operator that takes any number of inputs."""
+    return lambda inputs, _: functools.reduce(combine, [_tensor(x) for x in inputs])
+
+
+def _compared(compare: Callable[[Tensor, Tensor], Tensor]) -> Operator:
+    """An operator of two tensors, either of which may be a constant."""
+    return lambda inputs, _: compare(_tensor(inputs[0]), _tensor(inputs[1]))
+
+
+def _cum_sum(inputs: Inputs, attributes: Attributes) -> Tensor:
+    if attributes.get("exclusive", 0) or attributes.get("reverse", 0):
+        raise UnsupportedOpError("can only simulate CumSum forwards, its own value included")
+    return _tensor(inputs[0]).cumsum(_ints(inputs[1])[0])
+
+
+def _gather_elements(inputs: Inputs, attributes: Attributes) -> Tensor:
+    x, axis = _tensor(inputs[0]), attributes.get("axis", 0)
+    return x.gather(axis, _tensor(inputs[1]).long() % x.shape[axis])
+
+
+def _range(inputs: Inputs, attributes: Attributes) -> Tensor:
+    start, limit, delta = (_tensor(value).reshape(()) for value in inputs)
+    return torch.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
 
 
 def _normalized(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -103,34 +128,10 @@ def _normalized(inputs: Inputs, attributes: Attributes) -> Tensor:
     return F.layer_norm(x, x.shape[axis:], scale, bias, attributes.get("epsilon", 1e-5))
 
 
-def _instance_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
-    scale, bias = _tensor(inputs[1]), _tensor(inputs[2])
-    return F.instance_norm(inputs[0], weight=scale, bias=bias, eps=attributes.get("epsilon", 1e-5))
-
-
 def _gather(inputs: Inputs, attributes: Attributes) -> Tensor:
     x, indices, axis = _tensor(inputs[0]), _tensor(inputs[1]).long(), attributes.get("axis", 0)
     found = x.index_select(axis, indices.reshape(-1) % x.shape[axis])
     return found.reshape([*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]])
-
-
-def _max_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
-    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
-    if attributes.get("ceil_mode", 0):
-        raise UnsupportedOpError("cannot simulate MaxPool with ceil_mode")
-    padded = F.pad(inputs[0], (left, right, top, bottom), value=-torch.inf)
-    strides = tuple(attributes.get("strides", (1, 1)))
-    dilations = tuple(attributes.get("dilations", (1, 1)))
-    return F.max_pool2d(padded, tuple(attributes["kernel_shape"]), strides, 0, dilations)
-
-
-def _depth_to_space(inputs: Inputs, attributes: Attributes) -> Tensor:
-    x, size = inputs[0], attributes["blocksize"]
-    if attributes.get("mode", b"DCR") == b"CRD":
-        return F.pixel_shuffle(x, size)
-    n, c, h, w = x.shape
-    parts = x.reshape(n, size, size, c // size**2, h, w).permute(0, 3, 4, 1, 5, 2)
-    return parts.reshape(n, c // size**2, h * size, w * size)  # type: ignore[no-any-return]
 
 
 def _flatten(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -160,13 +161,6 @@ def _reshape(inputs: Inputs, attributes: Attributes) -> Tensor:
         # A file of one image at a time says so in its shapes; here several go through as one.
         shape[0] = x.shape[0]
     return x.reshape(shape)
-
-
-def _resize(inputs: Inputs, attributes: Attributes) -> Tensor:
-    if attributes.get("mode", b"nearest") != b"nearest" or len(inputs) != 3:
-        raise UnsupportedOpError("can only simulate Resize to the nearest pixel by given factors")
-    factors = tuple(float(f) for f in inputs[2][2:])
-    return F.interpolate(inputs[0], scale_factor=factors, mode="nearest")
 
 
 def _shape(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -207,51 +201,81 @@ def _unsqueeze(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
+        **IMAGE_OPERATORS,
+        "Abs": lambda i, a: torch.abs(_tensor(i[0])),
         "Add": lambda i, a: _tensor(i[0]) + _tensor(i[1]),
+        "And": _compared(torch.logical_and),
         "Cast": _cast,
+        "Ceil": lambda i, a: torch.ceil(_tensor(i[0])),
         "Clip": _clip,
         "Concat": lambda i, a: torch.cat([_tensor(x) for x in i], dim=a["axis"]),
-        "Conv": _conv,
-        "ConvTranspose": _conv_transpose,
-        "DepthToSpace": _depth_to_space,
+        "Constant": _constant,
+        "ConstantOfShape": _constant_of_shape,
+        "Cos": lambda i, a: torch.cos(_tensor(i[0])),
+        "CumSum": _cum_sum,
         "DequantizeLinear": lambda i, a: i[0],  # codes are dequantized as soon as they are made
         "Div": _div,
+        "Dropout": lambda i, a: i[0],
+        "Einsum": lambda i, a: torch.einsum(a["equation"].decode(), *map(_tensor, i)),
+        "Elu": lambda i, a: F.elu(i[0], a.get("alpha", 1.0)),
+        "Equal": _compared(torch.eq),
         "Erf": lambda i, a: torch.erf(i[0]),
         "Exp": lambda i, a: torch.exp(i[0]),
         "Expand": lambda i, a: _tensor(i[0]) * torch.ones(_ints(i[1]), dtype=_tensor(i[0]).dtype),
         "Flatten": _flatten,
+        "Floor": lambda i, a: torch.floor(_tensor(i[0])),
         "Gather": _gather,
+        "GatherElements": _gather_elements,
         "Gelu": _gelu,
         "Gemm": _gemm,
-        "GlobalAveragePool": lambda i, a: i[0].mean((2, 3), keepdim=True),
+        "Greater": _compared(torch.gt),
+        "GreaterOrEqual": _compared(torch.ge),
         "HardSigmoid": lambda i, a: torch.clamp(
             a.get("alpha", 0.2) * i[0] + a.get("beta", 0.5), 0, 1
         ),
         "HardSwish": lambda i, a: F.hardswish(i[0]),
         "Identity": lambda i, a: i[0],
-        "InstanceNormalization": _instance_norm,
         "LayerNormalization": _normalized,
         "LeakyRelu": lambda i, a: F.leaky_relu(i[0], a.get("alpha", 0.01)),
+        "Less": _compared(torch.lt),
+        "LessOrEqual": _compared(torch.le),
+        "Log": lambda i, a: torch.log(_tensor(i[0])),
+        "LogSoftmax": lambda i, a: torch.log_softmax(i[0], a.get("axis", -1)),
         "MatMul": lambda i, a: _tensor(i[0]) @ _tensor(i[1]),
-        "MaxPool": _max_pool,
+        "Max": _folded(torch.maximum),
+        "Min": _folded(torch.minimum),
+        "Mish": lambda i, a: F.mish(i[0]),
         "Mul": lambda i, a: _tensor(i[0]) * _tensor(i[1]),
         "Neg": lambda i, a: -_tensor(i[0]),
+        "Not": lambda i, a: torch.logical_not(_tensor(i[0])),
+        "Or": _compared(torch.logical_or),
         "PRelu": lambda i, a: torch.where(i[0] < 0, i[0] * _tensor(i[1]), i[0]),
         "Pow": lambda i, a: _tensor(i[0]) ** _tensor(i[1]),
-        "ReduceMean": _reduce_mean,
+        "Range": _range,
+        "Reciprocal": lambda i, a: 1 / _tensor(i[0]),
+        "ReduceL2": _reduced(lambda x, axes, keep: x.square().sum(axes, keep).sqrt()),
+        "ReduceMax": _reduced(lambda x, axes, keep: x.amax(axes, keep)),
+        "ReduceMean": _reduced(lambda x, axes, keep: x.mean(axes, keep)),
+        "ReduceMin": _reduced(lambda x, axes, keep: x.amin(axes, keep)),
+        "ReduceProd": _reduced(_product),
+        "ReduceSum": _reduced(lambda x, axes, keep: x.sum(axes, keep)),
         "Relu": lambda i, a: torch.relu(i[0]),
         "Reshape": _reshape,
-        "Resize": _resize,
         "Shape": _shape,
         "Sigmoid": lambda i, a: torch.sigmoid(i[0]),
+        "Sin": lambda i, a: torch.sin(_tensor(i[0])),
         "Slice": _slice,
         "Softmax": lambda i, a: torch.softmax(i[0], a.get("axis", -1)),
+        "Softplus": lambda i, a: F.softplus(i[0]),
         "Split": _split,
         "Sqrt": lambda i, a: torch.sqrt(_tensor(i[0])),
         "Squeeze": _squeeze,
         "Sub": lambda i, a: _tensor(i[0]) - _tensor(i[1]),
+        "Sum": _folded(torch.add),
         "Tanh": lambda i, a: torch.tanh(i[0]),
+        "Tile": lambda i, a: _tensor(i[0]).repeat(_ints(i[1])),
         "Transpose": _transpose,
         "Unsqueeze": _unsqueeze,
+        "Where": lambda i, a: torch.where(_tensor(i[0]), _tensor(i[1]), _tensor(i[2])),
     }
 )

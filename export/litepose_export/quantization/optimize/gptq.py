@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 from litepose_edge.geometry import Float64
+from litepose_export.interop.onnx_images import pads_of
 from litepose_export.quantization.calibration.activations import inner_values
 from litepose_export.quantization.optimize.qdq_editor import QdqEditor
 
@@ -98,7 +99,7 @@ def round_weights(
     kernels = {
         n.name: stored[n.input[1]]
         for n in prepared.graph.node
-        if n.op_type == "Conv" and n.input[1] in stored
+        if n.op_type == "Conv" and n.input[1] in stored and stored[n.input[1]].ndim == 4
     }
     layers = [n for n in better.graph.node if n.name in kernels and editor.is_quantized(n)]
     layers = [n for n in layers if _group(n) == 1]
@@ -180,13 +181,13 @@ def _moments(
 def _columns(x: NDArray[Any], node: onnx.NodeProto, shape: tuple[int, ...]) -> NDArray[Any]:
     """`(positions, C * h * w)`: what a convolution multiplies with its kernel."""
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
-    padded = F.pad(torch.from_numpy(x), (left, right, top, bottom))
+    maps, strides = torch.from_numpy(x), attributes.get("strides", (1, 1))
+    padded = F.pad(maps, pads_of(attributes, maps, shape[2:], strides))
     windows = F.unfold(
         padded,
         shape[2:],
         dilation=tuple(attributes.get("dilations", (1, 1))),
-        stride=tuple(attributes.get("strides", (1, 1))),
+        stride=tuple(strides),
     )
     return windows.transpose(1, 2).reshape(-1, windows.shape[1]).numpy()
 

@@ -20,7 +20,7 @@ LARGEST_CODE = {"u8s8-reduced": 64, "u8s8": 127, "s8s8": 127}
 LEAST_SCALE = 1e-12
 # Operators whose constants are learned.
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-MIXING = {"Gemm", "LayerNormalization", "MatMul", "Softmax"}
+MIXING = {"Einsum", "Gemm", "LayerNormalization", "MatMul", "Softmax"}
 
 
 class QdqNetwork(nn.Module):
@@ -70,12 +70,22 @@ class QdqNetwork(nn.Module):
         # Attention and linear layers of a file of one image reshape it with that one in mind.
         first = model.graph.input[0].type.tensor_type.shape.dim[0]
         kinds = {node.op_type for node in model.graph.node}
-        self._one_by_one = first.dim_value == 1 and bool(kinds & MIXING)
+        self._of_one = first.dim_value == 1
+        self._one_by_one = self._of_one and bool(kinds & MIXING)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The graph's outputs."""
         if not self._one_by_one or len(x) == 1:
-            return self._compute(x)
+            try:
+                found = self._compute(x)
+            except RuntimeError:
+                if len(x) == 1 or not self._of_one:
+                    raise
+                found = ()
+            if found and all(len(values) == len(x) for values in found):
+                return found
+            # Shapes or constants further in are those of one image.
+            self._one_by_one = True
         each = [self._compute(x[i : i + 1]) for i in range(len(x))]
         return tuple(torch.cat(parts) for parts in zip(*each, strict=True))
 
