@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -32,6 +32,8 @@ class GateFigures:
         recall: Part of the float file's people found again; None for single-person networks.
         ap_float: Average precision of the float file; None without labels.
         ap_int8: Of the INT8 file.
+        intervals: Where `shift_px`, `p95_px`, `oks`, `recall` and `ap_drop` lie with a confidence
+            of 95 %, by bootstrap over people, for AP over photographs.
     """
 
     people: int
@@ -44,6 +46,7 @@ class GateFigures:
     recall: float | None = None
     ap_float: float | None = None
     ap_int8: float | None = None
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def ap_drop(self) -> float | None:
@@ -55,6 +58,10 @@ class GateFigures:
     def to_dict(self) -> dict[str, Any]:
         """Figures by name."""
         return {**asdict(self), "ap_drop": self.ap_drop}
+
+    def rounded_intervals(self) -> dict[str, tuple[float, float]]:
+        """The intervals as the file's manifest has them."""
+        return {name: (round(a, 4), round(b, 4)) for name, (a, b) in self.intervals.items()}
 
     def parity(self) -> dict[str, float]:
         """What goes into the file's manifest."""

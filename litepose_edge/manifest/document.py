@@ -32,14 +32,19 @@ class QuantizationSpec(Part, frozen=True):
         method: What was done, in words.
         calibration_images: How many.
         float_layers: Nodes left in float.
-        gate: Whether the exporter's accuracy gate let the file pass, or was overruled.
+        gate: Whether the exporter's accuracy gate let the file pass, found it within the bounds on
+            too few people to judge, or was overruled.
+        bounds: What the gate allowed, by name.
+        intervals: Where the gate's figures lie with a confidence of 95 %, by name.
     """
 
     scheme: Literal["u8s8", "u8s8-reduced", "s8s8", "other"]
     method: str
     calibration_images: Annotated[int, Meta(ge=0)]
     float_layers: tuple[str, ...] = ()
-    gate: Literal["passed", "forced", "not run"] = "not run"
+    gate: Literal["passed", "too few", "forced", "not run"] = "not run"
+    bounds: dict[str, float] = msgspec.field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)
 
 
 class Training(Part, frozen=True):

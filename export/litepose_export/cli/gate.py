@@ -99,22 +99,27 @@ def print_quantization(report: QuantizationReport, *, as_json: bool) -> None:
     results.print(f"float: {', '.join(report.float_layers)}", markup=False)
     if report.integer_part is not None:
         results.print(f"INT8: {report.integer_part:.0%} of the multiply-accumulates")
+    if report.shortage:
+        messages.print(f"warning: {report.shortage}; the file says gate 'too few'", markup=False)
     for failure in report.failures:
         results.print(f"written in spite of: {failure}", markup=False)
     results.print(str(report.latency))
 
 
 def _figures_table(figures: GateFigures) -> Table:
-    """The gate's figures: each keypoint, then all of them."""
+    """The gate's figures: each keypoint, then all of them, with their 95 % intervals."""
     table = Table("keypoint", "joints", "median px", "p95 px", box=None)
+    spread = {name: f"{a:.3g} to {b:.3g}" for name, (a, b) in figures.intervals.items()}
     for joint in figures.by_joint:
         cells = (f"{joint.median_px:.3f}", f"{joint.p95_px:.3f}")
         table.add_row(joint.name, str(joint.count), *cells)
     if figures.shift_px is not None:
         cells = (f"{figures.shift_px:.3f}", f"{figures.p95_px:.3f}")
         table.add_row("all", str(figures.joints), *cells)
+        if "shift_px" in spread:
+            table.add_row("95 % interval", "", spread["shift_px"], spread["p95_px"])
     for name in ("people", "oks", "recall", "ap_float", "ap_int8", "ap_drop"):
         value = getattr(figures, name)
         if value is not None:
-            table.add_row(name, f"{value:.4g}")
+            table.add_row(name, f"{value:.4g}", spread.get(name, ""))
     return table

@@ -34,6 +34,12 @@ def quantize_openvino(
     calibration: Calibration,
     out: Annotated[Path, typer.Option(help="The .xml to write; .bin and .xml.json beside it.")],
     count: Count = 300,
+    accuracy_aware: Annotated[
+        bool,
+        typer.Option(
+            "--accuracy-aware", help="Leave operations in float until the bounds are met (slow)."
+        ),
+    ] = False,
     accurate_bias: Annotated[
         bool, typer.Option("--accurate-bias", help="Slower, layer by layer bias correction.")
     ] = False,
@@ -57,6 +63,7 @@ def quantize_openvino(
     check_targets(out)
     options = IrOptions(
         count=count,
+        accuracy_aware=accuracy_aware,
         accurate_bias=accurate_bias,
         bounds=Bounds(max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks),
         gate_people=gate_people,

@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from litepose_edge.measure.accuracy.coco import CocoDataset
-from litepose_export.errors import AccuracyGateError
+from litepose_export.errors import AccuracyGateError, UnsupportedOpError
 from litepose_export.quantization import job
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions
+from litepose_export.quantization.work import Known
 
-FINETUNE_STEPS = 300
-# What each attempt adds to the one before.
-LADDER: tuple[dict[str, Any], ...] = (
-    {},
-    {"equalize": True},
-    {"gptq": True, "bias_correction": True},
-    {"finetune_steps": FINETUNE_STEPS},
-    {"search": True},
+FINETUNE_STEPS, MORE_STEPS = 300, 1200
+# What each attempt adds to the best one before, by what it costs: seconds at first, minutes then.
+LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("plain", {}),
+    ("+ equalization", {"equalize_groups": True}),
+    ("+ GPTQ", {"gptq": True}),
+    ("+ sensitive layers in float", {"search_layers": True}),
+    ("+ bias correction", {"bias_correction": True}),
+    ("+ range search", {"clip_search": True}),
+    (f"+ {FINETUNE_STEPS} steps of fine-tuning", {"finetune_steps": FINETUNE_STEPS}),
+    (f"+ {MORE_STEPS} steps of fine-tuning", {"finetune_steps": MORE_STEPS}),
 )
 
 
@@ -41,7 +45,8 @@ def quantize_auto(
         target: The file to write.
         calibration: Photographs to calibrate on.
         options: What every attempt does; `force` is for a single attempt and is not taken.
-        minutes: No attempt begins later than this; one that has begun is finished.
+        minutes: No attempt begins later than this, and fine-tuning takes no more steps than fit;
+            an attempt that has begun is finished.
         held_out: Photographs that the gate compares on; a quarter of the others unless given.
         started: Told what begins and in how many steps.
 
@@ -51,14 +56,16 @@ def quantize_auto(
     """
     end = None if minutes is None else time.monotonic() + 60 * minutes
     tried: list[str] = []
-    chosen = replace(options, force=False)
+    best = replace(options, force=False)
     nearest: AccuracyGateError | None = None
-    for more in LADDER:
+    known = Known(end=end)
+    for name, more in LADDER:
         if tried and end is not None and time.monotonic() >= end:
             tried.append(f"{minutes:g} minutes are up")
             break
-        chosen = replace(chosen, **more)
-        name = _name(chosen)
+        if "equalize_groups" in more and known.groups == 0:
+            continue  # it would change nothing
+        chosen = replace(best, **more)
         try:
             return job.quantize(
                 source,
@@ -66,12 +73,17 @@ def quantize_auto(
                 calibration,
                 chosen,
                 held_out=held_out,
+                known=known,
                 started=lambda what, total, name=name: started(f"{name}: {what}", total),  # type: ignore[misc]
             )
         except AccuracyGateError as exc:
-            tried.append(f"{name}: {_shift(exc)}")
+            tried.append(f"{name}: {_figures(exc)}")
             if nearest is None or _distance(exc) < _distance(nearest):
-                nearest = exc
+                nearest, best = exc, chosen
+        except UnsupportedOpError as exc:
+            if nearest is None:
+                raise  # not of a step: the network itself
+            tried.append(f"{name}: {exc}")
     assert nearest is not None
     raise AccuracyGateError(
         f"no attempt passed the gate, nothing was written ({'; '.join(tried)}). Give more "
@@ -81,25 +93,26 @@ def quantize_auto(
     )
 
 
-def _name(options: QuantizeOptions) -> str:
-    steps = (
-        ("equalized", options.equalize),
-        ("GPTQ", options.gptq),
-        ("fine-tuned", options.finetune_steps > 0),
-        ("float nodes searched", options.search),
-    )
-    return ", ".join(name for name, done in steps if done) or "plain"
-
-
-def _shift(refusal: AccuracyGateError) -> str:
+def _figures(refusal: AccuracyGateError) -> str:
+    """How far an attempt came."""
     figures = refusal.figures
-    if figures is None or figures.shift_px is None:
+    if figures is None:
         return "refused"
-    return f"median {figures.shift_px:.2f} px, p95 {figures.p95_px:.2f} px"
+    said = []
+    if figures.shift_px is not None:
+        said.append(f"median {figures.shift_px:.2f} px, p95 {figures.p95_px:.2f} px")
+    if figures.recall is not None:
+        said.append(f"recall {figures.recall:.3f}")
+    if figures.ap_drop is not None:
+        said.append(f"loss of AP {figures.ap_drop:.3f}")
+    return ", ".join(said) or "refused"
 
 
 def _distance(refusal: AccuracyGateError) -> float:
+    """What orders attempts: the shift, or for boxes the AP and the people lost."""
     figures = refusal.figures
-    if figures is None or figures.p95_px is None:
+    if figures is None:
         return float("inf")
-    return figures.p95_px
+    if figures.p95_px is not None:
+        return figures.p95_px
+    return (figures.ap_drop or 0.0) + 1 - (figures.recall or 0.0)

@@ -30,17 +30,25 @@ from litepose_export.conversion.onnx_file import load_graph
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, split
 from litepose_export.errors import AccuracyGateError, ExportError
 from litepose_export.figures import GateFigures
-from litepose_export.quantization.gate.bounds import Bounds, find_failures
+from litepose_export.quantization.gate.bounds import Bounds, find_failures, find_shortage
 from litepose_export.quantization.gate.comparison import compare_sessions
 from litepose_export.quantization.gate.latency import compare_session_latency
-from litepose_export.quantization.options import QuantizationReport, StepFigures
+from litepose_export.quantization.nncf_control import AccuracyControl
+from litepose_export.quantization.options import QuantizationReport, StepFigures, Verdict
 
 with no_openvino_telemetry():
     import nncf
     import openvino
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+    from nncf.quantization.advanced_parameters import (
+        AdvancedAccuracyRestorerParameters,
+        AdvancedQuantizationParameters,
+        OverflowFix,
+    )
 
 HELD_OUT = 0.25
+# Inputs that accuracy control ranks operations on, and the part of the bounds it may use up on
+# photographs that are not the gate's.
+RANKING_INPUTS, LARGEST_PART = 24, 0.8
 Started = Callable[[str, int], Callable[[], None]]
 
 
@@ -50,6 +58,8 @@ class IrOptions:
 
     Attributes:
         count: Calibration inputs.
+        accuracy_aware: NNCF leaves operations in float, one by one, until bounds are met on
+            calibration photographs.
         accurate_bias: Correct biases layer by layer on the data instead of all at once.
         bounds: What the gate allows.
         gate_people: Crops (photographs, for networks that find people) that the gate compares.
@@ -58,6 +68,7 @@ class IrOptions:
     """
 
     count: int = 300
+    accuracy_aware: bool = False
     accurate_bias: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     gate_people: int = 300
@@ -107,7 +118,10 @@ def quantize_ir(
     # With the weights that may lie in a second file beside it.
     network = openvino.Core().read_model(io.BytesIO(load_graph(source).SerializeToString()))
     left = output_layers(network)
-    quantized = _quantize(network, inputs, left, options, started)
+    control = None
+    if options.accuracy_aware:
+        control = AccuracyControl(float_model.open(1), manifest, calibration, options.bounds)
+    quantized = _quantize(network, inputs, left, options, started, control)
     with tempfile.TemporaryDirectory() as folder:
         _save(quantized, Path(folder) / "model.xml", manifest)
         # What it will be in use: read from its files.
@@ -123,7 +137,9 @@ def quantize_ir(
             )
         started("time both files", 1)
         timed = compare_session_latency(sessions, inputs[0], options.latency_s)
-        described = _describe(manifest, figures, left, len(inputs), options, forced=bool(failures))
+        shortage = find_shortage(figures, joints_expected=joints)
+        verdict: Verdict = "forced" if failures else "too few" if shortage else "passed"
+        described = _describe(manifest, figures, left, len(inputs), options, verdict)
         # Under its own name: the IR says how it is called.
         written = Path(folder) / target.name
         _save(quantized, written, described)
@@ -138,14 +154,15 @@ def quantize_ir(
         float_layers=left,
         steps=(StepFigures("NNCF", figures.shift_px, figures.p95_px, figures.ap_int8, seconds),),
         gate=figures,
-        verdict="forced" if failures else "passed",
+        verdict=verdict,
+        shortage=shortage,
         failures=tuple(failures),
         latency=timed,
     )
 
 
 def output_layers(network: Any) -> tuple[str, ...]:
-    """Names of the convolutions that write the outputs: eight bits starve the peak of a map."""
+    """Names of the layers that write the outputs: eight bits starve the peak of a map."""
     names, seen = set(), set()
     waiting = [result.input_value(0).get_node() for result in network.get_results()]
     while waiting:
@@ -154,15 +171,35 @@ def output_layers(network: Any) -> tuple[str, ...]:
         if name in seen:
             continue
         seen.add(name)
-        if "Convolution" in node.get_type_name():
+        if "Convolution" in node.get_type_name() or _is_linear(node):
             names.add(name)
         else:
             waiting += [value.get_node() for value in node.input_values()]
     return tuple(sorted(names))
 
 
+def _is_linear(node: Any) -> bool:
+    """Whether a node is a layer with weights, and no product of activations."""
+    if node.get_type_name() != "MatMul":
+        return False
+    makers = [value.get_node() for value in node.input_values()]
+    while any(maker.get_type_name() in ("Convert", "Reshape", "Transpose") for maker in makers):
+        makers = [
+            maker.input_value(0).get_node()
+            if maker.get_type_name() in ("Convert", "Reshape", "Transpose")
+            else maker
+            for maker in makers
+        ]
+    return any(maker.get_type_name() == "Constant" for maker in makers)
+
+
 def _quantize(
-    network: Any, inputs: Inputs, left: tuple[str, ...], options: IrOptions, started: Started
+    network: Any,
+    inputs: Inputs,
+    left: tuple[str, ...],
+    options: IrOptions,
+    started: Started,
+    control: AccuracyControl | None,
 ) -> Any:
     advance = started("calibrate", len(inputs))
 
@@ -172,15 +209,30 @@ def _quantize(
 
     logging.getLogger("nncf").setLevel(logging.WARNING)
     # Its own progress bars would go to stdout, which is for results.
+    # 7-bit weights everywhere: sums are exact on every x86, as in our ONNX files.
+    advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE)
+    given: dict[str, Any] = {
+        "subset_size": len(inputs),
+        "fast_bias_correction": not options.accurate_bias,
+        "ignored_scope": nncf.IgnoredScope(names=list(left)),
+    }
     with contextlib.redirect_stdout(io.StringIO()):
+        if control is not None:
+            return nncf.quantize_with_accuracy_control(
+                network,
+                nncf.Dataset(inputs, counted),
+                nncf.Dataset(inputs[:RANKING_INPUTS], lambda batch: batch),
+                control.metric,
+                max_drop=LARGEST_PART,
+                drop_type=nncf.DropType.ABSOLUTE,
+                advanced_quantization_parameters=advanced,
+                advanced_accuracy_restorer_parameters=AdvancedAccuracyRestorerParameters(
+                    ranking_subset_size=RANKING_INPUTS, num_ranking_workers=1
+                ),
+                **given,
+            )
         return nncf.quantize(
-            network,
-            nncf.Dataset(inputs, counted),
-            subset_size=len(inputs),
-            fast_bias_correction=not options.accurate_bias,
-            ignored_scope=nncf.IgnoredScope(names=list(left)),
-            # 7-bit weights everywhere: sums are exact on every x86, as in our ONNX files.
-            advanced_parameters=AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
+            network, nncf.Dataset(inputs, counted), advanced_parameters=advanced, **given
         )
 
 
@@ -195,16 +247,18 @@ def _describe(
     left: tuple[str, ...],
     count: int,
     options: IrOptions,
-    *,
-    forced: bool,
+    verdict: Verdict,
 ) -> Manifest:
     bias = "accurate" if options.accurate_bias else "fast"
     spec = QuantizationSpec(
         scheme="u8s8-reduced",
-        method=f"NNCF {nncf.__version__}, performance preset, {bias} bias correction",
+        method=f"NNCF {nncf.__version__}, performance preset, {bias} bias correction"
+        + ", accuracy control" * options.accuracy_aware,
         calibration_images=count,
         float_layers=left,
-        gate="forced" if forced else "passed",
+        gate=verdict,
+        bounds=options.bounds.to_dict(),
+        intervals=figures.rounded_intervals(),
     )
     parity = {**manifest.parity, **figures.parity()}
     return msgspec.structs.replace(manifest, precision="int8", quantization=spec, parity=parity)

@@ -15,6 +15,7 @@ from litepose_export.quantization.gate.latency import LatencyComparison
 from litepose_export.quantization.mixed_precision.sensitivity import Sensitivity
 
 Target = Literal["auto", "x86", "x86-vnni", "arm"]
+Verdict = Literal["passed", "too few", "forced"]
 SCHEMES: dict[str, Scheme] = {"x86": "u8s8-reduced", "x86-vnni": "u8s8", "arm": "s8s8"}
 DEFAULT_FLOAT = ("stem", "head")
 
@@ -30,11 +31,13 @@ class QuantizeOptions:
         percentile: What `"percentile"` keeps, in percent.
         float_patterns: What stays float; see `mixed_precision.float_nodes.select`.
         equalize: Cross-layer equalization: scale hidden channels to more equal ranges first.
+        equalize_groups: The same across sums, pools, ReLU6, depthwise and transposed layers.
         bias_correction: Take the mean error out of each layer.
         gptq: Round weights so that their errors cancel on calibration inputs (GPTQ).
         clip_search: Narrow activation ranges where that lowers the output error.
         finetune_steps: Steps of fine-tuning to the float file's outputs; 0 for none.
         search: Look for the smallest set of further float nodes that meets the bounds.
+        search_layers: The same among layers with weights alone, ranked on few inputs.
         sensitivity: Rank the nodes by their output error, even without a search.
         bounds: What the gate allows.
         gate_people: Crops (photographs, for networks that find people) that the gate compares.
@@ -49,11 +52,13 @@ class QuantizeOptions:
     percentile: float = 99.99
     float_patterns: tuple[str, ...] = DEFAULT_FLOAT
     equalize: bool = False
+    equalize_groups: bool = False
     bias_correction: bool = False
     gptq: bool = False
     clip_search: bool = False
     finetune_steps: int = 0
     search: bool = False
+    search_layers: bool = False
     sensitivity: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     gate_people: int = 300
@@ -111,11 +116,13 @@ class QuantizationReport:
         float_layers: Nodes left in float.
         steps: Figures after each step, on the held-out photographs.
         gate: Figures of the file itself.
-        verdict: `"passed"`, or `"forced"` where it failed and was written all the same.
+        verdict: `"passed"`; `"too few"` where the bounds held on too few people for a verdict;
+            `"forced"` where they did not and the file was written all the same.
         failures: Bounds that it failed.
         latency: Both files' times on this machine; of the moment, and not in the file.
         sensitivity: Ranking of the nodes, if one was asked for.
         searched: Nodes that the search left in float, beyond those named by patterns.
+        shortage: How many people and keypoints a verdict would have needed more; empty for none.
         integer_part: Part of the layers' multiply-accumulates in INT8; None where not counted.
     """
 
@@ -127,12 +134,13 @@ class QuantizationReport:
     float_layers: tuple[str, ...]
     steps: tuple[StepFigures, ...]
     gate: GateFigures
-    verdict: Literal["passed", "forced"]
+    verdict: Verdict
     failures: tuple[str, ...]
     latency: LatencyComparison
     sensitivity: tuple[Sensitivity, ...] = ()
     searched: tuple[str, ...] = ()
     integer_part: float | None = None
+    shortage: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name."""

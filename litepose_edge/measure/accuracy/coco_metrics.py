@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from litepose_edge.errors import BackendUnavailableError, install_hint
 from litepose_edge.measure.accuracy.coco_document import CATEGORY, read_document
@@ -36,6 +37,23 @@ class CocoMetrics:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class ImageMatches:
+    """The results of one image beside its labels, at all thresholds of OKS or IoU.
+
+    Attributes:
+        scores: `(D,)` float64, of the results.
+        matched: `(T, D)` bool, whether a result is one of the labelled people.
+        ignored: `(T, D)` bool, whether a result counts neither for nor against.
+        people: Labelled people that count.
+    """
+
+    scores: NDArray[np.float64]
+    matched: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
+    people: int
+
+
 def coco_metrics(
     annotations: str | PathLike[str],
     results: Sequence[dict[str, Any]],
@@ -56,9 +74,23 @@ def coco_metrics(
         BackendUnavailableError: pycocotools is not installed.
         SourceError: The file is not in COCO's keypoint format.
     """
+    return coco_metrics_and_matches(annotations, results, kind, image_ids, sigmas)[0]
+
+
+def coco_metrics_and_matches(
+    annotations: str | PathLike[str],
+    results: Sequence[dict[str, Any]],
+    kind: Literal["keypoints", "bbox"],
+    image_ids: Sequence[int] | None = None,
+    sigmas: Sequence[float] | None = None,
+) -> tuple[CocoMetrics, list[ImageMatches]]:
+    """The same, and what it was counted from: an entry an image, in ascending order of ids.
+
+    Without results there are no entries. Arguments and errors are those of `coco_metrics`.
+    """
     coco, coco_eval = require_pycocotools()
     if not results:
-        return CocoMetrics(0.0, 0.0, 0.0, 0.0)
+        return CocoMetrics(0.0, 0.0, 0.0, 0.0), []
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco()
         truth.dataset = read_document(annotations).to_coco()
@@ -74,7 +106,21 @@ def coco_metrics(
         evaluation.summarize()
     stats = evaluation.stats
     recall = stats[5] if kind == "keypoints" else stats[8]
-    return CocoMetrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
+    metrics = CocoMetrics(*(max(float(v), 0.0) for v in (stats[0], stats[1], stats[2], recall)))
+    # People of all sizes come first.
+    count = len(evaluation.params.imgIds)
+    thresholds = len(evaluation.params.iouThrs)
+    return metrics, [_matches(image, thresholds) for image in evaluation.evalImgs[:count]]
+
+
+def _matches(image: dict[str, Any] | None, thresholds: int) -> ImageMatches:
+    if image is None:  # neither people nor results
+        nothing = np.zeros((thresholds, 0), np.bool_)
+        return ImageMatches(np.zeros(0), nothing, nothing, 0)
+    matched = np.asarray(image["dtMatches"]) > 0
+    ignored = np.asarray(image["dtIgnore"]).astype(np.bool_)
+    people = int((np.asarray(image["gtIgnore"]) == 0).sum())
+    return ImageMatches(np.asarray(image["dtScores"], np.float64), matched, ignored, people)
 
 
 def entries_of(

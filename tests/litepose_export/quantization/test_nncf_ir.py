@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from litepose_edge.sources import read_image  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
 from litepose_export.errors import AccuracyGateError, ExportError  # noqa: E402
 from litepose_export.quantization.gate.bounds import Bounds  # noqa: E402
-from litepose_export.quantization.nncf_ir import IrOptions, quantize_ir  # noqa: E402
+from litepose_export.quantization.nncf_ir import IrOptions, output_layers, quantize_ir  # noqa: E402
 from paths import ROOT  # noqa: E402
 
 # The networks were not trained on drawn figures: only whether the gate is asked is tested.
@@ -48,7 +49,7 @@ def test_an_ir_is_three_files_and_knows_its_contract(ir):
     manifest = backends.find_model(target, backend="openvino").manifest
     assert manifest.precision == "int8"
     assert manifest.quantization.method.startswith("NNCF")
-    assert manifest.quantization.gate == report.verdict == "passed"
+    assert manifest.quantization.gate == report.verdict == "too few"
     assert manifest.parity["gate_people"] == report.gate.people == 8
     assert manifest.model == backends.find_model(SOURCE).manifest.model
 
@@ -120,3 +121,30 @@ def test_the_command_stamps_what_it_was_forced_to_write(photo_dataset, tmp_path,
     assert sidecar.path_of(target).exists()
     found = backends.find_model(target, backend="openvino")
     assert found.manifest.quantization.gate == "forced"
+
+
+def test_the_layers_that_write_outputs_are_found_behind_linear_heads():
+    ops = pytest.importorskip("openvino").opset13
+    openvino = pytest.importorskip("openvino")
+    image = ops.parameter([1, 4, 8], np.float32, "image")
+    hidden = ops.matmul(image, ops.constant(np.ones((8, 8), np.float32)), False, False)
+    hidden.set_friendly_name("hidden")
+    attention = ops.matmul(hidden, hidden, False, True)
+    last = ops.matmul(attention, ops.constant(np.ones((4, 6), np.float32)), False, False)
+    last.set_friendly_name("last")
+    network = openvino.Model([ops.softmax(last, 2)], [image], "head")
+    assert output_layers(network) == ("last",)
+
+
+@pytest.mark.slow
+def test_accuracy_control_leaves_operations_in_float_for_tight_bounds(photo_dataset, tmp_path):
+    dataset = read_coco(photo_dataset)
+    bounds = Bounds(0.15, 5.0, None, None, None)
+    options = replace(QUICK, bounds=bounds, accuracy_aware=True, force=True)
+    aware = quantize_ir(SOURCE, tmp_path / "a.xml", dataset, options, held_out=dataset)
+    plain = quantize_ir(
+        SOURCE, tmp_path / "b.xml", dataset, replace(QUICK, force=True), held_out=dataset
+    )
+    assert aware.gate.shift_px < plain.gate.shift_px
+    manifest = backends.find_model(tmp_path / "a.xml", backend="openvino").manifest
+    assert "accuracy control" in manifest.quantization.method

@@ -14,7 +14,7 @@ import litepose_export as lx  # noqa: E402
 import own_networks  # noqa: E402
 from litepose_edge import Estimator  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
-from litepose_export.errors import AccuracyGateError, ExportError  # noqa: E402
+from litepose_export.errors import AccuracyGateError, ExportError, UnsupportedOpError  # noqa: E402
 from litepose_export.figures import GateFigures  # noqa: E402
 from litepose_export.quantization import auto  # noqa: E402
 from litepose_export.quantization.options import QuantizeOptions  # noqa: E402
@@ -60,7 +60,8 @@ def attempts(monkeypatch):
         def attempt(source, target, calibration, options, **_):
             seen.append(options)
             if len(seen) < passing:
-                raise AccuracyGateError("refused", GateFigures(5, 5, 1, 1.0 / len(seen), 9.0))
+                shift = 1.0 / len(seen)
+                raise AccuracyGateError("refused", GateFigures(5, 5, 1, shift, 9 * shift))
             return "report"
 
         monkeypatch.setattr(auto.job, "quantize", attempt)
@@ -72,13 +73,56 @@ def attempts(monkeypatch):
 def test_attempts_add_step_by_step_until_the_gate_passes(attempts, tmp_path):
     seen = attempts(3)
     assert auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions()) == "report"
-    assert [options.equalize for options in seen] == [False, True, True]
+    assert [options.equalize_groups for options in seen] == [False, True, True]
     assert [options.gptq for options in seen] == [False, False, True]
 
 
 def test_a_refusal_says_how_far_each_attempt_came(attempts, tmp_path):
     attempts(99)
-    with pytest.raises(AccuracyGateError, match=r"plain: median 1.00 px.*searched: median 0.20"):
+    with pytest.raises(
+        AccuracyGateError, match=r"plain: median 1.00 px.*\+ 300 steps of fine-tuning: median 0.14"
+    ):
+        auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions())
+
+
+def test_a_step_that_made_it_worse_is_not_built_upon(monkeypatch, tmp_path):
+    seen, shifts = [], iter([2.0, 5.0, 1.0, 0.9])
+
+    def attempt(source, target, calibration, options, **_):
+        seen.append(options)
+        if (shift := next(shifts, None)) is None:
+            return "report"
+        raise AccuracyGateError("refused", GateFigures(5, 5, 1, 0.1, shift))
+
+    monkeypatch.setattr(auto.job, "quantize", attempt)
+    assert auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions()) == "report"
+    assert [options.equalize_groups for options in seen] == [False, True, False, False, False]
+    assert [options.gptq for options in seen] == [False, False, True, True, True]
+
+
+def test_a_network_that_has_nothing_to_equalize_is_not_tried_with_it(monkeypatch, tmp_path):
+    seen = []
+
+    def attempt(source, target, calibration, options, known, **_):
+        seen.append(options)
+        known.groups = 0
+        if options.gptq:
+            return "report"
+        raise AccuracyGateError("refused", GateFigures(5, 5, 1, 0.1, 1.0))
+
+    monkeypatch.setattr(auto.job, "quantize", attempt)
+    auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions())
+    assert [options.equalize_groups for options in seen] == [False, False]
+
+
+def test_a_step_that_cannot_handle_the_network_is_passed_over(monkeypatch, tmp_path):
+    def attempt(source, target, calibration, options, **_):
+        if options.finetune_steps:
+            raise UnsupportedOpError("cannot simulate TopK")
+        raise AccuracyGateError("refused", GateFigures(5, 5, 1, 0.1, 1.0))
+
+    monkeypatch.setattr(auto.job, "quantize", attempt)
+    with pytest.raises(AccuracyGateError, match="cannot simulate TopK"):
         auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions())
 
 

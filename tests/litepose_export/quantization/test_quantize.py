@@ -29,7 +29,7 @@ from litepose_export.conversion.to_onnx import export_graph  # noqa: E402
 from litepose_export.errors import AccuracyGateError, ExportError  # noqa: E402
 from litepose_export.models import manifests, networks  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
-from litepose_export.quantization import job  # noqa: E402
+from litepose_export.quantization import job, work  # noqa: E402
 from litepose_export.quantization import options as asked  # noqa: E402
 from litepose_export.quantization.gate.bounds import Bounds  # noqa: E402
 from litepose_export.quantization.job import quantize  # noqa: E402
@@ -71,7 +71,11 @@ def test_int8_files_say_how_they_were_made_and_run(people, tmp_path, target, sch
     assert report.size_bytes == path.stat().st_size
     manifest = backends.find_model(path).manifest
     assert manifest.quantization.scheme == scheme
-    assert manifest.quantization.gate == "passed"
+    assert manifest.quantization.gate == report.verdict == "too few"
+    assert "96 people" in report.shortage
+    assert manifest.quantization.bounds["max_shift_px"] == 0.5
+    low, high = manifest.quantization.intervals["shift_px"]
+    assert low <= report.gate.shift_px <= high
     assert manifest.quantization.float_layers == report.float_layers
     assert manifest.parity["shift_median_px"] == pytest.approx(report.gate.shift_px, abs=1e-4)
     with Estimator(path, detector=None) as estimator:
@@ -199,7 +203,7 @@ def test_a_detector_is_compared_by_its_boxes(people, tmp_path):
 def test_bounds_that_only_float_layers_can_meet_are_met_by_leaving_layers_in_float(
     people, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(job, "SEARCH_INPUTS", 3)
+    monkeypatch.setattr(work, "SEARCH_INPUTS", 3)
     monkeypatch.setattr(job, "SEARCH_PEOPLE", 4)
     plain = quantize(SOURCE, tmp_path / "a.onnx", people, QUICK)
     # Far below: the search compares on other photographs, whose shift may be smaller.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, create_calibrator
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -122,6 +124,7 @@ def write_qdq(
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
+    keep_float_layers(quantized)
     return tidy(quantized)
 
 
@@ -136,6 +139,47 @@ def never_quantized(prepared: onnx.ModelProto) -> tuple[str, ...]:
         if node.op_type == "ConvTranspose"
         and any(a.name == "group" and a.i > 1 for a in node.attribute)
     )
+
+
+def keep_float_layers(quantized: onnx.ModelProto) -> None:
+    """Make ONNX Runtime compute layers left in float as floats, in place.
+
+    A float layer between a DequantizeLinear and a QuantizeLinear, with nothing but ReLUs behind
+    it, is taken for one whose weights were forgotten: it is given weights of 8 bits with one
+    scale for all channels when the file is opened (WeightBiasQuantization, since 1.21). A leaky
+    ReLU of slope 1 changes no number, is computed within the layer, and ends the pattern.
+    """
+    graph = quantized.graph
+    makers = {output: node for node in graph.node for output in node.output}
+    readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    stored = {i.name for i in graph.initializer}
+
+    def leads_to_codes(name: str) -> bool:
+        while len(readers[name]) == 1 and readers[name][0].op_type in ("Relu", "Clip"):
+            name = readers[name][0].output[0]
+        return len(readers[name]) == 1 and readers[name][0].op_type == "QuantizeLinear"
+
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        if node.op_type not in ("Conv", "ConvTranspose", "Gemm") or node.input[1] not in stored:
+            continue
+        before = makers.get(node.input[0])
+        if before is None or before.op_type != "DequantizeLinear":
+            continue
+        output = node.output[0]
+        if leads_to_codes(output):
+            node.output[0] = f"{output}_float"
+            nodes.append(
+                helper.make_node(
+                    "LeakyRelu", [node.output[0]], [output], f"{node.name}_float", alpha=1.0
+                )
+            )
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def tidy(quantized: onnx.ModelProto) -> onnx.ModelProto:

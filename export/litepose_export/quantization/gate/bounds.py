@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from litepose_export.figures import GateFigures
 
 COUNTED_SCORE = 0.3
+# With fewer a passed gate says little; see `find_shortage`.
+FEWEST_PEOPLE, FEWEST_JOINTS = 100, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,47 @@ class Bounds:
     max_ap_drop: float | None = 0.01
     min_recall: float | None = 0.9
     min_oks: float | None = 0.9
+
+    def to_dict(self) -> dict[str, float]:
+        """Those that are asked for, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def find_shortage(figures: GateFigures, *, joints_expected: bool) -> str:
+    """How many people and keypoints more a verdict takes; empty where there are enough.
+
+    Args:
+        figures: What was measured.
+        joints_expected: The network gives keypoints.
+    """
+    missing = [(FEWEST_PEOPLE - figures.people, "person", "people")]
+    if joints_expected:
+        missing.append((FEWEST_JOINTS - figures.joints, "keypoint", "keypoints"))
+    short = [f"{count} {one if count == 1 else many}" for count, one, many in missing if count > 0]
+    if not short:
+        return ""
+    seen = f"{figures.people} people" + f" and {figures.joints} keypoints" * joints_expected
+    return f"the gate compared only {seen}: a verdict takes {' and '.join(short)} more"
+
+
+def used_part(figures: GateFigures, bounds: Bounds) -> float:
+    """How much of the bounds a file uses up: 0 moves nothing, 1 just passes.
+
+    Args:
+        figures: What was measured.
+        bounds: What is allowed.
+    """
+    parts = [0.0 if figures.people else float("inf")]
+    for value, bound, none in (
+        (figures.shift_px, bounds.max_shift_px, 0.0),
+        (figures.p95_px, bounds.max_p95_px, 0.0),
+        (figures.ap_drop, bounds.max_ap_drop, 0.0),
+        (figures.recall, bounds.min_recall, 1.0),
+        (figures.oks, bounds.min_oks, 1.0),
+    ):
+        if value is not None and bound is not None:
+            parts.append((value - none) / (bound - none) if bound != none else abs(value - none))
+    return max(parts)
 
 
 def find_failures(figures: GateFigures, bounds: Bounds, *, joints_expected: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,11 @@ from litepose_edge.manifest import (
 )
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
 from litepose_edge.measure.accuracy.coco_entries import box_entries, keypoint_entries
-from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_edge.measure.accuracy.coco_metrics import (
+    CocoMetrics,
+    ImageMatches,
+    coco_metrics_and_matches,
+)
 from litepose_edge.measure.accuracy.predictions import box_matches
 from litepose_edge.person_filter import pose_scores
 from litepose_edge.pipelines.bottomup import BottomUp
@@ -34,6 +38,7 @@ from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.sources import read_image
 from litepose_export.conversion.sample_inputs import is_labelled, people_of
 from litepose_export.figures import GateFigures, JointShift
+from litepose_export.quantization.gate import intervals
 from litepose_export.quantization.gate.bounds import COUNTED_SCORE
 
 # Shifts are quoted in pixels of a crop this high, or of a photograph with so long a short side,
@@ -94,12 +99,14 @@ class _Shifts:
 
     names: tuple[str, ...]
     moved: list[tuple[NDArray[np.intp], Float64]] = field(default_factory=list)
+    each: list[Float64] = field(default_factory=list)
     similar: list[float] = field(default_factory=list)
     candidates: int = 0
 
     def add(self, distance_px: Float64, counted: NDArray[np.bool_], candidates: int) -> None:
         """`(P, K)` distances, and which of them count."""
         self.moved.append((np.nonzero(counted)[1], distance_px[counted]))
+        self.each += [far[mine] for far, mine in zip(distance_px, counted, strict=True)]
         self.candidates += candidates
 
     def figures(self, people: int) -> GateFigures:
@@ -114,6 +121,9 @@ class _Shifts:
             if len(own):
                 each.append(JointShift(name, len(own), *_quantiles(own)))
         median, p95 = _quantiles(moved)
+        found = intervals.of_shifts(self.each)
+        if (alike := intervals.of_mean(self.similar)) is not None:
+            found["oks"] = alike
         return GateFigures(
             people,
             joints=len(moved),
@@ -122,6 +132,7 @@ class _Shifts:
             p95_px=p95,
             by_joint=tuple(each),
             oks=float(np.mean(self.similar)),
+            intervals=found,
         )
 
 
@@ -186,7 +197,7 @@ def _compare_people(
     assert isinstance(spec, BottomUpSpec | OneStageSpec)
     networks = [_image_pipeline(session, manifest) for session in sessions]
     shifts, results = _Shifts(spec.skeleton.keypoint_names), _Results(dataset, manifest)
-    compared = again = 0
+    again: list[bool] = []
     for image in dataset.images[:photographs]:
         advance()
         pixels = read_image(image.path, upright=False)
@@ -198,22 +209,21 @@ def _compare_people(
             second = second[second.person_scores > STILL_FOUND]
         scale = REFERENCE_HEIGHT / min(pixels.shape[:2])
         clear = np.flatnonzero(first.person_scores > COUNTED_SCORE)
-        compared += len(clear)
         for i in clear:
             counted = first.scores[i] > COUNTED_SCORE
             alike = [
                 _oks(first.keypoints[i], other, counted, first.boxes_xyxy[i], manifest)
                 for other in second.keypoints
             ]
-            if not alike or max(alike) < SAME_PERSON:
+            again.append(max(alike, default=0.0) >= SAME_PERSON)
+            if not again[-1]:
                 continue
-            again += 1
             best = int(np.argmax(alike))
             shifts.similar.append(alike[best])
             distance = np.linalg.norm(first.keypoints[i] - second.keypoints[best], axis=1)
             both = counted & (second.scores[best] > 0)
             shifts.add((distance * scale)[None], both[None], len(both))
-    return results.complete(shifts.figures(compared), recall=again / max(compared, 1))
+    return results.complete(shifts.figures(len(again)), again)
 
 
 def _image_pipeline(session: Session, manifest: Manifest) -> ImagePipeline:
@@ -231,7 +241,7 @@ def _compare_boxes(
 ) -> GateFigures:
     detectors = [PersonDetector(lambda _, s=session: s, manifest, 1) for session in sessions]  # type: ignore[misc]
     results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
-    compared = again = 0
+    again: list[bool] = []
     images = []
     for image in dataset.images[:photographs]:
         advance()
@@ -243,15 +253,37 @@ def _compare_boxes(
         (boxes, scores), (others, other_scores) = found
         clear = boxes[scores > COUNTED_SCORE]
         _, recalled = box_matches(others[other_scores > STILL_FOUND], clear)
-        compared += len(clear)
-        again += int(recalled.sum())
-    ap_float = ap_int8 = None
+        again += recalled.tolist()
+    figures = _with_recall(GateFigures(len(again)), again)
     if is_labelled(dataset):
-        ap_float, ap_int8 = (
-            coco_metrics(dataset.path, entries, "bbox", images).ap for entries in results
-        )
-    recall = again / max(compared, 1)
-    return GateFigures(compared, recall=recall, ap_float=ap_float, ap_int8=ap_int8)
+        scored = [
+            coco_metrics_and_matches(dataset.path, entries, "bbox", images) for entries in results
+        ]
+        figures = _with_ap(figures, scored)
+    return figures
+
+
+Scored = Sequence[tuple[CocoMetrics, list[ImageMatches]]]
+
+
+def _with_recall(figures: GateFigures, again: Sequence[bool]) -> GateFigures:
+    """The part of the float file's people that were found again."""
+    recall = float(np.mean(again)) if again else 0.0
+    found = intervals.of_mean(again)
+    more = {} if found is None else {"recall": found}
+    return replace(figures, recall=recall, intervals=figures.intervals | more)
+
+
+def _with_ap(figures: GateFigures, scored: Scored) -> GateFigures:
+    """Average precision of the float file, then of the INT8 file."""
+    (first, matches), (second, other_matches) = scored
+    more = {}
+    if len(matches) == len(other_matches):  # none where a file found no person at all
+        found = intervals.of_ap_drop(matches, other_matches)
+        more = {} if found is None else {"ap_drop": found}
+    return replace(
+        figures, ap_float=first.ap, ap_int8=second.ap, intervals=figures.intervals | more
+    )
 
 
 class _Results:
@@ -260,7 +292,7 @@ class _Results:
     def __init__(self, dataset: CocoDataset, manifest: Manifest) -> None:
         spec = manifest.model
         assert isinstance(spec, TopDownSpec | BottomUpSpec | OneStageSpec)
-        self._dataset = dataset
+        self._dataset, self._sigmas = dataset, spec.skeleton.oks_sigmas
         self.labelled = dataset.keypoint_names == spec.skeleton.keypoint_names
         self.results: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
         self.images: list[int] = []
@@ -277,15 +309,18 @@ class _Results:
             ranks = np.array(pose_scores(heat))
             into += keypoint_entries(image.image_id, points, heat, ranks)
 
-    def complete(self, figures: GateFigures, recall: float | None = None) -> GateFigures:
-        """The figures with average precision in them."""
-        ap_float = ap_int8 = None
-        if self.labelled and self.images:
-            ap_float, ap_int8 = (
-                coco_metrics(self._dataset.path, entries, "keypoints", self.images).ap
-                for entries in self.results
-            )
-        return replace(figures, recall=recall, ap_float=ap_float, ap_int8=ap_int8)
+    def complete(self, figures: GateFigures, again: Sequence[bool] | None = None) -> GateFigures:
+        """The figures with recall, where people are found, and average precision in them."""
+        if again is not None:
+            figures = _with_recall(figures, again)
+        if not (self.labelled and self.images):
+            return figures
+        path, images = self._dataset.path, self.images
+        scored = [
+            coco_metrics_and_matches(path, entries, "keypoints", images, self._sigmas)
+            for entries in self.results
+        ]
+        return _with_ap(figures, scored)
 
 
 def _oks(

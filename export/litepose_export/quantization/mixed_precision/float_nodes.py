@@ -9,6 +9,12 @@ from onnxruntime.quantization.registry import QDQRegistry
 
 from litepose_export.errors import ExportError
 
+# Operators that only move or normalise values.
+REARRANGING = {
+    "Add", "Cast", "Concat", "Div", "Gather", "Identity", "Mul", "Pad", "Reshape", "Slice",
+    "SpaceToDepth", "Split", "Sub", "Transpose",
+}  # fmt: skip
+
 
 def quantizable(model: onnx.ModelProto) -> tuple[str, ...]:
     """Names of the nodes that would be computed in INT8, in the graph's order."""
@@ -62,17 +68,23 @@ def _depthwise_before(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto]
 
 
 def input_layers(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the dense convolutions that read three-channel images.
+    """Names of the dense convolutions that read three-channel images, or the input's pixels.
 
     Their kernels hold few weights and all of the colours: at 7 bits they add more output error
     than all other layers together, and three channels are too few for INT8 kernels to gain by.
+    Pixels of several places may have become channels on the way, as in YOLOX.
     """
     kernels = {i.name: i.dims for i in model.graph.initializer}
-    return tuple(
-        node.name
-        for node in model.graph.node
-        if node.op_type == "Conv" and list(kernels.get(node.input[1], ()))[1:2] == [3]
-    )
+    pixels = {i.name for i in model.graph.input}
+    chosen = []
+    for node in model.graph.node:
+        reads = bool(node.input) and node.input[0] in pixels
+        if node.op_type == "Conv":
+            if reads or list(kernels.get(node.input[1], ()))[1:2] == [3]:
+                chosen.append(node.name)
+        elif node.op_type in REARRANGING and not pixels.isdisjoint(node.input):
+            pixels.update(node.output)
+    return tuple(chosen)
 
 
 def residual_layers(model: onnx.ModelProto) -> tuple[str, ...]:

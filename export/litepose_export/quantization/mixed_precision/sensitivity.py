@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 
+from litepose_export.quantization.calibration.macs import macs_of_nodes
 from litepose_export.quantization.calibration.qdq import Ranges, Scheme, write_qdq
 from litepose_export.quantization.gate.output_error import ErrorMetric
 from litepose_export.quantization.mixed_precision.float_nodes import quantizable
@@ -73,6 +74,68 @@ def rank(
     return sorted(found, key=lambda s: (-worth(s), s.node))
 
 
+def rank_layers(
+    prepared: onnx.ModelProto,
+    ranges: Ranges,
+    scheme: Scheme,
+    float_nodes: Sequence[str],
+    metric: ErrorMetric,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Sensitivity]:
+    """Layers with weights by what each does alone: half the work of `rank`, or less.
+
+    Errors of layers add up as their squares do, so these are weighed against the work that a
+    layer in float takes. What lies between layers follows them.
+
+    Args:
+        prepared: Float graph.
+        ranges: Of its tensors.
+        scheme: Of the INT8 graph.
+        float_nodes: Nodes that stay float anyway.
+        metric: Measures the output error of a graph.
+        advance: Called once a layer.
+    """
+    every = quantizable(prepared)
+    macs = macs_of_nodes(prepared)
+    total = max(sum(macs.values()), 1)
+    found = []
+    for node in prepared.graph.node:
+        if node.name not in macs or node.name in float_nodes or node.name not in every:
+            continue
+        others = [name for name in every if name != node.name]
+        alone = metric(write_qdq(prepared, ranges, scheme, others)).cost
+        share = macs[node.name] / total
+        found.append(Sensitivity(node.name, node.op_type, node.output[0], alone, 0.0, share))
+        advance()
+    return sorted(found, key=lambda s: (-(s.alone**2) / max(s.operations, 1e-4), s.node))
+
+
+def affordable(
+    ranked: Sequence[Sensitivity],
+    prepared: onnx.ModelProto,
+    float_nodes: Sequence[str],
+    least: float,
+) -> tuple[str, ...]:
+    """Nodes of a ranking, in its order, that may all stay float at once.
+
+    Args:
+        ranked: From `rank` or `rank_layers`.
+        prepared: Float graph.
+        float_nodes: Nodes that stay float anyway.
+        least: Part of the multiply-accumulates that must be INT8 even so.
+    """
+    macs = macs_of_nodes(prepared)
+    total = max(sum(macs.values()), 1)
+    left = total * (1 - least) - sum(macs.get(name, 0) for name in float_nodes)
+    chosen = []
+    for item in ranked:
+        cost = macs.get(item.node, 0)
+        if cost <= left:
+            left -= cost
+            chosen.append(item.node)
+    return tuple(chosen)
+
+
 def worth(item: Sensitivity) -> float:
     """Output error removed by its part of the work; both measurements of it count."""
     # Leaving one node out of many shows little, and noise: what it does alone steadies it.
@@ -80,18 +143,17 @@ def worth(item: Sensitivity) -> float:
     return gain / max(item.operations, 1e-4)
 
 
-def smallest_set(
-    ranked: Sequence[Sensitivity], passes: Callable[[tuple[str, ...]], bool]
+def smallest_beginning(
+    names: tuple[str, ...], passes: Callable[[tuple[str, ...]], bool]
 ) -> tuple[str, ...] | None:
-    """The shortest beginning of the ranking that, left in float, passes; None if all do not.
+    """The shortest beginning of an order that, left in float, passes; None if all do not.
 
     Bisection: more float nodes are taken to be no worse.
 
     Args:
-        ranked: From `rank`.
+        names: Nodes, those that should stay float first.
         passes: Whether a file with these further float nodes is good enough.
     """
-    names = tuple(item.node for item in ranked)
     if passes(()):
         return ()
     if not passes(names):

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from litepose_export.quantization.calibration.activations import channel_means
 from litepose_export.quantization.optimize.qdq_editor import QdqEditor
 
+# The graph runs once for each layer and input: with many layers on fewer inputs.
+MANY_LAYERS, FEW_INPUTS = 64, 16
+
 
 def correct_biases(
     prepared: onnx.ModelProto,
@@ -36,6 +39,8 @@ def correct_biases(
     editor = QdqEditor(corrected)
     layers = [n for n in corrected.graph.node if n.op_type == "Conv" and len(n.input) > 2]
     outputs = {n.name: n.output[0] for n in prepared.graph.node if n.op_type == "Conv"}
+    if len(layers) > MANY_LAYERS:
+        batches = batches[:FEW_INPUTS]
     wanted = channel_means(prepared, [outputs[n.name] for n in layers], batches)
     for node in layers:
         (found,) = channel_means(corrected, [node.output[0]], batches).values()

@@ -7,6 +7,7 @@ arXiv 1911.10999; all degrees of freedom at once as in arXiv 2212.02634).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from litepose_edge.backends import Session, open_bytes
+from litepose_edge.geometry import Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, TopDownSpec
 from litepose_export.conversion.sample_inputs import Inputs
 from litepose_export.quantization.optimize.simulation import QdqNetwork
@@ -25,6 +27,11 @@ from litepose_export.quantization.optimize.simulation import QdqNetwork
 SEED = 11
 # Weight of logits away from peaks, by that of logits on a peak: they must stay low.
 BACKGROUND = 0.05
+BATCH = 16
+# Pixels of an input up to which a step takes a full batch.
+LARGEST_FULL_BATCH = 320 * 320
+# Steps after which the time of one is known.
+TIMED_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +45,22 @@ class FinetuneOptions:
         scales: The same of an activation's scale, as a part of it.
         biases: The same of a bias, as a part of its layer's mean one.
         warmup: Steps until the full rate.
+        end: When to be done, on the monotonic clock: after a few timed steps there will be no
+            more of them than fit; None for all of them.
     """
 
     steps: int = 300
-    batch: int = 16
+    batch: int = BATCH
     codes: float = 0.02
     scales: float = 1e-3
     biases: float = 2e-4
     warmup: int = 10
+    end: float | None = None
+
+
+def batch_for(size: Size) -> int:
+    """Inputs a step that keep memory and time of a step in bounds, whatever the input's size."""
+    return max(2, min(BATCH, BATCH * LARGEST_FULL_BATCH // (size.width * size.height)))
 
 
 def finetune_to_float(
@@ -69,10 +84,11 @@ def finetune_to_float(
     session = open_bytes(teacher.SerializeToString())
     groups = _groups(network, options)
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    losses = []
-    for step in range(options.steps):
+    losses: list[float] = []
+    steps, began = options.steps, time.monotonic()
+    while (step := len(losses)) < steps:
         rate = min(1.0, (step + 1) / options.warmup)
-        rate *= 0.5 * (1 + math.cos(math.pi * step / options.steps))
+        rate *= 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * rate
         batch = next(batches)
@@ -83,6 +99,10 @@ def finetune_to_float(
         optimizer.step()
         losses.append(float(loss.detach()))
         advance(losses[-1])
+        if options.end is not None and len(losses) == TIMED_STEPS:
+            now = time.monotonic()
+            fitting = int((options.end - now) * TIMED_STEPS / (now - began))
+            steps = max(TIMED_STEPS, min(steps, TIMED_STEPS + fitting))
     session.close()
     return losses
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
+import onnx  # noqa: E402
+from onnx import helper, numpy_helper  # noqa: E402
+
 from litepose_export.conversion.to_onnx import export_graph  # noqa: E402
 from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.models.architectures.litepose import Arch, Block, LitePose  # noqa: E402
+from litepose_export.quantization.calibration.macs import integer_part  # noqa: E402
 from litepose_export.quantization.mixed_precision import float_nodes, sensitivity  # noqa: E402
 from litepose_export.quantization.mixed_precision.sensitivity import Sensitivity  # noqa: E402
 from litepose_export.quantization.optimize.cross_layer_equalization import find_pairs  # noqa: E402
@@ -78,21 +83,53 @@ def test_the_node_that_does_the_harm_is_ranked_first(prepared, ranges, metric):
 
 @pytest.mark.parametrize("needed", [0, 1, 5, 8])
 def test_the_search_finds_the_shortest_beginning_that_passes(needed):
-    ranked = [Sensitivity(str(n), "Conv", str(n), 1.0, 1.0, 0.1) for n in range(8)]
+    names = tuple(str(n) for n in range(8))
     asked = []
 
     def passes(nodes):
         asked.append(nodes)
         return len(nodes) >= needed
 
-    found = sensitivity.smallest_set(ranked, passes)
+    found = sensitivity.smallest_beginning(names, passes)
     assert found == tuple(str(n) for n in range(needed))
     assert len(asked) <= 5
 
 
 def test_a_search_that_nothing_satisfies_says_so():
-    ranked = [Sensitivity("a", "Conv", "a", 1.0, 1.0, 0.1)]
-    assert sensitivity.smallest_set(ranked, lambda nodes: False) is None
+    assert sensitivity.smallest_beginning(("a",), lambda nodes: False) is None
+
+
+def test_layers_are_ranked_by_the_harm_that_they_do_alone(prepared, ranges, metric):
+    (pair,) = find_pairs(prepared)
+    wide = {**ranges, pair.tensor: (0, 200 * ranges[pair.tensor][1])}
+    ranked = sensitivity.rank_layers(prepared, wide, "u8s8-reduced", [], metric)
+    assert {item.op_type for item in ranked} == {"Conv"}
+    assert max(ranked, key=lambda item: item.alone).node in (pair.first.name, pair.second.name)
+    assert sum(item.operations for item in ranked) == pytest.approx(1)
+
+
+def test_no_more_layers_stay_float_than_leave_the_file_worth_it(prepared):
+    names = convolutions(prepared)
+    ranked = [Sensitivity(name, "Conv", name, 1.0, 1.0, 0.1) for name in names]
+    chosen = sensitivity.affordable(ranked, prepared, (), 0.5)
+    assert 0 < len(chosen) < len(names)
+    assert integer_part(prepared, chosen) >= 0.5
+    assert sensitivity.affordable(ranked, prepared, names[:-1], 0.5) == ()
+
+
+def test_what_reads_the_pixels_is_found_behind_their_rearrangement():
+    rearrange = helper.make_node("SpaceToDepth", ["image"], ["x"], name="focus", blocksize=2)
+    first = helper.make_node("Conv", ["x", "w"], ["y"], name="first")
+    second = helper.make_node("Conv", ["y", "v"], ["z"], name="second")
+    weights = [
+        numpy_helper.from_array(np.ones(shape, np.float32), name)
+        for name, shape in (("w", (4, 12, 1, 1)), ("v", (4, 4, 1, 1)))
+    ]
+    image, output = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("image", "z")
+    )
+    graph = helper.make_graph([rearrange, first, second], "g", [image], [output], weights)
+    assert float_nodes.input_layers(helper.make_model(graph)) == ("first",)
 
 
 def test_operations_are_counted_as_multiply_accumulates(prepared):
