@@ -1,6 +1,6 @@
 """Ours and what else a user could run, each through its own usual code: a crop to keypoints.
 
-The second to fourth run weights of our other networks, the last three their own from `peers/`, the
+The second to fourth run weights of our other networks, the last four their own from `peers/`, the
 others our default network's. What an engine leaves to its user (cropping, normalising, decoding)
 is the plain code of `plain.py`.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.micro import plain
 from benchmarks.peers.onnx_threads import within_affinity
 from benchmarks.peers.rtmlib_pose import open_vitpose
+from benchmarks.processes import usable_cpus
 from litepose_edge import Estimator
 from litepose_edge.backends import bundled, find_model
 from litepose_edge.backends.telemetry import no_openvino_telemetry
@@ -109,7 +110,13 @@ def all_baselines(peers: Path) -> list[Baseline]:
             "MoveNet Lightning",
             "its own, INT8",
             "OpenVINO, on the person's crop",
-            lambda: _movenet(pose / "movenet_lightning_int8.tflite"),
+            lambda: _movenet_openvino(pose / "movenet_lightning_int8.tflite"),
+        ),
+        Baseline(
+            "MoveNet Lightning, LiteRT",
+            "its own, INT8",
+            "LiteRT with XNNPACK, on the person's crop",
+            lambda: _movenet_litert(pose / "movenet_lightning_int8.tflite"),
         ),
     ]
 
@@ -233,15 +240,39 @@ def _ultralight(path: Path) -> Run:
     )
 
 
-def _movenet(path: Path) -> Run:
+def _movenet_openvino(path: Path) -> Run:
     compiled = _openvino_core().compile_model(str(_there(path)), "CPU")
+    return _movenet(lambda batch: np.asarray(compiled([batch])[0]))
+
+
+def _movenet_litert(path: Path) -> Run:
+    """As MoveNet's own examples run it; its delegate XNNPACK is the default there."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as exc:
+        raise NotHereError("ai-edge-litert is not installed") from exc
+    # It would use one thread; its examples pass a number.
+    interpreter = Interpreter(str(_there(path)), num_threads=usable_cpus())
+    interpreter.allocate_tensors()
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def infer(batch: Array) -> Array:
+        interpreter.set_tensor(given["index"], batch.astype(given["dtype"]))
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(found["index"]))
+
+    return _movenet(infer)
+
+
+def _movenet(infer: Callable[[Array], Array]) -> Run:
+    """`(1, 192, 192, 3)` uint8 RGB to rows of y, x and score, as parts of the input."""
     side = 192
 
     def run(image: Array, box: Array) -> tuple[Array, Array]:
         affine = plain.crop_affine(box, side, side)
         crop = cv2.warpAffine(image, affine, (side, side), flags=cv2.INTER_LINEAR)
         rgb = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)
-        found = np.asarray(compiled([rgb[None]])[0]).reshape(17, 3)
+        found = infer(rgb[None]).reshape(17, 3)
         return plain.to_image(found[:, 1::-1] * side - 0.5, affine), found[:, 2]
 
     return run

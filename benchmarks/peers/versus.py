@@ -1,8 +1,9 @@
 """Ours against other ways to keypoints on a CPU: latency, CPU time and accuracy in one run.
 
-    pip install --no-deps rtmlib==0.0.16 tqdm
+    pip install --no-deps rtmlib==0.0.16 tqdm ai-edge-litert==2.3.0
     python -m benchmarks.peers.versus [--cpus 1 2] [--people N] [--out docs]
     python -m benchmarks.peers.versus --read docs/versus.json --out docs    # nothing is measured
+    python -m benchmarks.peers.versus --update "PP-TinyPose" --out docs    # some rows of docs alone
 
 All baselines get the same photographs and labelled boxes, person after person in turns, each
 after an untimed call of its own, with the defaults of its own code; a process bound to so many
@@ -55,7 +56,11 @@ def main() -> None:
     if options.result:
         options.result.write_text(json.dumps(measure(options)))
         return
+    if options.update and not options.out:
+        raise SystemExit("--update needs --out, the folder whose versus.json it changes")
     report = json.loads(options.read.read_text()) if options.read else run_all(options)
+    if options.update:
+        report = updated(json.loads((options.out / "versus.json").read_text()), report)
     print(versus_page.to_markdown(report))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -73,6 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=SHARED / "data" / "coco" / "dev.json")
     parser.add_argument("--peers", type=Path, default=SHARED / "peers")
     parser.add_argument("--out", type=Path, help="folder for versus.json, .md and .svg")
+    parser.add_argument("--update", nargs="+", default=[], help="only these rows, beside ours")
     parser.add_argument("--read", type=Path, help="an earlier versus.json: measure nothing")
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -112,15 +118,49 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
                     if baseline.name in run["wall_ms"]
                 },
             }
-            for baseline in all_baselines(options.peers)
+            for baseline in chosen(options)
         ],
     }
+
+
+def chosen(options: argparse.Namespace) -> list[Baseline]:
+    """All baselines, or the first and those to be updated.
+
+    Raises:
+        SystemExit: One of the names is none.
+    """
+    baselines = all_baselines(options.peers)
+    names = {baseline.name for baseline in baselines}
+    if unknown := set(options.update) - names:
+        raise SystemExit(f"no row {sorted(unknown)}; there are: {', '.join(sorted(names))}")
+    if not options.update:
+        return baselines
+    return [b for i, b in enumerate(baselines) if i == 0 or b.name in options.update]
+
+
+def updated(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The earlier report with the rows of a later run, whose first row is the earlier one's too.
+
+    Times of two runs cannot be compared: of the later one the ratios to the first row are taken,
+    and its milliseconds are scaled to the earlier run.
+    """
+    ours, (first, *rows) = old["baselines"][0], new["baselines"]
+    for row in rows:
+        for cpus, speed in row["speed"].items():
+            for key in ("mean_ms", "p90_ms", "cpu_ms"):
+                scale = ours["speed"][cpus][key] / first["speed"][cpus][key]
+                speed[key] = round(speed[key] * scale, 3)
+        row["later"] = True
+    fresh = {row["name"]: row for row in rows}
+    kept = [fresh.pop(row["name"], row) for row in old["baselines"]]
+    return {**old, "baselines": [*kept, *fresh.values()]}
 
 
 def worker(options: argparse.Namespace, cpus: int, most: int) -> dict[str, Any]:
     """The measurement in a process that may use so many CPUs, with so many people at most."""
     arguments = ["--people", str(most), "--data", str(options.data.resolve())]
     arguments += ["--peers", str(options.peers.resolve())]
+    arguments += ["--update", *options.update] if options.update else []
     found: dict[str, Any] = run_bound("benchmarks.peers.versus", arguments, cpus)
     return found
 
@@ -129,7 +169,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Times and keypoints of all baselines, person by person."""
     opened: list[tuple[Baseline, Run]] = []
     missing: dict[str, str] = {}
-    for baseline in all_baselines(options.peers):
+    for baseline in chosen(options):
         try:
             opened.append((baseline, baseline.open()))
         except NotHereError as exc:

@@ -61,6 +61,12 @@ def to_markdown(report: dict[str, Any]) -> str:
             for r in report["baselines"]
             if r["missing"]
         ),
+        *(
+            f"- {r['name']}: measured in a later run beside the first row; its milliseconds are "
+            "its ratios times the first row's."
+            for r in report["baselines"]
+            if r.get("later")
+        ),
         "- Read the `to ours` columns: milliseconds belong to this machine on that day.",
         "- AP compares networks, latency the code around them as well: rows with the same network",
         "  differ in AP by their cropping and decoding alone.",

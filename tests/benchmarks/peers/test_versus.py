@@ -47,6 +47,20 @@ def report(baselines):
     }
 
 
+def test_rows_of_a_later_run_keep_their_ratio_to_ours():
+    old = report([baseline("ours", 5.0), baseline("theirs", 10.0), baseline("others", 7.0)])
+    # The machine is twice as slow in the later run.
+    new = report([baseline("ours", 10.0), baseline("theirs", 30.0), baseline("new", 5.0)])
+    rows = {row["name"]: row for row in versus.updated(old, new)["baselines"]}
+    assert list(rows) == ["ours", "theirs", "others", "new"]
+    assert rows["ours"]["speed"]["1"]["mean_ms"] == 5
+    assert rows["theirs"]["speed"]["1"]["mean_ms"] == 15
+    assert rows["new"]["speed"]["1"]["mean_ms"] == 2.5
+    page = versus_page.to_markdown({**old, "baselines": list(rows.values())})
+    assert "- theirs: measured in a later run" in page
+    assert "- others: measured" not in page
+
+
 def test_it_runs_without_photographs_and_foreign_networks(tmp_path):
     command = [*VERSUS, "--cpus", "1", "--people", "2", "--out", tmp_path]
     command += ["--data", tmp_path / "dev.json", "--peers", tmp_path / "peers"]
