@@ -17,6 +17,7 @@ from onnxruntime.tools import convert_onnx_models_to_ort as converter
 
 from litepose_edge import backends
 from litepose_edge.atomic_files import write_files
+from litepose_edge.backends.signed_activations import with_signed_activations
 from litepose_edge.manifest import InputSpec
 from litepose_export.conversion.onnx_file import read_onnx
 from litepose_export.conversion.storage import store
@@ -49,7 +50,7 @@ class OrtReport:
         return asdict(self)
 
 
-def convert(source: Path, target: Path) -> OrtReport:
+def convert(source: Path, target: Path, *, arm: bool = False) -> OrtReport:
     """Write a model as `.ort`, and beside it the operators that it needs.
 
     All of ONNX Runtime's graph optimisations are done now and baked in (its "fixed" style) but
@@ -61,6 +62,8 @@ def convert(source: Path, target: Path) -> OrtReport:
     Args:
         source: ONNX file with a manifest inside or beside it, float or INT8.
         target: The file to write, ending in `.ort`; `.operators.config` is written beside it.
+        arm: Give an INT8 file of ours signed activations first, as the runtime does on ARM; an
+            `.ort` file runs as it is.
 
     Raises:
         ModelError: The source is no model of ours.
@@ -70,13 +73,16 @@ def convert(source: Path, target: Path) -> OrtReport:
     if target.suffix != ".ort":
         raise ExportError(f"an ONNX Runtime file must end in .ort, got {target}")
     model, manifest = read_onnx(source)
-    quantized = manifest.quantization
-    signed = quantized is not None and quantized.scheme == "s8s8"
     with tempfile.TemporaryDirectory() as folder:
         # The converter writes beside its source, which may be a folder for reading only. The copy
         # is whole: with its manifest and weights inside, wherever they were.
         copy = Path(folder) / "model.onnx"
         store(model, manifest, copy)
+        if arm:
+            copy.write_bytes(with_signed_activations(copy.read_bytes()))
+            manifest = backends.find_model(copy).manifest
+        quantized = manifest.quantization
+        signed = quantized is not None and quantized.scheme == "s8s8"
         _run_converter(copy, "arm" if signed else None)
         converted = Path(folder) / "model.ort"
         described = backends.find_model(converted).manifest
