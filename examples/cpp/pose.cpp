@@ -113,7 +113,7 @@ int main(int count, char** words) {
     return 2;
   }
   try {
-    Ort::Env env(ORT_LOGGING_LEVEL_WARNING, "pose");
+    Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "pose");
     Frame frame = read_frame(std::atoll(words[3]), std::atoll(words[4]));
     Network pose(env, words[1]);
     std::vector<Box> boxes(1);

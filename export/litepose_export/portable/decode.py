@@ -77,9 +77,10 @@ def alignment(map_size: Size, input_size: Size, name: Alignment) -> tuple[Float3
 def pose_scores(graph: GraphWriter, scores: str) -> str:
     """`(P,)`: the mean of the scores `(P, K, 1)`, weighted by themselves."""
     axes = graph.whole(1, 2)
-    squares = graph.add("ReduceSum", graph.add("Mul", scores, scores), axes, keepdims=0)
-    total = graph.add("ReduceSum", scores, axes, keepdims=0)
-    return graph.add("Div", squares, graph.add("Max", total, graph.number(1e-6)))
+    squares = graph.add("ReduceSum", graph.add("Mul", scores, scores), axes, keepdims=1)
+    total = graph.add("ReduceSum", scores, axes, keepdims=1)
+    mean = graph.add("Div", squares, graph.add("Max", total, graph.number(1e-6)))
+    return graph.add("Squeeze", mean, axes)
 
 
 def _simcc(

@@ -50,7 +50,6 @@ def detector_graph(
             graph, boxes, scores, numbers,
             views=len(views), min_iou=spec.max_iou, min_score=min_score,
         )  # fmt: skip
-        boxes, scores = fusion.suppressed(graph, boxes, scores, spec.max_iou, min_score)
     graph.name(boxes, BOXES)
     graph.name(scores, SCORES)
     return graph.graph(

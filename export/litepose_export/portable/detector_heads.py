@@ -163,23 +163,16 @@ class Heads:
         points, strides = [], []
         zero, one = graph.constant(0, np.int64), graph.constant(1, np.int64)
         for stride in self._spec.strides:
-            counts = add("Ceil", add("Div", self._input_size,
-                                     graph.constant([stride], np.float64)))  # fmt: skip
-            columns, rows = graph.add_many(
-                "Split", graph.cast(counts, np.int64), graph.whole(1, 1), count=2, axis=0
-            )
-            grid = add("Concat", rows, columns, axis=0)
-            across, down = (
-                add("Range", zero, add("Squeeze", count, graph.whole(0)), one)
-                for count in (columns, rows)
-            )
-            x = add("Expand", across, grid)
-            y = add("Expand", add("Unsqueeze", down, graph.whole(1)), grid)
-            cells = [add("Reshape", axis, graph.whole(-1, 1)) for axis in (x, y)]
-            at = graph.cast(add("Concat", *cells, axis=1), np.float32)
+            step = graph.constant([stride], np.float64)
+            counts = graph.cast(add("Ceil", add("Div", self._input_size, step)), np.int64)
+            columns, rows = graph.add_many("Split", counts, graph.whole(1, 1), count=2, axis=0)
+            cells = add("Squeeze", add("Mul", rows, columns), graph.whole(0))
+            number = add("Unsqueeze", add("Range", zero, cells, one), graph.whole(1))
+            x, y = add("Mod", number, columns), add("Div", number, columns)
+            at = graph.cast(add("Concat", x, y, axis=1), np.float32)
             points.append(add("Mul", add("Add", at, graph.number(offset)), graph.number(stride)))
-            ones = graph.cast(add("Equal", cells[0], cells[0]), np.float32)
-            strides.append(add("Mul", ones, graph.number(stride)))
+            same = graph.cast(add("Equal", number, number), np.float32)
+            strides.append(add("Mul", same, graph.number(stride)))
         return self._joined(points), self._joined(strides)
 
     def _around(self, points: str, away: str) -> str:

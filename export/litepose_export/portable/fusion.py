@@ -39,10 +39,9 @@ def suppressed(
 
 def visible(graph: GraphWriter, boxes: str, scores: str) -> tuple[str, str]:
     """Boxes that hold something, and their scores."""
-    add = graph.add
-    extent = add("Sub", graph.columns(boxes, 2, 4), graph.columns(boxes, 0, 2))
-    least = add("ReduceMin", extent, graph.whole(1), keepdims=0)
-    there = add("Greater", least, graph.number(0))
+    add, zero = graph.add, graph.number(0)
+    wide, high = _sides(graph, graph.columns(boxes, 0, 2), graph.columns(boxes, 2, 4))
+    there = add("And", add("Greater", wide, zero), add("Greater", high, zero))
     return add("Compress", boxes, there, axis=0), add("Compress", scores, there, axis=0)
 
 
@@ -56,7 +55,7 @@ def fused(
     min_iou: float,
     min_score: float,
 ) -> tuple[str, str]:
-    """`litepose_edge.decoding.box_fusion.fuse`: boxes `(Q, 4)` and scores `(Q,)`.
+    """What `litepose_edge.decoding.box_fusion.fuse` and suppression leave, best first.
 
     Args:
         graph: Where it is written.
@@ -69,6 +68,10 @@ def fused(
     """
     add = graph.add
     axis = graph.whole(1)
+    # A box of no score at the end: operators that have nothing to work on fail in some versions.
+    boxes = add("Concat", boxes, graph.constant([[0, 0, 0, 0]]), axis=0)
+    scores = add("Concat", scores, graph.constant([0]), axis=0)
+    numbers = add("Concat", numbers, graph.whole(-1), axis=0)
     overlap = _iou(graph, boxes)
     other = add(
         "Not", add("Equal", add("Unsqueeze", numbers, graph.whole(1)),
@@ -82,16 +85,12 @@ def fused(
     _, best_first = graph.add_many("TopK", scores, count, count=2, axis=0, largest=1, sorted=1)
     # Boxes that score less than a person must are joined, but begin none.
     begin = graph.cast(add("GreaterOrEqual", scores, graph.number(min_score)), np.int64)
-    times = add("ReduceSum", begin, keepdims=0)
+    times = add("Max", add("ReduceSum", begin, keepdims=0), graph.constant(1, np.int64))
     weights = _members(graph, (scores, affinity, of_view, best_first), times)
-    # A Loop that never runs does not know how long its rows would be.
-    shape = add("Concat", add("Unsqueeze", times, graph.whole(0)), count, axis=0)
-    weights = add("Reshape", weights, shape, allowzero=1)
     total = add("ReduceSum", weights, axis, keepdims=1)
-    mean = add("Div", add("Squeeze", total, axis), graph.number(views))
+    means = add("Div", add("Squeeze", total, axis), graph.number(views))
     joined = add("Div", add("MatMul", weights, boxes), add("Max", total, graph.number(1e-9)))
-    kept = add("GreaterOrEqual", mean, graph.number(min_score))
-    return add("Compress", joined, kept, axis=0), add("Compress", mean, kept, axis=0)
+    return suppressed(graph, joined, means, min_iou, min_score)
 
 
 def _members(graph: GraphWriter, given: tuple[str, str, str, str], times: str) -> str:
@@ -143,14 +142,22 @@ def _iou(graph: GraphWriter, boxes: str) -> str:
     zero = graph.number(0)
     low, high = graph.columns(boxes, 0, 2), graph.columns(boxes, 2, 4)
 
-    def area(extent: str) -> str:
-        return add("ReduceProd", add("Max", extent, zero), graph.whole(-1), keepdims=0)
+    def area(starts: str, ends: str) -> str:
+        wide, high = (add("Max", side, zero) for side in _sides(graph, starts, ends))
+        return add("Mul", wide, high)
 
     ours, theirs = graph.whole(1), graph.whole(0)
     ends = add("Min", add("Unsqueeze", high, ours), add("Unsqueeze", high, theirs))
     starts = add("Max", add("Unsqueeze", low, ours), add("Unsqueeze", low, theirs))
-    overlap = area(add("Sub", ends, starts))
-    areas = area(add("Sub", high, low))
+    overlap = area(starts, ends)
+    areas = area(low, high)
     both = add("Add", add("Unsqueeze", areas, ours), add("Unsqueeze", areas, theirs))
     union = add("Max", add("Sub", both, overlap), graph.number(1e-9))
     return add("Div", overlap, union)
+
+
+def _sides(graph: GraphWriter, starts: str, ends: str) -> tuple[str, str]:
+    """Widths and heights between corners `(..., 2)`."""
+    extent, last = graph.add("Sub", ends, starts), graph.whole(-1)
+    wide, high = (graph.add("Squeeze", graph.columns(extent, i, i + 1), last) for i in (0, 1))
+    return wide, high
