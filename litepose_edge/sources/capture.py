@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from litepose_edge.errors import SourceError
+from litepose_edge.sources.cameras import PIPELINE, open_camera, open_pipeline
 from litepose_edge.sources.frames import ASSUMED_FPS, Frame, FrameSource, SourceCounts
 from litepose_edge.sources.opencv_settings import while_opening
 from litepose_edge.sources.video_bytes import is_cut, promised_frames
@@ -33,7 +34,7 @@ def open_capture(
     """Open a file, camera or URL within so many seconds.
 
     Args:
-        source: A camera's number, a camera's device, an absolute path or a URL.
+        source: A camera's number, a camera's device, a pipeline, an absolute path or a URL.
         name: What it is called in messages.
         timeout_s: For opening, and for each read where OpenCV's reader knows of it.
         options: FFmpeg's, of a URL (`opencv_settings.ffmpeg_options`).
@@ -44,9 +45,15 @@ def open_capture(
     opened: list[cv2.VideoCapture] = []
     gave_up = threading.Event()
 
+    refused: list[SourceError] = []
+
     def work() -> None:
-        with while_opening(options):
-            capture = _open(source, timeout_s)
+        try:
+            with while_opening(options):
+                capture = _open(source, timeout_s)
+        except SourceError as exc:
+            refused.append(exc)
+            return
         opened.append(capture)
         if gave_up.is_set():
             capture.release()
@@ -55,6 +62,8 @@ def open_capture(
     thread.start()
     # OpenCV's own time-out speaks first where it has one; a driver that hangs has none.
     thread.join(timeout_s + 1)
+    if refused:
+        raise refused[0]
     if not opened:
         gave_up.set()
         raise SourceError(f"cannot open {name}: no answer within {timeout_s:g} s")
@@ -66,10 +75,10 @@ def open_capture(
 
 def _open(source: int | str, timeout_s: float) -> cv2.VideoCapture:
     try:
-        if isinstance(source, int):
-            return cv2.VideoCapture(source)
-        if source.startswith("/dev/"):
-            return cv2.VideoCapture(source, cv2.CAP_V4L2)
+        if isinstance(source, int) or source.startswith("/dev/"):
+            return open_camera(source)
+        if source.startswith(PIPELINE):
+            return open_pipeline(source)
         patience = min(int(timeout_s * 1000), 2**31 - 1)
         times = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
         options = [value for key in times for value in (int(key), max(patience, 1))]

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from litepose_edge.errors import SourceError
+from litepose_edge.sources.cameras import PIPELINE
 from litepose_edge.sources.images import first_bytes
 from litepose_edge.sources.picture_bytes import is_animated, picture_format
 
@@ -29,6 +30,7 @@ class Kind(enum.Enum):
     ANIMATION = enum.auto()
     VIDEO = enum.auto()
     CAMERA = enum.auto()
+    PIPELINE = enum.auto()
     URL = enum.auto()
 
 
@@ -60,6 +62,8 @@ def kind_of(source: str) -> Kind:
 
 
 def _kind_of_nothing(source: str) -> Kind:
+    if source.startswith(PIPELINE):
+        return Kind.PIPELINE
     if URL.match(source):
         return Kind.URL
     if source.isascii() and source.isdecimal():

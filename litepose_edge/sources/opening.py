@@ -155,6 +155,8 @@ def _open_named(
             # Before int(), which refuses numbers of thousands of digits in its own way.
             number = camera_number(int(source[:20]))
             return _camera(number, f"camera {number}", max_pixels, reconnect_s, wait_s)
+        case Kind.PIPELINE:
+            return _camera(source, without_password(source), max_pixels, reconnect_s, wait_s)
         case Kind.CAMERA:
             return _camera(source, f"camera {source}", max_pixels, reconnect_s, wait_s)
         case Kind.VIDEO:
@@ -169,7 +171,7 @@ def _open_named(
 
 
 def is_video(source: str) -> bool:
-    """Whether a source named on a command line is a video, camera or URL, not images.
+    """Whether a source named on a command line is a video, camera or stream, not images.
 
     Raises:
         SourceError: It lies there and gives no frames.

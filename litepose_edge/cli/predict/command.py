@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
+from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,13 @@ EXAMPLES = (
 OUTPUT, FILMS = "Output", "Films, cameras and streams"
 
 
+class TransportName(str, Enum):
+    """How an RTSP camera's packets travel."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
 def _seconds(value: float) -> float:
     if not 0 < value < math.inf:
         raise typer.BadParameter("expected a finite number of seconds above 0")
@@ -46,7 +54,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Images, folders, patterns, films, camera numbers or devices, URLs; - is stdin.",
+            help="Images, folders, patterns, films, camera numbers or devices, URLs, GStreamer "
+            "pipelines (gst:...); - is stdin.",
         ),
     ],
     save: Annotated[
@@ -125,6 +134,21 @@ def predict(
             rich_help_panel=FILMS,
         ),
     ] = True,
+    transport: Annotated[
+        TransportName | None,
+        typer.Option(
+            help="RTSP cameras: tcp loses nothing, udp does not wait for what is late.",
+            rich_help_panel=FILMS,
+        ),
+    ] = None,
+    low_latency: Annotated[
+        bool,
+        typer.Option(
+            "--low-latency",
+            help="Streams: buffer nothing, the picture is some tenths of a second newer.",
+            rich_help_panel=FILMS,
+        ),
+    ] = False,
     model: options.Model = "lrpose-s",
     detector: options.Detector = "default",
     detector_size: options.DetectorSize = None,
@@ -176,6 +200,8 @@ def predict(
             reconnect=reconnect,
             timeout_s=timeout,
             drop=drop,
+            transport=transport.value if transport else None,
+            low_latency=low_latency,
             max_pixels=max_pixels,
             quiet=quiet,
         )

@@ -21,6 +21,7 @@ from litepose_edge.cli.predict.progress import Tally, bar_of, counted
 from litepose_edge.errors import BackendUnavailableError, SourceError
 from litepose_edge.estimator import Estimator
 from litepose_edge.sources import FrameSource, open_source
+from litepose_edge.sources.opencv_settings import Transport
 from litepose_edge.streaming import StreamResult
 
 WINDOW = "litepose-edge"
@@ -40,6 +41,8 @@ class FilmOptions:
         reconnect: Open a camera or stream again when it stops.
         timeout_s: Without a frame for so long it has stopped.
         drop: Whether its frames are dropped when they come too fast.
+        transport: Of an RTSP camera, or None.
+        low_latency: Buffer nothing of a stream.
         max_pixels: Larger frames are refused.
         quiet: No bar, and no line at the end.
     """
@@ -52,6 +55,8 @@ class FilmOptions:
     reconnect: bool
     timeout_s: float
     drop: bool
+    transport: Transport | None
+    low_latency: bool
     max_pixels: int
     quiet: bool
 
@@ -88,6 +93,8 @@ def predict_film(
         reconnect=options.reconnect,
         timeout_s=options.timeout_s,
         drop=options.drop,
+        transport=options.transport,
+        low_latency=options.low_latency,
     )
     with contextlib.closing(opened):
         sound = _sound(film, opened) if options.sound else None

@@ -16,6 +16,7 @@ from litepose_edge.cli.predict.film_writer import FILM_CODECS
 from litepose_edge.cli.predict.inputs import Input
 from litepose_edge.errors import OutputError
 from litepose_edge.sources import IMAGE_SUFFIXES
+from litepose_edge.sources.cameras import PIPELINE
 
 # Written in colour, and with as many pixels as were read.
 KEPT_SUFFIXES = frozenset(
@@ -112,6 +113,8 @@ def _called(name: str) -> str:
         return "stdin"
     if name.isdecimal():
         return f"camera{name[:20]}"
+    if name.startswith(PIPELINE):
+        return "gstreamer"
     parts = urlsplit(name)
     last = PurePosixPath(parts.path).stem or parts.hostname or name
     return re.sub(r"[^\w.-]+", "_", last)[:80].strip("._") or "stream"
