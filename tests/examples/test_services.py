@@ -198,3 +198,23 @@ def test_the_service_answers_several_requests_at_once_and_refuses_what_is_no_pic
     assert status == 422
     assert "no image of a known format" in document["detail"]
     assert post(service, bytes(20_000_001))[0] == 413
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd's socket is a Unix one")
+def test_the_camera_service_tells_systemd_that_frames_come(clip, tmp_path, monkeypatch, capsys):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        example("camera_service").main(str(clip))
+        said = [systemd.recv(64).decode() for _ in range(3)]
+    assert said == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 12
+    assert lines[0]["ids"] == [1]
+
+
+def test_the_camera_service_runs_without_systemd(clip, monkeypatch, capsys):
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    example("camera_service").main(str(clip))
+    assert len(capsys.readouterr().out.splitlines()) == 12
+
