@@ -68,7 +68,8 @@ class PortableReport:
         outputs: Each output's name and shape.
         opset: Of ONNX's operators.
         difference_px: How far its answer is from the runtime's on the same input pixels: median
-            over keypoints or box edges, in input pixels.
+            over keypoints, in input pixels; 0 for a detector, which only has to run.
+        min_pose_score: Of the pose network's manifest, for whoever counts a confidence.
     """
 
     source: str
@@ -80,6 +81,7 @@ class PortableReport:
     outputs: dict[str, str]
     opset: int
     difference_px: float
+    min_pose_score: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name."""
@@ -121,6 +123,7 @@ def convert(
         outputs=_shapes(whole.graph.output),
         opset=next(o.version for o in whole.opset_import if not o.domain),
         difference_px=round(difference, 6),
+        min_pose_score=getattr(loaded.manifest.model, "min_pose_score", None),
     )
 
 

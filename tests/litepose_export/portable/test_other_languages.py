@@ -105,7 +105,7 @@ def test_node_gives_the_runtimes_keypoints(files, people, estimator):
 
 
 def test_node_follows_a_film_with_the_detector_through_an_empty_frame(files, people, estimator):
-    picture, _ = people[0]
+    picture, _ = people[3]
     height, width = picture.shape[:2]
     frame = cv2.cvtColor(picture, cv2.COLOR_BGR2RGBA)
     film = frame.tobytes() + np.full_like(frame, GREY).tobytes() + frame.tobytes()
@@ -116,7 +116,8 @@ def test_node_follows_a_film_with_the_detector_through_an_empty_frame(files, peo
     first, empty, last = map(json.loads, done.stdout.splitlines())
     assert empty["people"] == []
     assert first["people"] == last["people"]
-    assert abs(len(first["people"]) - len(estimator.predict(picture))) <= 2
+    # Duplicates stay, which the runtime leaves out.
+    assert 0 <= len(first["people"]) - len(estimator.predict(picture)) <= 2
 
 
 def test_node_says_what_is_wrong(files):
@@ -162,9 +163,9 @@ def test_a_browser_gives_the_runtimes_keypoints(page, people, estimator):
 
 
 def test_a_browser_finds_people_by_itself(page, people, estimator):
-    picture, _ = people[0]
+    picture, _ = people[3]
     found = visit(page, picture)
-    assert abs(len(found["people"]) - len(estimator.predict(picture))) <= 2
+    assert 0 <= len(found["people"]) - len(estimator.predict(picture)) <= 2
 
 
 def test_a_page_says_what_is_missing(page, people):
