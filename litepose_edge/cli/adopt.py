@@ -134,7 +134,7 @@ def _described(
         skeleton=skeleton,
     )
     if output_format is OutputFormatName.YOLO_POSE:
-        graph = replace(graph, end_to_end=_is_end_to_end(opened.session, graph))
+        graph = _with_form(opened.session, graph)
     opened.session.close()
     try:
         return preset(output_format, graph)
@@ -144,16 +144,20 @@ def _described(
         ) from exc
 
 
-def _is_end_to_end(session: Session, graph: Graph) -> bool:
-    """Whether a YOLO pose network's table has a row a person rather than a column a candidate."""
+def _with_form(session: Session, graph: Graph) -> Graph:
+    """Which form a YOLO pose network's table has, by its shape; of the raw one, in which unit."""
     shape = (graph.size.height, graph.size.width, 3)
     black = np.zeros((1, *(shape if graph.nhwc else (3, *shape[:2]))), np.float32)
     found = session.run(black.astype(np.uint8) if graph.uint8 else black)
     table = found.get(graph.outputs[0])
     rows, columns = 5 + 3 * len(graph.skeleton), 6 + 3 * len(graph.skeleton)
-    if not isinstance(table, np.ndarray) or table.ndim != 3:
-        return False  # no such table: the check that follows says what came
-    return bool(table.shape[2] == columns and table.shape[1] != rows)
+    if not isinstance(table, np.ndarray) or table.ndim != 3 or len(table) != 1:
+        return graph  # no such table: the check that follows says what came
+    if table.shape[2] == columns and table.shape[1] != rows:
+        return replace(graph, end_to_end=True)
+    # Candidates lie all over the input, whatever it shows.
+    farthest = float(np.abs(table[0, :2]).max(initial=0))
+    return replace(graph, unit="image") if 0 < farthest <= 1 else graph
 
 
 def _skeleton(given: str | None, keypoints: int) -> Skeleton:

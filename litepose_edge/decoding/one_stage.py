@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.errors import ManifestError
-from litepose_edge.geometry import Float32
+from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import YoloPoseFormat
 
 # Suppression compares each candidate with each: a threshold of 0 would hand it every cell.
@@ -45,14 +45,19 @@ class Candidates:
 
 
 def decode_yolo_pose(
-    output: Float32, output_format: YoloPoseFormat, keypoints: int, min_score: float
+    output: Float32,
+    output_format: YoloPoseFormat,
+    keypoints: int,
+    input_size: Size,
+    min_score: float,
 ) -> Candidates:
     """People of a YOLO pose head, either form.
 
     Args:
         output: `(1, 4 + classes + 3 * K, N)` float32, or end to end `(1, N, 6 + 3 * K)`.
-        output_format: Which form, and which class.
+        output_format: Which form, which class and which unit.
         keypoints: K.
+        input_size: Size of the network's input.
         min_score: Candidates below are skipped.
 
     Returns:
@@ -68,7 +73,8 @@ def decode_yolo_pose(
         if person is not None:
             kept = kept[table[kept, 5] == person]
         rows = table[kept]
-        return _candidates(rows[:, :4], rows[:, 4], rows[:, 6:], keypoints)
+        found = _candidates(rows[:, :4], rows[:, 4], rows[:, 6:], keypoints)
+        return found if output_format.unit == "pixels" else _in_pixels(found, input_size)
     columns, first = output[0], 4 + output_format.classes
     if output_format.person is not None:
         scores: Float32 = columns[4 + output_format.person]
@@ -79,7 +85,8 @@ def decode_yolo_pose(
     with np.errstate(over="ignore"):  # what is not finite then is dropped with boxes without area
         half = rows[:, 2:4] / 2
         boxes = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], axis=1)
-    return _candidates(boxes, scores[kept], rows[:, first:], keypoints)
+    found = _candidates(boxes, scores[kept], rows[:, first:], keypoints)
+    return found if output_format.unit == "pixels" else _in_pixels(found, input_size)
 
 
 def decode_rtmo(boxes: Float32, points: Float32, keypoints: int, min_score: float) -> Candidates:
@@ -146,6 +153,13 @@ def _best(scores: Float32, min_score: float) -> NDArray[np.intp]:
     if len(kept) > MAX_CANDIDATES:
         kept = kept[np.argsort(-scores[kept], kind="stable")[:MAX_CANDIDATES]]
     return kept
+
+
+def _in_pixels(found: Candidates, input_size: Size) -> Candidates:
+    extent = np.array([input_size.width, input_size.height], np.float32)
+    with np.errstate(over="ignore"):  # as above
+        boxes, points = found.boxes * np.tile(extent, 2), found.keypoints * extent
+    return Candidates(boxes, found.scores, points, found.keypoint_scores)
 
 
 def _candidates(boxes: Float32, scores: Float32, points: Float32, keypoints: int) -> Candidates:

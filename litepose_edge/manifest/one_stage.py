@@ -15,7 +15,7 @@ Index = Annotated[int, Meta(ge=0, le=100_000)]
 
 
 class YoloPoseFormat(Part, frozen=True, tag="yolo-pose", tag_field="kind", omit_defaults=True):
-    """YOLO's pose head, its boxes and keypoints decoded to pixels of the input.
+    """YOLO's pose head, its boxes and keypoints decoded to places in the input.
 
     Raw: one output `(1, 4 + classes + 3 * K, N)`, a column a candidate: middle, width and height,
     class scores, then x, y and score of each keypoint; candidates overlap. End to end: one output
@@ -26,11 +26,13 @@ class YoloPoseFormat(Part, frozen=True, tag="yolo-pose", tag_field="kind", omit_
         classes: How many the raw form has. All of them have the one keypoint set.
         person: Index of the class that is people; None: every class is.
         end_to_end: Which of the two forms it is.
+        unit: `"pixels"` of the input, or `"image"`: from 0 to 1 across it, as tflite files have it.
     """
 
     classes: Annotated[int, Meta(ge=1, le=100_000)] = 1
     person: Index | None = None
     end_to_end: bool = False
+    unit: Literal["pixels", "image"] = "pixels"
 
 
 class RtmoFormat(Part, frozen=True, tag="rtmo", tag_field="kind"):

@@ -78,6 +78,7 @@ class Graph:
         outputs: Names of the outputs, in the order the format wants.
         skeleton: The keypoint set, for pose networks.
         end_to_end: Whether a YOLO pose network suppresses duplicates in the graph.
+        unit: Of its boxes and keypoints.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Graph:
     outputs: tuple[str, ...]
     skeleton: Skeleton
     end_to_end: bool = False
+    unit: Literal["pixels", "image"] = "pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _pose(output_format: OutputFormatName, graph: Graph) -> Described:
 def _one_stage(output_format: OutputFormatName, graph: Graph) -> Described:
     if output_format is OutputFormatName.YOLO_POSE:  # Ultralytics'
         yolo = OneStageSpec(
-            output_format=YoloPoseFormat(end_to_end=graph.end_to_end),
+            output_format=YoloPoseFormat(end_to_end=graph.end_to_end, unit=graph.unit),
             outputs=graph.outputs[:1],
             skeleton=graph.skeleton,
             fill=GREY,

@@ -60,7 +60,8 @@ class OneStage:
         normalizer = self._normalizers(self._input.size)
         letterbox.draw(image, self._spec.fill, normalizer.crop)
         outputs = self._session.run(normalizer(normalizer.crop))
-        return self._poses(decode(outputs, self._spec, min_score), letterbox, size)
+        found = decode(outputs, self._spec, self._input.size, min_score)
+        return self._poses(found, letterbox, size)
 
     def close(self) -> None:
         """Free the network; closing twice is fine."""
@@ -84,12 +85,15 @@ class OneStage:
         )
 
 
-def decode(outputs: dict[str, NDArray[Any]], spec: OneStageSpec, min_score: float) -> Candidates:
+def decode(
+    outputs: dict[str, NDArray[Any]], spec: OneStageSpec, input_size: Size, min_score: float
+) -> Candidates:
     """The people that a network's outputs hold, each once, in pixels of its input.
 
     Args:
         outputs: What a session gave for one image.
         spec: What they mean.
+        input_size: Size of the network's input.
         min_score: People of lower score are left out.
 
     Raises:
@@ -99,7 +103,9 @@ def decode(outputs: dict[str, NDArray[Any]], spec: OneStageSpec, min_score: floa
     count = len(spec.skeleton)
     match spec.output_format:
         case YoloPoseFormat() as output_format:
-            found = _with_area(decode_yolo_pose(arrays[0], output_format, count, min_score))
+            found = _with_area(
+                decode_yolo_pose(arrays[0], output_format, count, input_size, min_score)
+            )
             if output_format.end_to_end:
                 return found
             return found[nms(found.boxes, found.scores, spec.max_iou)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from litepose_edge.errors import ManifestError
 from litepose_edge.manifest import Manifest, OneStageSpec, Training, YoloPoseFormat
 from litepose_edge.manifest.presets import Graph, OutputFormatName, preset
@@ -32,6 +34,7 @@ def one_stage_manifest(
     classes: int = 1,
     person: int | None = None,
     end_to_end: bool = False,
+    unit: Literal["pixels", "image"] = "pixels",
     max_iou: float | None = None,
     outputs: tuple[str, ...] | None = None,
     training: Training = NOT_STATED,
@@ -42,7 +45,7 @@ def one_stage_manifest(
         name: What the model shall be called.
         input_size: Of the input, `(width, height)`.
         output_format: `"yolo-pose"`: one table, `(1, 4 + classes + 3 * K, N)` or end to end
-            `(1, N, 6 + 3 * K)`, in pixels of the input; `"rtmo"`: `(1, N, 5)` boxes with scores
+            `(1, N, 6 + 3 * K)`; `"rtmo"`: `(1, N, 5)` boxes with scores
             and `(1, N, K, 3)` keypoints.
         skeleton: The keypoint set, in the order of the columns.
         colour: Order of the input's channels; the family's unless given.
@@ -51,6 +54,7 @@ def one_stage_manifest(
         classes: How many `"yolo-pose"` has.
         person: Index of the class that is people; every class unless given.
         end_to_end: Whether the graph of `"yolo-pose"` suppresses duplicates.
+        unit: Of its boxes and keypoints: pixels of the input, or from 0 to 1 across it.
         max_iou: A person whose box overlaps a better one by more is dropped; 0.7 unless given.
         outputs: Names of the outputs, in the order of the format.
         training: What the weights were trained on and by.
@@ -75,9 +79,11 @@ def one_stage_manifest(
     assert isinstance(own, OneStageSpec)
     head = own.output_format
     if isinstance(head, YoloPoseFormat):
-        head = YoloPoseFormat(classes=classes, person=person, end_to_end=end_to_end)
-    elif classes != 1 or person is not None or end_to_end:
-        raise ManifestError("`classes`, `person` and `end_to_end` are of the format 'yolo-pose'")
+        head = YoloPoseFormat(classes=classes, person=person, end_to_end=end_to_end, unit=unit)
+    elif classes != 1 or person is not None or end_to_end or unit != "pixels":
+        raise ManifestError(
+            "`classes`, `person`, `end_to_end` and `unit` are of the format 'yolo-pose'"
+        )
     try:
         model = OneStageSpec(
             output_format=head,

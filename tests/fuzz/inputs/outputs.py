@@ -49,7 +49,7 @@ def _one_stage() -> list[tuple[dict[str, Any], Outputs]]:
     formats: list[tuple[dict[str, Any], Outputs]] = [
         (yolo, {"a": (1, 56, 84)}),
         ({**yolo, "classes": 3, "person": 1}, {"a": (1, 58, 84)}),
-        ({**yolo, "end_to_end": True}, {"a": (1, 9, 57)}),
+        ({**yolo, "end_to_end": True, "unit": "image"}, {"a": (1, 9, 57)}),
         ({"kind": "rtmo"}, {"a": (1, 9, 5), "b": (1, 9, 17, 3)}),
     ]
     return [

@@ -126,6 +126,22 @@ def test_more_classes_are_said_by_hand(tmp_path):
     assert adopt(path, "yolo-pose", *changes, "--set", "model.output_format.person=2") == 2
 
 
+def test_places_from_0_to_1_are_told_from_pixels(tmp_path):
+    table = tables("raw", PEOPLE)["output0"]
+    parts = table.copy()
+    parts[0, :4] /= SIDE
+    parts[0, 5::3] /= SIDE
+    parts[0, 6::3] /= SIDE
+    found = []
+    for name, given in (("pixels", table), ("image", parts)):
+        path = write_onnx(tmp_path / f"{name}.onnx", {"output0": given})
+        assert adopt(path, "yolo-pose") == 0
+        assert described(path)["model"]["output_format"].get("unit", "pixels") == name
+        with Estimator(path) as estimator:
+            found.append(estimator.predict(FRAME).keypoints)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-3)
+
+
 def test_outputs_in_another_order_are_named(tmp_path):
     both = tables("rtmo", PEOPLE)
     turned = {"keypoints": both["keypoints"], "dets": both["dets"]}

@@ -8,10 +8,12 @@ import pytest
 from litepose_edge.decoding import one_stage
 from litepose_edge.decoding.one_stage import decode_rtmo, decode_yolo_pose
 from litepose_edge.errors import ManifestError
+from litepose_edge.geometry import Size
 from litepose_edge.manifest import YoloPoseFormat
 from one_stage import person, tables
 
 RAW, END_TO_END = YoloPoseFormat(), YoloPoseFormat(end_to_end=True)
+SIZE = Size(96, 64)
 
 
 def decoded(form, people, keypoints=17, least=0.3):
@@ -19,7 +21,7 @@ def decoded(form, people, keypoints=17, least=0.3):
     if form == "rtmo":
         return decode_rtmo(arrays["dets"], arrays["keypoints"], keypoints, least)
     output_format = END_TO_END if form == "end to end" else RAW
-    return decode_yolo_pose(arrays["output0"], output_format, keypoints, least)
+    return decode_yolo_pose(arrays["output0"], output_format, keypoints, SIZE, least)
 
 
 @pytest.mark.parametrize("keypoints", [17, 21])
@@ -35,6 +37,18 @@ def test_every_form_gives_the_same_people(form, keypoints):
     assert {a.dtype for a in (found.boxes, found.scores, found.keypoints)} == {np.dtype("f4")}
 
 
+@pytest.mark.parametrize("end_to_end", [False, True])
+def test_places_from_0_to_1_are_those_of_the_input(end_to_end):
+    form = "end to end" if end_to_end else "raw"
+    box, score, points = person((24, 8, 48, 56), 0.9)
+    parts = box / [96, 64, 96, 64], score, points / [96, 64, 1]
+    output_format = YoloPoseFormat(end_to_end=end_to_end, unit="image")
+    found = decode_yolo_pose(tables(form, [parts])["output0"], output_format, 17, SIZE, 0.3)
+    np.testing.assert_allclose(found.boxes[0], box, atol=1e-4)
+    np.testing.assert_allclose(found.keypoints[0], points[:, :2], atol=1e-4)
+    np.testing.assert_allclose(found.keypoint_scores[0], points[:, 2], atol=1e-6)
+
+
 @pytest.mark.parametrize("form", ["raw", "end to end", "rtmo"])
 def test_rows_below_the_threshold_are_padding(form):
     people = [person((4, 8, 20, 40), 0.29), person((30, 5, 60, 44), 0.31)]
@@ -47,9 +61,9 @@ def test_rows_below_the_threshold_are_padding(form):
 def test_a_person_scores_as_the_best_class_or_as_the_one_that_is_people():
     column = np.array([32, 32, 20, 40, 0.2, 0.7, *[30, 31, 0.9] * 17], np.float32)
     output = np.repeat(column[None, :, None], 3, axis=2)
-    every = decode_yolo_pose(output, YoloPoseFormat(classes=2), 17, 0.1)
+    every = decode_yolo_pose(output, YoloPoseFormat(classes=2), 17, SIZE, 0.1)
     np.testing.assert_allclose(every.scores, 0.7, rtol=1e-6)
-    first = decode_yolo_pose(output, YoloPoseFormat(classes=2, person=0), 17, 0.1)
+    first = decode_yolo_pose(output, YoloPoseFormat(classes=2, person=0), 17, SIZE, 0.1)
     np.testing.assert_allclose(first.scores, 0.2, rtol=1e-6)
     np.testing.assert_allclose(first.keypoints[0, 0], [30, 31])
 
@@ -57,7 +71,9 @@ def test_a_person_scores_as_the_best_class_or_as_the_one_that_is_people():
 def test_rows_of_other_classes_are_left_out():
     arrays = tables("end to end", [person((4, 8, 20, 40), 0.9), person((30, 5, 60, 44), 0.5)])
     arrays["output0"][0, 0, 5] = 3
-    found = decode_yolo_pose(arrays["output0"], YoloPoseFormat(end_to_end=True, person=0), 17, 0.3)
+    found = decode_yolo_pose(
+        arrays["output0"], YoloPoseFormat(end_to_end=True, person=0), 17, SIZE, 0.3
+    )
     np.testing.assert_allclose(found.scores, [0.5])
 
 
@@ -80,10 +96,10 @@ def test_rows_of_other_classes_are_left_out():
 def test_the_table_is_held_to_the_skeleton(shape, output_format, says):
     output = np.zeros(shape, np.float32)
     if says is None:
-        assert len(decode_yolo_pose(output, output_format, 17, 0.3).scores) == 0
+        assert len(decode_yolo_pose(output, output_format, 17, SIZE, 0.3).scores) == 0
     else:
         with pytest.raises(ManifestError, match=says):
-            decode_yolo_pose(output, output_format, 17, 0.3)
+            decode_yolo_pose(output, output_format, 17, SIZE, 0.3)
 
 
 @pytest.mark.parametrize(

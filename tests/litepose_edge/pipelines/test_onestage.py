@@ -50,7 +50,7 @@ def test_people_come_back_in_pixels_of_the_frame(form, keypoints, width, height)
 @settings(max_examples=60, deadline=None)
 def test_what_is_drawn_somewhere_is_found_there(width, height, placement):
     # A bright square of a tenth of the frame; its middle is found in the input and mapped back.
-    half = max(min(width, height) // 10, 1)
+    half = max(min(width, height) // 10, 2)
     x, y = width // 3, height // 2
     image = np.zeros((height, width, 3), np.uint8)
     image[y - half : y + half + 1, x - half : x + half + 1] = 255
@@ -60,7 +60,7 @@ def test_what_is_drawn_somewhere_is_found_there(width, height, placement):
     middle = [(seen * columns).sum() / seen.sum() + 0.5, (seen * rows).sum() / seen.sum() + 0.5]
     # Pixel middles lie half a pixel from edges, in the image as in the input.
     back = letterbox.to_image(np.array(middle)) - 0.5
-    assert np.abs((back - [x, y]) * letterbox.scale).max() < 0.3
+    assert np.abs((back - [x, y]) * letterbox.scale).max() < 0.45
 
 
 def test_the_border_has_the_manifests_colour_and_the_image_its_pixels():

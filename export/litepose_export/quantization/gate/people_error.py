@@ -36,7 +36,7 @@ class PeopleError:
         self, float_model: onnx.ModelProto, manifest: Manifest, batches: Sequence[NDArray[Any]]
     ) -> None:
         assert isinstance(manifest.model, OneStageSpec)
-        self._spec, self._batches = manifest.model, batches
+        self._spec, self._size, self._batches = manifest.model, manifest.input.size, batches
         self._scale = REFERENCE_HEIGHT / min(manifest.input.width, manifest.input.height)
         self._wanted = [found[found.scores > COUNTED_SCORE] for found in self._decode(float_model)]
 
@@ -73,6 +73,9 @@ class PeopleError:
 
     def _decode(self, model: onnx.ModelProto) -> list[Candidates]:
         session = open_bytes(model.SerializeToString())
-        found = [decode(session.run(batch), self._spec, STILL_FOUND) for batch in self._batches]
+        found = [
+            decode(session.run(batch), self._spec, self._size, STILL_FOUND)
+            for batch in self._batches
+        ]
         session.close()
         return found
