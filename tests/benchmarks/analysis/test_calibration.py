@@ -51,3 +51,15 @@ def test_a_person_is_measured_whole_and_cut_under_the_hips(photographs):
     cut = labels[0, list(calibration.HIPS), 1].max() + calibration.MARGIN * (box[3] - box[1])
     expected = int((below > int(cut) + calibration.MARGIN * (box[3] - box[1])).sum())
     assert found.outside_count == expected
+
+
+def test_the_threshold_is_where_half_of_the_keypoints_are_right():
+    rng = np.random.default_rng(1)
+    scores = rng.uniform(0, 1, 50_000)
+    for factor, half in ((1, 0.5), (2, 0.25)):
+        right = rng.random(len(scores)) < factor * scores
+        found = _evaluate(scores, right, np.zeros(1)).half_right
+        assert found == pytest.approx(half, abs=0.02)
+    ties = np.repeat([0.2, 0.6], 10)
+    right = np.arange(20) % 10 < np.where(ties > 0.5, 8, 3)
+    assert _evaluate(ties, right, np.zeros(1)).half_right == pytest.approx(0.6)
