@@ -370,8 +370,10 @@ class Estimator:
     ) -> Poses:
         image = self._checked(frame, colour)
         if boxes_xyxy is not None:
-            return networks.people_in(image, check_boxes(boxes_xyxy, Size.of(image)))
-        return self._filter(networks.people(image, self._min_score, self._max_people))
+            found = networks.people_in(image, check_boxes(boxes_xyxy, Size.of(image)))
+        else:
+            found = self._filter(networks.people(image, self._min_score, self._max_people))
+        return networks.reported(found)
 
     def _checked(self, frame: ImageLike, colour: Colour = "bgr") -> Image:
         self._lifetime.check()

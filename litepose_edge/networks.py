@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from litepose_edge import backends
 from litepose_edge.backends import Backend, Model, Precision, bundled
+from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.errors import InvalidBoxError, UnsupportedModelError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import BottomUpSpec, OneStageSpec, TopDownSpec
@@ -25,6 +26,7 @@ from litepose_edge.preprocess import Image
 from litepose_edge.results import CropView, Poses
 
 if TYPE_CHECKING:
+    from litepose_edge.manifest import ScoreCalibration
     from litepose_edge.skeletons import Skeleton
 
 DEFAULT_DETECTOR = "persondet"
@@ -115,6 +117,7 @@ class Networks:
     def __init__(self, options: NetworkOptions, threads: int, lifetime: Lifetime) -> None:
         self._options, self._threads, self._lifetime = options, threads, lifetime
         self._crops: CropPipeline | None = None
+        self._calibration: ScoreCalibration | None = None
         self._images: ImagePipeline | None = None
         manifest, flip = options.model.manifest, options.flip_test
         if isinstance(manifest.model, BottomUpSpec):
@@ -134,6 +137,7 @@ class Networks:
             assert isinstance(manifest.model, TopDownSpec)  # TopDown has refused others
             self.skeleton = manifest.model.skeleton
             self._min_pose_score = manifest.model.min_pose_score
+            self._calibration = manifest.model.score_calibration
         self.min_keypoint_score = manifest.model.min_keypoint_score
         self._boxes: BoxPipeline | None = None
         self._lock = threading.Lock()
@@ -226,6 +230,19 @@ class Networks:
     def confidence(self, box_scores: Float32, scores: Float32) -> Float32:
         """Confidence `(P,)` in people of such boxes `(P,)` and keypoints `(P, K)`."""
         return person_confidence(box_scores, scores, self._min_pose_score)
+
+    def reported(self, poses: Poses) -> Poses:
+        """People as users see them, with their `reported_scores`."""
+        if self._calibration is None:
+            return poses
+        return replace(poses, scores=self.reported_scores(poses.scores))
+
+    def reported_scores(self, scores: Float32) -> Float32:
+        """Keypoint scores as users see them: those of decoding, calibrated where a file says how.
+
+        Which people there are, and how confident that is, is told by scores as decoded.
+        """
+        return calibrate(scores, self._calibration)
 
     def close(self) -> None:
         """Free the networks for good; closing twice is fine."""

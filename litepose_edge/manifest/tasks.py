@@ -90,13 +90,13 @@ class TopDownSpec(Part, frozen=True, tag="topdown", tag_field="task", omit_defau
         padding: Factor by which a box grows before it is cropped.
         skeleton: The keypoint set.
         heatmaps, simcc, regression: The head: a map a keypoint, x and y classified, coordinates.
-        score_calibration: Makes probabilities of the scores; None leaves them as decoded. All
-            thresholds here are of calibrated scores.
+        score_calibration: Makes probabilities of the keypoint scores that are reported; None
+            leaves them as decoded. Pose scores are of decoded ones, which rank people better.
         min_pose_score: Pose score (`person_filter.pose_scores`) that a person found with a box
             score of 0.3 needs for a confidence of 0.3, the default `min_score`. Better boxes need
             less, worse ones more (`person_filter.person_confidence`).
-        min_keypoint_score: A keypoint of at least this score is visible (`Poses.visible`): the
-            score at which half of the keypoints are right.
+        min_keypoint_score: A keypoint of at least this reported score is visible
+            (`Poses.visible`): the score at which half of the keypoints are right.
         flip_test_below: Pose score below which a crop is averaged with its mirror image.
         flip_test_below_detected: The same for people whom a detector found, if it is more.
     """

@@ -11,7 +11,6 @@ import numpy as np
 from litepose_edge import geometry
 from litepose_edge.backends.session import Session
 from litepose_edge.decoding import heatmaps, regression, simcc
-from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.errors import ManifestError, UnsupportedModelError
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import HeatmapSpec, Manifest, RegressionSpec, SimccSpec, TopDownSpec
@@ -194,19 +193,18 @@ class TopDown:
     def _decode(self, outputs: Outputs, to_input: Float64) -> tuple[Float32, Float32]:
         points, scores = self._points(outputs)
         keypoints = geometry.transform(geometry.invert(to_input), points)
-        return expect_finite(keypoints, NETWORK), calibrate(scores, self._spec.score_calibration)
+        return expect_finite(keypoints, NETWORK), scores
 
     def _scores(self, outputs: Outputs) -> Float32:
         """Scores `(P, K)` alone."""
         match self._spec.head:
             case HeatmapSpec(activation=activation):
-                scores = heatmaps.peak_scores(outputs[0], activation)
+                return heatmaps.peak_scores(outputs[0], activation)
             case _:
-                scores = self._points(outputs)[1]
-        return calibrate(scores, self._spec.score_calibration)
+                return self._points(outputs)[1]
 
     def _points(self, outputs: Outputs) -> tuple[Float32, Float32]:
-        """Keypoints `(P, K, 2)` in input pixels and scores `(P, K)` as decoded."""
+        """Keypoints `(P, K, 2)` in input pixels and scores `(P, K)`."""
         joints = len(self._spec.skeleton)
         match self._spec.head:
             case HeatmapSpec() as head:

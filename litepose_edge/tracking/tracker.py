@@ -60,6 +60,9 @@ class PersonNetworks(Protocol):
     def confidence(self, box_scores: Float32, scores: Float32) -> Float32:
         """Confidence `(P,)` in each person."""
 
+    def reported_scores(self, scores: Float32) -> Float32:
+        """Keypoint scores `(P, K)` as users see them."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrackerOptions:
@@ -345,7 +348,7 @@ class Tracker:
             return replace(empty, track_ids=np.zeros(0, np.int64))
         return Poses(
             keypoints=np.array([self._smoothed(track, now) for track in seen]),
-            scores=np.array([track.scores for track in seen]),
+            scores=self._networks.reported_scores(np.array([track.scores for track in seen])),
             boxes_xyxy=np.array([track.box for track in seen]),
             person_scores=np.array([track.confidence for track in seen], np.float32),
             skeleton=skeleton,
