@@ -146,11 +146,13 @@ def quantize(
     percentile: float = 99.99,
     keep_float: Sequence[str] | None = None,
     equalize: bool = False,
+    equalize_groups: bool = False,
     clip_search: bool = False,
     gptq: bool = False,
     finetune_steps: int = 0,
     bias_correction: bool = False,
     search: bool = False,
+    search_layers: bool = False,
     sensitivity: bool = False,
     gate_people: int = 300,
     max_shift_px: float | None = 0.5,
@@ -178,11 +180,13 @@ def quantize(
         keep_float: What stays float: `stem`, `head`, `head:N`, `residual`, `op:TYPE`,
             `TENSOR..TENSOR`; what reads the image and what writes the outputs unless given.
         equalize: Cross-layer equalization of hidden channels' ranges.
+        equalize_groups: The same across sums, pools, ReLU6, depthwise and transposed layers.
         clip_search: Narrow ranges where that lowers the output error.
         gptq: GPTQ: round weights so that errors cancel.
         finetune_steps: Steps of fine-tuning to the float file's outputs.
         bias_correction: Take each layer's mean error out.
         search: Leave further nodes float until the bounds are met.
+        search_layers: The same among layers alone, ranked on few inputs: quicker.
         sensitivity: Rank the nodes by how they move keypoints.
         gate_people: Crops (photographs, for networks that find people) that the gate compares.
         max_shift_px: Bound of the median shift, in pixels of a crop 256 high.
@@ -191,9 +195,10 @@ def quantize(
         min_recall: Bound of the part of the people found again.
         min_oks: Bound of the mean similarity of both files' poses.
         force: Write the file even if the gate refuses it, and stamp it.
-        auto: Where the gate refuses, try again with equalization, GPTQ, fine-tuning and a search
-            for float nodes, one after the other, until it passes.
-        minutes: With `auto`: no attempt begins later than this.
+        auto: Where the gate refuses, try again with equalization, GPTQ, sensitive layers in
+            float, bias correction, a range search and fine-tuning, one after the other, until it
+            passes; a step that helps is kept.
+        minutes: With `auto`: no attempt begins later than this, and fine-tuning is cut to fit.
         arm_out: Where the same codes are also written for ARM.
         progress: Told what begins and in how many steps; returns what is called after each.
 
@@ -222,11 +227,13 @@ def quantize(
         percentile=percentile,
         float_patterns=tuple(keep_float) if keep_float else DEFAULT_FLOAT,
         equalize=equalize,
+        equalize_groups=equalize_groups,
         bias_correction=bias_correction,
         gptq=gptq,
         clip_search=clip_search,
         finetune_steps=finetune_steps,
         search=search,
+        search_layers=search_layers,
         sensitivity=sensitivity,
         bounds=Bounds(max_shift_px, max_p95_px, max_ap_drop, min_recall, min_oks),
         gate_people=gate_people,

@@ -73,6 +73,13 @@ def quantize(
         bool,
         typer.Option("--equalize", help="Cross-layer equalization of hidden channels' ranges."),
     ] = False,
+    equalize_groups: Annotated[
+        bool,
+        typer.Option(
+            "--equalize-groups",
+            help="The same across sums, ReLU6, depthwise and transposed layers.",
+        ),
+    ] = False,
     clip_search: Annotated[
         bool,
         typer.Option("--clip-search", help="Narrow ranges where that lowers the output error."),
@@ -89,6 +96,10 @@ def quantize(
     ] = False,
     search: Annotated[
         bool, typer.Option("--search", help="Leave further nodes float until bounds are met.")
+    ] = False,
+    search_layers: Annotated[
+        bool,
+        typer.Option("--search-layers", help="The same among layers alone, on few inputs."),
     ] = False,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Rank the nodes by how they move keypoints.")
@@ -129,11 +140,13 @@ def quantize(
             percentile=percentile,
             keep_float=keep_float,
             equalize=equalize,
+            equalize_groups=equalize_groups,
             clip_search=clip_search,
             gptq=gptq,
             finetune_steps=finetune_steps,
             bias_correction=bias_correction,
             search=search,
+            search_layers=search_layers,
             sensitivity=sensitivity,
             gate_people=gate_people,
             max_shift_px=max_shift_px,

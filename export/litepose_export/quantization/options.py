@@ -82,14 +82,19 @@ def this_machine() -> Literal["x86", "x86-vnni", "arm"]:
 def next_steps(options: QuantizeOptions) -> list[str]:
     """What may mend a refusal and was not asked for, the cheapest first, with what it costs."""
     known = (
-        (options.equalize, "--equalize (seconds)"),
+        (options.equalize or options.equalize_groups, "--equalize-groups (seconds)"),
         (options.gptq, "--gptq (seconds to a minute)"),
-        (options.bias_correction, "--bias-correction (seconds)"),
-        (options.finetune_steps > 0, "--finetune-steps 300 (minutes)"),
-        (options.search, "--search (minutes; leaves nodes float, which costs speed)"),
+        (
+            options.search or options.search_layers,
+            "--search-layers (minutes; leaves layers float, which costs speed)",
+        ),
+        (options.bias_correction, "--bias-correction (seconds to minutes)"),
+        (options.finetune_steps > 0, "--finetune-steps 300 (minutes to an hour)"),
     )
     left = [step for asked, step in known if not asked]
-    return [f"try {', then '.join(left)}; or more calibration photographs"] if left else []
+    if not left:
+        return []
+    return [f"try {', then '.join(left)}, or --auto for all of them; or more photographs"]
 
 
 @dataclass(frozen=True, slots=True)
