@@ -24,11 +24,13 @@ from example_files import example
 from paths import ROOT
 
 EXAMPLES = ROOT / "examples"
+# Also where the package is not installed but lies here.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def run(name, *arguments, **options):
+def run(name, *arguments):
     command = [sys.executable, EXAMPLES / name, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -160,7 +162,7 @@ def service(tmp_path):
         port = free.getsockname()[1]
     with (tmp_path / "log").open("w") as log:
         command = [sys.executable, EXAMPLES / "fastapi_service.py", str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT)
     try:
         for _ in range(300):
             try:
@@ -217,4 +219,3 @@ def test_the_camera_service_runs_without_systemd(clip, monkeypatch, capsys):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     example("camera_service").main(str(clip))
     assert len(capsys.readouterr().out.splitlines()) == 12
-
