@@ -78,4 +78,5 @@ def supervision_key_points(poses: Poses) -> Any:
     )
     if marked:
         found.visible = poses.visible
+        found.detection_confidence = poses.person_scores.copy()
     return found

@@ -144,6 +144,7 @@ def test_supervisions_annotators_leave_out_what_is_not_visible(poses):
     supervision = pytest.importorskip("supervision", reason="supervision is not installed")
     there = poses.to_supervision()
     np.testing.assert_array_equal(there.visible, poses.visible)
+    np.testing.assert_array_equal(there.detection_confidence, poses.person_scores)
     wrist_only = np.zeros((2, 17), np.float32)
     wrist_only[0, WRIST] = 0.9
     picture = np.zeros((100, 200, 3), np.uint8)
