@@ -197,7 +197,8 @@ class Networks:
             raise UnsupportedModelError(
                 "this network sees whole images, no crops: only top-down networks have crop views"
             )
-        return self._crops.views(image, boxes_xyxy)
+        views = self._crops.views(image, boxes_xyxy)
+        return [replace(view, scores=self.reported_scores(view.scores)) for view in views]
 
     def boxes(self, image: Image, min_score: float) -> tuple[Float32, Float32]:
         """Boxes `(P, 4)` and scores `(P,)`; a caller with boxes never opens the detector.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
-from litepose_edge import Estimator
+from litepose_edge import Estimator, backends
 from litepose_edge.decoding.simcc import heat_of
 from litepose_edge.errors import UnknownKeypointError, UnsupportedModelError
-from litepose_edge.manifest import SimccSpec
+from litepose_edge.manifest import ScoreCalibration, SimccSpec, TopDownSpec
 from litepose_edge.sources import read_image
 
 
@@ -76,3 +79,27 @@ def test_networks_of_whole_images_have_no_crop_views(estimator, astronaut, monke
         monkeypatch.setattr(other._networks, "_crops", None)
         with pytest.raises(UnsupportedModelError, match="sees whole images"):
             other.crop_views(astronaut)
+
+
+def test_scores_of_views_are_those_that_predict_reports(astronaut, monkeypatch):
+    real = backends.find_model
+
+    def find_model(*args, **kwargs):
+        found = real(*args, **kwargs)
+        if not isinstance(found.manifest.model, TopDownSpec):
+            return found
+        line = ScoreCalibration(scale=2.0, offset=-1.0)
+        model = msgspec.structs.replace(found.manifest.model, score_calibration=line)
+        return dataclasses.replace(
+            found, manifest=msgspec.structs.replace(found.manifest, model=model)
+        )
+
+    box = [[60, 0, 440, 511]]
+    with Estimator(threads=1) as plain:
+        before = plain.predict(astronaut, boxes_xyxy=box)
+    monkeypatch.setattr(backends, "find_model", find_model)
+    with Estimator(threads=1) as estimator:
+        poses = estimator.predict(astronaut, boxes_xyxy=box)
+        (view,) = estimator.crop_views(astronaut, boxes_xyxy=box)
+    assert np.abs(poses.scores - before.scores).max() > 0.05
+    np.testing.assert_allclose(view.scores, poses.scores[0], atol=1e-6)
