@@ -5,6 +5,7 @@ python tests/check_wheel.py DIST_FOLDER
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -71,7 +72,26 @@ def main() -> None:
         )  # fmt: skip
         assert help_text.returncode == 3, help_text
         assert "litepose-edge[export]" in help_text.stderr, help_text.stderr
+    check_beside_another_opencv(wheel)
     print(f"{wheel.name}: {wheel.stat().st_size / 2**20:.1f} MiB, contents and smoke test passed")
+
+
+def check_beside_another_opencv(wheel: Path) -> None:
+    """The guide's lines leave an application's own OpenCV alone, and the package runs on it."""
+    guide = Path("docs/guides/getting-started.md").read_text("utf-8")
+    (others,) = re.findall(r"^pip install ((?:[a-z]+ )+[a-z]+)$", guide, re.MULTILINE)
+    assert "pip install --no-deps litepose-edge" in guide
+    own = "opencv-contrib-python-headless"
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        (python,) = [*Path(folder).glob("bin/python"), *Path(folder).glob("Scripts/python.exe")]
+        pip = [python, "-m", "pip"]
+        subprocess.run([*pip, "install", "--quiet", own], check=True)
+        subprocess.run([*pip, "install", "--quiet", *others.split()], check=True)
+        subprocess.run([*pip, "install", "--quiet", "--no-deps", wheel], check=True)
+        subprocess.run([python, "-c", SMOKE], check=True, cwd=folder)
+        listed = subprocess.run([*pip, "list"], capture_output=True, text=True, check=True).stdout
+        assert re.findall(r"^opencv\S+", listed, re.MULTILINE) == [own], listed
 
 
 if __name__ == "__main__":

@@ -50,9 +50,8 @@ def open_pipeline(source: str) -> cv2.VideoCapture:
     """
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise SourceError(
-            f"cannot open {PIPELINE}...: this OpenCV was built without GStreamer; JetPack's own "
-            "and Debian's python3-opencv have it, and with any other OpenCV "
-            "examples/gstreamer_people.py reads a pipeline"
+            f"cannot open {PIPELINE}...: this OpenCV was built without GStreamer, as those from "
+            "package indexes are; examples/gstreamer_people.py reads a pipeline with any OpenCV"
         )
     pipeline = source.removeprefix(PIPELINE).strip().rstrip("!").strip()
     if "appsink" not in pipeline:

@@ -13,6 +13,7 @@ from litepose_edge.backends import Backend
 from litepose_edge.measure.doctor.engines import ENGINES, EngineReport, examine_apart
 from litepose_edge.measure.energy.find import find_meters
 from litepose_edge.measure.energy.meter import MeterInfo, MissingMeter
+from litepose_edge.measure.machine import opencv
 from litepose_edge.measure.machine.description import describe_machine
 from litepose_edge.measure.machine.limits import Limits, describe_limits
 from litepose_edge.measure.machine.processor import Processor, describe_processor
@@ -122,6 +123,7 @@ def diagnose(
         missing_meters=found.missing,
         advice=(
             *_about_engines(engines),
+            *opencv.advice(opencv.opencv_packages()),
             *_about_limits(limits),
             *_about_throttling(state),
             *warnings(machine, state, state),

@@ -7,12 +7,13 @@ import os
 import platform
 from dataclasses import dataclass
 
+from litepose_edge.measure.machine.opencv import opencv_packages
 from litepose_edge.measure.machine.processor import describe_processor
 from litepose_edge.measure.machine.revision import revision
 from litepose_edge.measure.machine.sysfs import Sysfs
 from litepose_edge.threads import affinity
 
-PACKAGES = ("litepose-edge", "numpy", "opencv-python-headless", "onnxruntime", "openvino")
+PACKAGES = ("litepose-edge", "numpy", "onnxruntime", "openvino")
 CPU = "sys/devices/system/cpu"
 ISA_FLAGS = ("avx2", "avx_vnni", "avx512_vnni", "avx512f", "amx_int8", "asimddp", "i8mm", "sve")
 
@@ -67,7 +68,7 @@ def describe_machine(sysfs: Sysfs | None = None) -> Machine:
         isa=tuple(flag for flag in ISA_FLAGS if flag in flags),
         governor=tuple(sorted(governors - {""})),
         python=platform.python_version(),
-        packages={name: _version(name) for name in PACKAGES},
+        packages={name: _version(name) for name in PACKAGES} | opencv_packages(),
         revision=revision(),
     )
 
