@@ -1,13 +1,13 @@
 // Keypoints of the people in one raw BGR frame from stdin, as JSON, with ONNX Runtime alone.
 //
-//   litepose-export portable lrpose-s  --out pose.onnx
-//   litepose-export portable persondet --out detector.onnx
+//   litepose-export portable lrpose-s --detector persondet --out people.onnx
 //   g++ -O2 -std=c++17 pose.cpp -I $ORT/include -L $ORT/lib -lonnxruntime -o pose
-//   ffmpeg -i photo.jpg -f rawvideo -pix_fmt bgr24 - | ./pose pose.onnx detector.onnx 640 480
-//   ffmpeg -i photo.jpg -f rawvideo -pix_fmt bgr24 - | ./pose pose.onnx 60,0,440,511 640 480
+//   ffmpeg -i photo.jpg -f rawvideo -pix_fmt bgr24 - | ./pose people.onnx 640 480
+//
+// A file without a detector takes boxes: ./pose pose.onnx 640 480 60,0,440,511 ...
 //
 // $ORT is an unpacked release of ONNX Runtime (github.com/microsoft/onnxruntime/releases), or leave
-// both options out after `apt install libonnxruntime-dev` (then -I /usr/include/onnxruntime).
+// -L out after `apt install libonnxruntime-dev` (then -I /usr/include/onnxruntime).
 
 #include <onnxruntime_cxx_api.h>
 
@@ -27,58 +27,41 @@ struct Frame {
   std::int64_t width, height;
 };
 
-class Network {
- public:
-  Network(Ort::Env& env, const std::string& path) : session_(nullptr) {
-    Ort::SessionOptions options;
-    options.SetIntraOpNumThreads(1);
-    // Threads that wait without spinning leave the machine to others between frames.
-    options.AddConfigEntry("session.intra_op.allow_spinning", "0");
+Ort::Session open(Ort::Env& env, const std::string& path) {
+  Ort::SessionOptions options;
+  options.SetIntraOpNumThreads(1);
+  // Threads that wait without spinning leave the machine to others between frames.
+  options.AddConfigEntry("session.intra_op.allow_spinning", "0");
 #ifdef _WIN32
-    const std::wstring native(path.begin(), path.end());
+  const std::wstring native(path.begin(), path.end());
 #else
-    const std::string& native = path;
+  const std::string& native = path;
 #endif
-    session_ = Ort::Session(env, native.c_str(), options);
-  }
+  return Ort::Session(env, native.c_str(), options);
+}
 
-  std::vector<Ort::Value> run(Frame& frame, std::vector<Box>* boxes,
-                              const std::vector<const char*>& outputs) {
-    const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-    const std::array<std::int64_t, 3> shape{frame.height, frame.width, 3};
-    std::vector<Ort::Value> given;
-    given.push_back(Ort::Value::CreateTensor<std::uint8_t>(
-        memory, frame.pixels.data(), frame.pixels.size(), shape.data(), shape.size()));
-    std::vector<const char*> names{"frame"};
-    if (boxes != nullptr) {
-      const std::array<std::int64_t, 2> table{static_cast<std::int64_t>(boxes->size()), 4};
-      given.push_back(Ort::Value::CreateTensor<float>(memory, edges(*boxes), boxes->size() * 4,
-                                                      table.data(), table.size()));
-      names.push_back("boxes_xyxy");
-    }
-    return session_.Run(Ort::RunOptions{nullptr}, names.data(), given.data(), given.size(),
-                        outputs.data(), outputs.size());
+// Keypoints and scores of the people in a frame: in the boxes, or those whom the file finds.
+std::vector<Ort::Value> find(Ort::Session& session, Frame& frame, std::vector<Box>& boxes) {
+  const bool takes_boxes = session.GetInputCount() > 1;
+  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  const std::array<std::int64_t, 3> shape{frame.height, frame.width, 3};
+  const std::array<std::int64_t, 2> table{static_cast<std::int64_t>(boxes.size()), 4};
+  std::vector<Ort::Value> given;
+  given.push_back(Ort::Value::CreateTensor<std::uint8_t>(
+      memory, frame.pixels.data(), frame.pixels.size(), shape.data(), shape.size()));
+  boxes.emplace_back();  // no box is an address nevertheless
+  if (takes_boxes) {
+    given.push_back(Ort::Value::CreateTensor<float>(memory, boxes.front().data(),
+                                                    (boxes.size() - 1) * 4, table.data(),
+                                                    table.size()));
   }
-
- private:
-  // An empty vector has no first box, and ONNX Runtime wants an address nevertheless.
-  static float* edges(std::vector<Box>& boxes) {
-    static float nothing = 0;
-    return boxes.empty() ? &nothing : boxes.front().data();
-  }
-
-  Ort::Session session_;
-};
-
-std::vector<Box> detect(Network& detector, Frame& frame) {
-  const auto found = detector.run(frame, nullptr, {"boxes_xyxy", "scores"});
-  const float* edges = found[0].GetTensorData<float>();
-  const auto people = found[1].GetTensorTypeAndShapeInfo().GetElementCount();
-  std::vector<Box> boxes(people);
-  for (std::size_t p = 0; p < people; ++p) {
-    for (std::size_t i = 0; i < 4; ++i) boxes[p][i] = edges[p * 4 + i];
-  }
-  return boxes;
+  const std::array<const char*, 2> inputs{"frame", "boxes_xyxy"};
+  const std::array<const char*, 2> outputs{"keypoints",
+                                           takes_boxes ? "pose_scores" : "person_scores"};
+  auto found = session.Run(Ort::RunOptions{nullptr}, inputs.data(), given.data(), given.size(),
+                           outputs.data(), outputs.size());
+  boxes.pop_back();
+  return found;
 }
 
 Frame read_frame(std::int64_t width, std::int64_t height) {
@@ -108,21 +91,23 @@ void print(const std::vector<Ort::Value>& found) {
 }
 
 int main(int count, char** words) {
-  if (count != 5) {
-    std::fprintf(stderr, "usage: pose POSE.onnx (DETECTOR.onnx | X1,Y1,X2,Y2) WIDTH HEIGHT\n");
+  if (count < 4) {
+    std::fprintf(stderr, "usage: pose MODEL.onnx WIDTH HEIGHT [X1,Y1,X2,Y2 ...]\n");
     return 2;
   }
   try {
-    Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "pose");
-    Frame frame = read_frame(std::atoll(words[3]), std::atoll(words[4]));
-    Network pose(env, words[1]);
-    std::vector<Box> boxes(1);
-    Box& box = boxes.front();
-    if (std::sscanf(words[2], "%f,%f,%f,%f", &box[0], &box[1], &box[2], &box[3]) != 4) {
-      Network detector(env, words[2]);
-      boxes = detect(detector, frame);
+    Frame frame = read_frame(std::atoll(words[2]), std::atoll(words[3]));
+    std::vector<Box> boxes;
+    for (int i = 4; i < count; ++i) {
+      Box box;
+      if (std::sscanf(words[i], "%f,%f,%f,%f", &box[0], &box[1], &box[2], &box[3]) != 4) {
+        throw std::runtime_error(std::string("expected X1,Y1,X2,Y2, got ") + words[i]);
+      }
+      boxes.push_back(box);
     }
-    print(pose.run(frame, &boxes, {"keypoints", "pose_scores"}));
+    Ort::Env env(ORT_LOGGING_LEVEL_ERROR, "pose");
+    Ort::Session session = open(env, words[1]);
+    print(find(session, frame, boxes));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

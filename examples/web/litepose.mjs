@@ -1,80 +1,48 @@
 // People and their keypoints from pixels, with ONNX Runtime for JavaScript alone.
 // Works in Node (onnxruntime-node) and in browsers (onnxruntime-web): hand in either as `ort`.
 //
-//   litepose-export portable lrpose-s  --colour rgba --out pose.onnx
-//   litepose-export portable persondet --colour rgba --out detector.onnx
+//   litepose-export portable lrpose-s --detector persondet --colour rgba --out people.onnx
+//
+// or, for boxes of your own, without --detector.
 
-// What both graphs want to know of a machine. One thread keeps a page's or server's others free.
-export const OPTIONS = { executionProviders: ["cpu"], intraOpNumThreads: 1 };
-
-// How sure a person of such scores is, as the Python runtime counts it: the log-odds of box and pose
-// add up. `minPoseScore` is what `litepose-export portable` reports as min_pose_score.
-export function confidence(boxScore, poseScore, minPoseScore) {
-  const logit = (score) => {
-    const inside = Math.min(Math.max(score, 1e-6), 1 - 1e-6);
-    return Math.log(inside / (1 - inside));
-  };
-  const odds =
-    0.65 * logit(Math.min(boxScore, 0.6)) + logit(poseScore) + 0.35 * logit(0.3) - logit(minPoseScore);
-  return 1 / (1 + Math.exp(-odds));
-}
+// One thread keeps a page's or server's others free.
+export const OPTIONS = { intraOpNumThreads: 1 };
 
 export class People {
   /**
    * @param ort the module onnxruntime-node or onnxruntime-web
-   * @param pose session of the portable pose network
-   * @param detector session of the portable detector; null where boxes are always given
-   * @param minPoseScore of the pose network; minScore: people found who are less sure are left out
+   * @param session of a portable file
    */
-  constructor(ort, pose, detector = null, { minPoseScore = 0.476, minScore = 0.3 } = {}) {
+  constructor(ort, session) {
     this.ort = ort;
-    this.pose = pose;
-    this.detector = detector;
-    this.minPoseScore = minPoseScore;
-    this.minScore = minScore;
+    this.session = session;
   }
 
   /**
    * @param frame { data: Uint8Array of height * width * channels, width, height }, in the order of
-   *   channels that the files were made for (--colour)
-   * @param boxes [[x1, y1, x2, y2], ...] in pixels: one person a box comes back. The detector finds
-   *   the people unless given
+   *   channels that the file was made for (--colour)
+   * @param boxes [[x1, y1, x2, y2], ...] in pixels, for a file without a detector
    * @returns one { keypoints: [[x, y, score], ...], score, box } a person
    */
   async find(frame, boxes = null) {
-    const pixels = this.tensorOf(frame);
-    if (boxes) return this.poses(pixels, boxes);
-    const [found, scores] = await this.boxes(pixels);
-    const people = await this.poses(pixels, found);
-    people.forEach((person, p) => {
-      person.score = confidence(scores[p], person.score, this.minPoseScore);
-    });
-    return people.filter((person) => person.score >= this.minScore);
-  }
-
-  async poses(pixels, boxes) {
-    const edges = Float32Array.from(boxes.flat());
-    const table = new this.ort.Tensor("float32", edges, [boxes.length, 4]);
-    const found = await this.pose.run({ frame: pixels, boxes_xyxy: table });
+    const takesBoxes = this.session.inputNames.includes("boxes_xyxy");
+    if (takesBoxes !== (boxes !== null)) {
+      throw new Error(takesBoxes ? "expected boxes: the file has no detector" : "the file finds people by itself: give no boxes");
+    }
+    const given = { frame: this.tensorOf(frame) };
+    if (takesBoxes) {
+      given.boxes_xyxy = new this.ort.Tensor("float32", Float32Array.from(boxes.flat()), [boxes.length, 4]);
+    }
+    const found = await this.session.run(given);
     const [people, joints] = found.keypoints.dims;
-    const numbers = found.keypoints.data;
+    const scores = (found.person_scores ?? found.pose_scores).data;
+    const rows = (tensor, start, count, width) =>
+      Array.from({ length: count }, (_, i) => Array.from(tensor.data.subarray((start + i) * width, (start + i + 1) * width)));
     return Array.from({ length: people }, (_, p) => ({
-      keypoints: Array.from({ length: joints }, (_, k) =>
-        Array.from(numbers.subarray((p * joints + k) * 3, (p * joints + k + 1) * 3)),
-      ),
-      score: found.pose_scores.data[p],
-      box: boxes[p],
+      keypoints: rows(found.keypoints, p * joints, joints, 3),
+      score: scores[p],
+      box: boxes ? boxes[p] : rows(found.boxes_xyxy, p, 1, 4)[0],
     }));
-  }
-
-  async boxes(pixels) {
-    if (!this.detector) throw new Error("expected boxes, or a detector that finds them");
-    const found = await this.detector.run({ frame: pixels });
-    const edges = found.boxes_xyxy.data;
-    const boxes = Array.from({ length: found.scores.dims[0] }, (_, p) =>
-      Array.from(edges.subarray(p * 4, p * 4 + 4)),
-    );
-    return [boxes, found.scores.data];
   }
 
   tensorOf({ data, width, height }) {

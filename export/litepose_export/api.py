@@ -303,10 +303,11 @@ def make_portable(
     *,
     colour: Literal["bgr", "rgb", "rgba"] = "bgr",
     precision: Literal["int8", "fp32"] | None = None,
+    detector: PathType | None = None,
     min_score: float = 0.3,
     detector_size: int | None = None,
 ) -> PortableReport:
-    """Put crop, decoding or suppression into a model's graph, for other languages.
+    """Put crop, decoding and suppression into a model's graph, for other languages.
 
     Args:
         model: A bundled name such as `"lrpose-s"`, or the path of an ONNX file with a manifest,
@@ -314,8 +315,10 @@ def make_portable(
         path: The ONNX file to write.
         colour: Order of the frame's channels.
         precision: Of a bundled model; INT8 unless given.
-        min_score: Of a detector: boxes below are not reported.
-        detector_size: Of a detector: one view of at most so many pixels a side, rather than
+        detector: With a pose network: the detector to put into the same graph, which then finds
+            the people by itself; a bundled name or a path.
+        min_score: With a detector: boxes, or people, below are not reported.
+        detector_size: With a detector: one view of at most so many pixels a side, rather than
             those that its file names.
 
     Raises:
@@ -328,7 +331,11 @@ def make_portable(
     with requires("export"):
         from litepose_export.portable import job
     options = job.PortableOptions(
-        colour=colour, precision=precision, min_score=min_score, detector_size=detector_size
+        colour=colour,
+        precision=precision,
+        detector=detector if detector is None or isinstance(detector, str) else Path(detector),
+        min_score=min_score,
+        detector_size=detector_size,
     )
     return job.convert(model if isinstance(model, str) else Path(model), Path(path), options)
 

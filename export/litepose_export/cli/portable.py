@@ -38,22 +38,27 @@ def portable(
     precision: Annotated[
         PrecisionName | None, typer.Option(help="Of a bundled model; INT8 unless given.")
     ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="Put this detector into the same graph: name, or ONNX file."),
+    ] = None,
     min_score: Annotated[
-        float, typer.Option(callback=finite, help="Detectors: boxes that score less are left out.")
+        float, typer.Option(callback=finite, help="With a detector: who scores less is left out.")
     ] = 0.3,
     detector_size: Annotated[
         int | None,
-        typer.Option(help="Detectors: run once, on at most so many pixels a side."),
+        typer.Option(help="With a detector: run it once, on so many pixels a side."),
     ] = None,
     as_json: JsonReport = False,
 ) -> None:
-    """Put crop, decoding or suppression into the graph, for other languages."""
+    """Put crop, decoding and suppression into the graph, for other languages."""
     with requires("export"):
         from litepose_export.portable import job
     check_targets(out)
     options = job.PortableOptions(
         colour=colour.value,
         precision=None if precision is None else precision.value,
+        detector=detector,
         min_score=min_score,
         detector_size=detector_size,
     )

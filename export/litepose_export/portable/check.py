@@ -36,12 +36,11 @@ def compare(model: bytes, network: Network, colour: str) -> float:
     """
     manifest = network.manifest
     spec, size = manifest.model, manifest.input.size
-    rng = np.random.default_rng(0)
-    frame = rng.integers(0, 256, (size.height, size.width, 3), np.uint8)
-    feed: dict[str, NDArray[Any]] = {"frame": as_colour(frame, colour)}
     if not isinstance(spec, TopDownSpec):
-        _run(model, feed, manifest)
+        run_once(model, network, colour)
         return 0.0
+    frame = _noise(manifest)
+    feed: dict[str, NDArray[Any]] = {"frame": as_colour(frame, colour)}
     half = np.array([size.width, size.height]) / spec.padding / 2
     middle = np.array([size.width, size.height]) / 2 - 0.5
     box = np.concatenate([middle - half, middle + half]).astype(np.float32)
@@ -61,6 +60,20 @@ def compare(model: bytes, network: Network, colour: str) -> float:
             f"input pixels and {of_scores:.3f} in score, allowed is {MAX_DIFFERENCE_PX}"
         )
     return difference
+
+
+def run_once(model: bytes, network: Network, colour: str) -> None:
+    """Whether a graph that takes frames alone can be run.
+
+    Raises:
+        ParityError: It cannot.
+    """
+    _run(model, {"frame": as_colour(_noise(network.manifest), colour)}, network.manifest)
+
+
+def _noise(manifest: Manifest) -> NDArray[np.uint8]:
+    shape = (manifest.input.height, manifest.input.width, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
 def as_colour(frame: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:

@@ -28,8 +28,6 @@ def detector_graph(
 ) -> onnx.GraphProto:
     """`frame` `(H, W, C)` uint8 to `boxes_xyxy` `(P, 4)` and `scores` `(P,)`, best first.
 
-    The network lies once in the graph, in the body of a Loop that runs once a view.
-
     Args:
         network: The detector.
         spec: Its task.
@@ -40,16 +38,10 @@ def detector_graph(
     Raises:
         ExportError: The size does not fit, or the output format has no operators here.
     """
-    views = _views(network, spec, size)
     graph = GraphWriter()
-    frame_size = crop.frame_size(graph, FRAME)
-    least = min_score if len(views) == 1 else min_score * PER_VIEW_FACTOR
-    boxes, scores, numbers = _all_views(graph, network, spec, channels, views, frame_size, least)
-    if len(views) > 1:
-        boxes, scores = fusion.fused(
-            graph, boxes, scores, numbers,
-            views=len(views), min_iou=spec.max_iou, min_score=min_score,
-        )  # fmt: skip
+    boxes, scores = find_boxes(
+        graph, network, spec, channels, crop.frame_size(graph, FRAME), min_score, size
+    )
     graph.name(boxes, BOXES)
     graph.name(scores, SCORES)
     return graph.graph(
@@ -57,6 +49,30 @@ def detector_graph(
         [tensor(FRAME, np.uint8, ("H", "W", len(channels)))],
         [tensor(BOXES, np.float32, ("P", 4)), tensor(SCORES, np.float32, ("P",))],
     )
+
+
+def find_boxes(
+    graph: GraphWriter,
+    network: Network,
+    spec: DetectorSpec,
+    channels: str,
+    frame_size: str,
+    min_score: float,
+    size: int | None,
+) -> tuple[str, str]:
+    """Boxes `(P, 4)` in frame pixels and scores `(P,)`, best first, of all views.
+
+    The network lies once in the graph, in the body of a Loop that runs once a view.
+    """
+    views = _views(network, spec, size)
+    least = min_score if len(views) == 1 else min_score * PER_VIEW_FACTOR
+    boxes, scores, numbers = _all_views(graph, network, spec, channels, views, frame_size, least)
+    if len(views) > 1:
+        boxes, scores = fusion.fused(
+            graph, boxes, scores, numbers,
+            views=len(views), min_iou=spec.max_iou, min_score=min_score,
+        )  # fmt: skip
+    return boxes, scores
 
 
 def _views(network: Network, spec: DetectorSpec, size: int | None) -> tuple[TestTimeView, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from litepose_export.portable.boxes import box_iou, sides
 from litepose_export.portable.graph import GraphWriter, tensor
 
 # As many boxes as `pipelines.detector` lets suppression compare.
@@ -40,7 +41,7 @@ def suppressed(
 def visible(graph: GraphWriter, boxes: str, scores: str) -> tuple[str, str]:
     """Boxes that hold something, and their scores."""
     add, zero = graph.add, graph.number(0)
-    wide, high = _sides(graph, graph.columns(boxes, 0, 2), graph.columns(boxes, 2, 4))
+    wide, high = sides(graph, graph.columns(boxes, 0, 2), graph.columns(boxes, 2, 4))
     there = add("And", add("Greater", wide, zero), add("Greater", high, zero))
     return add("Compress", boxes, there, axis=0), add("Compress", scores, there, axis=0)
 
@@ -72,7 +73,7 @@ def fused(
     boxes = add("Concat", boxes, graph.constant([[0, 0, 0, 0]]), axis=0)
     scores = add("Concat", scores, graph.constant([0]), axis=0)
     numbers = add("Concat", numbers, graph.whole(-1), axis=0)
-    overlap = _iou(graph, boxes)
+    overlap = box_iou(graph, boxes)
     other = add(
         "Not", add("Equal", add("Unsqueeze", numbers, graph.whole(1)),
                    add("Unsqueeze", numbers, graph.whole(0)))
@@ -134,30 +135,3 @@ def _members(graph: GraphWriter, given: tuple[str, str, str, str], times: str) -
     )
     all_free = graph.cast(graph.add("Equal", scores, scores), np.float32)
     return graph.add_many("Loop", times, "", all_free, count=2, body=loop)[1]
-
-
-def _iou(graph: GraphWriter, boxes: str) -> str:
-    """`(N, N)` intersection over union."""
-    add = graph.add
-    zero = graph.number(0)
-    low, high = graph.columns(boxes, 0, 2), graph.columns(boxes, 2, 4)
-
-    def area(starts: str, ends: str) -> str:
-        wide, high = (add("Max", side, zero) for side in _sides(graph, starts, ends))
-        return add("Mul", wide, high)
-
-    ours, theirs = graph.whole(1), graph.whole(0)
-    ends = add("Min", add("Unsqueeze", high, ours), add("Unsqueeze", high, theirs))
-    starts = add("Max", add("Unsqueeze", low, ours), add("Unsqueeze", low, theirs))
-    overlap = area(starts, ends)
-    areas = area(low, high)
-    both = add("Add", add("Unsqueeze", areas, ours), add("Unsqueeze", areas, theirs))
-    union = add("Max", add("Sub", both, overlap), graph.number(1e-9))
-    return add("Div", overlap, union)
-
-
-def _sides(graph: GraphWriter, starts: str, ends: str) -> tuple[str, str]:
-    """Widths and heights between corners `(..., 2)`."""
-    extent, last = graph.add("Sub", ends, starts), graph.whole(-1)
-    wide, high = (graph.add("Squeeze", graph.columns(extent, i, i + 1), last) for i in (0, 1))
-    return wide, high

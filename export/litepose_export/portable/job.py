@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ import onnx
 from onnx import helper
 
 from litepose_edge.atomic_files import write_file
-from litepose_edge.backends import Precision
+from litepose_edge.backends import Precision, bundled
 from litepose_edge.backends.onnxruntime_session import PORTABLE_KEY
 from litepose_edge.manifest import (
     METADATA_KEY,
@@ -24,6 +24,7 @@ from litepose_export.errors import ExportError
 from litepose_export.portable import check, network
 from litepose_export.portable.detector import detector_graph
 from litepose_export.portable.network import Network
+from litepose_export.portable.people import people_graph
 from litepose_export.portable.pose import pose_graph
 
 Colour = Literal["bgr", "rgb", "rgba"]
@@ -37,13 +38,16 @@ class PortableOptions:
     Attributes:
         colour: Order of the frame's channels.
         precision: Of a bundled model; None for INT8, and for files.
-        min_score: Of a detector: boxes below are not reported.
+        detector: With a pose network: the detector to put into the same graph, which then finds
+            the people by itself; a bundled name, or the path of an ONNX file with a manifest.
+        min_score: With a detector: boxes, or people, below are not reported.
         detector_size: Of a detector: one view of at most so many pixels a side; None for the
             views that its file names.
     """
 
     colour: Colour = "bgr"
     precision: Precision | None = None
+    detector: str | Path | None = None
     min_score: float = 0.3
     detector_size: int | None = None
 
@@ -62,7 +66,7 @@ class PortableReport:
         source: The model's file.
         path: The file written.
         size_bytes: Its size.
-        task: `"topdown"` or `"detector"`.
+        task: `"topdown"`, `"detector"`, or `"people"` for both in one.
         colour: Order of the frame's channels.
         inputs: Each input's name and shape.
         outputs: Each output's name and shape.
@@ -109,15 +113,21 @@ def convert(
     if target.suffix != ".onnx":
         raise ExportError(f"a portable file must end in .onnx, got {target}")
     loaded = network.load(model, precision=options.precision)
-    whole = build(loaded, options)
+    alone = options
+    if options.detector is not None:
+        alone = replace(options, detector=None, detector_size=None)
+    whole = build(loaded, alone)
     difference = check.compare(whole.SerializeToString(), loaded, options.colour)
+    if options.detector is not None:
+        whole = build_with_detector(model, options)
+        check.run_once(whole.SerializeToString(), loaded, options.colour)
     content = whole.SerializeToString(deterministic=True)
     write_file(target, content)
     return PortableReport(
         source=str(loaded.path),
         path=str(target),
         size_bytes=len(content),
-        task="detector" if isinstance(loaded.manifest.model, DetectorSpec) else "topdown",
+        task=_task(loaded.manifest, options),
         colour=options.colour,
         inputs=_shapes(whole.graph.input),
         outputs=_shapes(whole.graph.output),
@@ -136,7 +146,7 @@ def build(loaded: Network, options: PortableOptions) -> onnx.ModelProto:
     manifest = loaded.manifest
     match manifest.model:
         case TopDownSpec() as spec:
-            if options.detector_size is not None:
+            if options.detector_size is not None and options.detector is None:
                 raise ExportError(f"detector_size is for detectors, '{manifest.name}' is none")
             graph = pose_graph(loaded, spec, options.colour)
         case DetectorSpec() as spec:
@@ -150,10 +160,52 @@ def build(loaded: Network, options: PortableOptions) -> onnx.ModelProto:
                 "people of a frame by itself, and how they are told apart has no operators in "
                 "ONNX: take a top-down network and a detector"
             )
+    return _described(graph, loaded.opsets, manifest, options)
+
+
+def build_with_detector(model: str | Path, options: PortableOptions) -> onnx.ModelProto:
+    """The graph of a pose network and a detector, with the pose network's manifest, in memory.
+
+    Raises:
+        ExportError: The pose network is none, the detector is none, or an option does not fit.
+    """
+    assert options.detector is not None
+    load = network.load
+    named = isinstance(options.detector, str) and bundled.is_name(options.detector)
+    precision = options.precision if named else None
+    detector = load(options.detector, precision=precision, prefix=network.DETECTOR_PREFIX)
+    pose = load(model, precision=options.precision, opset=detector.opset)
+    if pose.opset != detector.opset:
+        detector = load(
+            options.detector,
+            precision=precision,
+            prefix=network.DETECTOR_PREFIX,
+            opset=pose.opset,
+        )
+    spec, finds = pose.manifest.model, detector.manifest.model
+    if not isinstance(spec, TopDownSpec) or not isinstance(finds, DetectorSpec):
+        raise ExportError(
+            f"expected a top-down pose network and a detector, got '{pose.manifest.name}' and "
+            f"'{detector.manifest.name}'"
+        )
+    graph = people_graph(
+        pose, spec, detector, finds, options.colour,
+        min_score=options.min_score, detector_size=options.detector_size,
+    )  # fmt: skip
+    opsets = {(o.domain, o.version): o for o in (*pose.opsets, *detector.opsets)}
+    return _described(graph, list(opsets.values()), pose.manifest, options)
+
+
+def _described(
+    graph: onnx.GraphProto,
+    opsets: list[onnx.OperatorSetIdProto],
+    manifest: Manifest,
+    options: PortableOptions,
+) -> onnx.ModelProto:
     # The oldest file format that has these operators, for the oldest runtimes.
-    version = helper.find_min_ir_version_for(loaded.opsets, ignore_unknown=True)
+    version = helper.find_min_ir_version_for(opsets, ignore_unknown=True)
     whole = helper.make_model(
-        graph, opset_imports=loaded.opsets, ir_version=version, producer_name="litepose-edge"
+        graph, opset_imports=opsets, ir_version=version, producer_name="litepose-edge"
     )
     helper.set_model_props(
         whole, {METADATA_KEY: encode_manifest(manifest), PORTABLE_KEY: _about(manifest, options)}
@@ -165,9 +217,15 @@ def build(loaded: Network, options: PortableOptions) -> onnx.ModelProto:
 def _about(manifest: Manifest, options: PortableOptions) -> str:
     """What a portable file says besides its manifest, as JSON."""
     about: dict[str, Any] = {"colour": options.colour}
-    if isinstance(manifest.model, DetectorSpec):
+    if isinstance(manifest.model, DetectorSpec) or options.detector is not None:
         about["min_score"] = options.min_score
     return json.dumps(about)
+
+
+def _task(manifest: Manifest, options: PortableOptions) -> str:
+    if isinstance(manifest.model, DetectorSpec):
+        return "detector"
+    return "topdown" if options.detector is None else "people"
 
 
 def _shapes(values: Any) -> dict[str, str]:

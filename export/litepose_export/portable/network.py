@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import compose, inliner, version_converter
+from onnx import compose, helper, inliner, version_converter
 
 from litepose_edge import backends
 from litepose_edge.backends import bundled
@@ -20,6 +20,7 @@ from litepose_export.errors import ExportError, UnsupportedOpError
 from litepose_export.portable.graph import OPSET, GraphWriter
 
 PREFIX = "network/"
+DETECTOR_PREFIX = "detector/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Network:
         model: With names that nothing around it has.
         shapes: Of the outputs that decoding reads, for one item, without the batch's axis.
         plain: The network as it was, as bytes.
+        prefix: What its names begin with.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Network:
     model: onnx.ModelProto
     shapes: list[tuple[int, ...]]
     plain: bytes
+    prefix: str = PREFIX
 
     @property
     def free_size(self) -> bool:
@@ -48,11 +51,20 @@ class Network:
         return len(axes) == 4 and not (axes[rows].dim_value or axes[columns].dim_value)
 
     @property
+    def opset(self) -> int:
+        """The version of ONNX's own operators."""
+        return next(o.version for o in self.opsets if o.domain == "")
+
+    @property
     def opsets(self) -> list[onnx.OperatorSetIdProto]:
         """The operator sets that it needs, ONNX's own raised to what is written around it."""
         used = {"", *(node.domain for node in _nodes(self.model.graph))} - {"ai.onnx"}
         found = {("" if o.domain == "ai.onnx" else o.domain): o for o in self.model.opset_import}
-        return [found[domain] for domain in sorted(used) if domain in found]
+        return [
+            helper.make_opsetid(domain, found[domain].version)
+            for domain in sorted(used)
+            if domain in found
+        ]
 
     def write(self, graph: GraphWriter, batch: str) -> list[str]:
         """Its nodes and weights go into a graph; the names of its outputs come back.
@@ -64,15 +76,23 @@ class Network:
         graph.name(batch, self.model.graph.input[0].name)
         graph.nodes.extend(self.model.graph.node)
         graph.constants.extend(self.model.graph.initializer)
-        return [f"{PREFIX}{name}" for name in output_names(self.manifest)]
+        return [f"{self.prefix}{name}" for name in output_names(self.manifest)]
 
 
-def load(model: str | Path, *, precision: backends.Precision | None = None) -> Network:
+def load(
+    model: str | Path,
+    *,
+    precision: backends.Precision | None = None,
+    prefix: str = PREFIX,
+    opset: int = OPSET,
+) -> Network:
     """Read a network: bundled, of ours or of others.
 
     Args:
         model: A bundled name, or the path of an ONNX file with a manifest.
         precision: Of a bundled one.
+        prefix: What its names shall begin with.
+        opset: Of ONNX's operators, at least.
 
     Raises:
         ModelError: It cannot be read.
@@ -86,26 +106,26 @@ def load(model: str | Path, *, precision: backends.Precision | None = None) -> N
         if precision is not None:
             raise ExportError(f"the precision of {path} is its own: leave `precision` out")
     stored, manifest = read_onnx(path)
-    graph = _raised(inliner.inline_local_functions(modernize(stored)), path)
+    graph = _raised(inliner.inline_local_functions(modernize(stored)), path, opset)
     if len(graph.graph.input) != 1:
         raise ExportError(f"expected a network of one input, {path} has {len(graph.graph.input)}")
     shapes = _output_shapes(graph, manifest, path)
     del graph.graph.value_info[:]
-    named = compose.add_prefix(graph, PREFIX)
-    return Network(path, manifest, named, shapes, stored.SerializeToString())
+    named = compose.add_prefix(graph, prefix)
+    return Network(path, manifest, named, shapes, stored.SerializeToString(), prefix)
 
 
-def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+def _raised(model: onnx.ModelProto, path: Path, opset: int) -> onnx.ModelProto:
     version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-    if version >= OPSET:
+    if version >= opset:
         return model
     try:
-        raised: onnx.ModelProto = version_converter.convert_version(model, OPSET)
+        raised: onnx.ModelProto = version_converter.convert_version(model, opset)
     except (RuntimeError, ValueError) as exc:
         reason = (str(exc).splitlines() or [type(exc).__name__])[0][:300]
         raise UnsupportedOpError(
-            f"{path} is of opset {version} and cannot be raised to {OPSET}: {reason}; export it "
-            f"again with opset_version={OPSET}"
+            f"{path} is of opset {version} and cannot be raised to {opset}: {reason}; export it "
+            f"again with opset_version={opset}"
         ) from exc
     return raised
 

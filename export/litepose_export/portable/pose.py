@@ -17,27 +17,16 @@ KEYPOINTS, POSE_SCORES = "keypoints", "pose_scores"
 def pose_graph(network: Network, spec: TopDownSpec, channels: str) -> onnx.GraphProto:
     """`frame` `(H, W, C)` uint8 and `boxes_xyxy` `(P, 4)` to `keypoints` and `pose_scores`.
 
-    The network runs once a person inside a Loop: a batch takes longer on a CPU, and a network
-    that was exported for one crop at a time fits as well.
-
     Args:
         network: The pose network.
         spec: Its task.
         channels: Order of the frame's channels.
     """
     graph = GraphWriter()
-    size = network.manifest.input.size
-    view = crop.views(graph, BOXES, crop.frame_size(graph, FRAME), size, spec.padding)
-    found = _people(graph, network, spec, view, channels)
-    points, scores = graph.columns(found, 0, 2), graph.columns(found, 2, 3)
-    keypoints = graph.add("Concat", crop.to_frame(graph, points, view), scores, axis=2)
-    zero, axis = graph.number(0), graph.whole(1)
-    graph.name(
-        graph.add("Where", graph.add("Unsqueeze", view.valid, axis), keypoints, zero), KEYPOINTS
-    )
-    certain = decode.pose_scores(graph, scores)
-    valid = graph.add("Squeeze", view.valid, axis)
-    graph.name(graph.add("Where", valid, certain, zero), POSE_SCORES)
+    size = crop.frame_size(graph, FRAME)
+    keypoints, scores = poses_in(graph, network, spec, channels, size, BOXES)
+    graph.name(keypoints, KEYPOINTS)
+    graph.name(scores, POSE_SCORES)
     return graph.graph(
         f"portable_{network.manifest.name}",
         [
@@ -51,8 +40,45 @@ def pose_graph(network: Network, spec: TopDownSpec, channels: str) -> onnx.Graph
     )
 
 
+def poses_in(
+    graph: GraphWriter,
+    network: Network,
+    spec: TopDownSpec,
+    channels: str,
+    frame_size: str,
+    boxes: str,
+) -> tuple[str, str]:
+    """Keypoints `(P, K, 3)` in frame pixels, with scores, and pose scores `(P,)`.
+
+    The network runs once a person inside a Loop: a batch takes longer on a CPU, and a network
+    that was exported for one crop at a time fits as well.
+
+    Args:
+        graph: Where it is written.
+        network: The pose network.
+        spec: Its task.
+        channels: Order of the frame's channels.
+        frame_size: `(2,)` double.
+        boxes: `(P, 4)` float32.
+    """
+    size = network.manifest.input.size
+    view = crop.views(graph, boxes, frame_size, size, spec.padding)
+    found = _people(graph, network, spec, view, channels, boxes)
+    points, scores = graph.columns(found, 0, 2), graph.columns(found, 2, 3)
+    keypoints = graph.add("Concat", crop.to_frame(graph, points, view), scores, axis=2)
+    zero, axis = graph.number(0), graph.whole(1)
+    keypoints = graph.add("Where", graph.add("Unsqueeze", view.valid, axis), keypoints, zero)
+    certain = decode.pose_scores(graph, scores)
+    return keypoints, graph.add("Where", graph.add("Squeeze", view.valid, axis), certain, zero)
+
+
 def _people(
-    graph: GraphWriter, network: Network, spec: TopDownSpec, view: crop.Views, channels: str
+    graph: GraphWriter,
+    network: Network,
+    spec: TopDownSpec,
+    view: crop.Views,
+    channels: str,
+    boxes: str,
 ) -> str:
     """`(P, K, 3)`, each person's keypoints in input pixels and their scores."""
     taken, joints = network.manifest.input, len(spec.skeleton)
@@ -71,5 +97,5 @@ def _people(
         [tensor(number, np.int64, ()), tensor(going, np.bool_, ())],
         [tensor(still, np.bool_, ()), tensor(row, np.float32, (joints, 3))],
     )
-    people = graph.add("Squeeze", graph.add("Shape", BOXES, start=0, end=1), graph.whole(0))
+    people = graph.add("Squeeze", graph.add("Shape", boxes, start=0, end=1), graph.whole(0))
     return graph.add("Loop", people, "", body=loop)

@@ -53,13 +53,14 @@ def people(dev_json):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Portable files by name: the pose network and the detector, in BGR and RGBA."""
+    """Portable files by name: with boxes given (pose) or found (people), in BGR and RGBA."""
     folder = tmp_path_factory.mktemp("portable")
     found = {}
-    for name, colour in (("pose", "bgr"), ("pose", "rgba"), ("detector", "rgba")):
-        found[name, colour] = folder / f"{name}-{colour}.onnx"
-        model = "lrpose-s" if name == "pose" else "persondet"
-        job.convert(model, found[name, colour], job.PortableOptions(colour=colour))
+    for name, detector in (("pose", None), ("people", "persondet")):
+        for colour in ("bgr", "rgba"):
+            found[name, colour] = folder / f"{name}-{colour}.onnx"
+            options = job.PortableOptions(colour=colour, detector=detector)
+            job.convert("lrpose-s", found[name, colour], options)
     return found
 
 
@@ -85,9 +86,9 @@ def check_shifts(answers, people, estimator):
     assert np.median(np.concatenate(shifts)) <= 0.5
 
 
-def in_node(files, frames, width, height, *more, colour="bgr"):
+def in_node(file, frames, width, height, *more, colour="bgr"):
     command = [
-        "node", EXAMPLES / "node" / "pose.mjs", "--pose", files["pose", colour],
+        "node", EXAMPLES / "node" / "pose.mjs", "--model", file,
         "--size", f"{width}x{height}", "--channels", str(len(colour)), *more,
     ]  # fmt: skip
     folder = packages("onnxruntime-node")
@@ -98,7 +99,9 @@ def test_node_gives_the_runtimes_keypoints(files, people, estimator):
     answers = []
     for picture, boxes in people:
         height, width = picture.shape[:2]
-        done = in_node(files, picture.tobytes(), width, height, "--boxes", json.dumps(boxes))
+        done = in_node(
+            files["pose", "bgr"], picture.tobytes(), width, height, "--boxes", json.dumps(boxes)
+        )
         assert done.returncode == 0, done.stderr
         answers.append(json.loads(done.stdout))
     check_shifts(answers, people, estimator)
@@ -109,28 +112,25 @@ def test_node_follows_a_film_with_the_detector_through_an_empty_frame(files, peo
     height, width = picture.shape[:2]
     frame = cv2.cvtColor(picture, cv2.COLOR_BGR2RGBA)
     film = frame.tobytes() + np.full_like(frame, GREY).tobytes() + frame.tobytes()
-    done = in_node(
-        files, film, width, height, "--detector", files["detector", "rgba"], colour="rgba"
-    )
+    done = in_node(files["people", "rgba"], film, width, height, colour="rgba")
     assert done.returncode == 0, done.stderr
     first, empty, last = map(json.loads, done.stdout.splitlines())
     assert empty["people"] == []
     assert first["people"] == last["people"]
-    # Duplicates stay, which the runtime leaves out.
-    assert 0 <= len(first["people"]) - len(estimator.predict(picture)) <= 2
+    assert len(first["people"]) == len(estimator.predict(picture))
 
 
 def test_node_says_what_is_wrong(files):
-    done = in_node(files, b"123", 20, 20, "--boxes", "[[0, 0, 9, 9]]")
+    done = in_node(files["pose", "bgr"], b"123", 20, 20, "--boxes", "[[0, 0, 9, 9]]")
     assert done.returncode == 1
     assert b"3 of 1200 bytes" in done.stderr
-    done = in_node(files, b"", 20, 0, "--boxes", "[]")
+    done = in_node(files["pose", "bgr"], b"", 20, 0, "--boxes", "[]")
     assert done.returncode == 2
     assert b"usage" in done.stderr
 
 
 def test_no_boxes_are_no_people_in_node(files):
-    done = in_node(files, bytes(1200), 20, 20, "--boxes", "[]")
+    done = in_node(files["pose", "bgr"], bytes(1200), 20, 20, "--boxes", "[]")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["people"] == []
 
@@ -144,7 +144,7 @@ def page(files, tmp_path_factory):
     modules = packages("onnxruntime-web") / "node_modules"
     (folder / "node_modules").symlink_to(modules, target_is_directory=True)
     shutil.copy(files["pose", "rgba"], folder / "pose.onnx")
-    shutil.copy(files["detector", "rgba"], folder / "detector.onnx")
+    shutil.copy(files["people", "rgba"], folder / "people.onnx")
     with served(folder) as pages:
         yield folder, pages
 
@@ -158,18 +158,21 @@ def visit(page, picture, **options):
 
 
 def test_a_browser_gives_the_runtimes_keypoints(page, people, estimator):
-    answers = [visit(page, picture, boxes=json.dumps(boxes)) for picture, boxes in people]
+    answers = [
+        visit(page, picture, model="pose.onnx", boxes=json.dumps(boxes))
+        for picture, boxes in people
+    ]
     check_shifts(answers, people, estimator)
 
 
 def test_a_browser_finds_people_by_itself(page, people, estimator):
     picture, _ = people[3]
     found = visit(page, picture)
-    assert 0 <= len(found["people"]) - len(estimator.predict(picture)) <= 2
+    assert len(found["people"]) == len(estimator.predict(picture))
 
 
 def test_a_page_says_what_is_missing(page, people):
-    found = visit(page, people[0][0], pose="none.onnx")
+    found = visit(page, people[0][0], model="none.onnx")
     assert "none.onnx" in found["error"] or "404" in found["error"] or "fetch" in found["error"]
 
 
@@ -193,27 +196,27 @@ def program(tmp_path_factory):
     return target
 
 
+def in_cpp(program, file, frame, *boxes):
+    height, width = frame.shape[:2]
+    words = [",".join(map(str, box)) for box in boxes]
+    done = subprocess.run(
+        [program, file, str(width), str(height), *words],
+        input=frame.tobytes(),
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def test_cpp_gives_the_runtimes_keypoints(program, files, people, estimator):
-    answers, chosen = [], []
-    for picture, boxes in people:
-        height, width = picture.shape[:2]
-        box = ",".join(map(str, boxes[0]))
-        done = subprocess.run(
-            [program, files["pose", "bgr"], box, str(width), str(height)],
-            input=picture.tobytes(), capture_output=True, check=True, timeout=60,
-        )  # fmt: skip
-        answers.append(json.loads(done.stdout))
-        chosen.append((picture, boxes[:1]))
-    check_shifts(answers, chosen, estimator)
+    answers = [in_cpp(program, files["pose", "bgr"], frame, *boxes) for frame, boxes in people]
+    check_shifts(answers, people, estimator)
 
 
-def test_cpp_finds_people_by_itself(program, files, people, tmp_path):
-    job.convert("persondet", tmp_path / "detector.onnx")
-    picture, _ = people[0]
-    for frame, someone in ((picture, True), (np.full_like(picture, GREY), False)):
-        height, width = frame.shape[:2]
-        done = subprocess.run(
-            [program, files["pose", "bgr"], tmp_path / "detector.onnx", str(width), str(height)],
-            input=frame.tobytes(), capture_output=True, check=True, timeout=60,
-        )  # fmt: skip
-        assert bool(json.loads(done.stdout)["people"]) == someone
+def test_cpp_finds_people_by_itself(program, files, people, estimator):
+    picture, _ = people[3]
+    found = in_cpp(program, files["people", "bgr"], picture)
+    assert len(found["people"]) == len(estimator.predict(picture))
+    for file in (files["people", "bgr"], files["pose", "bgr"]):
+        assert in_cpp(program, file, np.full_like(picture, GREY))["people"] == []
