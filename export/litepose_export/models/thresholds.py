@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from litepose_edge.boxes import box_iou
-from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import ScoreCalibration, TopDownSpec
 from litepose_edge.measure.accuracy.score_reliability import KeypointScores, fit_calibration
@@ -29,7 +28,7 @@ class Thresholds(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a network's scores mean, as measured.
 
     Attributes:
-        min_pose_score: As in `TopDownSpec`, of calibrated scores.
+        min_pose_score: As in `TopDownSpec`.
         score_calibration: Makes probabilities of keypoint scores; None where too little is known.
         people: How many it was measured on.
         background: And how many views without people.
@@ -56,16 +55,15 @@ class Thresholds(msgspec.Struct, frozen=True, omit_defaults=True):
     def shifted(self, log_odds: float) -> Thresholds:
         """The same for a network whose keypoint scores have so much more log-odds."""
         line = self.score_calibration
-        if line is None:
-            factor = math.exp(log_odds)
-            return msgspec.structs.replace(self, min_pose_score=_times(self.min_pose_score, factor))
-        moved = ScoreCalibration(scale=line.scale, offset=line.offset - line.scale * log_odds)
-        return msgspec.structs.replace(self, score_calibration=moved)
+        if line is not None:
+            line = ScoreCalibration(scale=line.scale, offset=line.offset - line.scale * log_odds)
+        least = _times(self.min_pose_score, math.exp(log_odds))
+        return msgspec.structs.replace(self, min_pose_score=least, score_calibration=line)
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Scores of a network, as decoded, without calibration.
+    """Scores of a network, as decoded.
 
     Attributes:
         keypoints: Of labelled keypoints, and whether they are right.
@@ -93,8 +91,9 @@ def choose_thresholds(observed: Observed) -> Thresholds | None:
     line = None
     if mixed and len(keypoints.scores) >= LEAST_KEYPOINTS:
         line = fit_calibration(keypoints)
-    people = np.array(pose_scores(calibrate(observed.people, line)))
-    background = np.array(pose_scores(calibrate(observed.background, line)))
+    people, background = (
+        np.array(pose_scores(scores)) for scores in (observed.people, observed.background)
+    )
     if len(background) < LEAST_BACKGROUND:
         chosen = float(np.quantile(people, 0.05))
     else:

@@ -52,14 +52,14 @@ def test_a_few_people_say_nothing():
     assert choose_thresholds(Observed(NO_KEYPOINTS, rows(0.8, 19), rows(0.2, 99))) is None
 
 
-def test_scores_are_calibrated_first():
+def test_reported_scores_are_calibrated_and_people_told_apart_by_decoded_ones():
     rng = np.random.default_rng(0)
     scores = rng.uniform(0.01, 0.3, 4000).astype(np.float32)
     keypoints = KeypointScores(scores, rng.random(4000) < 3 * scores)
     found = choose_thresholds(Observed(keypoints, rows(0.25, 30), rows(0.02, 30)))
     line = found.score_calibration
     assert calibrate(np.float32([0.2]), line) == pytest.approx(0.6, abs=0.06)
-    assert found.min_pose_score > 0.25  # of calibrated scores
+    assert found.min_pose_score == pytest.approx(0.135, abs=1e-3)
     model = found.applied(task())
     assert model.score_calibration == line
     assert model.min_keypoint_score == 0.5
@@ -92,7 +92,7 @@ def test_shifted_scores_keep_their_meaning():
     assert calibrate(raised, after.score_calibration) == pytest.approx(
         calibrate(np.float32([0.3]), before.score_calibration), abs=1e-4
     )
-    assert after.min_pose_score == before.min_pose_score
+    assert after.min_pose_score == pytest.approx(0.4, abs=1e-3)  # from 0.25
 
 
 def test_boxes_of_background_keep_clear_of_people():
