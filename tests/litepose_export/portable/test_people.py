@@ -118,7 +118,7 @@ def test_people_are_the_runtimes(whole, opened):
 
 
 @pytest.mark.parametrize("shape", [(90, 120), (1, 1), (3, 900)])
-def test_nobody_is_an_empty_table(whole, opened, shape):
+def test_no_people_are_an_empty_table(whole, opened, shape):
     found = opened(whole[0]).run(None, {"frame": np.full((*shape, 3), 90, np.uint8)})
     assert [values.shape for values in found] == [(0, 17, 3), (0,), (0, 4)]
 

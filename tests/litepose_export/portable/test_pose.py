@@ -84,7 +84,7 @@ def test_boxes_may_reach_beyond_the_frame(both, astronaut):
     assert np.abs(found[..., 2] - expected.scores).max() < 0.1
 
 
-def test_nobody_is_an_empty_table(both, astronaut):
+def test_no_people_are_an_empty_table(both, astronaut):
     found, scores = run(both[0], astronaut, [])
     assert found.shape == (0, 17, 3)
     assert scores.shape == (0,)
