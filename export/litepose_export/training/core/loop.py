@@ -27,6 +27,7 @@ LOGGED = (
     *("step", "minutes", "loss", "ap", "ap50", "ap75", "ar"),
     *("right_px", "right_se", "down_px", "down_se", "worst_px"),
 )
+SHOWN_EVERY_S = 3.0  # large networks take longer than a second a step
 LONGEST_STEP_S = 60.0  # whatever is longer was a pause: the machine slept
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
@@ -195,7 +196,7 @@ class Trainer:
                 took = min(time.monotonic() - started, LONGEST_STEP_S)
                 self.seconds += took + self._waited(started)
                 part = self._part()
-                if self.step % 20 == 0 or self.step == 1:
+                if self._shows():
                     loss = float(torch.stack(losses[-20:]).mean())
                     on_step(self._progress(part, loss, phase.input_size.height))
                 same = phase == self.schedule.phase(part)
@@ -205,6 +206,16 @@ class Trainer:
                     self._checkpoint(losses, evaluate)
                     losses, saved = [], time.monotonic()
         self._checkpoint(losses, evaluate)
+
+    _shown: float | None = None
+
+    def _shows(self) -> bool:
+        """Whether progress is due: at the first step, and every 20 or every few seconds."""
+        now = time.monotonic()
+        due = self._shown is None or now - self._shown >= SHOWN_EVERY_S or self.step % 20 == 0
+        if due:
+            self._shown = now
+        return due
 
     _last_end: float | None = None
 

@@ -78,6 +78,9 @@ PRETRAINED_SCHEDULES: dict[Stage, Schedule] = {
 # A new layer of predictions on trained ones: AdamW's rate, which is its own, is that of a run from
 # scratch.
 NEW_LAYER_RATE, NEW_LAYER_MUON = 2e-3, 0.01
+# So few people are fine-tuned on at this part of the finetune stage's rates, so that a trained
+# network does not forget what it knows of others.
+FEW_PEOPLE, FEW_RATE = 1000, 0.3
 # Of other networks: the optimiser and the sizes they were published with.
 OTHER_SCHEDULE = Schedule(
     batch=32,
@@ -134,7 +137,11 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         validator = _validator(options.dev, options.images, made)
     start_bias(network, made.predictions, made.heatmaps.activation)
     schedule, augmentation = choose_settings(
-        size, options, lrpose=made.is_lrpose, new_keypoints=new_keypoints
+        size,
+        options,
+        lrpose=made.is_lrpose,
+        new_keypoints=new_keypoints,
+        few=len(people) < FEW_PEOPLE,
     )
     if options.epochs is not None:
         steps = max(1, round(options.epochs * len(people) / schedule.batch))
@@ -261,6 +268,7 @@ def choose_settings(
     *,
     lrpose: bool = True,
     new_keypoints: bool = False,
+    few: bool = False,
 ) -> tuple[Schedule, Augmentation]:
     """The schedule and the augmentation of a run on the CPU.
 
@@ -269,21 +277,32 @@ def choose_settings(
         options: Of the run; its stage and whether it starts from weights decide.
         lrpose: Whether the network is one of ours, or another.
         new_keypoints: Whether the layer of predictions is new while the rest is not.
+        few: Whether the people are few (`FEW_PEOPLE`): a trained network would forget others.
     """
+    stage: Stage = options.stage
     if not lrpose:
         schedule = replace(OTHER_SCHEDULE, phases=(Phase(1.0, input_size),))
         if options.init is not None:
-            share = OTHER_RATES[options.stage]
+            share = OTHER_RATES[stage]
             schedule = replace(schedule, learning_rate=schedule.learning_rate * share)
         augmentation = Augmentation() if options.init is None else MEDIUM
     elif options.init is not None:
-        schedule = PRETRAINED_SCHEDULES[options.stage]
+        if few and not new_keypoints:
+            stage = "finetune"
+        schedule = PRETRAINED_SCHEDULES[stage]
         schedule = replace(schedule, phases=(Phase(1.0, input_size),))
         if new_keypoints:
             schedule = replace(schedule, learning_rate=NEW_LAYER_RATE, muon_rate=NEW_LAYER_MUON)
+        elif few:
+            assert schedule.muon_rate is not None
+            schedule = replace(
+                schedule,
+                learning_rate=schedule.learning_rate * FEW_RATE,
+                muon_rate=schedule.muon_rate * FEW_RATE,
+            )
         augmentation = MEDIUM
     else:
-        schedule = SCRATCH_SCHEDULES[options.stage]
+        schedule = SCRATCH_SCHEDULES[stage]
         smaller = [
             phase
             for phase in schedule.phases[:-1]
@@ -292,5 +311,5 @@ def choose_settings(
         ]
         schedule = replace(schedule, phases=(*smaller, Phase(1.0, input_size)))
         augmentation = Augmentation()
-    usual = WEAK if options.stage == "finetune" else augmentation
+    usual = WEAK if stage == "finetune" else augmentation
     return options.adjusted(schedule), options.choose_augmentation(usual)

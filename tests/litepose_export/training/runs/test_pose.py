@@ -23,7 +23,7 @@ from litepose_export.models import manifests, networks  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
-from litepose_export.training.data.augmentation import MEDIUM_NO_PASTE  # noqa: E402
+from litepose_export.training.data.augmentation import MEDIUM_NO_PASTE, WEAK  # noqa: E402
 from litepose_export.training.data.distillation_targets import DistillationTargets  # noqa: E402
 from litepose_export.training.data.packing import pack  # noqa: E402
 from litepose_export.training.runs import pose  # noqa: E402
@@ -85,6 +85,20 @@ def test_fine_tuning_is_slower_augments_less_and_ends_on_the_first_file(size, in
     assert later.first_source_only_after < schedule.first_source_only_after
     assert later.shares(0.99, 2) == (1.0, 0.0)
     assert later.phases[-1].input_size == input_size
+
+
+def test_a_few_people_are_fine_tuned_on_slowly_unless_their_keypoints_are_new(tmp_path):
+    input_size = networks.find("lrpose-s").input_size
+    options = PoseRunOptions(
+        data=(), folder=tmp_path, budget=Budget(steps=1), init=Path("trained.pt")
+    )
+    many, _ = pose.choose_settings(input_size, replace(options, stage="finetune"))
+    few, augmentation = pose.choose_settings(input_size, options, few=True)
+    assert few.learning_rate == pytest.approx(pose.FEW_RATE * many.learning_rate)
+    assert few.muon_rate == pytest.approx(pose.FEW_RATE * many.muon_rate)
+    assert augmentation == WEAK
+    new, _ = pose.choose_settings(input_size, options, few=True, new_keypoints=True)
+    assert new.learning_rate == pose.NEW_LAYER_RATE
 
 
 def test_a_run_on_shards_trains_and_both_kinds_of_data_do_not_mix(people, photo_dataset, tmp_path):
