@@ -56,9 +56,10 @@ test-slow: $(DEV)/ready
 test-avx2: $(DEV)/ready
 	$(BIN)/python -m pytest tests/litepose_edge/released/test_avx2.py -m slow --qemu "$(QEMU)"
 
-## The benchmark report in a real browser; skips where there is none.
+## The benchmark report in a real browser, portable files in browser, Node and C++; skips without.
 test-browser: $(DEV)/ready
-	$(BIN)/python -m pytest tests/litepose_edge/measure/bench/report/test_page.py -m slow
+	$(BIN)/python -m pytest tests/litepose_edge/measure/bench/report/test_page.py \
+		tests/litepose_export/portable/test_other_languages.py -m slow
 
 ## The released INT8 models give the same keypoints on ARM. Emulated: right or wrong, not how fast.
 test-arm: $(DEV)/ready
