@@ -4,8 +4,8 @@
         [--sheet worst.png] [--count 48] [--json FILE]
 
 All people with labels, each in the labelled box. A person's fit is the mean similarity of the
-labelled keypoints (`calibration.keypoint_similarity`), as in OKS. The sheet is for looking at, not
-for publishing: the photographs of the evaluation data may not be passed on.
+labelled keypoints (`score_reliability.keypoint_similarity`), as in OKS. The sheet is to look at, not
+to publish: the photographs of the evaluation data may not be passed on.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.analysis.calibration import keypoint_similarity
 from litepose_edge import COCO_17, Estimator
 from litepose_edge.drawing import draw_people
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset, read_coco
+from litepose_edge.measure.accuracy.score_reliability import keypoint_similarity
 from litepose_edge.sources import read_image
 
 Floats = NDArray[np.float64]
@@ -144,7 +144,7 @@ def _near(
     pose: NDArray[np.float32], labels: NDArray[np.float32], box: NDArray[np.float32]
 ) -> Floats:
     """Similarity of each keypoint to its label; NaN where there is none."""
-    near: Floats = keypoint_similarity(pose[None], labels[None], box[None])[0]
+    near: Floats = keypoint_similarity(pose[None], labels[None], box[None], COCO_17.oks_sigmas)[0]
     near[labels[:, 2] == 0] = np.nan
     return near
 
