@@ -4,8 +4,8 @@
         [--sheet worst.png] [--count 48] [--json FILE]
 
 All people with labels, each in the labelled box. A person's fit is the mean similarity of the
-labelled keypoints (`score_reliability.keypoint_similarity`), as in OKS. The sheet is to look at, not
-to publish: the photographs of the evaluation data may not be passed on.
+labelled keypoints (`score_reliability.keypoint_similarity`), as in OKS. The sheet is for looking
+at, not for publishing: the photographs of the evaluation data may not be passed on.
 """
 
 from __future__ import annotations
