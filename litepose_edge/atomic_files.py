@@ -1,8 +1,9 @@
-"""Writes files whole or not at all: under a temporary name, which then becomes the file's own."""
+"""Files whole or not at all: read within bounds, written under a temporary name first."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -13,6 +14,8 @@ from typing import IO
 from litepose_edge.errors import LitePoseError, OutputError
 
 Content = bytes | bytearray | memoryview
+# What one protocol buffer may have, and more than any document of ours.
+MOST_BYTES = 2**31 - 1
 
 
 class NewFile:
@@ -46,7 +49,7 @@ class NewFile:
                 return
             folder = self._target.parent
             if make_folder:
-                folder.mkdir(parents=True, exist_ok=True)
+                _make_folder(folder)
             # As short as can be: a name may be as long as the file system allows.
             self.partial = folder / f".{secrets.token_hex(6)}.part{self._target.suffix}"
             # Unlike tempfile's, readable as any new file of this user is.
@@ -107,6 +110,37 @@ class NewFile:
         if self._target is not None:
             with contextlib.suppress(OSError):
                 self.partial.unlink()
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Make sure that a file has an end, for a reader that takes its path.
+
+    Raises:
+        OSError: It is not there, or a named pipe or device, which may give bytes for ever or never
+            one.
+    """
+    if not stat.S_ISREG(mode := Path(path).stat().st_mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+
+
+def read_file(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
+    """All of a file.
+
+    Args:
+        path: The file.
+        most: A file of more bytes is refused before it is read.
+
+    Raises:
+        OSError: It cannot be read, is no ordinary file, or too large; `strerror` says which.
+    """
+    check_file(path)
+    with Path(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        content = b"" if size > most else file.read(most + 1)
+    if max(size, len(content)) > most:
+        reason = f"it has {max(size, len(content))} bytes, at most {most} are read"
+        raise OSError(errno.EFBIG, reason, os.fspath(path))
+    return content
 
 
 @contextlib.contextmanager
@@ -243,6 +277,14 @@ def _examine(path: Path) -> tuple[Path | None, int | None]:
     if not found.st_mode & 0o222 or not os.access(path, os.W_OK):
         raise OutputError(f"cannot write {path}: it is read-only")
     return path.resolve(), stat.S_IMODE(found.st_mode)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as exc:
+        blocked = next((p for p in (folder, *folder.parents) if p.is_file()), folder)
+        raise OSError(errno.ENOTDIR, f"{blocked} is a file, not a folder") from exc
 
 
 def _error(path: Path, exc: Exception) -> OutputError:

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.errors import ModelFileMissingError, ModelIntegrityError
 
 Precision = Literal["int8", "fp32"]
@@ -81,14 +82,11 @@ def read(path: Path) -> bytes:
         ModelIntegrityError: A bundled file was changed.
     """
     try:
-        odd = path.exists() and not (path.is_file() or path.is_dir())
-        model = b"" if odd else path.read_bytes()
+        model = read_file(path)
     except (OSError, ValueError) as exc:  # ValueError: no path at all, such as "a\0b"
         reason = exc.strerror if isinstance(exc, OSError) else exc
         mend = f": {LEFT_OUT}" if path.parent == FOLDER else ""
         raise ModelFileMissingError(f"cannot read model {path}: {reason}{mend}") from exc
-    if odd:  # a pipe or a device, which may give bytes for ever, or never one
-        raise ModelFileMissingError(f"cannot read model {path}: it is no regular file")
     if path.parent == FOLDER:
         found = hashlib.sha256(model).hexdigest()
         expected = _checksums().get(path.name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.backends.protobuf import BYTES, VARINT, fields, length_delimited, varint
 from litepose_edge.errors import ModelError, ModelFileMissingError
 
@@ -58,7 +59,7 @@ def whole_model(path: Path | None, content: bytes) -> tuple[bytes, bytes | None]
                 f"a model in memory keeps weights in {location!r}: open it by its path"
             )
         if location not in read:
-            read[location] = _file(path, location).read_bytes()
+            read[location] = read_file(_file(path, location))
         return read[location]
 
     try:

@@ -183,6 +183,9 @@ def _run(
     except OSError as exc:  # of the system: no space for temporary files, too many open ones
         print_error(str(exc))
         return SOME_FAILED
+    except MemoryError:
+        print_error("there is not enough memory for this: give smaller files, or less at once")
+        return SOME_FAILED
     except KeyboardInterrupt:
         print_error("interrupted")
         return INTERRUPTED

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.errors import SkeletonError, SourceError
 from litepose_edge.skeletons.known import KNOWN
 from litepose_edge.skeletons.skeleton import Skeleton, side_of
@@ -71,7 +72,7 @@ def _without_side(name: str) -> str:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text("utf-8"))
+        document = json.loads(read_file(path).decode("utf-8-sig"))
     except OSError as exc:
         raise SourceError(f"cannot read {path}: {exc.strerror}") from exc
     except (ValueError, RecursionError) as exc:

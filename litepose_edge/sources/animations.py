@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.errors import SourceError
 from litepose_edge.sources.frames import Frame, FrameSource
 from litepose_edge.sources.images import read_image
@@ -25,7 +26,7 @@ def open_animation(path: Path, max_pixels: int) -> FrameSource:
         SourceError: It is damaged or too large.
     """
     first = read_image(path, max_pixels=max_pixels)
-    content = np.frombuffer(path.read_bytes(), np.uint8)
+    content = np.frombuffer(read_file(path), np.uint8)
     at_once = max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // (first.shape[0] * first.shape[1])))
     return FrameSource(str(path), _pictures(content, str(path), at_once), fps=1000 / USUAL_MS)
 

@@ -123,10 +123,10 @@ def _check_size(width: int, height: int, max_pixels: float) -> None:
 
 def _called(image: object) -> str:
     """What came: shape and kind of numbers of an array or tensor, else its type."""
-    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
-    if shape is None or dtype is None:
+    try:
+        numbers = f"{tuple(image.shape)} {str(image.dtype).rpartition('.')[2]}"  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - no array, whatever else has such attributes
         return type(image).__name__
-    numbers = f"{tuple(shape)} {str(dtype).rpartition('.')[2]}"
     if isinstance(image, np.ndarray):
         return numbers
     return f"a {type(image).__module__.split('.')[0]} {type(image).__name__} {numbers}"
@@ -140,7 +140,7 @@ def _mend(image: object) -> str:
         return "; several images go to predict_batch"
     try:
         code = _conversion(image)
-    except (TypeError, ValueError, RuntimeError, AttributeError):  # a tensor of its own ways
+    except Exception:  # noqa: BLE001 - a tensor of its own ways: no help is no error
         return ""
     return f". Convert it: {code}" if code else ""
 
@@ -150,7 +150,7 @@ def _conversion(image: Any) -> str:
     if type(image).__name__ == "UMat":
         return "frame.get()"
     code, array = _as_array(image)
-    if not array.size:
+    if not array.size or array.ndim not in (2, 3, 4):
         return ""
     if array.ndim == 4:
         if len(array) > 1:

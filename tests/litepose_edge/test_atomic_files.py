@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from litepose_edge.atomic_files import NewFile, check_targets, replacing, write_file
+from litepose_edge.atomic_files import NewFile, check_targets, read_file, replacing, write_file
 from litepose_edge.errors import OutputError, SourceError
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
@@ -191,3 +191,33 @@ def test_asking_whether_a_target_can_be_written_leaves_no_folder(tmp_path):
     check_targets(tmp_path / "new" / "folder" / "a.json", there / "b.json")
     assert list(tmp_path.iterdir()) == [there]
     assert list(there.iterdir()) == []
+
+
+def test_a_file_is_read_whole(tmp_path):
+    (tmp_path / "a").write_bytes(b"content")
+    assert read_file(tmp_path / "a") == b"content"
+    assert read_file(tmp_path / "a", most=7) == b"content"
+    with pytest.raises(OSError, match="it has 7 bytes, at most 6 are read"):
+        read_file(tmp_path / "a", most=6)
+
+
+def test_a_file_larger_than_memory_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(10**11)
+    with pytest.raises(OSError, match="at most 2147483647 are read"):
+        read_file(tmp_path / "a")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_what_has_no_end_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", "/dev/null"):
+        with pytest.raises(OSError, match="it is no regular file"):
+            read_file(path)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "a").write_bytes(b"")
+    for path in (tmp_path / "a" / "b.json", tmp_path / "a" / "b" / "c.json"):
+        with pytest.raises(OutputError, match=r"a is a file, not a folder"):
+            write_file(path, b"x")

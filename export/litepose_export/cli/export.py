@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import litepose_export
-from litepose_edge.atomic_files import check_targets
+from litepose_edge.atomic_files import check_targets, read_file
 from litepose_edge.cli.options import Images, finite
 from litepose_edge.errors import ManifestError
 from litepose_edge.manifest import parse_manifest
@@ -138,6 +138,6 @@ def export(
 def read_text(path: Path) -> bytes:
     """The bytes of a manifest's file."""
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as exc:
         raise ManifestError(f"cannot read the manifest {path}: {exc.strerror}") from exc

@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.backends import files, sidecar
 from litepose_edge.errors import ModelError, ModelFileMissingError
 from litepose_edge.manifest import METADATA_KEY, Manifest, manifest_from_metadata
@@ -49,7 +50,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
         ModelError: It is no ONNX file, damaged, or keeps weights outside of its folder.
     """
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load_from_string(read_file(path))
     except OSError as exc:
         raise ModelFileMissingError(f"cannot read the model {path}: {exc.strerror}") from exc
     except (DecodeError, UnicodeDecodeError, ValueError) as exc:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
+from litepose_edge.atomic_files import read_file
 from litepose_export.errors import ExportError
 
 Attributes = Mapping[str, str]
@@ -50,8 +51,8 @@ class IRNetwork(nn.Module):
     def __init__(self, path: Path) -> None:
         super().__init__()
         try:
-            document = ET.parse(path).getroot()
-            weights = path.with_suffix(".bin").read_bytes()
+            document = ET.fromstring(read_file(path))
+            weights = read_file(path.with_suffix(".bin"))
         except (OSError, ET.ParseError) as exc:
             raise ExportError(f"cannot read {path}: {exc}") from exc
         layers = {layer.attrib["id"]: layer for layer in document.iterfind("layers/layer")}

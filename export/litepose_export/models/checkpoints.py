@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from litepose_edge.atomic_files import check_file
 from litepose_edge.errors import BackendUnavailableError, ModelFileMissingError, install_hint
 from litepose_export.errors import CheckpointError
 from litepose_export.models.old_checkpoints import check_storages
@@ -57,6 +58,7 @@ def read_checkpoint(path: Path, device: str = "cpu") -> Any:
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path, device)
+        check_file(path)
         archive = _check_archive(path)
         content = torch.load(path, map_location=device, weights_only=True)
         if not archive:
@@ -104,6 +106,7 @@ def _read_safetensors(path: Path, device: str) -> Any:
         raise BackendUnavailableError(
             f"safetensors is not installed, and {path} needs it. {install_hint('safetensors')}"
         ) from exc
+    check_file(path)
     return safetensors_file.read(path, device)
 
 

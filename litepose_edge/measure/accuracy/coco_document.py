@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.errors import SourceError
 
 # All labels are of one category; results in COCO's format call it 1.
@@ -132,7 +133,7 @@ def _load(path: Path) -> tuple[dict[str, Any], list[str]]:
 
     try:
         document = json.loads(
-            path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=number
+            read_file(path).decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=number
         )
     except OSError as exc:
         raise SourceError(f"cannot read annotations {path}: {exc.strerror}") from exc

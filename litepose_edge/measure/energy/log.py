@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.errors import SourceError
 from litepose_edge.geometry import Float64
 from litepose_edge.measure.energy.meter import Energy, MeterInfo
@@ -147,7 +148,7 @@ def read_log(path: Path, began_s: float | None = None) -> MeterLog:
         SourceError: It is missing, no such table, or its times need `began_s`.
     """
     try:
-        text = path.read_text("utf-8-sig", errors="replace")
+        text = read_file(path).decode("utf-8-sig", errors="replace")
     except OSError as exc:
         raise SourceError(f"cannot read the meter's log {path}: {exc.strerror}") from exc
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]

@@ -11,6 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from litepose_edge.atomic_files import check_file
 from litepose_edge.backends import bundled
 from litepose_edge.manifest import METADATA_KEY, manifest_from_metadata
 from litepose_edge.skeletons import Skeleton
@@ -78,6 +79,7 @@ def finds_keypoints(path: Path, skeleton: Skeleton) -> bool:
     """Whether weights are of a network that finds these keypoints, as far as they say."""
     if path.suffix == ".onnx":
         try:
+            check_file(path)
             stored = {e.key: e.value for e in onnx.load(path).metadata_props}
         except Exception as exc:
             # onnx lets through what protobuf raises on damaged bytes.
@@ -115,6 +117,7 @@ def _read_folded(
 ) -> tuple[nn.Module, set[str]]:
     """A copy without normalisations that computes what a model file does; what came from it."""
     try:
+        check_file(path)
         model = restore_storage(onnx.load(path))
     except Exception as exc:
         # onnx lets through what protobuf raises on damaged bytes.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
-from litepose_edge.atomic_files import make_folder, replacing
+from litepose_edge.atomic_files import check_file, make_folder, replacing
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.skeletons import COCO_17, Skeleton
 from litepose_export.errors import ExportError
@@ -234,6 +234,7 @@ def _write(
 
 def _read(path: Path) -> Shard:
     try:
+        check_file(path)
         with np.load(path, allow_pickle=False) as stored:
             shard = {name: stored[name] for name in stored.files}
     except (OSError, ValueError) as exc:

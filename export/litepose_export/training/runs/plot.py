@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from litepose_edge.atomic_files import replacing
+from litepose_edge.atomic_files import read_file, replacing
 from litepose_export.errors import ExportError
 
 INCHES = (9.0, 3.6)
 DPI = 120
+MOST_LOG_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,10 @@ def read_log(path: Path) -> Curve:
     """
     log = path / "log.csv" if path.is_dir() else path
     try:
-        with log.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        text = read_file(log, MOST_LOG_BYTES).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
         steps = [float(row["step"]) for row in rows]
-    except (OSError, KeyError, ValueError) as exc:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as exc:
         raise ExportError(f"cannot read the log of a training run from {log}: {exc}") from exc
     if not rows:
         raise ExportError(f"{log} has no checkpoints yet")

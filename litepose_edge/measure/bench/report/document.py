@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from litepose_edge.atomic_files import read_file
 from litepose_edge.errors import SourceError
 from litepose_edge.measure.bench.report.noise import Comparison, NoiseFloor
 from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan
@@ -163,7 +164,7 @@ def read_report(path: Path) -> Report:
         SourceError: It is missing, or no report of schema 1.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
+        return msgspec.json.decode(read_file(path), type=Report)
     except OSError as exc:
         raise SourceError(f"cannot read report {path}: {exc.strerror}") from exc
     except (ValueError, RecursionError) as exc:
