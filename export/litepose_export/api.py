@@ -303,6 +303,7 @@ def make_portable(
     *,
     colour: Literal["bgr", "rgb", "rgba"] = "bgr",
     precision: Literal["int8", "fp32"] | None = None,
+    target: Literal["x86", "arm"] = "x86",
     detector: PathType | None = None,
     min_score: float = 0.3,
     detector_size: int | None = None,
@@ -315,6 +316,7 @@ def make_portable(
         path: The ONNX file to write.
         colour: Order of the frame's channels.
         precision: Of a bundled model; INT8 unless given.
+        target: The CPU it is for: INT8 files of ours get signed activations for `"arm"`.
         detector: With a pose network: the detector to put into the same graph, which then finds
             the people by itself; a bundled name or a path.
         min_score: With a detector: boxes, or people, below are not reported.
@@ -333,6 +335,7 @@ def make_portable(
     options = job.PortableOptions(
         colour=colour,
         precision=precision,
+        target=target,
         detector=detector if detector is None or isinstance(detector, str) else Path(detector),
         min_score=min_score,
         detector_size=detector_size,

@@ -29,6 +29,13 @@ class PrecisionName(str, Enum):
     FP32 = "fp32"
 
 
+class TargetName(str, Enum):
+    """Processors."""
+
+    X86 = "x86"
+    ARM = "arm"
+
+
 def portable(
     model: Annotated[str, typer.Argument(help="Bundled name, or ONNX file with a manifest.")],
     out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
@@ -38,6 +45,9 @@ def portable(
     precision: Annotated[
         PrecisionName | None, typer.Option(help="Of a bundled model; INT8 unless given.")
     ] = None,
+    target: Annotated[
+        TargetName, typer.Option(help="Processor: ARM wants INT8 with signed activations.")
+    ] = TargetName.X86,
     detector: Annotated[
         str | None,
         typer.Option(help="Put this detector into the same graph: name, or ONNX file."),
@@ -58,6 +68,7 @@ def portable(
     options = job.PortableOptions(
         colour=colour.value,
         precision=None if precision is None else precision.value,
+        target=target.value,
         detector=detector,
         min_score=min_score,
         detector_size=detector_size,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from litepose_edge.manifest import (
 from litepose_export.errors import ExportError
 from litepose_export.portable import check, network
 from litepose_export.portable.detector import detector_graph
-from litepose_export.portable.network import Network
+from litepose_export.portable.network import Network, Target
 from litepose_export.portable.people import people_graph
 from litepose_export.portable.pose import pose_graph
 
@@ -38,6 +39,8 @@ class PortableOptions:
     Attributes:
         colour: Order of the frame's channels.
         precision: Of a bundled model; None for INT8, and for files.
+        target: The processor it is for: INT8 files of ours get signed activations for `"arm"`,
+            as when the runtime reads them there.
         detector: With a pose network: the detector to put into the same graph, which then finds
             the people by itself; a bundled name, or the path of an ONNX file with a manifest.
         min_score: With a detector: boxes, or people, below are not reported.
@@ -47,6 +50,7 @@ class PortableOptions:
 
     colour: Colour = "bgr"
     precision: Precision | None = None
+    target: Target = "x86"
     detector: str | Path | None = None
     min_score: float = 0.3
     detector_size: int | None = None
@@ -54,6 +58,8 @@ class PortableOptions:
     def __post_init__(self) -> None:
         if self.colour not in COLOURS:
             raise ExportError(f"colour must be bgr, rgb or rgba, got {self.colour!r:.50}")
+        if self.target not in ("x86", "arm"):
+            raise ExportError(f"target must be x86 or arm, got {self.target!r:.50}")
         if not 0 < self.min_score < 1:
             raise ExportError(f"min_score must be between 0 and 1, got {self.min_score}")
 
@@ -112,7 +118,7 @@ def convert(
     options = options or PortableOptions()
     if target.suffix != ".onnx":
         raise ExportError(f"a portable file must end in .onnx, got {target}")
-    loaded = network.load(model, precision=options.precision)
+    loaded = network.load(model, precision=options.precision, target=options.target)
     alone = options
     if options.detector is not None:
         alone = replace(options, detector=None, detector_size=None)
@@ -170,7 +176,7 @@ def build_with_detector(model: str | Path, options: PortableOptions) -> onnx.Mod
         ExportError: The pose network is none, the detector is none, or an option does not fit.
     """
     assert options.detector is not None
-    load = network.load
+    load = partial(network.load, target=options.target)
     named = isinstance(options.detector, str) and bundled.is_name(options.detector)
     precision = options.precision if named else None
     detector = load(options.detector, precision=precision, prefix=network.DETECTOR_PREFIX)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -13,12 +13,19 @@ from onnx import compose, helper, inliner, version_converter
 
 from litepose_edge import backends
 from litepose_edge.backends import bundled
-from litepose_edge.manifest import Manifest, output_names
+from litepose_edge.backends.signed_activations import with_signed_activations
+from litepose_edge.manifest import (
+    METADATA_KEY,
+    Manifest,
+    manifest_from_metadata,
+    output_names,
+)
 from litepose_export.conversion.modern_graph import modernize
 from litepose_export.conversion.onnx_file import read_onnx
 from litepose_export.errors import ExportError, UnsupportedOpError
 from litepose_export.portable.graph import OPSET, GraphWriter
 
+Target = Literal["x86", "arm"]
 PREFIX = "network/"
 DETECTOR_PREFIX = "detector/"
 
@@ -85,6 +92,7 @@ def load(
     precision: backends.Precision | None = None,
     prefix: str = PREFIX,
     opset: int = OPSET,
+    target: Target = "x86",
 ) -> Network:
     """Read a network: bundled, of ours or of others.
 
@@ -93,6 +101,7 @@ def load(
         precision: Of a bundled one.
         prefix: What its names shall begin with.
         opset: Of ONNX's operators, at least.
+        target: The processor it is for: INT8 files of ours get signed activations for `"arm"`.
 
     Raises:
         ModelError: It cannot be read.
@@ -106,6 +115,8 @@ def load(
         if precision is not None:
             raise ExportError(f"the precision of {path} is its own: leave `precision` out")
     stored, manifest = read_onnx(path)
+    if target == "arm":
+        stored, manifest = _for_arm(stored, manifest, path)
     graph = _raised(inliner.inline_local_functions(modernize(stored)), path, opset)
     if len(graph.graph.input) != 1:
         raise ExportError(f"expected a network of one input, {path} has {len(graph.graph.input)}")
@@ -113,6 +124,18 @@ def load(
     del graph.graph.value_info[:]
     named = compose.add_prefix(graph, prefix)
     return Network(path, manifest, named, shapes, stored.SerializeToString(), prefix)
+
+
+def _for_arm(
+    model: onnx.ModelProto, manifest: Manifest, path: Path
+) -> tuple[onnx.ModelProto, Manifest]:
+    """As the runtime reads the file on ARM; others than INT8 files of ours stay as they are."""
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if METADATA_KEY not in metadata:
+        return model, manifest
+    signed = onnx.load_model_from_string(with_signed_activations(model.SerializeToString()))
+    metadata = {entry.key: entry.value for entry in signed.metadata_props}
+    return signed, manifest_from_metadata(metadata, path)
 
 
 def _raised(model: onnx.ModelProto, path: Path, opset: int) -> onnx.ModelProto:

@@ -125,6 +125,8 @@ def test_options_that_do_not_fit_are_refused(tiny, tmp_path):
         job.convert("persondet", target, job.PortableOptions(detector_size=200))
     with pytest.raises(ExportError, match="colour must be bgr, rgb or rgba"):
         job.PortableOptions(colour="grey")
+    with pytest.raises(ExportError, match="target must be x86 or arm"):
+        job.PortableOptions(target="riscv")
     with pytest.raises(ExportError, match="min_score must be between 0 and 1"):
         job.PortableOptions(min_score=1.5)
     with pytest.raises(ModelFileMissingError):
@@ -150,6 +152,26 @@ def test_bundled_models_by_name(tmp_path):
     with Estimator("lrpose-n", detector=None) as estimator:
         joints = estimator.predict(np.zeros((9, 9, 3), np.uint8), boxes_xyxy=[[0, 0, 9, 9]])
     assert report.outputs["keypoints"] == f"P x {joints.keypoints.shape[1]} x 3"
+
+
+def test_for_arm_activations_are_signed(tmp_path):
+    options = job.PortableOptions(target="arm")
+    report = job.convert("lrpose-n", tmp_path / "n.onnx", options)
+    assert report.difference_px <= 0.01
+    manifest = parse_manifest(metadata(tmp_path / "n.onnx")[METADATA_KEY])
+    assert manifest.quantization.scheme == "s8s8"
+    body = onnx.load(tmp_path / "n.onnx").graph.node
+    loop = next(a.g for node in body for a in node.attribute if a.name == "body")
+    kinds = {c.data_type for c in loop.initializer if c.name.endswith("zero_point")}
+    assert onnx.TensorProto.UINT8 not in kinds
+    assert onnx.TensorProto.INT8 in kinds
+
+
+def test_for_arm_other_files_stay_as_they_are(tiny, tmp_path):
+    source = tiny.heatmaps()
+    for target in ("x86", "arm"):
+        job.convert(source, tmp_path / f"{target}.onnx", job.PortableOptions(target=target))
+    assert (tmp_path / "x86.onnx").read_bytes() == (tmp_path / "arm.onnx").read_bytes()
 
 
 def test_the_function_is_the_command(tiny, tmp_path):
