@@ -13,6 +13,7 @@ from litepose_edge.backends import Model, bundled
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results
 from litepose_edge.cli.options import BackendName
+from litepose_edge.geometry import Size
 from litepose_edge.manifest import (
     BottomUpSpec,
     DetectorSpec,
@@ -26,6 +27,7 @@ from litepose_edge.manifest import (
     format_name,
     manifest_to_builtins,
 )
+from litepose_edge.measure.operations import count_operations
 
 EXAMPLES = ("litepose-edge info lrpose-s",)
 COLUMN = 28
@@ -66,10 +68,11 @@ def info(
     results.print(f"{manifest.name}  {manifest.precision}", style="bold")
     for name, value in (
         ("file", str(found.path)),
-        ("size", f"{len(content):,} bytes"),
+        ("size", f"{len(content) / 1e6:.1f} MB ({len(content):,} bytes)"),
         ("sha256", hashlib.sha256(content).hexdigest()),
         ("input", _input(found)),
         ("weights", _weights(manifest)),
+        *_work(found),
         *_task(manifest),
         *_origin(manifest),
         *((PARITY.get(key, key), f"{figure:g}") for key, figure in manifest.parity.items()),
@@ -80,6 +83,24 @@ def info(
 def _input(model: Model) -> str:
     shape = " x ".join(str(n) for n in model.open(1).input.shape)
     return f"{shape}, {model.manifest.input.colour.upper()}, values from 0 to 255"
+
+
+def _work(model: Model) -> list[tuple[str, str]]:
+    """Parameters and multiply-accumulates; nothing of a file that ONNX Runtime does not run."""
+    if model.path.suffix != ".onnx":
+        return []
+    given = model.manifest.input
+    counted = count_operations(model.path, Size(given.width, given.height))
+    height, width = counted.input_shape[-2:]
+    what = "person" if isinstance(model.manifest.model, TopDownSpec) else "image"
+    return [
+        ("parameters", f"{counted.parameters / 1e6:.2f} million"),
+        (
+            "work",
+            f"{counted.macs / 1e9:.2f} billion multiply-accumulates (GMACs) for one {what} "
+            f"of {width}x{height} pixels",
+        ),
+    ]
 
 
 def _weights(manifest: Manifest) -> str:
