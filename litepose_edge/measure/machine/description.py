@@ -68,7 +68,7 @@ def describe_machine(sysfs: Sysfs | None = None) -> Machine:
         isa=tuple(flag for flag in ISA_FLAGS if flag in flags),
         governor=tuple(sorted(governors - {""})),
         python=platform.python_version(),
-        packages={name: _version(name) for name in PACKAGES} | opencv_packages(),
+        packages={**{name: _version(name) for name in PACKAGES}, **opencv_packages()},
         revision=revision(),
     )
 
