@@ -47,16 +47,16 @@ def decode(
             places, scores = _simcc(graph, outputs, head, [shape[-1] for shape in shapes])
         case RegressionSpec() as head:
             places, scores = _regression(graph, outputs[0], head, joints, input_size)
-    if spec.score_calibration is not None:
-        scores = _calibrated(graph, scores, spec.score_calibration)
     return (
         graph.add("Reshape", places, graph.whole(-1, joints, 2)),
         graph.add("Reshape", scores, graph.whole(-1, joints, 1)),
     )
 
 
-def _calibrated(graph: GraphWriter, scores: str, calibration: ScoreCalibration) -> str:
+def reported_scores(graph: GraphWriter, scores: str, calibration: ScoreCalibration | None) -> str:
     """`score_calibration.calibrate`."""
+    if calibration is None:
+        return scores
     add = graph.add
     # As double: next to 1 float32 has no room for log-odds.
     least, most = (graph.constant(n, np.float64) for n in (1e-6, 1 - 1e-6))

@@ -118,19 +118,14 @@ def test_regression_gives_the_runtimes_keypoints(evaluate, unit, alignment):
     assert np.allclose(found[..., 0], scores, atol=1e-6)
 
 
-def test_calibrated_scores_are_the_runtimes(evaluate):
-    table = np.random.default_rng(4).uniform(0, 1, (2, JOINTS, 3)).astype(np.float32)
-    table[0, :3, 2] = 0, 1, 0.999999
+def test_reported_scores_are_the_runtimes(evaluate):
+    scores = np.random.default_rng(4).uniform(0, 1, (2, JOINTS, 1)).astype(np.float32)
+    scores[0, :3, 0] = 0, 1, 0.999999
     calibration = ScoreCalibration(scale=1.7, offset=-0.4)
-    spec = TopDownSpec(
-        padding=1.25,
-        skeleton=SKELETON,
-        regression=RegressionSpec(output="table"),
-        score_calibration=calibration,
+    (found,) = evaluate(
+        lambda graph: [decode.reported_scores(graph, "scores", calibration)], {"scores": scores}
     )
-    _, scores = regression.decode_regression(table, JOINTS, INPUT, spec.regression)
-    _, found = decoded(evaluate, [table], spec, [table.shape[1:]])
-    assert np.allclose(found[..., 0], calibrate(scores, calibration), atol=1e-6)
+    assert np.allclose(found, calibrate(scores, calibration), atol=1e-6)
 
 
 def test_pose_scores_are_the_runtimes(evaluate):
