@@ -195,8 +195,8 @@ def quantize(
         min_recall: Bound of the part of the people found again.
         min_oks: Bound of the mean similarity of both files' poses.
         force: Write the file even if the gate refuses it, and stamp it.
-        auto: Where the gate refuses, try again with equalization, GPTQ, sensitive layers in
-            float, bias correction, a range search and fine-tuning, one after the other, until it
+        auto: Where the gate refuses, try again with equalization, GPTQ, bias correction, a range
+            search, sensitive layers in float and fine-tuning, one after the other, until it
             passes; a step that helps is kept.
         minutes: With `auto`: no attempt begins later than this, and fine-tuning is cut to fit.
         arm_out: Where the same codes are also written for ARM.
@@ -273,8 +273,8 @@ def verify(
 
     Args:
         path: The ONNX file.
-        network: The module, or `"my_package.nets:build"`; the network of the catalogue that the
-            manifest names unless given.
+        network: The module, or `"my_package.nets:build"`; unless given the one that the checkpoint
+            names, or the network of the catalogue that the manifest names.
         checkpoint: Its weights; a module of yours keeps its own unless given.
         progress: Told what is being done.
 
@@ -289,11 +289,15 @@ def verify(
     with requires("export"):
         from litepose_export.conversion import export as conversion
         from litepose_export.conversion.onnx_file import read_onnx
+        from litepose_export.models.trained import read_trained
+    weights = None if checkpoint is None else Path(checkpoint)
+    if network is None and weights is not None:
+        named = read_trained(weights).network
+        network = named if named is not None and ":" in named else None
     module = None
     if network is not None:
         _, manifest = read_onnx(Path(path))
         module = _module(network, manifest)
-    weights = None if checkpoint is None else Path(checkpoint)
     return conversion.verify(Path(path), weights, network=module, step=progress)
 
 

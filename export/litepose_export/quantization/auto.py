@@ -20,9 +20,9 @@ LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
     ("plain", {}),
     ("+ equalization", {"equalize_groups": True}),
     ("+ GPTQ", {"gptq": True}),
-    ("+ sensitive layers in float", {"search_layers": True}),
     ("+ bias correction", {"bias_correction": True}),
     ("+ range search", {"clip_search": True}),
+    ("+ sensitive layers in float", {"search_layers": True}),
     (f"+ {FINETUNE_STEPS} steps of fine-tuning", {"finetune_steps": FINETUNE_STEPS}),
     (f"+ {MORE_STEPS} steps of fine-tuning", {"finetune_steps": MORE_STEPS}),
 )

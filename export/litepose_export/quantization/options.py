@@ -84,11 +84,11 @@ def next_steps(options: QuantizeOptions) -> list[str]:
     known = (
         (options.equalize or options.equalize_groups, "--equalize-groups (seconds)"),
         (options.gptq, "--gptq (seconds to a minute)"),
+        (options.bias_correction, "--bias-correction (seconds to minutes)"),
         (
             options.search or options.search_layers,
             "--search-layers (minutes; leaves layers float, which costs speed)",
         ),
-        (options.bias_correction, "--bias-correction (seconds to minutes)"),
         (options.finetune_steps > 0, "--finetune-steps 300 (minutes to an hour)"),
     )
     left = [step for asked, step in known if not asked]

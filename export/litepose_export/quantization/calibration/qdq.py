@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +20,9 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from litepose_edge.errors import LitePoseError
 from litepose_export.conversion.storage import restore_storage
+from litepose_export.errors import UnsupportedOpError
 
 Scheme = Literal["u8s8", "u8s8-reduced", "s8s8"]
 Method = Literal["minmax", "entropy", "percentile"]
@@ -34,11 +38,16 @@ CHUNK = 16
 
 
 def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph as quantization wants it: float32 weights, known shapes, constants folded."""
-    with tempfile.TemporaryDirectory() as folder:
+    """The graph as quantization wants it: float32 weights, known shapes, constants folded.
+
+    Raises:
+        UnsupportedOpError: ONNX Runtime cannot read or simplify it.
+    """
+    with tempfile.TemporaryDirectory() as folder, _said("prepare the graph for quantization"):
         source, prepared = Path(folder) / "a.onnx", Path(folder) / "b.onnx"
         onnx.save(restore_storage(model), source)
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        with _raised_from_log(quant_pre_process.__module__):
+            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         return onnx.load(prepared)
 
 
@@ -58,11 +67,14 @@ def find_ranges(
             off what is rare.
         percentile: How much `"percentile"` keeps, in percent.
         advance: Called once an input.
+
+    Raises:
+        UnsupportedOpError: ONNX Runtime cannot run the graph on such inputs.
     """
     options: dict[str, Any] = {"moving_average": False} if method == "minmax" else {}
     if method == "percentile":
         options = {"percentile": percentile}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _said("calibrate the graph"):
         source = Path(folder) / "a.onnx"
         onnx.save(prepared, source)
         calibrator = create_calibrator(
@@ -101,6 +113,9 @@ def write_qdq(
         scheme: `"u8s8"` is fast where VNNI is and wrong where AVX2 saturates;
             `"u8s8-reduced"` keeps weights in 7 bits and is exact on every x86; `"s8s8"` for ARM.
         float_nodes: Names of nodes that are left as they are.
+
+    Raises:
+        UnsupportedOpError: ONNX Runtime's quantizer cannot write the graph.
     """
     signed = scheme == "s8s8"
     model = onnx.ModelProto()
@@ -109,20 +124,21 @@ def write_qdq(
         name: TensorData(lowest=np.float32(low), highest=np.float32(high))
         for name, (low, high) in ranges.items()
     }
-    quantizer = QDQQuantizer(
-        model,
-        True,  # per channel
-        scheme == "u8s8-reduced",
-        QuantType.QInt8,
-        QuantType.QInt8 if signed else QuantType.QUInt8,
-        TensorsData(CalibrationMethod.MinMax, data),
-        [],
-        sorted({*float_nodes, *never_quantized(prepared)}),
-        sorted(QDQRegistry),
-        {},
-    )
-    quantizer.quantize_model()
-    quantizer.model.topological_sort()
+    with _said("write the graph with codes"):
+        quantizer = QDQQuantizer(
+            model,
+            True,  # per channel
+            scheme == "u8s8-reduced",
+            QuantType.QInt8,
+            QuantType.QInt8 if signed else QuantType.QUInt8,
+            TensorsData(CalibrationMethod.MinMax, data),
+            [],
+            sorted({*float_nodes, *never_quantized(prepared)}),
+            sorted(QDQRegistry),
+            {},
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
     keep_float_layers(quantized)
     return tidy(quantized)
@@ -188,6 +204,41 @@ def tidy(quantized: onnx.ModelProto) -> onnx.ModelProto:
     del quantized.metadata_props[:]
     del quantized.graph.value_info[:]
     return quantized
+
+
+@contextlib.contextmanager
+def _raised_from_log(name: str) -> Iterator[None]:
+    """What a module reports as an error to its log, traceback and all, and goes on from."""
+    logger = logging.getLogger(name)
+    errors: list[BaseException] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            errors.append(RuntimeError(record.getMessage().strip().splitlines()[-1]))
+        return record.levelno < logging.ERROR
+
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
+    if errors:
+        raise errors[-1]
+
+
+@contextlib.contextmanager
+def _said(what: str) -> Iterator[None]:
+    """ONNX Runtime's tools raise whatever comes up: what they could not do, in one line."""
+    try:
+        yield
+    except LitePoseError:
+        raise
+    except Exception as exc:
+        line = next((line for line in str(exc).splitlines() if line.strip()), "no reason given")
+        raise UnsupportedOpError(
+            f"ONNX Runtime cannot {what}: {type(exc).__name__}: {line[:300]}; export the network "
+            "again at opset 18, or leave the nodes that are named out with --float"
+        ) from exc
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from litepose_export.quantization.calibration.activations import channel_means
 from litepose_export.quantization.optimize.qdq_editor import QdqEditor
 
 # The graph runs once for each layer and input: with many layers on fewer inputs.
-MANY_LAYERS, FEW_INPUTS = 64, 16
+MANY_LAYERS, FEW_INPUTS = 64, 8
 
 
 def correct_biases(

@@ -78,7 +78,7 @@ class QdqNetwork(nn.Module):
         if not self._one_by_one or len(x) == 1:
             try:
                 found = self._compute(x)
-            except RuntimeError:
+            except UnsupportedOpError:
                 if len(x) == 1 or not self._of_one:
                     raise
                 found = ()
@@ -105,7 +105,13 @@ class QdqNetwork(nn.Module):
             else:
                 inputs = [self._value(given, values) for given in node.input]
                 attributes = {**_attributes(node), OF_ONE_IMAGE: self._one_by_one}
-                found = OPERATORS[node.op_type](inputs, attributes)
+                try:
+                    found = OPERATORS[node.op_type](inputs, attributes)
+                except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as exc:
+                    line = (str(exc).splitlines() or [""])[0][:200]
+                    raise UnsupportedOpError(
+                        f"cannot simulate {node.op_type} ({node.name}) in PyTorch: {line}"
+                    ) from exc
                 several = found if isinstance(found, tuple) else (found,)
                 values |= zip(node.output, several, strict=True)
         return tuple(values[output.name] for output in graph.output)

@@ -9,6 +9,9 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
+import onnx  # noqa: E402
+
+from litepose_export.errors import UnsupportedOpError  # noqa: E402
 from litepose_export.quantization.calibration import qdq  # noqa: E402
 from litepose_export.quantization.calibration.clip_search import least_error_ranges, search_ranges  # noqa: E402
 from litepose_export.quantization.mixed_precision import float_nodes  # noqa: E402
@@ -43,3 +46,17 @@ def test_the_clip_search_takes_the_ranges_of_the_least_output_error(prepared, ra
     found, blend = search_ranges(wide, halves, write, lambda model: metric(model).cost)
     assert 0.5 <= blend < 1
     assert metric(write(found)).cost < min(metric(write(r)).cost for r in (wide, halves))
+
+
+def test_what_onnx_runtime_cannot_prepare_is_said_in_one_line():
+    node = onnx.helper.make_node("NoSuchOperator", ["x"], ["y"], "odd", domain="nowhere")
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3, 4, 4])
+        for name in "xy"
+    )
+    opsets = [onnx.helper.make_opsetid("", 18), onnx.helper.make_opsetid("nowhere", 1)]
+    graph = onnx.helper.make_graph([node], "g", [x], [y])
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    with pytest.raises(UnsupportedOpError, match="cannot prepare the graph") as raised:
+        qdq.prepare(model)
+    assert "\n" not in str(raised.value)
