@@ -51,7 +51,8 @@ def check_strips(content: Content) -> None:
 
     Raises:
         TruncatedTiffError: A strip reaches beyond the file.
-        DamagedTiffError: A strip holds less than its rows, or is no LZW or deflate data.
+        DamagedTiffError: A strip is not listed, holds less than its rows, or is no LZW or deflate
+            data.
     """
     try:
         tags = _first_directory(content)
@@ -100,6 +101,9 @@ def _strips(content: Content, tags: dict[int, tuple[int, ...]]) -> Iterator[_Str
     apart = tags.get(PLANAR, (1,))[0] == 2
     row = (width * (bits[0] if apart else bits[0] * samples) + 7) // 8
     per_plane = -(-height // rows)
+    listed = min(len(tags[OFFSETS]), len(tags[COUNTS]))
+    if listed < per_plane * (samples if apart else 1):
+        raise DamagedTiffError
     for i, (offset, count) in enumerate(zip(tags[OFFSETS], tags[COUNTS], strict=False)):
         if offset + count > len(content):
             raise TruncatedTiffError

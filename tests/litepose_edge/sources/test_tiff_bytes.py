@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -101,3 +102,12 @@ def test_a_strip_beyond_the_end_is_truncation():
 def test_a_directory_of_nonsense_is_left_to_the_decoder():
     for content in (b"II*\0", b"II*\0" + b"\xff" * 60, b"MM\0+" + bytes(40)):
         assert damage(content) is None
+
+
+@pytest.mark.parametrize("tag", [tiff_bytes.OFFSETS, tiff_bytes.COUNTS])
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_strip_that_is_not_listed_is_damage(tag, count):
+    content = bytearray(_pillow(NOISE, compression="tiff_lzw", tiffinfo={278: 30}))
+    entry = content.index(struct.pack("<HHI", tag, 4, 3))
+    content[entry + 4 : entry + 8] = struct.pack("<I", count)
+    assert damage(bytes(content)) == DAMAGED
