@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 
+import numpy as np
 import pytest
 
 from benchmarks.budget import soak
@@ -25,6 +26,21 @@ pytestmark = pytest.mark.skipif("sys.platform != 'linux'", reason="figures come 
 )
 def test_no_more_than_5_mb_and_no_thread_or_descriptor(after, good):
     assert reached(Use(100.0, 3, 7), after) is good
+
+
+def test_memory_of_threads_that_meet_by_chance_does_not_count():
+    grown = Use(130.0, 3, 7)
+    assert reached(Use(100.0, 3, 7), grown, memory=False)
+    assert not reached(Use(100.0, 2, 7), grown, memory=False)
+
+
+def test_threads_that_find_what_one_alone_finds_go_on_and_others_do_not(photographs, monkeypatch):
+    monkeypatch.setattr(soak, "SHARED_PICTURES", 2)
+    monkeypatch.setattr(soak, "THREADS", 4)
+    assert sum(soak.SCENARIOS["threads"][1]("onnxruntime", 2)) > 0
+    monkeypatch.setattr(soak, "people_of", lambda poses: np.random.default_rng().random(3))
+    with pytest.raises(AssertionError, match="than a thread alone finds"):
+        list(soak.SCENARIOS["threads"][1]("onnxruntime", 20))
 
 
 @pytest.mark.parametrize("leak", ["memory", "threads", "descriptors"])
