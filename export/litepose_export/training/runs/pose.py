@@ -12,7 +12,7 @@ from torch import nn
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import TopDownSpec
 from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_edge.skeletons import COCO_17
+from litepose_edge.skeletons import COCO_17, Skeleton
 from litepose_export.errors import ExportError
 from litepose_export.models import networks, user_networks
 from litepose_export.models.architectures.hierarchical import LEVELS
@@ -115,50 +115,31 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     people, targets = load_pose_data(
         options.data, options.teachers, options.folder, display, options.images
     )
-    skeleton = people.skeleton
-    new_keypoints = options.init is not None and not finds_keypoints(options.init, skeleton)
+    new_keypoints = options.init is not None and not finds_keypoints(options.init, people.skeleton)
     loss = options.loss or default_loss(name, options.init, new_keypoints=new_keypoints)
     options = replace(options, loss=loss)
-    trained = TrainedAs(
-        skeleton=skeleton,
-        activation=activation(loss),
-        training=training_of(options),
-        network=name,
-        name=options.name,
-    )
-    made = make_pose_network(name, skeleton, options.input_size, trained)
-    network, size = made.module, made.manifest.input.size
-    trained = replace(
-        trained, input_size=size, manifest=None if made.is_catalogued else made.manifest
-    )
-    check_modules(network, options)
+    made, trained = _make_network(name, people.skeleton, options)
+    check_modules(made.module, options)
     validator = None
     if options.dev is not None:
         validator = _validator(options.dev, options.images, made)
-    start_bias(network, made.predictions, made.heatmaps.activation)
     schedule, augmentation = choose_settings(
-        size,
+        made.manifest.input.size,
         options,
         lrpose=made.is_lrpose,
         new_keypoints=new_keypoints,
         few=len(people) < FEW_PEOPLE,
     )
-    if options.epochs is not None:
-        steps = max(1, round(options.epochs * len(people) / schedule.batch))
-        options = replace(options, budget=Budget(steps=steps))
-    if options.budget.steps is not None:
-        longest = max(1, round(WARMUP_SHARE * options.budget.steps))
-        schedule = replace(schedule, warmup_steps=min(schedule.warmup_steps, longest))
+    schedule, budget = _fit_budget(schedule, options, len(people))
     sources = len(np.unique(people.source))
     check_mixes(options.mixes, sources)
-    people_as_such = skeleton.keypoint_names == COCO_17.keypoint_names
+    people_as_such = people.skeleton.keypoint_names == COCO_17.keypoint_names
     masks = None
     if people_as_such and (augmentation.background_swap or augmentation.occluder):
         masks = load_masks(people, options.folder, display)
-    sampler = CropSampler(people, targets, augmentation, options.seed, masks)
-    prefetcher = Prefetcher(sampler)
+    prefetcher = Prefetcher(CropSampler(people, targets, augmentation, options.seed, masks))
     trainer = Trainer(
-        network,
+        made.module,
         batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
         loss=PoseLoss(
             made.target_options(options.teacher_share),
@@ -167,25 +148,57 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
             part_levels=LEVELS if people_as_such else (),
         ),
         schedule=schedule,
-        budget=options.budget,
+        budget=budget,
         folder=options.folder,
         sources=sources,
         device=options.device,
         metadata=trained.to_metadata(),
         frozen=options.frozen,
     )
+    left = options.reinit
+    if new_keypoints and made.predictions:
+        left += (made.predictions,)
 
     def initialize(init: Path) -> None:
-        left = options.reinit
-        if new_keypoints and made.predictions:
-            left += (made.predictions,)
-        start_from(network, init, trainer.run_example, left)
+        start_from(made.module, init, trainer.run_example, left)
 
+    options = replace(options, budget=budget)
     checkpoint = run_to_end(trainer, prefetcher, options, validator, display, initialize)
     thresholds = None if validator is None else validator.thresholds(trainer.average)
     if thresholds is not None:
         trainer.describe(with_thresholds(trained, thresholds).to_metadata())
     return checkpoint
+
+
+def _make_network(
+    name: str, skeleton: Skeleton, options: PoseRunOptions
+) -> tuple[PoseNetwork, TrainedAs]:
+    """A new network with predictions that start at the mean of their targets, and what it is."""
+    assert options.loss is not None
+    trained = TrainedAs(
+        skeleton=skeleton,
+        activation=activation(options.loss),
+        training=training_of(options),
+        network=name,
+        name=options.name,
+    )
+    made = make_pose_network(name, skeleton, options.input_size, trained)
+    start_bias(made.module, made.predictions, made.heatmaps.activation)
+    carried = None if made.is_catalogued else made.manifest
+    return made, replace(trained, input_size=made.manifest.input.size, manifest=carried)
+
+
+def _fit_budget(
+    schedule: Schedule, options: PoseRunOptions, people: int
+) -> tuple[Schedule, Budget]:
+    """The budget that epochs of so many people are, and a warm-up that is a part of it."""
+    budget = options.budget
+    if options.epochs is not None:
+        budget = Budget(steps=max(1, round(options.epochs * people / schedule.batch)))
+    if budget.steps is not None:
+        longest = max(1, round(WARMUP_SHARE * budget.steps))
+        schedule = replace(schedule, warmup_steps=min(schedule.warmup_steps, longest))
+    return schedule, budget
 
 
 def default_loss(name: str, init: Path | None, *, new_keypoints: bool) -> str:

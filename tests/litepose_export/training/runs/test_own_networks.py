@@ -58,7 +58,7 @@ def test_ones_own_network_trains_exports_and_runs_without_a_manifest_given(hands
     with Estimator(file, detector=None) as estimator:
         frame = np.zeros((80, 80, 3), np.uint8)
         assert estimator.predict(frame, boxes_xyxy=[[5, 5, 70, 70]]).keypoints.shape == (1, 21, 2)
-    assert command("verify", file, "--network", NETWORK, "--checkpoint", out / "last.pt") == 0
+    assert command("verify", file, "--checkpoint", out / "last.pt") == 0  # which names it
 
 
 def test_thresholds_are_measured_anew_on_people_with_the_same_keypoints(
