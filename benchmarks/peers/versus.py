@@ -60,7 +60,8 @@ def main() -> None:
         raise SystemExit("--update needs --out, the folder whose versus.json it changes")
     report = json.loads(options.read.read_text()) if options.read else run_all(options)
     if options.update:
-        report = updated(json.loads((options.out / "versus.json").read_text()), report)
+        earlier = json.loads((options.out / "versus.json").read_text())
+        report = updated(earlier, report, timed=not options.untimed)
     print(versus_page.to_markdown(report))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -79,6 +80,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=Path, default=SHARED / "peers")
     parser.add_argument("--out", type=Path, help="folder for versus.json, .md and .svg")
     parser.add_argument("--update", nargs="+", default=[], help="only these rows, beside ours")
+    parser.add_argument(
+        "--untimed", action="store_true", help="of --update take accuracy alone: a busy machine"
+    )
     parser.add_argument("--read", type=Path, help="an earlier versus.json: measure nothing")
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -138,14 +142,18 @@ def chosen(options: argparse.Namespace) -> list[Baseline]:
     return [b for i, b in enumerate(baselines) if i == 0 or b.name in options.update]
 
 
-def updated(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def updated(old: dict[str, Any], new: dict[str, Any], *, timed: bool = True) -> dict[str, Any]:
     """The earlier report with the rows of a later run, whose first row is the earlier one's too.
 
     Times of two runs cannot be compared: of the later one the ratios to the first row are taken,
-    and its milliseconds are scaled to the earlier run.
+    and its milliseconds are scaled to the earlier run. Without times, rows keep those they had.
     """
     ours, (first, *rows) = old["baselines"][0], new["baselines"]
+    speeds = {row["name"]: row["speed"] for row in old["baselines"]}
     for row in rows:
+        if not timed:
+            row["speed"] = speeds.get(row["name"], {})
+            continue
         for cpus, speed in row["speed"].items():
             for key in ("mean_ms", "p90_ms", "cpu_ms"):
                 scale = ours["speed"][cpus][key] / first["speed"][cpus][key]

@@ -67,6 +67,11 @@ def to_markdown(report: dict[str, Any]) -> str:
             for r in report["baselines"]
             if r.get("later")
         ),
+        *(
+            f"- {r['name']}: not timed yet."
+            for r in report["baselines"]
+            if not r["speed"] and not r["missing"]
+        ),
         "- Read the `to ours` columns: milliseconds belong to this machine on that day.",
         "- AP compares networks, latency the code around them as well: rows with the same network",
         "  differ in AP by their cropping and decoding alone.",
