@@ -43,6 +43,25 @@ PARITY = {
     "ap_float": "AP of the float model",
     "ap_int8": "AP of the INT8 file",
 }
+VERDICTS = {
+    "passed": "passed: INT8 stays within the bounds",
+    "too few": "within the bounds, on too few people to judge",
+    "forced": "refused, and overruled by --force",
+}
+BOUNDS = {
+    "max_shift_px": "median shift at most",
+    "max_p95_px": "95th percentile at most",
+    "max_ap_drop": "loss of AP at most",
+    "min_recall": "recall at least",
+    "min_oks": "OKS at least",
+}
+INTERVALS = {
+    "shift_px": "median shift",
+    "p95_px": "95th percentile",
+    "oks": "OKS",
+    "recall": "recall",
+    "ap_drop": "loss of AP",
+}
 
 
 def info(
@@ -75,6 +94,7 @@ def info(
         *_work(found),
         *_task(manifest),
         *_origin(manifest),
+        *_gate(manifest),
         *((PARITY.get(key, key), f"{figure:g}") for key, figure in manifest.parity.items()),
     ):
         results.print(f"{name:<{COLUMN}} {value}", markup=False)
@@ -186,6 +206,27 @@ def _head(spec: TopDownSpec) -> str:
         case RegressionSpec(order=order, unit=unit):
             where = "as fractions of the input" if unit == "image" else "in input pixels"
             return f"coordinates ({', '.join(order)}) {where}"
+
+
+def _gate(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the exporter's accuracy gate said, what it allowed, how sure its figures are."""
+    made = manifest.quantization
+    if made is None or made.gate == "not run":
+        return []
+    people = f"{manifest.parity.get('gate_people', 0):g} people"
+    lines = [("accuracy gate", f"{VERDICTS[made.gate]} ({people})")]
+    if made.bounds:
+        allowed = "; ".join(
+            f"{BOUNDS.get(name, name)} {bound:g}" for name, bound in made.bounds.items()
+        )
+        lines.append(("bounds", allowed))
+    if made.intervals:
+        known = "; ".join(
+            f"{INTERVALS.get(name, name)} {low:g} to {high:g}"
+            for name, (low, high) in made.intervals.items()
+        )
+        lines.append(("95 % intervals", known))
+    return lines
 
 
 def _origin(manifest: Manifest) -> list[tuple[str, str]]:
