@@ -216,6 +216,9 @@ def quantize(
     with requires("export"):
         from litepose_export.conversion.onnx_file import read_onnx
         from litepose_export.conversion.sample_inputs import read_photographs
+
+        # Before PyTorch is loaded, photographs are read and people looked for: is there a network?
+        _, manifest = read_onnx(Path(source))
         from litepose_export.quantization import job
         from litepose_export.quantization.auto import quantize_auto
         from litepose_export.quantization.gate.bounds import Bounds
@@ -243,8 +246,6 @@ def quantize(
     if isinstance(calibration, CocoDataset):
         photographs = calibration
     else:
-        # Before photographs are read and people looked for: is there a network to quantize?
-        _, manifest = read_onnx(Path(source))
         photographs = read_photographs(Path(calibration), manifest)
     compared = _photographs(held_out)
     if auto:
