@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -25,6 +25,9 @@ FAILURES_IN_A_ROW, AT_ONCE_S = 1000, 1e-3
 # Indices list a frame or two more than can be decoded.
 COUNT_SLACK = 0.02
 MOST_FPS = 1000
+# FFmpeg draws texts, of any name, and files of these names, whatever is in them.
+DRAWN_TEXT = b"ansi"
+DRAWN_SUFFIXES = frozenset({".adf", ".bin", ".cdg", ".idf", ".xb"})
 TRUNCATED = "the file is truncated"
 
 
@@ -70,7 +73,16 @@ def open_capture(
     if not opened[0].isOpened():
         opened[0].release()
         raise SourceError(f"cannot open {name}: no such camera or stream, or an unknown format")
+    if _is_drawn(opened[0], name):
+        opened[0].release()
+        raise SourceError(f"cannot open {name}: it is a text or the like, and no video")
     return opened[0]
+
+
+def _is_drawn(capture: cv2.VideoCapture, name: str) -> bool:
+    code = (int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF).to_bytes(4, "little")
+    suffix = PurePath(name).suffix.lower()
+    return code == DRAWN_TEXT or (code == bytes(4) and suffix in DRAWN_SUFFIXES)
 
 
 def _open(source: int | str, timeout_s: float) -> cv2.VideoCapture:

@@ -210,6 +210,15 @@ def test_a_file_of_the_kernel_that_waits_for_ever_is_not_opened():
         open_source("/proc/kmsg")
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.nfo", "a.ans", "a.bin", "a.idf", "a.md", "a.mp4"])
+def test_a_text_is_no_video_and_a_film_of_such_a_name_is_one(films, tmp_path, name):
+    (tmp_path / name).write_text("no film, but many words\n" * 200)
+    with pytest.raises(SourceError, match=f"cannot open .*{name}"):
+        open_source(tmp_path / name)
+    (tmp_path / name).write_bytes((films / "film.mkv").read_bytes())
+    assert len(seen_in(tmp_path / name)) == FRAMES
+
+
 @pytest.mark.parametrize("number", ["9" * 20, "1" + "0" * 5000, "123456", 10**20, -1, -5])
 def test_numbers_of_no_camera_are_a_source_error_at_once(number):
     with pytest.raises(SourceError, match="no camera"):
