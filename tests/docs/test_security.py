@@ -61,6 +61,20 @@ HELD = {
     "Named pipes": [
         f"{RUNTIME}sources/test_opening.py::test_a_named_pipe_is_an_error_within_a_second",
         f"{RUNTIME}sources/test_opening.py::test_a_device_without_end_is_an_error_within_memory",
+        f"{EXPORTER}cli/test_files_without_end.py::test_a_file_without_end_is_one_line_at_once",
+    ],
+    "Models, labels and other documents": [
+        f"{RUNTIME}test_atomic_files.py::"
+        "test_a_file_larger_than_memory_is_refused_before_it_is_read",
+        f"{EXPORTER}cli/test_files_without_end.py::test_a_file_without_end_is_one_line_at_once",
+    ],
+    "A command that is ended by SIGTERM": [
+        f"{RUNTIME}cli/test_console.py::"
+        "test_a_command_that_is_to_end_leaves_no_temporary_file_and_the_old_file",
+        f"{RUNTIME}cli/test_cli.py::"
+        "test_sigterm_while_a_film_is_saved_leaves_what_was_written_and_no_other_file",
+        f"{EXPORTER}conversion/test_own_networks.py::"
+        "test_sigterm_ends_an_export_with_143_and_leaves_the_old_file",
     ],
     "A camera or stream that gives no frame": [
         f"{RUNTIME}sources/test_live.py::"
