@@ -26,6 +26,7 @@ from litepose_edge.skeletons import COCO_17, Skeleton, skeleton_of
 from litepose_export.errors import ExportError
 from litepose_export.models.architectures.persondet import STRIDES
 from litepose_export.models.networks import COCO_JOINTS, MPII_JOINTS, CatalogueEntry
+from litepose_export.models.released import LICENCE, PHOTOGRAPHS, POSE_NETWORKS
 from litepose_export.models.trained import TrainedAs
 
 Colour = Literal["rgb", "bgr"]
@@ -39,25 +40,9 @@ DETECTOR_VIEWS = (
     TestTimeView(width=352, height=352, mirrored=True),
 )
 DETECTOR_OUTPUTS = tuple(f"level_{stride}" for stride in STRIDES)
-# Below this score a person gets a flip test: LRPose-m is for those who want accuracy. ADR 16.
-FLIP_TEST_BELOW = {"lrpose-m": 0.62}
-# Below this score a detected person gets a flip test before it is reported. ADR 17.
-FLIP_TEST_BELOW_DETECTED = 0.5
-MIN_POSE_SCORE = 0.476  # ADR 22
-# LRPose-n gives background higher scores than the larger networks do. ADR 18.
-MIN_POSE_SCORES = {"lrpose-m": 0.46, "lrpose-n": 0.66}
-# Score at which half of the keypoints are right, on dev (`benchmarks/analysis/calibration.py`).
-MIN_KEYPOINT_SCORES = {"lrpose-s": 0.21, "lrpose-m": 0.19, "lrpose-n": 0.41}
 FILL = (114, 114, 114)
 MAX_IOU = 0.6
 
-PHOTOGRAPHS = "COCO val2017 (part) and train2017 (118 photographs)"
-LICENCE = "Apache-2.0"
-POSE_TRAINING = Training(
-    data=(PHOTOGRAPHS, "Leeds Sports Pose Extended (part)"),
-    teachers=("PP-TinyPose 256x192", "Ultralight-Nano-SimplePose 256x192"),
-    licence=LICENCE,
-)
 DETECTOR_TRAINING = Training(
     data=(PHOTOGRAPHS,), teachers=("RTMDet-nano person 640",), licence=LICENCE
 )
@@ -129,17 +114,10 @@ def manifest(
             )
             # Our thresholds were measured on people's 17 keypoints.
             people = model.skeleton.keypoint_names == COCO_17.keypoint_names
-            if network.name.startswith("lrpose") and people and (released or _measured(trained)):
-                training = POSE_TRAINING
-                model = msgspec.structs.replace(
-                    model,
-                    min_pose_score=MIN_POSE_SCORES.get(network.name, MIN_POSE_SCORE),
-                    min_keypoint_score=MIN_KEYPOINT_SCORES.get(
-                        network.name, model.min_keypoint_score
-                    ),
-                    flip_test_below_detected=FLIP_TEST_BELOW_DETECTED,
-                    flip_test_below=FLIP_TEST_BELOW.get(network.name, 0.0),
-                )
+            ours = POSE_NETWORKS.get(network.name)
+            if ours is not None and people and (released or _measured(trained)):
+                training = ours.training
+                model = ours.applied(model)
             if trained.thresholds is not None and not released:
                 model = trained.thresholds.applied(model)
     if trained.activation is not None:
@@ -150,7 +128,7 @@ def manifest(
         precision="fp32",
         input=spec,
         model=model,
-        training=training if trained.training is None else trained.training,
+        training=training if released or trained.training is None else trained.training,
     )
 
 

@@ -27,6 +27,7 @@ from litepose_export.errors import CheckpointError, ExportError, ParityError  # 
 from litepose_export.models import checkpoints, manifests, networks  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.models.architectures.persondet import PersonDet  # noqa: E402
+from litepose_export.models.released import ReleasedPose  # noqa: E402
 
 SHIPPED = ExportOptions(graph=GraphOptions(dynamic_batch=True), half_storage=True)
 SMALL = InputSpec(width=48, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
@@ -213,7 +214,8 @@ def test_the_command_line_exports(checkpoint, photo_dataset, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["lrpose-n", "lrpose-s", "lrpose-m"])
 def test_released_files_filter_people_as_their_networks_manifests_say(name):
     def thresholds(spec):
-        return spec.min_pose_score, spec.flip_test_below_detected, spec.flip_test_below
+        names = [name for name in ReleasedPose.__struct_fields__ if name != "data"]
+        return [getattr(spec, name) for name in names]
 
     wanted = manifests.manifest(networks.find(name), 17).model
     released = sorted(bundled.FOLDER.glob(f"{name}.*.onnx"))

@@ -19,8 +19,9 @@ from litepose_edge.backends import bundled  # noqa: E402
 from litepose_edge.manifest import manifest_from_metadata  # noqa: E402
 from litepose_export.conversion import export  # noqa: E402
 from litepose_export.errors import ExportError  # noqa: E402
-from litepose_export.models import manifests, networks  # noqa: E402
+from litepose_export.models import networks  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
+from litepose_export.models.released import POSE_NETWORKS  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.data.augmentation import MEDIUM_NO_PASTE, WEAK  # noqa: E402
@@ -161,7 +162,7 @@ def test_thresholds_are_a_runs_own_and_ours_on_request_only(photo_dataset, tmp_p
 
     assert task().min_pose_score == 0.5
     assert task().flip_test_below_detected == 0
-    assert task(released=True).min_pose_score == manifests.MIN_POSE_SCORES["lrpose-n"]
+    assert task(released=True).min_pose_score == POSE_NETWORKS["lrpose-n"].min_pose_score
     assert task(released=True).flip_test_below_detected > 0
 
 
