@@ -15,9 +15,11 @@ PEERS ?= ../shared/peers
 RECIPE ?= lrpose-s
 MINUTES ?= 10
 ARM := .venv-arm
+BOARD_PYTHON ?= 3.11
+AARCH64 := $(foreach tag,2_28 2_27,--platform manylinux_$(tag)_aarch64) --platform manylinux2014_aarch64
 QEMU ?= $(or $(wildcard $(ARM)/qemu-x86_64-static),qemu-x86_64-static)
 
-.PHONY: demo test test-all test-rest test-3.10 has-3.10 test-lowest test-arm test-avx2 test-slow test-browser lint docs build fuzz soak bench bench-micro budget eval train clean
+.PHONY: demo test test-all test-rest test-3.10 has-3.10 test-lowest test-arm arm-instructions wheelhouse test-avx2 test-slow test-browser lint docs build fuzz soak bench bench-micro budget eval train clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -64,7 +66,16 @@ test-browser: $(DEV)/ready
 ## The released INT8 models give the same keypoints on ARM. Emulated: right or wrong, not how fast.
 test-arm: $(DEV)/ready
 	$(BIN)/python tests/helpers/arm_machine.py $(ARM)
-	$(BIN)/python -m pytest tests/litepose_edge/released/test_arm.py -m arm -s --arm $(ARM)
+	$(BIN)/python -m pytest tests/litepose_edge/released/test_arm.py tests/benchmarks/arm -m arm -s --arm $(ARM)
+
+## Instructions a frame on ARM processors, counted under emulation: docs/arm-instructions.*;
+## only what has changed, COUNT=--all counts everything anew, COUNT="--only lrpose-s" one network.
+arm-instructions: $(DEV)/ready
+	PYTHONPATH=.:export $(BIN)/python -m benchmarks.arm.instructions --machine $(ARM) $(COUNT)
+
+## All wheels of an aarch64 board in a folder, for an installation without network.
+wheelhouse: build
+	$(BIN)/python -m pip download --quiet --dest wheelhouse --only-binary=:all: $(AARCH64) --implementation cp --python-version $(BOARD_PYTHON) dist/*.whl
 
 lint: $(DEV)/ready
 	$(BIN)/ruff format --check .
@@ -129,7 +140,7 @@ $(DEV)/ready: $(DEV)/quick
 
 # Without its dependencies: they would bring a second OpenCV.
 $(DEV)/rtmlib: $(DEV)/ready
-	$(BIN)/python -m pip install --quiet --no-deps rtmlib==0.0.16 tqdm
+	$(BIN)/python -m pip install --quiet --no-deps rtmlib==0.0.16 tqdm ai-edge-litert==2.3.0
 	touch $@
 
 $(DEV310)/ready: pyproject.toml
@@ -145,4 +156,4 @@ $(LOWEST)/ready: pyproject.toml constraints-lowest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEV) $(DEV310) $(LOWEST) $(ARM) build dist litepose-demo
+	rm -rf $(VENV) $(DEV) $(DEV310) $(LOWEST) $(ARM) build dist wheelhouse litepose-demo

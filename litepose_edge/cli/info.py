@@ -27,6 +27,7 @@ from litepose_edge.manifest import (
     format_name,
     manifest_to_builtins,
 )
+from litepose_edge.measure.machine.arm_instructions import describe_saving
 from litepose_edge.measure.operations import count_operations
 
 EXAMPLES = ("litepose-edge info lrpose-s",)
@@ -92,6 +93,7 @@ def info(
         ("input", _input(found)),
         ("weights", _weights(manifest)),
         *_work(found),
+        *_boards(manifest),
         *_task(manifest),
         *_origin(manifest),
         *_gate(manifest),
@@ -123,6 +125,11 @@ def _work(model: Model) -> list[tuple[str, str]]:
     ]
 
 
+def _boards(manifest: Manifest) -> list[tuple[str, str]]:
+    saving = describe_saving(manifest.name) if manifest.precision == "int8" else None
+    return [] if saving is None else [("on ARM", saving)]
+
+
 def _weights(manifest: Manifest) -> str:
     if manifest.quantization is None:
         return "float32"
@@ -130,7 +137,7 @@ def _weights(manifest: Manifest) -> str:
         case "u8s8-reduced":
             return "INT8 (U8S8 with 7-bit weights), computed exactly on every x86 CPU"
         case "s8s8":
-            return "INT8 (S8S8) for ARM; exact but slow on x86"
+            return "INT8 (S8S8), as ARM runs it; exact but slow on x86"
         case "other":
             return "INT8, quantized by another tool"
         case _:

@@ -1,9 +1,11 @@
 """Unpacks an ARM machine to emulate: Debian's arm64 Python and the runtime's aarch64 wheels.
 
-    python tests/helpers/arm_machine.py FOLDER
+    python tests/helpers/arm_machine.py FOLDER [--counting]
 
-Needs no root and changes nothing outside FOLDER: packages are downloaded with a package state of
-FOLDER's own and unpacked, not installed. Exit code 3: it cannot be had here, stderr says why.
+With --counting also an emulator that takes plug-ins, in FOLDER/counting: the static one of the
+machine takes none. Needs no root and changes nothing outside FOLDER: packages are downloaded with a
+package state of FOLDER's own and unpacked, not installed. Exit code 3: it cannot be had here,
+stderr says why.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ X86_EMULATOR = "qemu-x86_64-static"
 # 1.30 and newer crash in Debian 12's emulator (QEMU 7.2) while they are imported; 1.27 runs.
 PINS = {"onnxruntime": "1.27.0"}
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
+COUNTING = "counting"
+COUNTING_EMULATOR = "qemu-aarch64"
+COUNTING_PACKAGES = ("qemu-user", "libcapstone4", "liburing2")
 CANNOT = 3
 READY = "machine.json"
 
@@ -120,6 +125,37 @@ def prepare(folder: Path) -> ArmMachine:
     return machine
 
 
+def prepare_counting(folder: Path) -> Path:
+    """The emulator that takes plug-ins, with its libraries beside it, downloaded unless there.
+
+    Raises:
+        CannotPrepareError: A download failed, or the emulator does not run here.
+    """
+    target = folder.resolve() / COUNTING
+    emulator = target / COUNTING_EMULATOR
+    if emulator.exists():
+        return emulator
+    _check_host()
+    unpacked = folder.resolve() / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpacked.mkdir(parents=True)
+    apt = _apt(unpacked / "apt")
+    _run([*apt, "update"])
+    _run([*apt, "download", *(f"{name}:amd64" for name in COUNTING_PACKAGES)], folder=unpacked)
+    for package in unpacked.glob("*.deb"):
+        _run(["dpkg", "-x", str(package), str(unpacked)])
+    kept = unpacked / COUNTING
+    kept.mkdir()
+    shutil.copy2(unpacked / "usr" / "bin" / COUNTING_EMULATOR, kept)
+    for library in (unpacked / "usr" / "lib").glob("*/*.so.*"):
+        shutil.copy2(library, kept)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(kept)}
+    _run([str(kept / COUNTING_EMULATOR), "--version"], environment)
+    kept.rename(target)
+    shutil.rmtree(unpacked)
+    return emulator
+
+
 def wanted() -> dict[str, str]:
     """The runtime's dependencies in the versions installed here, but for those that crash."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -137,6 +173,17 @@ def _check_host() -> None:
 
 def _download(folder: Path) -> list[Path]:
     """Debian packages: an emulator for here, and Python with all it needs for ARM."""
+    apt = _apt(folder)
+    _run([*apt, "update"])
+    packages = ["python3:arm64", "libstdc++6:arm64"]
+    if shutil.which(EMULATOR) is None:
+        packages.append("qemu-user-static:amd64")
+    _run([*apt, "--yes", "--no-install-recommends", "--download-only", "install", *packages])
+    return sorted((folder / "archives").glob("*.deb"))
+
+
+def _apt(folder: Path) -> list[str]:
+    """Debian's downloader, with a package state of the folder's own."""
     archives = folder / "archives"
     for path in (archives / "partial", folder / "lists" / "partial"):
         path.mkdir(parents=True)
@@ -153,13 +200,7 @@ def _download(folder: Path) -> list[Path]:
         "Dir::State::Lists": str(folder / "lists"),
         "Dir::State::status": str(status),
     }
-    apt = ["apt-get", "--quiet=2", *(f"-o{name}={value}" for name, value in options.items())]
-    _run([*apt, "update"])
-    packages = ["python3:arm64", "libstdc++6:arm64"]
-    if shutil.which(EMULATOR) is None:
-        packages.append("qemu-user-static:amd64")
-    _run([*apt, "--yes", "--no-install-recommends", "--download-only", "install", *packages])
-    return sorted(archives.glob("*.deb"))
+    return ["apt-get", "--quiet=2", *(f"-o{name}={value}" for name, value in options.items())]
 
 
 def _keep(emulators: Path, folder: Path) -> str:
@@ -179,8 +220,10 @@ def _install(target: Path, python: str, packages: dict[str, str]) -> None:
     _run([*command, *(f"{name}=={version}" for name, version in packages.items())])
 
 
-def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+def _run(
+    command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None
+) -> None:
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or ["no message"]
         raise CannotPrepareError(
@@ -190,7 +233,10 @@ def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
 
 def main() -> int:
     try:
-        machine = prepare(Path(sys.argv[1]))
+        folder = Path(sys.argv[1])
+        machine = prepare(folder)
+        if "--counting" in sys.argv[2:]:
+            prepare_counting(folder)
     except CannotPrepareError as exc:
         print(f"no emulated ARM machine: {exc}", file=sys.stderr)
         return CANNOT

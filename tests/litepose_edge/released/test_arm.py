@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 import arm_machine
-from litepose_edge import backends, geometry, preprocess
+from litepose_edge import Estimator, backends, geometry, preprocess
 from litepose_edge.backends import bundled
 from litepose_edge.backends.signed_activations import with_signed_activations
 from litepose_edge.boxes import box_iou
@@ -26,7 +27,7 @@ from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.measure.bench.runs.scene import draw_scene
 from litepose_edge.results import coco_entry
 from litepose_edge.sources import read_image
-from paths import HELPERS
+from paths import HELPERS, ROOT
 
 pytestmark = pytest.mark.arm
 SCRIPT = HELPERS / "arm_outputs.py"
@@ -203,6 +204,35 @@ def test_the_detector_finds_the_same_people_on_arm(machine, pictures, tmp_path):
     overlap = np.diag(box_iou(here["boxes"], there["boxes"]))
     print(f"\n{len(overlap)} boxes, smallest overlap {overlap.min():.4f}")
     assert overlap.min() > 0.98
+
+
+def test_the_wheel_predicts_on_arm(machine, photographs, tmp_path):
+    """The command, detector included: its box and OpenCV's crop differ a little there."""
+    wheels = sorted((ROOT / "dist").glob("*.whl"))
+    if not wheels:
+        pytest.skip("needs the wheel: make build")
+    zipfile.ZipFile(wheels[-1]).extractall(tmp_path)
+    picture = photographs / "astronaut.png"
+    done = subprocess.run(
+        machine.command("cortex-a76", "-m", "litepose_edge", "predict", picture, "--json"),
+        env={**machine.environment(), "PYTHONPATH": f"{tmp_path}{os.pathsep}{machine.wheels}"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    (there,) = json.loads(done.stdout)["people"]
+    with Estimator() as estimator:
+        here = estimator.predict(read_image(picture))
+    assert len(here) == 1
+    box = np.array([there["box_xyxy"]], np.float32)
+    assert box_iou(here.boxes_xyxy, box).item() > 0.95
+    sure = here.scores[0] > MIN_SCORE
+    keypoints = np.array(there["keypoints"])[:, :2]
+    height = (here.boxes_xyxy[0, 3] - here.boxes_xyxy[0, 1]) * 1.25
+    shift = np.linalg.norm(keypoints - here.keypoints[0], axis=1)[sure] * UNIT_HEIGHT / height
+    tell("the wheel's command", shift)
+    assert sure.sum() >= 8
+    assert np.median(shift) < 1.5
 
 
 @pytest.mark.slow

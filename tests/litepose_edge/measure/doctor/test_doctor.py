@@ -14,7 +14,14 @@ from litepose_edge.cli.app import run
 from litepose_edge.measure.doctor.diagnosis import Diagnosis, advise, diagnose, json_schema, to_json
 from litepose_edge.measure.doctor.engines import EngineReport, examine_apart
 from litepose_edge.measure.doctor.examination import Findings, ModelState, examine
-from recorded_machines import OLD_X86, ROCK_5, X86, recorded_files, recorded_processor
+from recorded_machines import (
+    OLD_X86,
+    RASPBERRY_PI_4,
+    ROCK_5,
+    X86,
+    recorded_files,
+    recorded_processor,
+)
 
 
 @pytest.fixture
@@ -112,6 +119,9 @@ def works(*, exact=True, ratio=0.4, models=()):
         ("x86_64", OLD_X86, works(exact=False), "u8s8-reduced", "saturates"),
         ("x86_64", OLD_X86, works(exact=False, ratio=1.2), "fp32", "1.20 times as long"),
         ("aarch64", ROCK_5, works(), "s8s8", "0.40 of FP32's time"),
+        ("aarch64", ROCK_5, works(), "s8s8", "With dot products INT8 takes 0.32"),
+        ("aarch64", RASPBERRY_PI_4, works(), "s8s8", "Without dot products INT8 takes 0.82"),
+        ("aarch64", RASPBERRY_PI_4, works(), "s8s8", "lrpose-n"),
         (
             "x86_64",
             X86,

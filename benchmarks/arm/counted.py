@@ -1,0 +1,108 @@
+"""Runs networks frame by frame on an emulated machine and marks where its parts begin and end.
+
+python counted.py JOB.json
+
+The job is a list of `benchmarks.arm.networks.Network` as JSON, and a number of frames. A plug-in of
+the emulator notes the counts at each mark (`count_instructions.c`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litepose_edge import backends
+from litepose_edge.backends.session import Session, TensorSpec
+from litepose_edge.measure.bench.runs.scene import draw_scene
+from litepose_edge.pipelines import detector, topdown
+from litepose_edge.preprocess import Image
+
+# What a mark says; `MARK` as in the plug-in.
+MARK = 0x4C500000
+ITEM, FRAME, CROP, RUN, RAN, END = range(1, 7)
+MIN_SCORE = 0.3
+
+
+def mark(what: int) -> None:
+    """Tell the emulator's plug-in: it sees the system call, which fails."""
+    with contextlib.suppress(OSError):
+        os.close(MARK + what)
+
+
+class MarkedSession:
+    """A session that marks where each run begins and ends."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def input(self) -> TensorSpec:
+        """The network's."""
+        return self._session.input
+
+    def run(self, batch: Any) -> dict[str, Any]:
+        """Outputs by name."""
+        mark(RUN)
+        outputs = self._session.run(batch)
+        mark(RAN)
+        return outputs
+
+    def close(self) -> None:
+        """Free the network."""
+        self._session.close()
+
+
+def marked_warp(warp: Callable[..., Image]) -> Callable[..., Image]:
+    """The cutting of a crop, which goes on until the network runs."""
+
+    def cut(*arguments: Any, **options: Any) -> Image:
+        mark(CROP)
+        return warp(*arguments, **options)
+
+    return cut
+
+
+def frame_of(kind: str, path: str) -> Callable[[], object]:
+    """What is done with a frame: all of a pipeline, or of a third-party network its run alone."""
+    image, boxes = draw_scene(1)
+    if kind == "network":
+        session = MarkedSession(backends.open_bytes(Path(path).read_bytes()))
+        sizes = [size if isinstance(size, int) else 1 for size in session.input.shape]
+        batch = np.random.default_rng(0).normal(size=sizes).astype(np.float32)
+        return lambda: session.run(batch)
+    model = backends.find_model(path)
+
+    def open_session(threads: int) -> MarkedSession:
+        return MarkedSession(model.open(threads))
+
+    if kind == "detector":
+        find = detector.PersonDetector(open_session, model.manifest, 1)
+        return lambda: find(image, MIN_SCORE)
+    people = topdown.TopDown(open_session, model.manifest, 1, flip_test=False)
+    return lambda: people(image, boxes)
+
+
+def main() -> None:
+    """Mark every frame of every network of the job."""
+    job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    topdown.warp = marked_warp(topdown.warp)  # type: ignore[attr-defined]
+    detector.warp = marked_warp(detector.warp)  # type: ignore[attr-defined]
+    for network in job["networks"]:
+        frame = frame_of(network["kind"], network["path"])
+        frame()  # the first one allocates
+        mark(ITEM)
+        for _ in range(job["frames"]):
+            mark(FRAME)
+            frame()
+            mark(END)
+
+
+if __name__ == "__main__":
+    main()
