@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from litepose_edge import geometry
 from litepose_edge.backends.onnxruntime_session import OnnxRuntimeSession
+from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.manifest import Manifest, TopDownSpec
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_export.errors import ParityError
@@ -52,6 +53,7 @@ def compare(model: bytes, network: Network, colour: str) -> float:
     )
     expected, scores = runtime(frame, boxes)
     runtime.close()
+    scores = calibrate(scores, spec.score_calibration)
     difference = float(np.median(np.linalg.norm(found[..., :2] - expected, axis=2)))
     of_scores = float(np.median(np.abs(found[..., 2] - scores)))
     if not (difference <= MAX_DIFFERENCE_PX and of_scores <= MAX_DIFFERENCE_PX):

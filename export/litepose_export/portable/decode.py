@@ -53,6 +53,15 @@ def decode(
     )
 
 
+def reported(graph: GraphWriter, keypoints: str, calibration: ScoreCalibration | None) -> str:
+    """Keypoints `(P, K, 3)` with the scores that are reported, calibrated where a file says how."""
+    if calibration is None:
+        return keypoints
+    points, scores = graph.columns(keypoints, 0, 2), graph.columns(keypoints, 2, 3)
+    scores = reported_scores(graph, scores, calibration)
+    return graph.add("Concat", points, scores, axis=2)
+
+
 def reported_scores(graph: GraphWriter, scores: str, calibration: ScoreCalibration | None) -> str:
     """`score_calibration.calibrate`."""
     if calibration is None:

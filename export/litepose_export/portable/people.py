@@ -22,7 +22,7 @@ from litepose_edge.person_filter import (
     MIN_BODY_KEYPOINTS,
     REFERENCE_BOX_SCORE,
 )
-from litepose_export.portable import crop, detector, pose
+from litepose_export.portable import crop, decode, detector, pose
 from litepose_export.portable.boxes import box_iou, sides
 from litepose_export.portable.graph import GraphWriter, tensor
 from litepose_export.portable.network import Network
@@ -68,7 +68,7 @@ def people_graph(
     )
     first = graph.whole(0), graph.whole(MAX_PEOPLE), graph.whole(0)
     boxes, box_scores = add("Slice", boxes, *first), add("Slice", box_scores, *first)
-    keypoints, pose_scores = pose.poses_in(graph, pose_network, pose_spec, channels, size, boxes)
+    keypoints, pose_scores, _ = pose.poses_in(graph, pose_network, pose_spec, channels, size, boxes)
     # One candidate of no score at the end: operators fail on nothing in some versions.
     boxes = add("Concat", boxes, graph.constant(np.zeros((1, 4))), axis=0)
     box_scores = add("Concat", box_scores, graph.constant([0]), axis=0)
@@ -84,6 +84,8 @@ def people_graph(
     alike = duplicates(graph, keypoints, boxes, pose_spec.skeleton.oks_sigmas)
     kept = add("And", first_of_alike(graph, alike, scores),
                add("GreaterOrEqual", scores, graph.number(max(min_score, LEAST))))  # fmt: skip
+    # Who is a person is told by scores as decoded.
+    keypoints = decode.reported(graph, keypoints, pose_spec.score_calibration)
     for value, name in ((keypoints, KEYPOINTS), (scores, PERSON_SCORES), (boxes, BOXES)):
         graph.name(add("Compress", value, kept, axis=0), name)
     return graph.graph(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,9 +83,32 @@ def place(
     )  # fmt: skip
 
 
+def halved_for_all(
+    graph: GraphWriter, frame: str, frame_size: str, places: Sequence[Placement], channels: str
+) -> tuple[str, str]:
+    """The frame as often halved as all its views want, `(1, h, w, C)` uint8, and how often.
+
+    Args:
+        graph: Where it is written.
+        frame: `(H, W, C)` uint8.
+        frame_size: `(2,)` double.
+        places: Of all views.
+        channels: Order of the frame's channels.
+    """
+    add = graph.add
+    halvings = places[0].halvings
+    for place in places[1:]:
+        halvings = add("Min", halvings, place.halvings)
+    block = add("Pow", graph.constant([2], np.float64), graph.cast(halvings, np.float64))
+    whole = add("Mul", add("Floor", add("Div", frame_size, block)), block)
+    part = add("Slice", frame, graph.whole(0, 0), _rows_first(graph, whole), graph.whole(0, 1))
+    part = add("Unsqueeze", part, graph.whole(0))
+    return crop.halved(graph, part, halvings, len(channels)), halvings
+
+
 def picture(
     graph: GraphWriter,
-    frame: str,
+    halved: tuple[str, str],
     place: Placement,
     network: InputSpec,
     spec: DetectorSpec,
@@ -94,25 +118,22 @@ def picture(
 
     Args:
         graph: Where it is written.
-        frame: `(H, W, C)` uint8.
+        halved: Of `halved_for_all`.
         place: Of the frame in the input.
         network: What the network takes.
         spec: The detector's conventions.
         channels: Order of the frame's channels.
     """
     add = graph.add
-    swap = graph.whole(1, 0)
-
-    def rows_first(pair: str) -> str:
-        return graph.cast(add("Gather", pair, swap, axis=0), np.int64)
-
-    part = add("Slice", frame, graph.whole(0, 0), rows_first(place.seen), graph.whole(0, 1))
-    part = add("Unsqueeze", part, graph.whole(0))
-    small = crop.halved(graph, part, place.halvings)
+    pixels, times = halved
+    block = add("Pow", graph.constant([2], np.float64), graph.cast(times, np.float64))
+    seen = _rows_first(graph, add("Div", place.seen, block))
+    part = add("Slice", pixels, graph.whole(0, 0), seen, graph.whole(1, 2))
+    small = crop.halved(graph, part, add("Sub", place.halvings, times), len(channels))
     scaled = crop.planes(graph, small, network, channels)
-    scaled = crop.resized(graph, scaled, rows_first(place.target))
-    before = rows_first(place.offset)
-    after = add("Sub", rows_first(add("Sub", place.input_size, place.target)), before)
+    scaled = crop.resized(graph, scaled, _rows_first(graph, place.target))
+    before = _rows_first(graph, place.offset)
+    after = add("Sub", _rows_first(graph, add("Sub", place.input_size, place.target)), before)
     pads, axes = add("Concat", before, after, axis=0), graph.whole(2, 3)
     order = "bgr" if network.in_graph else network.colour
     fill = np.array([spec.fill["bgr".index(letter)] for letter in order], np.float32)
@@ -151,3 +172,8 @@ def to_frame(graph: GraphWriter, boxes: str, place: Placement, frame_size: str) 
     edges = add("Div", add("Sub", add("Add", corners, half), place.offset), place.factor)
     edges = add("Min", add("Max", edges, graph.constant([0], np.float64)), frame_size)
     return graph.cast(add("Reshape", add("Sub", edges, half), graph.whole(-1, 4)), np.float32)
+
+
+def _rows_first(graph: GraphWriter, pair: str) -> str:
+    """Whole numbers `(y, x)` of a pair `(x, y)`."""
+    return graph.cast(graph.add("Gather", pair, graph.whole(1, 0), axis=0), np.int64)

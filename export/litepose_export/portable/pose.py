@@ -24,9 +24,13 @@ def pose_graph(network: Network, spec: TopDownSpec, channels: str) -> onnx.Graph
     """
     graph = GraphWriter()
     size = crop.frame_size(graph, FRAME)
-    keypoints, scores = poses_in(graph, network, spec, channels, size, BOXES)
-    graph.name(keypoints, KEYPOINTS)
-    graph.name(scores, POSE_SCORES)
+    keypoints, scores, valid = poses_in(graph, network, spec, channels, size, BOXES)
+    keypoints = decode.reported(graph, keypoints, spec.score_calibration)
+    zero, axis = graph.number(0), graph.whole(1)
+    good = graph.add("Unsqueeze", valid, axis)
+    graph.name(graph.add("Where", good, keypoints, zero), KEYPOINTS)
+    good = graph.add("Squeeze", valid, axis)
+    graph.name(graph.add("Where", good, scores, zero), POSE_SCORES)
     return graph.graph(
         f"portable_{network.manifest.name}",
         [
@@ -47,8 +51,10 @@ def poses_in(
     channels: str,
     frame_size: str,
     boxes: str,
-) -> tuple[str, str]:
-    """Keypoints `(P, K, 3)` in frame pixels, with scores, and pose scores `(P,)`.
+) -> tuple[str, str, str]:
+    """Keypoints `(P, K, 3)` in frame pixels, with scores as decoded, and pose scores `(P,)`.
+
+    The third is `(P, 1)` bool: whether a box is one, and holds anything of the frame.
 
     The network runs once a person inside a Loop: a batch takes longer on a CPU, and a network
     that was exported for one crop at a time fits as well.
@@ -65,12 +71,8 @@ def poses_in(
     view = crop.views(graph, boxes, frame_size, size, spec.padding)
     found = _people(graph, network, spec, view, channels, boxes)
     points, scores = graph.columns(found, 0, 2), graph.columns(found, 2, 3)
-    reported = decode.reported_scores(graph, scores, spec.score_calibration)
-    keypoints = graph.add("Concat", crop.to_frame(graph, points, view), reported, axis=2)
-    zero, axis = graph.number(0), graph.whole(1)
-    keypoints = graph.add("Where", graph.add("Unsqueeze", view.valid, axis), keypoints, zero)
-    certain = decode.pose_scores(graph, scores)
-    return keypoints, graph.add("Where", graph.add("Squeeze", view.valid, axis), certain, zero)
+    keypoints = graph.add("Concat", crop.to_frame(graph, points, view), scores, axis=2)
+    return keypoints, decode.pose_scores(graph, scores), view.valid
 
 
 def _people(
@@ -85,7 +87,7 @@ def _people(
     taken, joints = network.manifest.input, len(spec.skeleton)
     body = GraphWriter("person/")
     number, going, still = "person/number", "person/going", "person/still"
-    planes = crop.planes(body, crop.cut(body, number, FRAME, view), taken, channels)
+    planes = crop.planes(body, crop.cut(body, number, FRAME, view, len(channels)), taken, channels)
     planes = crop.resized(body, planes, body.whole(taken.height, taken.width))
     outputs = network.write(body, crop.batch(body, planes, taken))
     outputs = [body.cast(output, np.float32) for output in outputs]

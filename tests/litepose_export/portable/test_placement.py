@@ -33,7 +33,8 @@ def seen(evaluate, frame, spec, *, free_size=False, boxes=((0, 0, 9, 9),)):
         size = crop.frame_size(graph, "frame")
         largest = graph.constant([64, 64], np.float64)
         place = placement.place(graph, size, largest, spec, free_size=free_size)
-        planes = placement.picture(graph, "frame", place, NETWORK, spec, "bgr")
+        halved = placement.halved_for_all(graph, "frame", size, [place], "bgr")
+        planes = placement.picture(graph, halved, place, NETWORK, spec, "bgr")
         back = placement.to_frame(graph, "boxes", place, size)
         return [planes, place.target, place.offset, back]
 
