@@ -107,6 +107,11 @@ def _input(model: Model) -> str:
     return f"{shape}, {model.manifest.input.colour.upper()}, values from 0 to 255"
 
 
+def _boards(manifest: Manifest) -> list[tuple[str, str]]:
+    saving = describe_saving(manifest.name) if manifest.precision == "int8" else None
+    return [] if saving is None else [("on ARM", saving)]
+
+
 def _work(model: Model) -> list[tuple[str, str]]:
     """Parameters and multiply-accumulates; nothing of a file that ONNX Runtime does not run."""
     if model.path.suffix != ".onnx":
@@ -123,11 +128,6 @@ def _work(model: Model) -> list[tuple[str, str]]:
             f"of {width}x{height} pixels",
         ),
     ]
-
-
-def _boards(manifest: Manifest) -> list[tuple[str, str]]:
-    saving = describe_saving(manifest.name) if manifest.precision == "int8" else None
-    return [] if saving is None else [("on ARM", saving)]
 
 
 def _weights(manifest: Manifest) -> str:

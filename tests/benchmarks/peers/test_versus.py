@@ -57,7 +57,9 @@ def test_rows_of_a_later_run_keep_their_ratio_to_ours():
     assert rows["theirs"]["speed"]["1"]["mean_ms"] == 15
     assert rows["new"]["speed"]["1"]["mean_ms"] == 2.5
     later = versus.updated(old, {**new, "baselines": [*new["baselines"]]}, timed=False)
-    assert [row["speed"] for row in later["baselines"][:3]] == [r["speed"] for r in old["baselines"]]
+    assert [row["speed"] for row in later["baselines"][:3]] == [
+        r["speed"] for r in old["baselines"]
+    ]
     assert "- new: not timed yet." in versus_page.to_markdown(later)
     page = versus_page.to_markdown({**old, "baselines": list(rows.values())})
     assert "- theirs: measured in a later run" in page
