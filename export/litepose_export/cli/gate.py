@@ -86,6 +86,8 @@ def print_quantization(report: QuantizationReport, *, as_json: bool) -> None:
         with requires("export"):
             from litepose_export.quantization.mixed_precision.sensitivity import table
         results.print(table(report.sensitivity), markup=False)
+    for attempt in report.attempts:
+        results.print(f"refused: {attempt}", markup=False)
     results.print(_figures_table(report.gate))
     steps = Table("step", "median px", "p95 px", "AP", "seconds", box=None)
     for step in report.steps:

@@ -67,7 +67,7 @@ def quantize_auto(
             continue  # it would change nothing
         chosen = replace(best, **more)
         try:
-            return job.quantize(
+            report = job.quantize(
                 source,
                 target,
                 calibration,
@@ -76,6 +76,7 @@ def quantize_auto(
                 known=known,
                 started=lambda what, total, name=name: started(f"{name}: {what}", total),  # type: ignore[misc]
             )
+            return replace(report, attempts=tuple(tried))
         except AccuracyGateError as exc:
             tried.append(f"{name}: {_figures(exc)}")
             if nearest is None or _distance(exc) < _distance(nearest):

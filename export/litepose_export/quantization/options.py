@@ -128,6 +128,7 @@ class QuantizationReport:
         sensitivity: Ranking of the nodes, if one was asked for.
         searched: Nodes that the search left in float, beyond those named by patterns.
         shortage: How many people and keypoints a verdict would have needed more; empty for none.
+        attempts: What `auto` tried before and how far each attempt came.
         integer_part: Part of the layers' multiply-accumulates in INT8; None where not counted.
     """
 
@@ -146,6 +147,7 @@ class QuantizationReport:
     searched: tuple[str, ...] = ()
     integer_part: float | None = None
     shortage: str = ""
+    attempts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Figures by name."""

@@ -17,9 +17,23 @@ from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
 from litepose_export.errors import AccuracyGateError, ExportError, UnsupportedOpError  # noqa: E402
 from litepose_export.figures import GateFigures  # noqa: E402
 from litepose_export.quantization import auto  # noqa: E402
-from litepose_export.quantization.options import QuantizeOptions  # noqa: E402
+from litepose_export.quantization.gate.latency import LatencyComparison  # noqa: E402
+from litepose_export.quantization.options import QuantizationReport, QuantizeOptions  # noqa: E402
 
 SIZE = (48, 64)
+PASSED = QuantizationReport(
+    source="",
+    path="",
+    size_bytes=0,
+    scheme="s8s8",
+    calibration_inputs=0,
+    float_layers=(),
+    steps=(),
+    gate=GateFigures(500),
+    verdict="passed",
+    failures=(),
+    latency=LatencyComparison(2.0, 1.0, 0.5, 30),
+)
 NETWORKS = {
     "Deconvolutions": (lx.heatmap_manifest, {}),
     "Squeeze": (lx.heatmap_manifest, {}),
@@ -62,7 +76,7 @@ def attempts(monkeypatch):
             if len(seen) < passing:
                 shift = 1.0 / len(seen)
                 raise AccuracyGateError("refused", GateFigures(5, 5, 1, shift, 9 * shift))
-            return "report"
+            return PASSED
 
         monkeypatch.setattr(auto.job, "quantize", attempt)
         return seen
@@ -72,7 +86,10 @@ def attempts(monkeypatch):
 
 def test_attempts_add_step_by_step_until_the_gate_passes(attempts, tmp_path):
     seen = attempts(3)
-    assert auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions()) == "report"
+    report = auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions())
+    assert report.verdict == "passed"
+    assert len(report.attempts) == 2
+    assert "plain: median 1.00 px" in report.attempts[0]
     assert [options.equalize_groups for options in seen] == [False, True, True]
     assert [options.gptq for options in seen] == [False, False, True]
 
@@ -91,11 +108,11 @@ def test_a_step_that_made_it_worse_is_not_built_upon(monkeypatch, tmp_path):
     def attempt(source, target, calibration, options, **_):
         seen.append(options)
         if (shift := next(shifts, None)) is None:
-            return "report"
+            return PASSED
         raise AccuracyGateError("refused", GateFigures(5, 5, 1, 0.1, shift))
 
     monkeypatch.setattr(auto.job, "quantize", attempt)
-    assert auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions()) == "report"
+    assert auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions()).verdict == "passed"
     assert [options.equalize_groups for options in seen] == [False, True, False, False, False]
     assert [options.gptq for options in seen] == [False, False, True, True, True]
 
@@ -107,7 +124,7 @@ def test_a_network_that_has_nothing_to_equalize_is_not_tried_with_it(monkeypatch
         seen.append(options)
         known.groups = 0
         if options.gptq:
-            return "report"
+            return PASSED
         raise AccuracyGateError("refused", GateFigures(5, 5, 1, 0.1, 1.0))
 
     monkeypatch.setattr(auto.job, "quantize", attempt)
