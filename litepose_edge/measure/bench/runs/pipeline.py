@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from litepose_edge import backends
 from litepose_edge.backends import Session, TensorSpec
 from litepose_edge.backends.bundled import read
+from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Float32
 from litepose_edge.manifest import TopDownSpec
@@ -157,12 +158,16 @@ def _open_spinning(configuration: Configuration) -> Pipeline:
             "onnxruntime-spinning measures top-down models whose people are given: use --people 1"
         )
     topdown = opened
+    spec = backends.find_model(
+        configuration.model, precision=configuration.precision, backend=configuration.backend
+    ).manifest.model
+    calibration = spec.score_calibration if isinstance(spec, TopDownSpec) else None
 
     def predict(frame: ClipFrame) -> Keypoints:
         assert frame.boxes_xyxy is not None
         # One after the other, each with all threads, as a caller without worker threads would.
         people = [topdown(frame.image, box[None]) for box in frame.boxes_xyxy]
         keypoints, scores = zip(*people, strict=True)
-        return np.concatenate(keypoints), np.concatenate(scores)
+        return np.concatenate(keypoints), calibrate(np.concatenate(scores), calibration)
 
     return Pipeline(predict, topdown.close)
