@@ -51,7 +51,7 @@ def drawing_targets(inputs: Sequence[Input], save: Path) -> list[Path]:
 
 
 def _is_one_file(inputs: Sequence[Input], save: Path) -> bool:
-    if save.is_dir():
+    if os.path.isdir(save):  # noqa: PTH112 - a name may be too long to ask about
         return False
     suffix = save.suffix.lower()
     picture, film = suffix in IMAGE_SUFFIXES, suffix in FILM_CODECS
