@@ -136,11 +136,11 @@ def read_file(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     check_file(path)
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        content = b"" if size > most else file.read(most + 1)
-    if max(size, len(content)) > most:
-        reason = f"it has {max(size, len(content))} bytes, at most {most} are read"
-        raise OSError(errno.EFBIG, reason, os.fspath(path))
-    return content
+        if size > most:
+            reason = f"it has {size} bytes, at most {most} are read"
+            raise OSError(errno.EFBIG, reason, os.fspath(path))
+        # Without a number: Python reserves as many bytes as it is asked for.
+        return file.read()
 
 
 @contextlib.contextmanager

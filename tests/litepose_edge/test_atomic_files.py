@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import threading
+import tracemalloc
 
 import pytest
 
@@ -199,6 +200,11 @@ def test_a_file_is_read_whole(tmp_path):
     assert read_file(tmp_path / "a", most=7) == b"content"
     with pytest.raises(OSError, match="it has 7 bytes, at most 6 are read"):
         read_file(tmp_path / "a", most=6)
+    tracemalloc.start()
+    read_file(tmp_path / "a")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_a_file_larger_than_memory_is_refused_before_it_is_read(tmp_path):
