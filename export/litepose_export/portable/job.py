@@ -163,8 +163,8 @@ def build(loaded: Network, options: PortableOptions) -> onnx.ModelProto:
         case _:
             raise ExportError(
                 f"expected a top-down pose network or a detector; '{manifest.name}' finds all "
-                "people of a frame by itself, and how they are told apart has no operators in "
-                "ONNX: take a top-down network and a detector"
+                "people of a frame by itself and has no portable form: take a top-down network, "
+                "and a detector if boxes are not at hand"
             )
     return _described(graph, loaded.opsets, manifest, options)
 
