@@ -29,14 +29,14 @@ from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.preprocess import Image, check_boxes
 from litepose_edge.results import CropView, Poses
-from litepose_edge.sources import Colour, ImageLike, open_source, read_input
-from litepose_edge.sources.opening import Source
+from litepose_edge.sources import Colour, ImageLike, read_input
 from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
 from litepose_edge.threads import available_threads, most_threads, worker_pool
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from litepose_edge.sources.opening import Source
     from litepose_edge.tracking.tracker import Tracker
 
 DETECTOR_SIZES = (32, 4096)
@@ -272,6 +272,8 @@ class Estimator:
             ValueError: An option is out of range.
         """
         self._lifetime.check()
+        from litepose_edge.sources.opening import open_source  # 10 ms, for videos only
+
         opened = open_source(
             source,
             max_pixels=self._max_pixels,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +12,6 @@ from numpy.typing import NDArray
 from litepose_edge.errors import InvalidBoxError
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.preprocess import Image, as_numbers
-
-log = logging.getLogger(__name__)
 
 ROUNDING = 1e-3
 
@@ -74,7 +71,9 @@ class CallersDetector:
         with self._lock:
             first, self._dropped = self._dropped == 0, self._dropped + dropped
         if first:
-            log.warning(
+            import logging  # 3 ms, for those who need it
+
+            logging.getLogger(__name__).warning(
                 "the detector function gave boxes that are empty, not finite or outside the frame; "
                 "they are dropped and counted (Estimator.dropped_boxes)"
             )
