@@ -21,7 +21,7 @@ from litepose_export.figures import GateFigures
 from litepose_export.quantization.calibration import qdq
 from litepose_export.quantization.calibration.macs import integer_part, macs_of_nodes
 from litepose_export.quantization.calibration.useful_ranges import narrowed_to_use
-from litepose_export.quantization.gate.bounds import find_failures, find_shortage
+from litepose_export.quantization.gate.bounds import find_failures, find_shortage, used_part
 from litepose_export.quantization.gate.comparison import compare
 from litepose_export.quantization.gate.latency import compare_latency
 from litepose_export.quantization.gate.output_error import ErrorMetric
@@ -40,6 +40,8 @@ from litepose_export.quantization.options import (
 from litepose_export.quantization.work import Batches, Known, Started, Work
 
 SEARCH_PEOPLE = 120
+# Part of the bounds that a search among layers uses up: on the gate's photographs it is more.
+SEARCH_PART = 0.7
 # Inputs that fine-tuning draws from: with fewer it overfits them.
 FINETUNE_INPUTS, FINETUNE_BYTES = 3000, 10**9
 # Inputs that layers are ranked on one by one: so many pixels, and no fewer than so many inputs.
@@ -254,6 +256,8 @@ def _search(work: Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ...
         advance()
         work.encode(further)
         figures = compare(work.float_model, work.quantized, work.manifest, known, SEARCH_PEOPLE)
+        if options.search_layers and used_part(figures, options.bounds) > SEARCH_PART:
+            return False
         return not find_failures(figures, options.bounds, joints_expected=joints)
 
     found = sensitivity.smallest_beginning(names, passes)

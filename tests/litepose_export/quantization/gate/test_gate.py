@@ -11,7 +11,7 @@ pytest.importorskip("onnx")
 pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
 from litepose_export.figures import GateFigures  # noqa: E402
-from litepose_export.quantization.gate.bounds import Bounds, find_failures  # noqa: E402
+from litepose_export.quantization.gate.bounds import Bounds, find_failures, used_part  # noqa: E402
 from litepose_export.quantization.gate.latency import compare_latency  # noqa: E402
 
 GOOD = GateFigures(
@@ -64,3 +64,19 @@ def test_the_latency_comparison_says_which_file_is_faster(prepared, batches):
     assert found.rounds >= 30
     assert 0.3 < found.ratio < 3
     assert str(found).startswith("INT8 is")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "part"),
+    [
+        (Bounds(), 0.4),  # the median shift, .2 of .5
+        (Bounds(max_shift_px=None, max_p95_px=2.0), 0.5),
+        (Bounds(None, None, 0.002, None, None), 0.5),
+        (Bounds(None, None, None, 0.94, None), 0.5),
+        (Bounds(None, None, None, None, 0.98), 0.5),
+        (Bounds(None, None, None, None, None), 0.0),
+    ],
+)
+def test_the_part_of_the_bounds_that_a_file_uses_is_that_of_its_worst_figure(bounds, part):
+    assert used_part(GOOD, bounds) == pytest.approx(part)
+    assert used_part(GateFigures(0), bounds) == float("inf")
