@@ -25,10 +25,10 @@ os.environ.setdefault("LITEPOSE_EDGE_CACHE", tempfile.mkdtemp(prefix="litepose-t
 # Tests that import OpenVINO by themselves must not report it either.
 sys.modules["openvino_telemetry"] = None
 NEEDS = {"export": ("torch", "onnx", "onnxsim"), "nncf": ("nncf",), "openvino": ("openvino",)}
-# A test module that is nothing without one of these.
-HEAVY = re.compile(
-    r"^(?:\w+ = )?pytest\.importorskip\(\"(?:torch|onnx|openvino|nncf)\b", re.MULTILINE
-)
+# A test module that is nothing without one of these, and how it says so.
+PACKAGES = r"(torch|onnx|openvino|nncf)\b"
+SKIPS = re.compile(rf"^(?:\w+ = )?pytest\.importorskip\(\"{PACKAGES}", re.MULTILINE)
+IMPORTS = re.compile(rf"^(?:import|from) {PACKAGES}", re.MULTILINE)
 _passed_here: set[str] = set()
 
 
@@ -66,7 +66,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @functools.cache
 def _is_heavy(module: Path) -> bool:
-    return HEAVY.search(module.read_text("utf-8")) is not None
+    text = module.read_text("utf-8")
+    return SKIPS.search(text) is not None or IMPORTS.search(text) is not None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """A module that imports what is not installed, and does not skip by itself, is left out."""
+    if collection_path.suffix == ".py" and collection_path.name.startswith("test_"):
+        text = collection_path.read_text("utf-8")
+        needed, skips = IMPORTS.search(text), SKIPS.search(text)
+        late = needed is not None and (skips is None or skips.start() > needed.start())
+        if needed and late and importlib.util.find_spec(needed[1]) is None:
+            return True
+    return None
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -104,7 +104,7 @@ def test_every_row_has_a_command_that_exists(tmp_path):
     assert all(file.exists() for file in files)
 
 
-@pytest.mark.parametrize("name", ["int8_shift", "video"])
+@pytest.mark.parametrize("name", [pytest.param("int8_shift", marks=pytest.mark.export), "video"])
 def test_without_photographs_and_clips_a_row_says_so(tmp_path, name):
     (command,) = (c for c in budget.commands(tmp_path / "nowhere") if c.name == name)
     outcome = budget.run(command)

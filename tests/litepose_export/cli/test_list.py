@@ -12,7 +12,7 @@ from litepose_export.models.catalogue import read_rows
 
 
 def test_the_table_names_every_network_and_fits_80_columns(capsys, monkeypatch):
-    monkeypatch.setattr(console.results, "width", 80)
+    monkeypatch.setattr(console.results.rich, "width", 80)
     assert app.run(["list"]) == 0
     heading, *lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [row.network for row in read_rows()]

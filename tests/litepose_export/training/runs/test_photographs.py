@@ -7,9 +7,9 @@ import json
 import random
 from pathlib import Path
 
-import onnx
 import pytest
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
