@@ -22,6 +22,8 @@ from tests.fuzz.judge import Verdict, judge
 from tests.fuzz.kinds import Answer, InputClass
 from tests.fuzz.pool import Pool
 
+# Classes of inputs need onnx and PyTorch to make sound ones.
+pytestmark = pytest.mark.export
 CHEAP = ("boxes", "coco", "frames", "images", "manifests", "options", "sidecars", "trackers")
 
 
