@@ -19,7 +19,7 @@ BOARD_PYTHON ?= 3.11
 AARCH64 := $(foreach tag,2_28 2_27,--platform manylinux_$(tag)_aarch64) --platform manylinux2014_aarch64
 QEMU ?= $(or $(wildcard $(ARM)/qemu-x86_64-static),qemu-x86_64-static)
 
-.PHONY: demo test test-all test-rest test-3.10 has-3.10 test-lowest test-arm arm-instructions wheelhouse test-avx2 test-slow test-browser lint docs build fuzz soak bench bench-micro budget eval train clean
+.PHONY: demo test test-all test-rest test-3.10 has-3.10 test-lowest test-arm arm-instructions wheelhouse test-avx2 test-slow test-networks test-browser lint docs build fuzz soak bench bench-micro budget eval train clean
 
 ## The bundled models on two public-domain photographs; installs the runtime alone.
 demo: $(VENV)/demo
@@ -53,6 +53,10 @@ test-lowest: $(LOWEST)/ready
 ## Released models on dev photographs, under AVX2 emulation, and other long proofs.
 test-slow: $(DEV)/ready
 	$(BIN)/python -m pytest -m "slow and not arm"
+
+## Families of networks as others write them: trained, exported, quantized, run.
+test-networks: $(DEV)/ready
+	$(BIN)/python -m pytest tests/litepose_export/quantization/test_networks_of_others.py
 
 ## The released INT8 models give the same keypoints on a CPU with AVX2 and without VNNI.
 test-avx2: $(DEV)/ready
