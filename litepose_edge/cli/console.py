@@ -227,15 +227,26 @@ def write_image(path: Path, image: NDArray[np.uint8], *, make_folder: bool = Tru
 def json_lines(path: Path) -> Iterator[Callable[[str], None]]:
     """A function that appends a line to a file that appears when the block ends.
 
-    When the block breaks off, the lines until then are kept; when they cannot be written, nothing
-    is, and an older file stays.
+    When the block breaks off, the lines until then are kept; when there are none yet, or they
+    cannot be written, an older file stays.
 
     Raises:
         OutputError: The place cannot be written.
     """
     file = NewFile(path)
+    written = 0
+
+    def append(line: str) -> None:
+        nonlocal written
+        file.write(line.encode())
+        written += 1
+
     try:
-        yield lambda line: file.write(line.encode())
+        yield append
+    except BaseException:
+        if not written:
+            file.discard()
+        raise
     finally:
         if not file.discarded:
             file.commit()

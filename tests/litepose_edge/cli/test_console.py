@@ -86,6 +86,19 @@ def test_lines_are_kept_when_the_source_breaks_off(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
 
 
+def test_an_end_before_the_first_line_leaves_the_old_file_and_a_source_of_none_an_empty_one(
+    tmp_path,
+):
+    target = tmp_path / "a.jsonl"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), json_lines(target):
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    with json_lines(target):
+        pass
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.jsonl", "")]
+
+
 def command(*lines, **streams):
     """A program of our streams in a process of its own."""
     code = "\n".join(
