@@ -89,7 +89,8 @@ def _first_directory(content: Content) -> dict[int, tuple[int, ...]]:
         start, length = at + step - inline, struct.calcsize(form)
         if length > inline:
             (start,) = struct.unpack(order + number, content[start : start + inline])
-        tags[tag] = struct.unpack(form, content[start : start + length])
+        # As decoders do: the first of a tag counts.
+        tags.setdefault(tag, struct.unpack(form, content[start : start + length]))
     return tags
 
 

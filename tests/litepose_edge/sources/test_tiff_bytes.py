@@ -111,3 +111,20 @@ def test_a_strip_that_is_not_listed_is_damage(tag, count):
     entry = content.index(struct.pack("<HHI", tag, 4, 3))
     content[entry + 4 : entry + 8] = struct.pack("<I", count)
     assert damage(bytes(content)) == DAMAGED
+
+
+def _entry(content: bytearray, tag: int) -> int:
+    """Where the only value of a tag begins; four bytes, whatever its type."""
+    places = [content.find(struct.pack("<HHI", tag, kind, 1)) for kind in (3, 4)]
+    return max(places) + 8
+
+
+def test_the_first_of_two_equal_tags_counts():
+    content = bytearray(_pillow(NOISE, compression="tiff_lzw", tiffinfo={278: 90}))
+    rows, count = _entry(content, tiff_bytes.ROWS), _entry(content, tiff_bytes.COUNTS)
+    # A second width in the place of the rows a strip, which are all of them then.
+    content[rows - 8 : rows - 6] = struct.pack("<H", tiff_bytes.WIDTH)
+    content[rows : rows + 4] = struct.pack("<I", 7)
+    assert damage(bytes(content)) is None
+    content[count : count + 4] = struct.pack("<I", 2000)
+    assert damage(bytes(content)) == DAMAGED
