@@ -84,6 +84,8 @@ class Trainer:
         helper: Trained along with the network and kept in the checkpoint, or None.
         frozen: Names of modules that stay as they are, statistics of normalisations too. Where
             they come first, nothing is computed backwards through them.
+        frozen_statistics: Whether all normalisations keep the means and variances they have: those
+            of a few photographs are not those of others.
     """
 
     def __init__(
@@ -100,7 +102,9 @@ class Trainer:
         metadata: Mapping[str, str] | None = None,
         helper: nn.Module | None = None,
         frozen: Sequence[str] = (),
+        frozen_statistics: bool = False,
     ) -> None:
+        self._frozen_statistics = frozen_statistics
         self._frozen = [network.get_submodule(name).requires_grad_(False) for name in frozen]
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -185,6 +189,10 @@ class Trainer:
         self.network.train()
         for module in self._frozen:
             module.eval()
+        if self._frozen_statistics:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         saved = time.monotonic()
         losses: list[Tensor] = []
         while (part := self._part()) < 1:

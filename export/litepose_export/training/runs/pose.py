@@ -80,7 +80,7 @@ PRETRAINED_SCHEDULES: dict[Stage, Schedule] = {
 NEW_LAYER_RATE, NEW_LAYER_MUON = 2e-3, 0.01
 # So few people are fine-tuned on at this part of the finetune stage's rates, so that a trained
 # network does not forget what it knows of others.
-FEW_PEOPLE, FEW_RATE = 1000, 0.3
+FEW_PEOPLE, FEW_RATE = 1000, 0.05
 # Of other networks: the optimiser and the sizes they were published with.
 OTHER_SCHEDULE = Schedule(
     batch=32,
@@ -123,12 +123,13 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     validator = None
     if options.dev is not None:
         validator = _validator(options.dev, options.images, made)
+    few = len(people) < FEW_PEOPLE
     schedule, augmentation = choose_settings(
         made.manifest.input.size,
         options,
         lrpose=made.is_lrpose,
         new_keypoints=new_keypoints,
-        few=len(people) < FEW_PEOPLE,
+        few=few,
     )
     schedule, budget = _fit_budget(schedule, options, len(people))
     sources = len(np.unique(people.source))
@@ -154,6 +155,7 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         device=options.device,
         metadata=trained.to_metadata(),
         frozen=options.frozen,
+        frozen_statistics=few and made.is_lrpose and options.init is not None and not new_keypoints,
     )
     left = options.reinit
     if new_keypoints and made.predictions:

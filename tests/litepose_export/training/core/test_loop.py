@@ -29,7 +29,7 @@ from training_samples import PLAIN  # noqa: E402
 FAST = Schedule(phases=(Phase(1.0, Size(96, 128)),), batch=8, warmup_steps=5, ema_decay=0.9)
 
 
-def trainer(people, folder, steps, seed=0, frozen=()):
+def trainer(people, folder, steps, seed=0, **options):
     torch.manual_seed(seed)
     prefetcher = Prefetcher(CropSampler(people, None, PLAIN, seed))
     return prefetcher, Trainer(
@@ -39,7 +39,7 @@ def trainer(people, folder, steps, seed=0, frozen=()):
         schedule=FAST,
         budget=Budget(steps=steps),
         folder=folder,
-        frozen=frozen,
+        **options,
     )
 
 
@@ -94,6 +94,16 @@ def test_frozen_modules_stay_as_they_are_and_the_rest_learns(people, tmp_path):
                 continue
             kept = name.startswith(("trunk.stem.", "trunk.stage_4."))
             assert torch.equal(value, before[name]) is kept, name
+
+
+def test_statistics_of_normalisations_can_stay_as_they_are(people, tmp_path):
+    prefetcher, run = trainer(people, tmp_path, steps=3, frozen_statistics=True)
+    before = copy.deepcopy(run.network.state_dict())
+    run.run(on_step=lambda p: None)
+    prefetcher.close()
+    for name, value in run.network.state_dict().items():
+        kept = name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+        assert torch.equal(value, before[name]) is kept, name
 
 
 def test_a_damaged_checkpoint_is_not_resumed(people, tmp_path):
