@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import sys
+import time
 import tracemalloc
 import zlib
 
@@ -114,6 +115,19 @@ def test_a_jpeg_has_no_tables_behind_its_last_scan_and_no_temporary_mark(tmp_pat
         path.write_bytes(damaged)
         with pytest.raises(SourceError, match="is damaged"):
             read_image(path)
+
+
+@pytest.mark.parametrize("count", [1000, 1_000_000])
+@pytest.mark.parametrize("name", ["baseline.jpg", "a.png"])
+def test_millions_of_empty_parts_are_refused_at_once_and_a_thousand_are_none(name, count):
+    content = WHOLE[name]
+    at, part = (2, _segment(0xFE, b"")) if name.endswith("jpg") else (33, None)
+    if part is None:
+        part = struct.pack(">I", 3) + b"tEXta\0b" + struct.pack(">I", zlib.crc32(b"tEXta\0b"))
+    began = time.monotonic()
+    found = damage(content[:at] + part * count + content[at:])
+    assert found == (None if count == 1000 else "is damaged")
+    assert time.monotonic() - began < 5
 
 
 def test_a_jpeg_of_three_scans_may_have_tables_between_them():
