@@ -49,7 +49,7 @@ def _raise(exc: Exception) -> Answer:
         (lambda path: Answer("same"), "taken"),
         (lambda path: _raise(SourceError("the file is cut")), "refused"),
         (lambda path: _raise(SourceError("")), "untyped"),
-        (lambda path: _raise(SourceError("x" * 10**5)), "untyped"),
+        (lambda path: _raise(SourceError("x" * 10**5)), "refused"),  # cut short by the error
         (lambda path: _raise(IndexError("out of range")), "untyped"),
         (lambda path: _raise(MemoryError()), "memory"),
         (lambda path: Answer("same", "scores are not finite"), "silent"),
