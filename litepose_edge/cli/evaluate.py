@@ -7,10 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from litepose_edge import backends
 from litepose_edge.cli import options
@@ -29,6 +28,9 @@ from litepose_edge.measure.accuracy.predictions import (
     operating_point,
 )
 from litepose_edge.measure.accuracy.signed_errors import CROP, SignedErrors
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # Average precision needs people of low confidence as well: it ranks all by their scores.
 LEAST_SCORE, MOST_PEOPLE = 0.02, 100
@@ -133,7 +135,9 @@ class _Measured:
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
-        document = {name: _known(metrics.to_dict()) for name, metrics in self.rows.items()}
+        document: dict[str, Any] = {
+            name: _known(metrics.to_dict()) for name, metrics in self.rows.items()
+        }
         if self.errors is not None:
             errors = self.errors.to_dict(self.keypoint_names)
             document["signed errors, ground-truth boxes"] = _known(errors)
@@ -181,6 +185,8 @@ def _known(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(name: str, metrics: CocoMetrics | CrowdMetrics | PckhMetrics) -> Table:
+    from rich.table import Table
+
     figures = metrics.to_dict()
     if isinstance(metrics, PckhMetrics):
         figures = {"mean PCKh@0.5": metrics.mean, **metrics.by_keypoint}
@@ -194,6 +200,8 @@ def _table(name: str, metrics: CocoMetrics | CrowdMetrics | PckhMetrics) -> Tabl
 
 
 def _error_table(errors: SignedErrors, names: Sequence[str]) -> Table:
+    from rich.table import Table
+
     title = f"{f'mean error, px of a {CROP.height}-px crop':<30}"
     table = Table(title, "right", "±", "down", "±", "found", box=None)
     rows = [("all", errors.mean, errors.standard_error, int(errors.counts.sum()))]
