@@ -70,9 +70,9 @@ def remake(out: Path, folder: Path, *, only: str | None = None, everything: bool
         CannotCountError: The machine cannot be had, or a run failed.
     """
     machine = Machine(folder)
-    from benchmarks.arm.peer_files import write_int8_files  # loads PyTorch
+    from benchmarks.arm.peer_files import write_peer_files  # loads PyTorch
 
-    write_int8_files(folder / "peers")
+    write_peer_files(folder / "peers")
     networks = [*released_networks(), *peers(folder / "peers")]
     report = read(out)
     if everything or report["versions"] != machine.versions:

@@ -67,11 +67,12 @@ def released_networks() -> list[Network]:
 
 
 def peers(quantized: Path) -> list[Network]:
-    """Third-party networks that lie beside the checkout, and their INT8 files in a folder."""
+    """Third-party networks that lie beside the checkout, and what was made of them in a folder."""
     found = []
     for name, file in PEER_FILES.items():
         path = PEERS / file
-        int8 = quantized / f"{path.stem}.int8.onnx"
+        int8, newer = (quantized / f"{path.stem}.{kind}.onnx" for kind in ("int8", "fp32"))
+        path = newer if newer.exists() else path
         found += [
             _network(name, precision, "network", each)
             for precision, each in (("fp32", path), ("int8", int8))

@@ -1,4 +1,4 @@
-"""INT8 files of third-party networks, to count their instructions; their numbers mean nothing."""
+"""Files of third-party networks to count: INT8, whose numbers mean nothing, and FP32 if too old."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from litepose_export.quantization.calibration.qdq import prepare, write_qdq
 
 # Any range gives the same graph, and the graph decides what runs.
 RANGE = (-4.0, 4.0)
+# ONNX Runtime has no kernels for some operators of older files.
+OLDEST_OPSET = 9
 
 
-def write_int8_files(folder: Path) -> None:
-    """Write the networks that lie beside the checkout and are not in the folder yet, in S8S8."""
+def write_peer_files(folder: Path) -> None:
+    """Write what is not in the folder yet of the networks beside the checkout: INT8 in S8S8."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in PEER_FILES.values():
         source = PEERS / file
         target = folder / f"{source.stem}.int8.onnx"
-        if source.exists() and not target.exists():
+        if not source.exists():
+            continue
+        if not target.exists():
             write_file(target, _quantized(onnx.load(source)).SerializeToString())
+        model = onnx.load(source)
+        newer = folder / f"{source.stem}.fp32.onnx"
+        if min(each.version for each in model.opset_import) < OLDEST_OPSET and not newer.exists():
+            write_file(newer, prepare(modernize(model)).SerializeToString())
 
 
 def _quantized(model: onnx.ModelProto) -> onnx.ModelProto:
