@@ -130,8 +130,10 @@ def test_eval_prints_three_rows(dataset, capsys):
         "keypoints, detector boxes",
         "detector boxes",
         "signed errors, ground-truth boxes",
+        "calibration error of scores, ground-truth boxes",
         "default threshold",
     }
+    assert 0 <= document.pop("calibration error of scores, ground-truth boxes") <= 1
     errors = document.pop("signed errors, ground-truth boxes")
     assert errors["mean"].keys() == errors["keypoints"]["nose"]["mean"].keys() == {"x", "y"}
     assert document.pop("default threshold").keys() == {"recall", "false_positives_per_image"}
@@ -149,6 +151,7 @@ def test_eval_without_a_detector_scores_the_given_boxes(dataset, capsys):
     assert set(json.loads(capsys.readouterr().out)) == {
         "keypoints, ground-truth boxes",
         "signed errors, ground-truth boxes",
+        "calibration error of scores, ground-truth boxes",
     }
 
 
