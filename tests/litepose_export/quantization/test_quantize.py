@@ -264,7 +264,7 @@ def test_a_folder_of_photographs_is_calibrated_on_what_our_detector_finds(
     arguments = [
         "quantize", str(SOURCE), "--calibration", str(people_dataset.parent), "--out", str(out),
         "--gate", str(people_dataset), "--count", "8", "--gate-people", "16", "--json",
-        "--max-ap-drop", "0.05",
+        "--max-ap-drop", "0.05", "--max-shift-px", "1",
     ]  # fmt: skip
     assert app.run(arguments) == 0
     assert json.loads(capsys.readouterr().out)["calibration_inputs"] == 8
