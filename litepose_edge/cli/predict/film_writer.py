@@ -97,6 +97,7 @@ class FilmWriter:
         Raises:
             OutputError: There is no encoder, or the disk is full; nothing is left.
         """
+        before = self._written
         try:
             if self._encoder is None:
                 self._size, self._began_s = (image.shape[1], image.shape[0]), timestamp_s
@@ -112,8 +113,12 @@ class FilmWriter:
             if gap >= 0:
                 self._write(image)
             self._newest = image
-        except BaseException:
+        except Exception:
             self.discard()
+            raise
+        except BaseException:
+            # Ctrl-C or a signal, anywhere in between: the frames before this one are there.
+            self._written = before
             raise
 
     def finish(self) -> None:
@@ -124,7 +129,7 @@ class FilmWriter:
         """
         if self._file.discarded:
             return
-        if self._encoder is None:
+        if self._encoder is None or not self._written:
             self.discard()
             return
         try:

@@ -156,6 +156,32 @@ def test_what_breaks_off_keeps_its_frames_and_what_gave_none_the_old_film(tmp_pa
     assert names(tmp_path) == ["film.mp4"]
 
 
+@pytest.mark.usefixtures("encoders")
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_an_interrupt_while_a_frame_is_encoded_keeps_those_before(
+    tmp_path, monkeypatch, number, after
+):
+    film, write, calls = tmp_path / "film.mp4", FilmWriter._write, []
+
+    def interrupted(self, image):
+        calls.append(image)
+        if after or len(calls) < number:
+            write(self, image)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(FilmWriter, "_write", interrupted)
+    film.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        save(film, [(picture(0), n / 10) for n in range(9)], 10)
+    assert names(tmp_path) == ["film.mp4"]
+    if number == 1:
+        assert film.read_bytes() == b"old"
+    else:
+        assert number - 1 <= len(levels(film)) <= number
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 def test_a_film_that_is_not_whole_is_an_error_and_the_old_one_stays(tmp_path, suffix, monkeypatch):
     film = tmp_path / f"film{suffix}"
