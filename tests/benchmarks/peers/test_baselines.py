@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.peers import baselines
-from litepose_edge.backends import files, open_files
+from litepose_edge.backends import files, find_model, open_files
+from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.geometry import Size
 from litepose_edge.manifest.presets import Graph, OutputFormatName, preset
 from litepose_edge.pipelines.topdown import TopDown
@@ -35,7 +36,9 @@ def opened(name, peers):
 def test_other_code_around_our_weights_finds_our_joints(name, photographs, tmp_path):
     image = read_image(photographs / "astronaut.png")
     keypoints, scores = opened("litepose-edge", tmp_path)(image, BOX)
-    others, other_scores = opened(name, tmp_path)(image, BOX)
+    others, decoded = opened(name, tmp_path)(image, BOX)
+    calibration = find_model("lrpose-s").manifest.model.score_calibration
+    other_scores = calibrate(decoded.astype(np.float32), calibration)
     sure = scores > 0.5
     assert sure.sum() >= 5
     distance = np.linalg.norm(keypoints - others, axis=1)[sure]
