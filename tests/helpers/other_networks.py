@@ -75,8 +75,10 @@ def overfit(network: nn.Module, manifest: Manifest, labels: Path, steps: int = 2
     )
     wanted = _targets(torch.from_numpy(places).float(), network(images[:1]))
     network.train()
-    optimizer = torch.optim.AdamW(network.parameters(), 4e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, steps)
+    attention = any(isinstance(m, nn.MultiheadAttention) for m in network.modules())
+    steps, rate = (2 * steps, 2e-3) if attention else (steps, 1e-2)
+    optimizer = torch.optim.AdamW(network.parameters(), rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps)
     for _ in range(steps):
         found = network(images)
         found = found if isinstance(found, tuple) else (found,)

@@ -10,6 +10,7 @@ from typing import Any
 
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.errors import AccuracyGateError, UnsupportedOpError
+from litepose_export.figures import GateFigures
 from litepose_export.quantization import job
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions
 from litepose_export.quantization.work import Known
@@ -78,6 +79,8 @@ def quantize_auto(
             )
             return replace(report, attempts=tuple(tried))
         except AccuracyGateError as exc:
+            if exc.figures is not None and _nothing_compared(exc.figures):
+                raise  # the float file finds nothing: no step can mend that
             tried.append(f"{name}: {_figures(exc)}")
             if nearest is None or _distance(exc) < _distance(nearest):
                 nearest, best = exc, chosen
@@ -92,6 +95,10 @@ def quantize_auto(
         f"{nearest}",
         nearest.figures,
     )
+
+
+def _nothing_compared(figures: GateFigures) -> bool:
+    return figures.people == 0 or (figures.shift_px is None and figures.recall is None)
 
 
 def _figures(refusal: AccuracyGateError) -> str:

@@ -102,6 +102,19 @@ def test_a_refusal_says_how_far_each_attempt_came(attempts, tmp_path):
         auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions())
 
 
+def test_a_float_file_that_finds_nothing_is_tried_once(monkeypatch, tmp_path):
+    seen = []
+
+    def attempt(*_, **__):
+        seen.append(1)
+        raise AccuracyGateError("nothing to compare", GateFigures(20))
+
+    monkeypatch.setattr(auto.job, "quantize", attempt)
+    with pytest.raises(AccuracyGateError, match="nothing to compare"):
+        auto.quantize_auto(tmp_path, tmp_path, None, QuantizeOptions())
+    assert len(seen) == 1
+
+
 def test_a_step_that_made_it_worse_is_not_built_upon(monkeypatch, tmp_path):
     seen, shifts = [], iter([2.0, 5.0, 1.0, 0.9])
 

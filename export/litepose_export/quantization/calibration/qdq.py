@@ -124,7 +124,7 @@ def write_qdq(
         name: TensorData(lowest=np.float32(low), highest=np.float32(high))
         for name, (low, high) in ranges.items()
     }
-    with _said("write the graph with codes"):
+    with _said("write the graph with codes"), _no_axis_warnings():
         quantizer = QDQQuantizer(
             model,
             True,  # per channel
@@ -204,6 +204,21 @@ def tidy(quantized: onnx.ModelProto) -> onnx.ModelProto:
     del quantized.metadata_props[:]
     del quantized.graph.value_info[:]
     return quantized
+
+
+@contextlib.contextmanager
+def _no_axis_warnings() -> Iterator[None]:
+    """Without a warning for each weight of one axis, as normalisations have: it gets one scale."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Axis ")
+
+    root = logging.getLogger()
+    root.addFilter(keep)
+    try:
+        yield
+    finally:
+        root.removeFilter(keep)
 
 
 @contextlib.contextmanager
