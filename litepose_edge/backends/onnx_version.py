@@ -8,7 +8,7 @@ from litepose_edge.backends.protobuf import BYTES, VARINT, fields, varint
 from litepose_edge.errors import ModelError
 
 IR_VERSION, GRAPH, OPSETS = 1, 7, 8  # of the model
-INITIALIZER, INPUT = 5, 11  # of the graph
+GRAPH_NAME, INITIALIZER, INPUT = 2, 5, 11  # of the graph
 INITIALIZER_NAME, INPUT_NAME = 8, 1
 # The first version that has operator sets, and the first whose weights need not be inputs.
 FIRST_IR_VERSION, FREE_WEIGHTS_IR_VERSION = 3, 4
@@ -18,7 +18,8 @@ def check_version(path: Path, content: bytes) -> None:
     """Refuse a file that engines take and read as they like, though the standard does not.
 
     Raises:
-        ModelError: It has no version, one before operator sets, or weights that its version lacks.
+        ModelError: It has no version, one before operator sets, a graph without a name, or weights
+            that its version lacks.
     """
     message, version, graphs, opsets = memoryview(content), 0, [], 0
     try:
@@ -33,10 +34,22 @@ def check_version(path: Path, content: bytes) -> None:
                 f"{path} is no valid ONNX file: expected a format version of at least "
                 f"{FIRST_IR_VERSION} and operator sets, got {version} and {opsets}; export it again"
             )
+        if not all(map(_is_named, graphs)):
+            raise ModelError(
+                f"{path} is no valid ONNX file: its graph has no name; give it one "
+                "(model.graph.name) or export it again"
+            )
         if version < FREE_WEIGHTS_IR_VERSION:
             _check_weights_are_inputs(path, graphs)
     except (IndexError, ValueError) as exc:
         raise ModelError(f"{path} is no ONNX file, or a damaged one: {exc}") from exc
+
+
+def _is_named(graph: memoryview) -> bool:
+    return any(
+        field == GRAPH_NAME and wire == BYTES and end > body
+        for field, wire, _, body, end in fields(graph)
+    )
 
 
 def _check_weights_are_inputs(path: Path, graphs: list[memoryview]) -> None:

@@ -52,6 +52,15 @@ def test_a_file_without_operator_sets_is_refused(tmp_path):
         check_version(tmp_path, model.SerializeToString())
 
 
+def test_a_graph_without_a_name_is_refused(tmp_path):
+    model = network(9)
+    model.graph.name = ""
+    with pytest.raises(onnx.checker.ValidationError):
+        onnx.checker.check_model(model)
+    with pytest.raises(ModelError, match="its graph has no name"):
+        check_version(tmp_path, model.SerializeToString())
+
+
 @pytest.mark.parametrize("path", sorted(bundled.FOLDER.glob("*.onnx")), ids=lambda path: path.name)
 def test_the_bundled_files_are_valid(path):
     check_version(path, path.read_bytes())
