@@ -93,9 +93,14 @@ def test_processes_report_each_picture(photographs):
     assert [line.startswith(f"{astronaut}: 1 people, scores [0.") for line in lines] == [True] * 2
 
 
-def test_posture_of_a_photograph(photographs, capsys):
-    example("posture").main(str(photographs / "astronaut.png"))
-    assert "not visible" in capsys.readouterr().out
+def test_posture_of_a_photograph(photographs, tmp_path, capsys):
+    path = photographs / "astronaut.png"
+    example("posture").main(str(path))
+    assert re.match(r"person 1: \d+ degrees, (slouching|straight)\n", capsys.readouterr().out)
+    # Cut off at the chest.
+    cv2.imwrite(str(tmp_path / "bust.png"), cv2.imread(str(path))[:300])
+    example("posture").main(str(tmp_path / "bust.png"))
+    assert capsys.readouterr().out == "person 1: ear, shoulder or hip are not visible\n"
 
 
 def test_the_picamera_example_closes_the_camera(photographs, monkeypatch, capsys):

@@ -162,6 +162,8 @@ def test_a_command_that_is_to_end_leaves_no_temporary_file_and_the_old_file(tmp_
         f"    os.kill(os.getpid(), signal.{name})",
         "    time.sleep(30)",
         stderr=-1,
+        # The tests themselves may run under nohup, which has children ignore it.
+        preexec_fn=lambda: signal.signal(signal.Signals[name], signal.SIG_DFL),
     )
     assert (done.returncode, done.stderr) == (code, f"error: ended by {name}\n")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.bin", b"old")]

@@ -31,7 +31,7 @@ COMMANDS = [
     (exporter, ["pack", "--data", "{}", "--out", "shards"]),
     (exporter, ["quantize", FLOAT, "--calibration", "{}", "--out", "q.onnx"]),
     (exporter, ["quantize", "{}", "--calibration", "c.json", "--out", "q.onnx"]),
-    (exporter, ["verify", "{}", "--checkpoint", "w.pt"]),
+    (exporter, ["verify", "{}", "--network", OWN, "--checkpoint", "{}"]),
     (exporter, ["ort", "{}", "--out", "o.ort"]),
     (exporter, ["portable", "{}", "--out", "o.onnx"]),
     (exporter, ["plot", "{}", "--out", "p.svg"]),

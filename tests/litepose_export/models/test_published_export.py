@@ -95,8 +95,8 @@ def test_a_checkpoint_becomes_a_verified_file(
             assert poses.keypoints.shape == (len(poses), keypoints, 2)
             with pytest.raises(ValueError, match="bottom-up"):
                 estimator.predict(FRAME, boxes_xyxy=BOX)
-            with pytest.raises(ValueError, match="bottom-up"):
-                estimator.tracker()
+            tracked = estimator.tracker().update(FRAME)
+            assert tracked.track_ids is not None
         else:
             poses = estimator.predict(FRAME, boxes_xyxy=BOX)
             assert poses.keypoints.shape == (1, keypoints, 2)
