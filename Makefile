@@ -27,7 +27,7 @@ demo: $(VENV)/demo
 
 ## The runtime's tests and the documents': some minutes, environment included.
 test: $(DEV)/quick
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm and not extras" --durations=15 --record-passed $(PASSED)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm and not extras" --durations=15 --record-passed=$(PASSED)
 	@echo "The exporter's and OpenVINO's tests: make test-all"
 
 ## Everything but the slow proofs: the exporter, NNCF and OpenVINO as well.
@@ -35,8 +35,9 @@ test-all: $(DEV)/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm" --durations=15
 
 ## What test-all has and `make test` did not pass: together they are test-all.
+# With "=": pytest takes a path of its own, which is there, for a folder of tests.
 test-rest: $(DEV)/ready
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm" --durations=15 --without-passed $(PASSED)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not arm" --durations=15 --without-passed=$(PASSED)
 
 ## The runtime's tests on Python 3.10, with the ONNX Runtime that is the last for it.
 test-3.10: $(DEV310)/ready
