@@ -146,10 +146,13 @@ def updated(old: dict[str, Any], new: dict[str, Any], *, timed: bool = True) -> 
     """The earlier report with the rows of a later run, whose first row is the earlier one's too.
 
     Times of two runs cannot be compared: of the later one the ratios to the first row are taken,
-    and its milliseconds are scaled to the earlier run. Without times, rows keep those they had.
+    and its milliseconds are scaled to the earlier run. Without times, rows keep those they had,
+    and the accuracy of the first row is taken as well.
     """
     ours, (first, *rows) = old["baselines"][0], new["baselines"]
     speeds = {row["name"]: row["speed"] for row in old["baselines"]}
+    if not timed:
+        rows.insert(0, first)
     for row in rows:
         if not timed:
             row["speed"] = speeds.get(row["name"], {})

@@ -60,6 +60,7 @@ def test_rows_of_a_later_run_keep_their_ratio_to_ours():
     assert [row["speed"] for row in later["baselines"][:3]] == [
         r["speed"] for r in old["baselines"]
     ]
+    assert later["baselines"][0]["accuracy"] == new["baselines"][0]["accuracy"]
     assert "- new: not timed yet." in versus_page.to_markdown(later)
     page = versus_page.to_markdown({**old, "baselines": list(rows.values())})
     assert "- theirs: measured in a later run" in page
