@@ -1,6 +1,6 @@
 # The command line and the Python package, for amd64 and arm64:
 #   docker buildx build --platform linux/amd64,linux/arm64 -t litepose-edge .
-#   docker run --rm -v "$PWD:/work:ro" litepose-edge predict /work/photo.jpg --json
+#   docker run --rm -v "$PWD:/photos:ro" litepose-edge predict /photos/photo.jpg --json
 #   docker run --rm --device /dev/video0 --group-add video litepose-edge predict 0 --json
 # Sizes and how it is tested: docs/guides/boards.md.
 ARG PYTHON=3.12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -50,7 +51,7 @@ def ffmpeg_options(transport: Transport | None, *, low_latency: bool) -> str | N
     return "|".join([own, *chosen] if own else chosen)
 
 
-class _Shared:
+class _Shared(ABC):
     """A setting of the whole process, which several threads may want at once.
 
     Those who want the same share it; others wait until it is free.
@@ -78,12 +79,13 @@ class _Shared:
                     self._restore(self._before)
                     self._changed.notify_all()
 
+    @abstractmethod
     def _set(self, wanted: str) -> object:
         """Change it; what it was before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _restore(self, before: object) -> None:
-        raise NotImplementedError
+        """Change it back to what `_set` returned."""
 
 
 class _CaptureOptions(_Shared):
