@@ -51,7 +51,8 @@ def open_pipeline(source: str) -> cv2.VideoCapture:
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise SourceError(
             f"cannot open {PIPELINE}...: this OpenCV was built without GStreamer, as those from "
-            "package indexes are; examples/gstreamer_people.py reads a pipeline with any OpenCV"
+            "package indexes are; examples/board/gstreamer_people.py reads a pipeline with any "
+            "OpenCV"
         )
     pipeline = source.removeprefix(PIPELINE).strip().rstrip("!").strip()
     if "appsink" not in pipeline:

@@ -16,7 +16,7 @@ from hands import write_hands
 from litepose_edge.measure.energy.log import read_log
 from paths import ROOT
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("*/*.py"))
 
 
 def run(*arguments):
@@ -31,7 +31,7 @@ def astronaut(photographs):
 
 
 def test_image_to_json(astronaut):
-    document = json.loads(run(ROOT / "examples" / "image_to_json.py", astronaut))
+    document = json.loads(run(ROOT / "examples" / "pictures" / "image_to_json.py", astronaut))
     assert len(document["people"]) == 1
 
 

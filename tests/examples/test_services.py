@@ -23,7 +23,7 @@ import pytest
 from example_files import example
 from paths import ROOT
 
-EXAMPLES = ROOT / "examples"
+EXAMPLES = ROOT / "examples" / "services"
 # Also where the package is not installed but lies here.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 

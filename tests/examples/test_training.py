@@ -11,10 +11,9 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread", "commands")]
 
-from example_files import example  # noqa: E402
+from example_files import example, example_path  # noqa: E402
 from figures import write_figures  # noqa: E402
 from hands import write_hands  # noqa: E402
-from paths import ROOT  # noqa: E402
 
 EXAMPLES = ("bring_your_own_network", "fine_tune", "other_keypoints")
 
@@ -28,7 +27,7 @@ def commands(monkeypatch):
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_of_a_guide_has_at_most_40_lines(name):
-    assert len((ROOT / "examples" / f"{name}.py").read_text().splitlines()) <= 40
+    assert len(example_path(name).read_text().splitlines()) <= 40
 
 
 def test_bring_your_own_network(photographs, tmp_path, capsys):

@@ -1,6 +1,6 @@
 """Draws the labels of a COCO keypoint file, of whatever keypoints: people, hands, animals.
 
-python examples/draw_labels.py hands/train.json drawn
+python examples/pictures/draw_labels.py hands/train.json drawn
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Fine-tunes LRPose-s on photographs of one's own and says what that brought on others.
 
-python examples/fine_tune.py mine/train.json mine/dev.json runs/mine
+python examples/networks/fine_tune.py mine/train.json mine/dev.json runs/mine
 """
 
 import subprocess

@@ -1,6 +1,6 @@
 """Trains on keypoints that are not a person's, and finds them in the pictures of another file.
 
-python examples/other_keypoints.py hands/train.json hands/val.json runs/hands
+python examples/networks/other_keypoints.py hands/train.json hands/val.json runs/hands
 """
 
 import subprocess

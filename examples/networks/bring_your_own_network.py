@@ -1,6 +1,6 @@
 """A PyTorch network of one's own to ONNX, checked, and onto a photograph.
 
-python examples/bring_your_own_network.py photo.jpg 60,0,440,511 own.onnx
+python examples/networks/bring_your_own_network.py photo.jpg 60,0,440,511 own.onnx
 """
 
 import sys

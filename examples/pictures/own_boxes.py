@@ -1,6 +1,6 @@
 """Uses boxes of your own: no detector is loaded, one person comes back per box.
 
-python examples/own_boxes.py photo.jpg 60,0,440,511 [x1,y1,x2,y2 ...]
+python examples/pictures/own_boxes.py photo.jpg 60,0,440,511 [x1,y1,x2,y2 ...]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Draws the people of an image and writes the picture.
 
-python examples/draw.py photo.jpg drawn.png
+python examples/pictures/draw.py photo.jpg drawn.png
 """
 
 import sys

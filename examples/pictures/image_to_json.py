@@ -1,6 +1,6 @@
 """Prints the people in an image as JSON.
 
-python examples/image_to_json.py photo.jpg
+python examples/pictures/image_to_json.py photo.jpg
 """
 
 import sys
