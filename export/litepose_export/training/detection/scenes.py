@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from litepose_edge import geometry
 from litepose_edge.boxes import box_area, box_iou
 from litepose_edge.geometry import Float32, Float64, Size
-from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco import AnnotatedImage
 from litepose_export.training.data.augmentation import blur_or_downscale, jitter_colours
 from litepose_export.training.detection import textures
 from litepose_export.training.detection.assignment import Truth
@@ -69,10 +69,12 @@ class SceneOptions:
     blur: float = 0.1
 
 
-def merge_labels(dataset: CocoDataset, pseudo_labels: Sequence[Float32]) -> list[BoxLabels]:
+def merge_labels(
+    images: Iterable[AnnotatedImage], pseudo_labels: Sequence[Float32]
+) -> list[BoxLabels]:
     """Merge labels with a teacher's `(P, 5)` boxes and scores, photograph by photograph."""
     merged = []
-    for image, boxes in zip(dataset, pseudo_labels, strict=True):
+    for image, boxes in zip(images, pseudo_labels, strict=True):
         own = image.boxes_xyxy
         iou = box_iou(boxes[:, :4], own)
         apart = iou.max(axis=1, initial=0) < SEPARATE_IOU
@@ -97,6 +99,8 @@ class SceneSampler:
         options: How scenes are made.
         seed: Of the random stream.
         hard_negatives: Places to show more often among those without people.
+        sources: How many of the photographs, in their order, each source of data brings; all are
+            one source unless given.
     """
 
     def __init__(
@@ -106,32 +110,33 @@ class SceneSampler:
         options: SceneOptions,
         seed: int,
         hard_negatives: Sequence[Tile] = (),
+        sources: Sequence[int] = (),
     ) -> None:
         self._images, self._labels, self._options = images, labels, options
+        self._ends = np.cumsum(sources or [len(images)])
         self._people = [occupied(found) for found in labels]
         self._hard_negatives = hard_negatives
         self._rng = np.random.default_rng(seed)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> SceneBatch:
-        """A batch of scenes (`shares` is for samplers with several sources)."""
-        del shares
+        """A batch of scenes; `shares` says how much of it comes from each source."""
         images = np.empty((count, input_size.height, input_size.width, 3), np.uint8)
         labels = []
         for i in range(count):
-            scene, found = self._scene(input_size)
+            scene, found = self._scene(input_size, shares)
             if self._rng.random() < self._options.blur:
                 scene = blur_or_downscale(self._rng, scene)
             cv2.cvtColor(jitter_colours(self._rng, scene), cv2.COLOR_BGR2RGB, dst=images[i])
             labels.append(found)
         return SceneBatch(torch.from_numpy(images), _pad(labels))
 
-    def _scene(self, size: Size) -> tuple[NDArray[np.uint8], BoxLabels]:
+    def _scene(self, size: Size, shares: tuple[float, ...]) -> tuple[NDArray[np.uint8], BoxLabels]:
         rng, options = self._rng, self._options
         if rng.random() < options.empty:
             return self._empty_scene(size), no_people()
         canvas = np.full((size.height, size.width, 3), GREY, np.uint8)
         if rng.random() >= options.mosaic:
-            return canvas, self._place(canvas, (0, 0, size.width, size.height))
+            return canvas, self._place(canvas, (0, 0, size.width, size.height), shares)
         x = int(size.width * rng.uniform(0.3, 0.7))
         y = int(size.height * rng.uniform(0.3, 0.7))
         quarters = (
@@ -140,17 +145,31 @@ class SceneSampler:
             (0, y, x, size.height),
             (x, y, size.width, size.height),
         )
-        parts = [self._place(canvas, quarter) for quarter in quarters]
+        parts = [self._place(canvas, quarter, shares) for quarter in quarters]
         return canvas, BoxLabels(
             np.concatenate([p.boxes for p in parts]),
             np.concatenate([p.weights for p in parts]),
             np.concatenate([p.ignored for p in parts]),
         )
 
-    def _place(self, canvas: NDArray[np.uint8], area: tuple[int, int, int, int]) -> BoxLabels:
+    def _choose(self, shares: tuple[float, ...]) -> int:
+        """The number of a random photograph, of a source chosen by its share."""
+        source = 0
+        if len(self._ends) > 1:
+            source = int(np.searchsorted(np.cumsum(shares), self._rng.random(), side="right"))
+            source = min(source, len(self._ends) - 1)
+        first = int(self._ends[source - 1]) if source else 0
+        return int(self._rng.integers(first, self._ends[source]))
+
+    def _place(
+        self,
+        canvas: NDArray[np.uint8],
+        area: tuple[int, int, int, int],
+        shares: tuple[float, ...],
+    ) -> BoxLabels:
         """Draw one random photograph into a part of the canvas; return what is visible of it."""
         rng = self._rng
-        number = int(rng.integers(len(self._images)))
+        number = self._choose(shares)
         image, labels = self._images[number], self._labels[number]
         x1, y1, x2, y2 = area
         part = Size(x2 - x1, y2 - y1)

@@ -70,8 +70,9 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         CheckpointError: Fine-tuning has nothing to start from.
     """
     prepare(options)
-    dataset = read_coco(options.data[0], options.images)
-    photographs = read_photographs(image.path for image in dataset)
+    datasets = [read_coco(path, options.images) for path in options.data]
+    images = [image for dataset in datasets for image in dataset]
+    photographs = read_photographs(image.path for image in images)
     pseudo_labels = [np.zeros((0, 5), np.float32) for _ in photographs]
     if options.teacher is not None:
         cache = options.folder / "pseudo_labels.npz"
@@ -81,14 +82,15 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         evaluate = DetectionValidator(
             read_coco(options.dev, options.images), manifests.DETECTOR_INPUT
         )
-    network, labels = PersonDet(), merge_labels(dataset, pseudo_labels)
+    network, labels = PersonDet(), merge_labels(images, pseudo_labels)
     schedule, scenes = TRAIN_SCHEDULE, SceneOptions()
     hard_negatives: list[Tile] = []
     if options.stage == "finetune":
         schedule, scenes = FINETUNE_SCHEDULE, FINETUNE_SCENES
         hard_negatives = _mine(network, photographs, labels, options, display)
     schedule = options.adjusted(schedule)
-    sampler = SceneSampler(photographs, labels, scenes, options.seed, hard_negatives)
+    sources = [len(dataset) for dataset in datasets]
+    sampler = SceneSampler(photographs, labels, scenes, options.seed, hard_negatives, sources)
     prefetcher = Prefetcher(sampler)
     trainer = Trainer(
         network,
@@ -97,6 +99,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,
+        sources=len(sources),
         device=options.device,
         metadata=TrainedAs(training=training_of(options)).to_metadata(),
     )

@@ -80,3 +80,20 @@ def test_hard_negatives_are_shown_again(photo_dataset):
     assert batch.truth.weights.sum() == 0
     # One bright, even place: each scene has one colour, whatever the colours' disturbance.
     assert batch.images.float().std(dim=(1, 2)).max() < 5
+
+
+def test_each_source_has_its_share_of_the_scenes():
+    """Of a white and a black photograph in unequal sources the shares decide, not the counts."""
+    white = np.full((60, 60, 3), 255, np.uint8)
+    images = [white, *[np.zeros_like(white)] * 9]
+    labels = [scenes.no_people()] * len(images)
+    options = scenes.SceneOptions(empty=0, mosaic=0, zoom=(1.0, 1.0), blur=0)
+    sampler = scenes.SceneSampler(images, labels, options, seed=1, sources=(1, 9))
+
+    def bright(shares: tuple[float, ...]) -> float:
+        drawn = sampler.draw(200, Size(32, 32), shares).images.float()
+        return float((drawn.mean(dim=(1, 2, 3)) > 90).float().mean())
+
+    assert bright((1.0, 0.0)) == 1
+    assert bright((0.0, 1.0)) == 0
+    assert 0.4 < bright((0.5, 0.5)) < 0.6
