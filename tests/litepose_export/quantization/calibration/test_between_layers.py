@@ -1,0 +1,144 @@
+"""Values stay in codes from layer to layer, and pools where they are quick."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnxruntime
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytestmark = [pytest.mark.export]
+
+import onnx  # noqa: E402
+from onnx import helper, numpy_helper  # noqa: E402
+
+from litepose_export.quantization.calibration import qdq  # noqa: E402
+from litepose_export.quantization.calibration.between_layers import (  # noqa: E402
+    choose_between_layers,
+)
+
+SHAPE = (1, 8, 12, 12)
+IMAGES = [np.random.default_rng(seed).normal(0, 1, SHAPE).astype(np.float32) for seed in range(4)]
+
+
+def conv(given, made, name, rng, stored, channels=8):
+    stored[f"{name}_w"] = rng.normal(0, 0.3, (8, channels, 1, 1))
+    return helper.make_node("Conv", [given, f"{name}_w"], [made], name)
+
+
+def graph(between, read, channels=8):
+    """Two layers, `x` made by the first and `read` read by the last, and what lies between."""
+    rng, stored = np.random.default_rng(0), {}
+    first, second = (conv(a, b, b, rng, stored) for a, b in (("image", "x"), ("image", "y")))
+    nodes = [first, second, *between, conv(read, "z", "last", rng, stored, channels)]
+    given = [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, SHAPE)]
+    made = [helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, None)]
+    weights = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in stored.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", given, made, weights),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+    return qdq.prepare(model)
+
+
+def silu(given, made):
+    return [
+        helper.make_node("Sigmoid", [given], [f"{made}_gate"], f"{made}_gate"),
+        helper.make_node("Mul", [given, f"{made}_gate"], [made], made),
+    ]
+
+
+def concatenated(inputs, made):
+    return [helper.make_node("Concat", inputs, [made], made, axis=1)]
+
+
+def pool(kind, given, made):
+    pads = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [2, 2]}
+    return [helper.make_node(kind, [given], [made], made, **pads)]
+
+
+def quantized(model, float_nodes=()):
+    ranges = qdq.find_ranges(model, IMAGES)
+    return qdq.write_qdq(model, ranges, "u8s8-reduced", float_nodes)
+
+
+def operators_run(model, folder):
+    """What ONNX Runtime makes of a graph."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(model.SerializeToString(), options)
+    optimized = onnx.load(folder / "optimized.onnx")
+    return Counter(node.op_type for node in optimized.graph.node)
+
+
+def run(model, image):
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {"image": image})[0]
+
+
+def error(model, float_nodes=()):
+    """Of the INT8 graph, as a part of the spread of the float one's output."""
+    expected = run(model, IMAGES[0])
+    return np.abs(run(quantized(model, float_nodes), IMAGES[0]) - expected).mean() / expected.std()
+
+
+def test_silu_between_layers_is_computed_on_codes(tmp_path):
+    model = graph(silu("x", "s"), "s")
+    kinds = operators_run(quantized(model), tmp_path)
+    assert (kinds["QLinearSigmoid"], kinds["QLinearMul"]) == (1, 1)
+    assert kinds["Mul"] == kinds["Sigmoid"] == 0
+    assert error(model) < 0.03
+
+
+def test_silu_behind_a_layer_in_float_stays_float():
+    model = graph(silu("x", "s"), "s")
+    assert choose_between_layers(model, ["x"]).on_codes == frozenset()
+    assert choose_between_layers(model, ["s"]).on_codes == frozenset()
+    assert choose_between_layers(model, ["last"]).on_codes == frozenset()
+    assert choose_between_layers(model, []).on_codes == {"s", "s_gate"}
+
+
+def test_a_gate_of_another_tensor_is_left_as_it_is():
+    gate = helper.make_node("Sigmoid", ["y"], ["g"], "g")
+    product = helper.make_node("Mul", ["x", "g"], ["s"], "s")
+    assert choose_between_layers(graph([gate, product], "s"), []).on_codes == frozenset()
+
+
+def test_joins_of_silu_are_computed_on_codes(tmp_path):
+    added = helper.make_node("Add", ["s", "t"], ["a"], "a")
+    nodes = [*silu("x", "s"), *silu("y", "t"), added, *concatenated(["a", "s"], "c")]
+    model = graph(nodes, "c", channels=16)
+    kinds = operators_run(quantized(model), tmp_path)
+    assert (kinds["QLinearAdd"], kinds["QLinearConcat"]) == (1, 1)
+    assert kinds["Add"] == kinds["Concat"] == 0
+    assert error(model) < 0.05
+
+
+def test_sums_of_layers_have_codes_around_them_anyway(tmp_path):
+    added = helper.make_node("Add", ["x", "y"], ["a"], "a")
+    model = graph([added], "a")
+    assert choose_between_layers(model, []).on_codes == frozenset()
+    assert operators_run(quantized(model), tmp_path)["QLinearAdd"] == 1
+
+
+def test_a_maximum_behind_a_layer_in_float_is_one_of_floats(tmp_path):
+    model = graph(pool("MaxPool", "x", "p"), "p")
+    assert choose_between_layers(model, ["x"]).float_pools == {"p"}
+    assert choose_between_layers(model, []).float_pools == frozenset()
+    written = quantized(model, ["x"])
+    # ONNX Runtime would move the rounding before the pool: the LeakyRelu keeps it behind.
+    assert operators_run(written, tmp_path)["LeakyRelu"] == 1
+    assert error(model, ["x"]) < 0.03
+
+
+def test_a_mean_between_layers_is_one_of_floats(tmp_path):
+    model = graph(pool("AveragePool", "x", "p"), "p")
+    kinds = operators_run(quantized(model), tmp_path)
+    assert kinds["AveragePool"] == 1
+    assert kinds["QLinearAveragePool"] == 0
+    assert error(model) < 0.03
