@@ -32,3 +32,7 @@ class AccuracyGateError(ExportError):
     def __init__(self, message: str, figures: GateFigures | None = None) -> None:
         super().__init__(message)
         self.figures = figures
+
+
+class SearchError(ExportError):
+    """A search cannot be run as asked, or its folder holds another one."""

@@ -45,6 +45,24 @@ SIZES: dict[str, TrunkWidths] = {
 CONTEXT = {"n": (0, 0), "s": (3, 64), "m": (5, 192)}
 
 
+@dataclass(frozen=True, slots=True)
+class Arch:
+    """What distinguishes one LRPose from another.
+
+    Attributes:
+        trunk: Channels and blocks to stride 16; the head has those of stride 8.
+        context_blocks: At stride 32; 0 for none.
+        context_middle: Channels inside them.
+    """
+
+    trunk: TrunkWidths
+    context_blocks: int = 0
+    context_middle: int = 0
+
+
+ARCHS = {name: Arch(SIZES[name], *CONTEXT[name]) for name in SIZES}
+
+
 class Trunk(nn.Module):
     """`(N, 3, H, W)` image to features at strides 8 and 16."""
 
@@ -100,20 +118,20 @@ class Context(nn.Module):
 class LRPose(nn.Module):
     """`(N, 3, H, W)` normalised RGB crop to `(N, K, H/8, W/8)` heatmap logits.
 
-    H and W must be multiples of 16 for `"n"`, of 32 for `"s"` and `"m"`.
+    H and W must be multiples of 16, of 32 where there are blocks at stride 32 (`"s"`, `"m"`).
 
     Args:
-        size: `"n"`, `"s"` or `"m"`.
+        size: `"n"`, `"s"` or `"m"`, or an architecture that a search has found.
         keypoints: K, the number of maps.
     """
 
     stride = 8
 
-    def __init__(self, size: str, keypoints: int = 17) -> None:
+    def __init__(self, size: str | Arch, keypoints: int = 17) -> None:
         super().__init__()
-        w = SIZES[size]
+        arch = ARCHS[size] if isinstance(size, str) else size
+        w, blocks, middle = arch.trunk, arch.context_blocks, arch.context_middle
         self.trunk = Trunk(w)
-        blocks, middle = CONTEXT[size]
         self.context = Context(w.stride_16, middle, blocks) if blocks else nn.Identity()
         self.reduce = ConvBN(w.stride_16, w.stride_8, 1, relu=False)
         self.skip = ConvBN(w.stride_8, w.stride_8, 1, relu=False)

@@ -1,0 +1,1 @@
+"""Architecture search: networks found for a budget of time on a processor."""

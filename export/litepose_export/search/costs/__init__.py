@@ -1,0 +1,1 @@
+"""What operators and networks cost on a processor: measured, summed and corrected."""

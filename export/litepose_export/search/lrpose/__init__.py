@@ -1,0 +1,1 @@
+"""The space around LRPose: dense blocks, their widths and depths, the stage at stride 32."""
