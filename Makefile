@@ -63,10 +63,10 @@ test-networks: $(DEV)/ready
 test-avx2: $(DEV)/ready
 	$(BIN)/python -m pytest tests/litepose_edge/released/test_avx2.py -m slow --qemu "$(QEMU)"
 
-## The benchmark report in a real browser, portable files in browser, Node and C++; skips without.
+## The report and the live page in a real browser, portable files in browser, Node and C++; skips without.
 test-browser: $(DEV)/ready
 	$(BIN)/python -m pytest tests/litepose_edge/measure/bench/report/test_page.py \
-		tests/litepose_export/portable/test_other_languages.py -m slow
+		tests/litepose_edge/serve/page tests/litepose_export/portable/test_other_languages.py -m slow
 
 ## The released INT8 models give the same keypoints on ARM. Emulated: right or wrong, not how fast.
 test-arm: $(DEV)/ready
