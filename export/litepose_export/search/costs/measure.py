@@ -19,7 +19,7 @@ from litepose_edge.measure.machine.processor import describe_processor
 from litepose_export.errors import SearchError
 from litepose_export.search.costs import forms, graphs
 from litepose_export.search.costs.correction import Agreement, agreement, fit
-from litepose_export.search.costs.table import CostKind, CostTable, Entry
+from litepose_export.search.costs.table import CostKind, CostTable, Entry, read_costs
 from litepose_export.search.costs.timing import time_graphs
 from litepose_export.search.space import Genes, Operator, Space
 
@@ -246,3 +246,25 @@ def _different(space: Space, rng: np.random.Generator, count: int) -> list[Genes
 
 def _versions() -> dict[str, str]:
     return {"onnxruntime": importlib.metadata.version("onnxruntime")}
+
+
+def cost_table(space: Space, how: Measuring, path: Path, started: Started) -> CostTable:
+    """The cost table of a space, kept in a file: what is there is not measured again.
+
+    Args:
+        space: Which.
+        how: What is measured.
+        path: `costs.json`; of another space on the same processor, too.
+        started: Told of each step.
+
+    Raises:
+        SearchError: The file is of another kind or processor, or no cost table.
+        OutputError: It cannot be written.
+    """
+    table = read_costs(path) if path.exists() else None
+    known = table is not None and (table.kind, table.processor) == (how.kind, how.processor)
+    if table is not None and known and not table.missing(space.all_operators()):
+        return table
+    table = measure_space(space, how, started, table)
+    table.save(path)
+    return table

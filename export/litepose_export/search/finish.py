@@ -1,0 +1,40 @@
+"""The end of every search: the found network's files, the result and its report."""
+
+from __future__ import annotations
+
+import json
+
+from torch import nn
+
+from litepose_edge.atomic_files import write_file
+from litepose_export.search.costs.table import CostTable
+from litepose_export.search.report import report_page
+from litepose_export.search.result import SearchResult
+from litepose_export.search.run_folder import COSTS, REPORT, RESULT, RunFolder
+from litepose_export.training.core.checkpoint_file import write_checkpoint
+
+NETWORK, WEIGHTS = "network.json", "network.pt"
+
+
+def finish(
+    folder: RunFolder, result: SearchResult, table: CostTable, network: nn.Module | None
+) -> None:
+    """Write `network.json`, `network.pt`, `costs.json`, `result.json` and `report.html`.
+
+    Args:
+        folder: The search's.
+        result: What was found.
+        table: What operators cost.
+        network: The found network with the weights it was judged with, to be fine-tuned from; None
+            if it has none.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    if network is not None:
+        write_checkpoint({"average": network.state_dict()}, folder.path / WEIGHTS)
+    text = json.dumps(result.chosen.architecture, indent=1) + "\n"
+    write_file(folder.path / NETWORK, text.encode())
+    table.save(folder.path / COSTS)
+    result.save(folder.path / RESULT)
+    write_file(folder.path / REPORT, report_page(result, table).encode())
