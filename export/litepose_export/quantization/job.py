@@ -37,7 +37,7 @@ from litepose_export.quantization.options import (
     Verdict,
     next_steps,
 )
-from litepose_export.quantization.work import Batches, Known, Started, Work
+from litepose_export.quantization.work import Batches, Known, Plain, Started, Work
 
 SEARCH_PEOPLE = 120
 # Part of the bounds that a search among layers uses up: on the gate's photographs it is more.
@@ -203,6 +203,32 @@ def _unfit(options: QuantizeOptions) -> list[str]:
 def _write(work: Work) -> list[sensitivity.Sensitivity]:
     """The plain INT8 graph; the ranking of its nodes, if it was asked for."""
     options = work.options
+    depends = options.equalize_groups, options.equalize, options.method, options.percentile
+    name = "plain, equalized" if options.equalize_groups or options.equalize else "plain"
+    known = work.known.plain.get(depends)
+    if known is not None:
+        work.prepared, work.ranges = known.prepared, known.ranges
+        work.encode()
+        work.note_step(name, known.figures)
+    else:
+        _write_plain(work)
+        work.finish_step(name)
+        assert work.latest is not None
+        work.known.plain[depends] = Plain(work.prepared, work.ranges, work.latest[1])
+    if options.search_layers:
+        return _rank_layers(work)
+    if not (options.sensitivity or options.search):
+        return []
+    nodes = len(float_nodes.quantizable(work.prepared)) - len(work.float_nodes)
+    advance = work.started("rank the nodes", nodes)
+    return sensitivity.rank(
+        work.prepared, work.ranges, options.scheme, work.float_nodes, work.error_metric(), advance
+    )
+
+
+def _write_plain(work: Work) -> None:
+    """Equalize if that was asked for, calibrate, write codes."""
+    options = work.options
     if options.equalize_groups:
         work.prepared, _ = equalize_groups(work.prepared, work.calibration)
     elif options.equalize:
@@ -213,17 +239,6 @@ def _write(work: Work) -> list[sensitivity.Sensitivity]:
     )
     work.ranges = narrowed_to_use(work.prepared, seen)
     work.encode()
-    equalized = options.equalize or options.equalize_groups
-    work.finish_step("plain, equalized" if equalized else "plain")
-    if options.search_layers:
-        return _rank_layers(work)
-    if not (options.sensitivity or options.search):
-        return []
-    nodes = len(float_nodes.quantizable(work.prepared)) - len(work.float_nodes)
-    advance = work.started("rank the nodes", nodes)
-    return sensitivity.rank(
-        work.prepared, work.ranges, options.scheme, work.float_nodes, work.error_metric(), advance
-    )
 
 
 def _rank_layers(work: Work) -> list[sensitivity.Sensitivity]:

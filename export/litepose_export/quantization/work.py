@@ -29,6 +29,21 @@ Started = Callable[[str, int], Callable[[], None]]
 Batches = Callable[[int, Size], Iterator[NDArray[Any]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A graph before the steps that were asked for: what its INT8 form is written from.
+
+    Attributes:
+        prepared: Float graph, equalized if that was asked for.
+        ranges: Of its tensors.
+        figures: Of its INT8 form.
+    """
+
+    prepared: onnx.ModelProto
+    ranges: qdq.Ranges
+    figures: GateFigures
+
+
 @dataclass(slots=True)
 class Known:
     """What attempts at one file share.
@@ -38,6 +53,7 @@ class Known:
         asked: How many of them were asked for.
         layers: The ranking of the layers, once it is known.
         groups: How many groups of layers can be equalized, once it is known.
+        plain: Graphs before the steps, by the options that they depend on.
         end: When fine-tuning must be done, on the monotonic clock; None for no limit.
     """
 
@@ -45,6 +61,7 @@ class Known:
     asked: int = 0
     layers: list[sensitivity.Sensitivity] | None = None
     groups: int | None = None
+    plain: dict[tuple[object, ...], Plain] = field(default_factory=dict)
     end: float | None = None
 
     def read(self, dataset: CocoDataset, manifest: Manifest, count: int) -> Inputs:
@@ -90,6 +107,10 @@ class Work:
     def finish_step(self, name: str) -> None:
         """Record the graph's figures on some of the held-out photographs under a step's name."""
         f = self.compare(self.quantized, f"compare: {name}", STEP_PEOPLE)
+        self.note_step(name, f)
+
+    def note_step(self, name: str, f: GateFigures) -> None:
+        """Record the graph's figures, known already, under a step's name."""
         self.latest = self.quantized, f
         seconds = round(time.monotonic() - self.began, 1)
         self.steps.append(StepFigures(name, f.shift_px, f.p95_px, f.ap_int8, seconds))

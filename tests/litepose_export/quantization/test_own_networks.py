@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("torch")
@@ -16,9 +18,10 @@ from litepose_edge import Estimator  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
 from litepose_export.errors import AccuracyGateError, ExportError, UnsupportedOpError  # noqa: E402
 from litepose_export.figures import GateFigures  # noqa: E402
-from litepose_export.quantization import auto  # noqa: E402
+from litepose_export.quantization import auto, job  # noqa: E402
 from litepose_export.quantization.gate.latency import LatencyComparison  # noqa: E402
 from litepose_export.quantization.options import QuantizationReport, QuantizeOptions  # noqa: E402
+from litepose_export.quantization.work import Known  # noqa: E402
 
 SIZE = (48, 64)
 PASSED = QuantizationReport(
@@ -63,6 +66,34 @@ def test_a_module_ends_as_an_int8_file_that_runs(name, people_dataset, tmp_path)
     image = cv2.imread(str(read_coco(people_dataset).images[0].path))
     poses = Estimator(target, detector=None).predict(image, boxes_xyxy=[[5, 5, 100, 150]])
     assert poses.keypoints.shape == (1, 17, 2)
+
+
+def test_attempts_calibrate_once_and_end_at_the_same_bytes(people_dataset, tmp_path):
+    torch.manual_seed(0)
+    source, told = tmp_path / "own.onnx", []
+    module = own_networks.settle(own_networks.Deconvolutions())
+    lx.export(module, source, lx.heatmap_manifest("own", input_size=SIZE))
+    plain = QuantizeOptions(count=4, gate_people=2, force=True, latency_s=0)
+    more, people = replace(plain, bias_correction=True), read_coco(people_dataset)
+
+    def attempt(name, options, known):
+        def started(what, total):
+            told.append(what)
+            return lambda: None
+
+        target = tmp_path / name
+        report = job.quantize(
+            source, target, people, options, held_out=people, known=known, started=started
+        )
+        return report, target.read_bytes()
+
+    known = Known()
+    first, _ = attempt("a.onnx", plain, known)
+    second, shared = attempt("b.onnx", more, known)
+    assert told.count("calibrate") == 1
+    assert [step.name for step in second.steps] == ["plain", "bias correction"]
+    assert second.steps[0].shift_px == first.steps[0].shift_px
+    assert attempt("c.onnx", more, Known())[1] == shared
 
 
 @pytest.fixture
