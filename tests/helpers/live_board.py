@@ -59,6 +59,8 @@ class Board:
         refusal: `(status, sentence)` that answers the next requests of change, or None.
         token: That is asked for, or None.
         silent: Whether it keeps the connections and says nothing more.
+        videos: Of each live connection so far, whether it wanted pictures.
+        open: How many live connections there are.
     """
 
     def __init__(self, *, token: str | None = None, allow_record: bool = False) -> None:
@@ -68,7 +70,7 @@ class Board:
         self.seen: list[int] = []
         self.videos: list[bool] = []
         self.refusal: tuple[int, str] | None = None
-        self.silent = False
+        self.silent, self.open = False, 0
         self.status: dict[str, Any] = {
             "type": "status", "source": "camera 0", "state": "running", "reason": None,
             "fps": 29.97, "latency_ms": {"p50": 21.4, "p95": 34.2}, "frames": 4000, "dropped": 12,
@@ -174,6 +176,7 @@ class Board:
             return
         video = websocket.query_params.get("video") != "0"
         self.videos.append(video)
+        self.open += 1
         await websocket.accept()
         sides = [side_of(name) for name in NAMES]
         skeleton = {
@@ -190,6 +193,7 @@ class Board:
             await websocket.send_text(json.dumps(hello))
             await self._talk(websocket, video, reader)
         reader.cancel()
+        self.open -= 1
 
     async def _talk(self, websocket: WebSocket, video: bool, reader: asyncio.Future[None]) -> None:
         version, frame, said = -1, None, 0.0

@@ -92,11 +92,11 @@ export class Settings {
     const change = {};
     change.timer = setTimeout(() => this.#send(name, change), WAIT_MS);
     this.#changing.set(name, change);
+    element.setAttribute("aria-busy", "true");
   }
 
   async #send(name, change) {
     const { element, read } = this.#widgets[name];
-    element.setAttribute("aria-busy", "true");
     try {
       const status = await control({ [name]: read(element) });
       this.#done(name, change);

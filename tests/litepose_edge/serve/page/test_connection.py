@@ -1,0 +1,201 @@
+"""States of connection and source: the page says what is the matter and mends what it can."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from chromium import Chromium, Page
+from live_board import Board, listening
+
+pytestmark = pytest.mark.slow
+
+PICTURE = np.full((48, 64, 3), 90, np.uint8)
+STATE = "document.getElementById('state-text').textContent"
+TITLE = "document.getElementById('notice-title').textContent"
+TEXT = "document.getElementById('notice-text').textContent"
+
+
+# What the page waits for from now on takes a quarter of its time.
+FASTER = "(real => { globalThis.setTimeout = (act, ms) => real(act, ms / 4); })(setTimeout)"
+
+
+@pytest.fixture
+def page(browser: Chromium) -> Iterator[Page]:
+    with browser.page() as page:
+        yield page
+
+
+def visit(page: Page, address: str) -> None:
+    page.run("await page.goto(given.address)", address=address)
+
+
+def port_of(address: str) -> int:
+    return int(address.rsplit(":", 1)[1])
+
+
+def test_the_page_comes_back_when_the_server_does(page):
+    board = Board()
+    with listening(board) as address:
+        visit(page, address)
+        board.show([], PICTURE)
+        page.wait_for("notice.hidden")
+    page.wait_for(f"{STATE} === 'Connection lost' && !notice.hidden && pause.disabled")
+    assert page.evaluate(TEXT).startswith("Trying again")
+    again = Board()
+    with listening(again, port_of(address)):
+        page.wait_for(f"{STATE} === 'Live' && !pause.disabled")
+        again.show([], PICTURE)  # counted from 1 once more
+        page.wait_for("notice.hidden")
+    page.wait_for(f"{STATE} === 'Connection lost'")
+    with listening(again, port_of(address)):
+        page.run("if (await page.isVisible('#retry')) await page.click('#retry')")
+        page.wait_for(f"{STATE} === 'Live'")
+
+
+def test_pauses_between_tries_grow_and_have_an_end(page):
+    with listening(Board()) as address:
+        visit(page, address)
+        page.wait_for(f"{STATE} === 'Live'")
+        pauses = page.evaluate("""(async () => {
+          const real = [globalThis.setTimeout, globalThis.fetch];
+          const pauses = [];
+          globalThis.fetch = async () => { throw new TypeError("no network"); };
+          const { Connection } = await import("./page/connection.js");
+          const connection = new Connection({
+            phase: ({ name, until }) => name === "lost" && pauses.push(until - performance.now()),
+            message() {}, picture() {},
+          });
+          for (let i = 0; i < 12; i++) await connection.open();
+          [globalThis.setTimeout, globalThis.fetch] = real;
+          return pauses;
+        })()""")
+    assert 300 <= pauses[0] <= 700
+    assert all(400 * 2**i * 0.9 <= pause <= 700 * 2**i for i, pause in enumerate(pauses[:5]))
+    assert all(11_000 <= pause <= 19_000 for pause in pauses[6:])
+
+
+def test_a_connection_that_says_nothing_is_taken_for_lost(page):
+    board = Board()
+    with listening(board) as address:
+        visit(page, address)
+        page.wait_for(f"{STATE} === 'Live'")
+        page.evaluate(f"void ({FASTER})")
+        board.say(fps=1.0)
+        page.wait_for("fps.textContent === '1.0'")
+        board.silent = True
+        page.wait_for(f"{STATE} === 'Connection lost'")
+        assert page.evaluate(TEXT).startswith("Nothing was heard for 5 seconds.")
+
+
+def test_a_refused_visit_says_why(page):
+    board = Board()
+    with listening(board) as address:
+        visit(page, address)
+        page.run("""await page.route("**/v1/status", (route) => route.fulfill(
+          { status: 503, json: { error: "All 16 places are taken." } })); await page.reload();""")
+        page.wait_for(f"{TEXT}.startsWith('All 16 places are taken. Trying again')")
+
+
+@pytest.mark.parametrize(
+    ("state", "pill", "title"),
+    [
+        ("waiting", "Waiting", "Waiting for the camera"),
+        ("ended", "Ended", "The film has ended"),
+        ("failed", "Failed", "The source cannot be read"),
+    ],
+)
+def test_states_of_the_source_are_told(page, state, pill, title):
+    board = Board()
+    board.say(state=state)
+    with listening(board) as address:
+        visit(page, address)
+        page.wait_for(f"{STATE} === '{pill}'")
+        assert page.evaluate(TITLE) == title
+        assert page.evaluate(TEXT)
+        board.say(reason="/dev/video0 is gone.")
+        page.wait_for(f"{TEXT} === '/dev/video0 is gone.'")
+        board.say(state="running", reason=None)
+        page.wait_for(f"{TITLE} === 'Waiting for the first picture'")
+        board.show([], PICTURE)
+        page.wait_for("notice.hidden && chip.textContent === 'No people'")
+
+
+def test_a_token_is_asked_for_and_kept(page):
+    board = Board(token="swordfish")
+    with listening(board) as address:
+        visit(page, address)
+        page.wait_for("!login.hidden && live.hidden && document.activeElement.id === 'token'")
+        page.run("""await page.fill("#token", "wrong"); await page.keyboard.press("Enter")""")
+        error = "document.getElementById('login-error').textContent"
+        page.wait_for(f"{error} === 'This is not the token.'")
+        page.run("""await page.fill("#token", "swordfish"); await page.keyboard.press("Enter")""")
+        page.wait_for(f"login.hidden && {STATE} === 'Live'")
+        kept = "document.cookie + location.href + JSON.stringify(localStorage)"
+        assert "swordfish" not in page.evaluate(kept)
+        page.run("await page.reload()")
+        page.wait_for(f"{STATE} === 'Live'")
+    # The board begins anew with another token.
+    with listening(Board(token="other"), port_of(address)):
+        page.wait_for("!login.hidden")
+
+
+def test_the_live_region_says_what_lasts_and_seldom(page):
+    with listening(Board()) as address:
+        visit(page, address)
+        said = page.evaluate("""(async () => {
+          const { Announcer } = await import("./page/announcer.js");
+          const said = [];
+          const announcer = new Announcer({ set textContent(text) { said.push(text); } });
+          const crowd = (ms) => (ms < 5000 ? "1 person" : `${2 + (ms / 1000) % 2} people`);
+          for (let ms = 0; ms < 30_000; ms += 500) announcer.update(crowd(ms), ms);
+          for (let ms = 30_000; ms < 60_000; ms += 500) announcer.update("no people", ms);
+          return said;
+        })()""")
+        assert said == ["1 person", "no people"]
+        region = "document.getElementById('announcer').getAttribute('role')"
+        assert page.evaluate(region) == "status"
+        page.wait_for("document.getElementById('announcer').textContent !== ''")
+
+
+def test_a_hidden_page_lets_the_board_rest(page):
+    board = Board()
+    with listening(board) as address:
+        visit(page, address)
+        page.wait_for(f"{STATE} === 'Live'")
+        page.evaluate("""(() => {
+          const real = setTimeout;
+          globalThis.setTimeout = (act, ms) => real(act, ms / 20);
+          Object.defineProperty(document, "hidden", { value: true, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+          globalThis.setTimeout = real;
+        })()""")
+        page.wait_for("new Promise((done) => setTimeout(() => done(true), 800))")
+        assert board.videos == [True]
+        assert board.open == 0
+        page.evaluate("""(() => {
+          delete document.hidden;
+          document.dispatchEvent(new Event("visibilitychange"));
+        })()""")
+        page.wait_for(f"{STATE} === 'Live'")
+        page.wait_for("new Promise((done) => setTimeout(() => done(true), 200))")
+        assert board.open == 1
+
+
+def test_nothing_is_asked_of_another_address(page):
+    board = Board(allow_record=True)
+    with listening(board) as address:
+        visit(page, address)
+        board.show([], PICTURE)
+        page.wait_for("notice.hidden")
+        page.run("await page.click('#snapshot')")
+        page.run("await page.uncheck('.layers input[name=video]')")
+        page.wait_for(f"{STATE} === 'Live'")
+        page.wait_for("new Promise((done) => setTimeout(() => done(true), 300))")
+        own = (address, address.replace("http", "ws"), f"blob:{address}")
+        assert [asked for asked in page.requests() if not asked.startswith(own)] == []
+        assert any("/v1/live" in asked for asked in page.requests()), json.dumps(page.requests())
+        assert page.errors() == []
