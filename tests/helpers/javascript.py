@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -89,8 +89,8 @@ class Pages:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Pages]:
-    """Serves a folder until the end of the block."""
+def served(folder: Path, headers: Mapping[str, str] | None = None) -> Iterator[Pages]:
+    """Serves a folder until the end of the block, with more headers if there are some."""
     posted: queue.Queue[Any] = queue.Queue()
 
     class Handler(SimpleHTTPRequestHandler):
@@ -99,6 +99,11 @@ def served(folder: Path) -> Iterator[Pages]:
             ".mjs": "text/javascript",
             ".wasm": "application/wasm",
         }
+
+        def end_headers(self) -> None:
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            super().end_headers()
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -149,6 +150,15 @@ def page(files, tmp_path_factory):
         yield folder, pages
 
 
+@pytest.fixture(scope="module")
+def isolated(page):
+    """The same folder from a server that lets pages have threads, as the example's does."""
+    folder, _ = page
+    headers = runpy.run_path(str(EXAMPLES / "web" / "serve.py"))["ISOLATION"]
+    with served(folder, headers) as pages:
+        yield folder, pages
+
+
 def visit(page, picture, **options):
     folder, pages = page
     cv2.imwrite(str(folder / "picture.png"), picture)  # lossless: both see the same pixels
@@ -169,6 +179,26 @@ def test_a_browser_finds_people_by_itself(page, people, estimator):
     picture, _ = people[3]
     found = visit(page, picture)
     assert len(found["people"]) == len(estimator.predict(picture))
+
+
+def test_threads_in_a_browser_change_no_keypoint(page, isolated, people):
+    picture, boxes = people[0]
+    given = {"model": "pose.onnx", "boxes": json.dumps(boxes), "threads": 2}
+    alone, both = (visit(each, picture, **given) for each in (page, isolated))
+    assert (alone["threads"], both["threads"]) == (1, 2)
+    assert both["people"] == alone["people"]
+
+
+def test_int8_is_quicker_than_float_in_a_browser(page, people):
+    folder, _ = page
+    options = job.PortableOptions(colour="rgba", precision="fp32")
+    job.convert("lrpose-s", folder / "float.onnx", options)
+    picture, boxes = people[0]
+    given = {"boxes": json.dumps(boxes[:1]), "repeat": 30}
+    times = [
+        min(visit(page, picture, model=m, **given)["times"]) for m in ("pose.onnx", "float.onnx")
+    ]
+    assert times[0] < 0.8 * times[1]
 
 
 def test_a_page_says_what_is_missing(page, people):
