@@ -32,8 +32,9 @@ from paths import ROOT
 
 PAGE = ROOT / "litepose_edge" / "serve" / "page"
 POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "object-src 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 MODELS = ["lrpose-n", "lrpose-s", "lrpose-m"]
 SKELETON = COCO_17

@@ -10,7 +10,7 @@ import { Layers } from "./layers.js";
 import { People } from "./people.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
-import { describe } from "./states.js";
+import { describe, sentence } from "./states.js";
 
 const TICK_MS = 500;
 
@@ -18,6 +18,7 @@ const byId = (id) => document.getElementById(id);
 
 let phase = { name: "connecting" };
 let status = null;
+let told = null; // the reason that the board gave for a problem
 let count = 0; // people in the frame that is shown
 
 const drawing = document.querySelectorAll(".layers input, #palette");
@@ -57,7 +58,13 @@ function showStatus(next) {
     stage.mirror = status.controls.mirror;
     stage.draw();
   }
-  byId("source").textContent = status.source;
+  write("source", status.source);
+  // What is wrong although the stream goes on, such as a model that cannot be loaded.
+  const reason = status.state === "running" ? status.reason : null;
+  if (reason !== told) {
+    told = reason;
+    showProblem(reason);
+  }
   showState();
 }
 
@@ -111,9 +118,9 @@ function showLogin(wanted) {
   if (wanted && !shown) byId("token").focus();
 }
 
-function showProblem(sentence) {
-  byId("problem").hidden = sentence === null;
-  write("problem-text", sentence ?? "");
+function showProblem(text) {
+  byId("problem").hidden = text === null;
+  write("problem-text", sentence(text));
 }
 
 function switchVideo() {
@@ -134,7 +141,7 @@ byId("login-form").addEventListener("submit", async (event) => {
     showPhase({ name: "connecting" });
     connection.open();
   } catch (refusal) {
-    write("login-error", refusal.status === 401 ? "This is not the token." : refusal.message);
+    write("login-error", refusal.status === 401 ? "This is not the token." : sentence(refusal.message));
     byId("token").select();
   }
 });

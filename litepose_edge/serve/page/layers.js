@@ -2,10 +2,11 @@
 
 const KEY = "litepose-edge layers";
 const CHOICES = { video: true, skeletons: true, boxes: true, ids: true, trails: true, palette: "side" };
+const PALETTES = ["side", "person"];
 
 export class Layers {
   /**
-   * @param form with checkboxes, and a select named palette, of these names
+   * @param elements checkboxes and a select, of these names
    * @param changed called with the name of what was changed
    */
   constructor(elements, changed) {
@@ -41,9 +42,12 @@ export class Layers {
 function stored() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY)) ?? {};
-    const sound = ([name, value]) => typeof value === typeof CHOICES[name] && (name !== "palette" || ["side", "person"].includes(value));
-    return Object.fromEntries(Object.entries(kept).filter(sound));
+    return Object.fromEntries(Object.entries(kept).filter(([name, value]) => sound(name, value)));
   } catch {
     return {};
   }
+}
+
+function sound(name, value) {
+  return name === "palette" ? PALETTES.includes(value) : typeof value === typeof CHOICES[name];
 }

@@ -11,6 +11,7 @@ export class Settings {
   #values = {}; // the board's
   #changing = new Map(); // by name: the timer or request under way
   #dirty = new Set(); // being typed
+  #models = [];
   #widgets = {
     min_score: {
       element: byId("min-score"),
@@ -61,6 +62,9 @@ export class Settings {
   }
 
   set models(names) {
+    // A list that is the same keeps the focus of whoever chooses just now.
+    if (this.#models.join() === names.join()) return;
+    this.#models = names;
     const choices = names.map((name) => {
       const choice = byId("model-choice").content.firstElementChild.cloneNode(true);
       const size = /^lrpose-([nsm])$/.exec(name)?.[1];
@@ -117,11 +121,10 @@ export class Settings {
   }
 
   #chooseModel(value) {
-    const inputs = [...byId("models").querySelectorAll("input")];
-    if (!inputs.some((input) => input.value === value)) {
-      this.models = [...inputs.map((input) => input.value), value];
+    if (!this.#models.includes(value)) this.models = [...this.#models, value];
+    for (const input of byId("models").querySelectorAll("input")) {
+      input.checked = input.value === value;
     }
-    for (const input of byId("models").querySelectorAll("input")) input.checked = input.value === value;
   }
 
   #showScore() {

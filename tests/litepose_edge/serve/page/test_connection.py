@@ -124,6 +124,27 @@ def test_states_of_the_source_are_told(page, state, pill, title):
         page.wait_for("notice.hidden && chip.textContent === 'No people'")
 
 
+def test_a_service_that_ends_with_its_film_is_not_called_lost(page):
+    board = Board()
+    with listening(board) as address:
+        visit(page, address)
+        board.say(state="ended")
+        page.wait_for(f"{TITLE} === 'The film has ended'")
+    page.wait_for(f"{TEXT} === 'The service has ended with it.' && {STATE} === 'Ended'")
+    with listening(Board(), port_of(address)):
+        page.wait_for(f"{STATE} === 'Live'")
+
+
+def test_what_is_wrong_with_a_running_stream_is_told_until_it_is_mended(page):
+    board = Board()
+    with listening(board) as address:
+        visit(page, address)
+        board.say(reason="the disk is full")
+        page.wait_for("document.getElementById('problem-text').textContent === 'The disk is full.'")
+        board.say(reason=None)
+        page.wait_for("problem.hidden")
+
+
 def test_a_token_is_asked_for_and_kept(page):
     board = Board(token="swordfish")
     with listening(board) as address:
