@@ -1,0 +1,1 @@
+"""EfficientPose's differentiable search."""
