@@ -176,7 +176,7 @@ def keep_float_layers(quantized: onnx.ModelProto) -> None:
     it, is taken for one whose weights were forgotten: it is given weights of 8 bits with one
     scale for all channels when the file is opened (WeightBiasQuantization, since 1.21). And a
     QuantizeLinear behind a maximum of floats is moved before it (QDQPropagation), where bytes take
-    7 times as long; means of bytes take 20 times as long as those of floats. A leaky ReLU of slope 1
+    7 times as long; means of bytes take 20 times as long as of floats. A leaky ReLU of slope 1
     changes no number, is computed within the layer, and ends these patterns.
     """
     graph = quantized.graph
