@@ -140,7 +140,7 @@ $(DEV)/quick: pyproject.toml $(CONSTRAINTS)
 
 # PyTorch, NNCF and OpenVINO come here: gigabytes that `make test` does without.
 $(DEV)/ready: $(DEV)/quick
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino,plot,tensorboard]" --group test --group lint --group build --group bench --group docs
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) -e ".[demo,eval,export,nncf,openvino,plot,scale,tensorboard]" --group test --group lint --group build --group bench --group docs
 	touch $@
 
 # Without its dependencies: they would bring a second OpenCV.

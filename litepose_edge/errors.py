@@ -45,6 +45,10 @@ class OutputError(LitePoseError, OSError):
     """A result could not be written; nothing half-written is left behind."""
 
 
+class WorkerError(LitePoseError, RuntimeError):
+    """Worker processes of a labelling run die or fail, and no input is to blame."""
+
+
 class BackendUnavailableError(LitePoseError, ImportError):
     """An optional package is missing; the message names the pip command."""
 

@@ -22,6 +22,8 @@ PEOPLE, MEASURE, MODELS = "People in images and films", "Measurements", "Models"
 COMMANDS = {
     "demo": ("demo", "demo", PEOPLE),
     "predict": ("predict.command", "predict", PEOPLE),
+    "serve": ("serve", "serve", PEOPLE),
+    "label": ("label", "label", PEOPLE),
     "bench": ("bench", "bench", MEASURE),
     "bench-compare": ("bench_compare", "compare", MEASURE),
     "eval": ("evaluate", "evaluate", MEASURE),

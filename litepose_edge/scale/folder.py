@@ -1,0 +1,288 @@
+"""The folder of a labelling run: its description, its shards, what failed.
+
+OUT/run.json            sources and options; another run is refused
+OUT/people/NAME.parquet one shard a unit, named by its inputs
+OUT/failures.parquet    one row an input, written at the end
+OUT/.failures/NAME.json what failed in a unit, beside it until then
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Any
+
+from litepose_edge.atomic_files import NewFile, make_folder, write_file
+from litepose_edge.errors import OutputError
+from litepose_edge.scale.shards import arrow, parquet_writer
+from litepose_edge.scale.units import Failure
+from litepose_edge.scale.work import UnitResult
+
+RUN, PEOPLE, FAILURES, PARTS, LOCK = (
+    "run.json", "people", "failures.parquet", ".failures", ".lock",
+)  # fmt: skip
+SOURCES = "sources"
+# What is not in a unit: sources that name no input.
+NO_UNIT = "sources"
+ROWS_A_GROUP = 65_536
+
+
+class RunFolder:
+    """Where one run's labels are; one run at a time writes into it.
+
+    Args:
+        path: Made if it is not there.
+        about: What decides the content, as JSON takes it.
+        suffix: Of the shards.
+
+    Raises:
+        OutputError: It cannot be written, another run is writing, or its labels were made of other
+            sources or with other options.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any], suffix: str) -> None:
+        self.path, self._suffix = path, suffix
+        for folder in (path, path / PEOPLE, path / PARTS):
+            make_folder(folder)
+        self._lock = _locked(path / LOCK)
+        try:
+            self._check(about)
+            self._clear()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def failures_path(self) -> Path:
+        """The table of what failed."""
+        return self.path / FAILURES
+
+    def is_done(self, unit: str, *, retry_failed: bool = False) -> bool:
+        """Whether the unit's shard is there, with `retry_failed` also whole."""
+        if not self._shard(unit).exists():
+            return False
+        return not (retry_failed and self._part(unit).exists())
+
+    def commit(self, result: UnitResult) -> None:
+        """Write what became of a unit: its failures, then the shard, which makes it done.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if result.failures:
+            self.keep_failures(result.name, result.failures)
+        if result.shard is not None:
+            write_file(self._shard(result.name), result.shard, make_folder=False)
+        if not result.failures:
+            with contextlib.suppress(OSError):
+                self._part(result.name).unlink()
+
+    def keep_failures(self, unit: str, failures: tuple[Failure, ...]) -> None:
+        """Keep a unit's failures, in the place of those of an earlier run.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        rows = [[failure.source, failure.kind, failure.reason] for failure in failures]
+        write_file(self._part(unit), json.dumps(rows).encode(), make_folder=False)
+
+    def keep_source_failures(self, failures: list[Failure]) -> None:
+        """Those of sources that name no input: of this run alone.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        if failures:
+            self.keep_failures(NO_UNIT, tuple(failures))
+        else:
+            self._part(NO_UNIT).unlink(missing_ok=True)
+
+    def remove_others(self, is_wanted: Callable[[str], bool]) -> int:
+        """Remove shards that no unit of the sources has any more; how many those were.
+
+        Raises:
+            OutputError: One cannot be removed.
+        """
+        removed = 0
+        try:
+            for name in _names(self.path / PEOPLE, self._suffix):
+                if not is_wanted(name):
+                    self._part(name).unlink(missing_ok=True)
+                    self._shard(name).unlink(missing_ok=True)
+                    removed += 1
+            for name in _names(self.path / PARTS, ".json"):
+                if name != NO_UNIT and not is_wanted(name):
+                    self._part(name).unlink(missing_ok=True)
+        except OSError as exc:
+            raise OutputError(f"cannot remove from {self.path}: {exc.strerror}") from exc
+        return removed
+
+    def units(self) -> Iterator[str]:
+        """Names of the shards that are there, sorted."""
+        return iter(sorted(_names(self.path / PEOPLE, self._suffix)))
+
+    def gather_failures(self) -> int:
+        """Write `failures.parquet`, sorted by unit and position; how many rows it has.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        pa, _ = arrow()
+        schema = pa.schema(
+            [("source", pa.string()), ("kind", pa.string()), ("reason", pa.string())]
+        )
+        file, count = NewFile(self.failures_path), 0
+        waiting: list[list[str]] = []
+        try:
+            writer = parquet_writer(_Sink(file), schema)
+
+            def flush() -> None:
+                columns = [pa.array(column, pa.string()) for column in zip(*waiting, strict=True)]
+                writer.write_table(pa.table(columns, schema=schema))
+                waiting.clear()
+
+            for unit in sorted(_names(self.path / PARTS, ".json")):
+                rows = json.loads(self._part(unit).read_bytes())
+                waiting += rows
+                count += len(rows)
+                if len(waiting) >= ROWS_A_GROUP:
+                    flush()
+            if waiting:
+                flush()
+            writer.close()
+            file.commit()
+        except OSError as exc:
+            file.discard()
+            raise OutputError(f"cannot write {self.failures_path}: {exc}") from exc
+        except BaseException:
+            file.discard()
+            raise
+        return count
+
+    def close(self) -> None:
+        """Let another run write."""
+        self._lock.close()
+
+    def _shard(self, unit: str) -> Path:
+        return self.path / PEOPLE / f"{unit}{self._suffix}"
+
+    def _part(self, unit: str) -> Path:
+        return self.path / PARTS / f"{unit}.json"
+
+    def _check(self, about: dict[str, Any]) -> None:
+        path = self.path / RUN
+        try:
+            before = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            if next(iter(self.units()), None) is not None:
+                raise OutputError(
+                    f"{self.path / PEOPLE} holds labels, and no {RUN} says how they were made: "
+                    "give another --out"
+                ) from None
+            write_file(path, (json.dumps(about, indent=2) + "\n").encode())
+            return
+        except (OSError, ValueError) as exc:
+            raise OutputError(f"cannot read {path}: {exc}") from exc
+        other = _first_difference(before, json.loads(json.dumps(about)))
+        if other is not None:
+            raise OutputError(f"{self.path} holds the labels of another run, {other}: give "
+                              "another --out")  # fmt: skip
+
+    def _clear(self) -> None:
+        """Remove what a run that was ended was writing."""
+        for folder in (self.path, self.path / PEOPLE, self.path / PARTS):
+            for partial in folder.glob(".*.part*"):
+                with contextlib.suppress(OSError):
+                    partial.unlink()
+
+
+class _Sink:
+    """A file of ours as pyarrow writes to one."""
+
+    closed = False
+
+    def __init__(self, file: NewFile) -> None:
+        self._file, self._position = file, 0
+
+    def write(self, content: Any) -> int:
+        part = memoryview(content)
+        self._file.write(part)
+        self._position += part.nbytes
+        return part.nbytes
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def options_key(about: dict[str, Any]) -> str:
+    """What decides a shard's content beside its inputs, as text; part of the units' names."""
+    content = json.dumps({k: v for k, v in about.items() if k != SOURCES}, sort_keys=True)
+    return blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def _names(folder: Path, suffix: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(suffix) and not entry.name.startswith("."):
+                yield entry.name.removesuffix(suffix)
+
+
+def _first_difference(before: Any, now: dict[str, Any]) -> str | None:
+    """What two runs differ in, as a part of a sentence."""
+    if not isinstance(before, dict):
+        return "described by a file that is none of ours"
+    for part in sorted({*before, *now}):
+        old, new = before.get(part), now.get(part)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            for key in sorted({*old, *new}):
+                if old.get(key) != new.get(key):
+                    shown = f"{key} {_shown(old.get(key))}, not {_shown(new.get(key))}"
+                    return f"of {part} {shown}" if part == SOURCES else f"with {part}: {shown}"
+        return f"of {part} {_shown(old)}, not {_shown(new)}"
+    return None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """An open file that this process alone holds; the system lets go of it when it ends.
+
+    Raises:
+        OutputError: Another process holds it.
+    """
+    try:
+        file = path.open("ab")
+    except OSError as exc:
+        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        file.close()
+        if not isinstance(exc, BlockingIOError | PermissionError):
+            raise OutputError(f"cannot lock {path}: {exc.strerror}") from exc
+        raise OutputError(
+            f"another run is writing into {path.parent}: wait for it, or give another --out"
+        ) from exc
+    return file

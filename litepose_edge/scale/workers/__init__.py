@@ -1,0 +1,1 @@
+"""Who does the units: processes of this machine, or a Ray cluster whose actors keep such ones."""
