@@ -27,8 +27,8 @@ __all__ = [
 JsonReport = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
-def progress() -> Progress:
-    """A progress bar on stderr with room for a note."""
+def progress(*, shown: bool = True) -> Progress:
+    """A progress bar on stderr with room for a note, if it is to be shown."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -36,6 +36,7 @@ def progress() -> Progress:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
         console=messages.rich,
+        disable=not shown,
     )
 
 

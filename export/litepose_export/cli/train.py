@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from litepose_edge.cli.console import results
 from litepose_edge.cli.options import Images, finite
 from litepose_edge.geometry import Size
 from litepose_export.cli.console import importable_here, progress, requires
-from litepose_export.cli.gate import gate_progress, print_quantization
-from litepose_export.cli.training import one_or_none, training_display
+from litepose_export.cli.quantization.gate import gate_progress, print_quantization
+from litepose_export.cli.training import (
+    one_or_none,
+    print_checkpoint,
+    speaks_for_all,
+    training_display,
+)
 from litepose_export.training.core.target_options import CHECKPOINT_MINUTES, TEACHER_SHARE
 
 if TYPE_CHECKING:
@@ -48,6 +52,13 @@ class StageName(str, Enum):
 
     TRAIN = "train"
     FINETUNE = "finetune"
+
+
+class BatchStatistics(str, Enum):
+    """Whose batches a normalisation looks at where several processes train together."""
+
+    SYNCHRONIZED = "synchronized"
+    PER_PROCESS = "per-process"
 
 
 def train(
@@ -193,6 +204,13 @@ def train(
         str | None, typer.Option(help="cpu or cuda; cuda where there is one.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
+    batch_statistics: Annotated[
+        BatchStatistics,
+        typer.Option(
+            help="Under torchrun: whether batch normalisation looks at the batches of all "
+            "processes, or each at its own."
+        ),
+    ] = BatchStatistics.SYNCHRONIZED,
 ) -> None:
     """Train a network on COCO-format photographs, for the keypoints they label."""
     if sum(given is not None for given in (steps, minutes, epochs)) != 1:
@@ -242,6 +260,7 @@ def train(
             "checkpoint_minutes": checkpoint_minutes,
             "name": name,
             "tensorboard": tensorboard,
+            "synchronized": batch_statistics is BatchStatistics.SYNCHRONIZED,
         }
     )
     heatmaps = scheduled | {
@@ -264,9 +283,9 @@ def train(
         case _:
             sized_run = {"epochs": epochs, "input_size": _input_size(network, width, height)}
             run = _pose_run(network, heatmaps | sized_run, teachers)
-    with progress() as bar, importable_here():
+    with progress(shown=speaks_for_all()) as bar, importable_here():
         checkpoint = run(training_display(bar))
-    results.print(str(checkpoint), markup=False)
+    print_checkpoint(checkpoint)
 
 
 def _family_of(network: str) -> tuple[tuple[str, ...], str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,23 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.progress import Progress
 
-from litepose_edge.cli.console import messages
+from litepose_edge.cli.console import messages, results
 from litepose_export.cli.console import requires
 
 if TYPE_CHECKING:
     from litepose_export.training.core import loop
     from litepose_export.training.runs.runner import Display
+
+
+def speaks_for_all() -> bool:
+    """Whether this process reports: the first of those that `torchrun` started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def print_checkpoint(checkpoint: Path) -> None:
+    """Print where the trained network lies, once for all processes."""
+    if speaks_for_all():
+        results.print(str(checkpoint), markup=False)
 
 
 def training_display(bar: Progress) -> Display:

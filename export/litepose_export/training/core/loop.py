@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from litepose_edge.atomic_files import make_folder
 from litepose_edge.options import whole_number
@@ -21,6 +22,8 @@ from litepose_export.training.core.checkpoint_file import append_row, write_chec
 from litepose_export.training.core.optimizers import make_optimizers
 from litepose_export.training.core.schedule import Schedule
 from litepose_export.training.core.target_options import CHECKPOINT_MINUTES
+from litepose_export.training.distributed.processes import ALONE, Processes
+from litepose_export.training.distributed.synchronized_norm import synchronize_norms
 
 # A detector has no signed errors: those columns stay empty.
 LOGGED = (
@@ -86,6 +89,10 @@ class Trainer:
             they come first, nothing is computed backwards through them.
         frozen_statistics: Whether all normalisations keep the means and variances they have: those
             of a few photographs are not those of others.
+        processes: Those that train this network together. `batches` gives this one's share; the
+            first writes the checkpoints and scores them.
+        synchronized: Whether normalisations look at the batches of all processes, or each at its
+            own.
     """
 
     def __init__(
@@ -103,7 +110,10 @@ class Trainer:
         helper: nn.Module | None = None,
         frozen: Sequence[str] = (),
         frozen_statistics: bool = False,
+        processes: Processes = ALONE,
+        synchronized: bool = True,
     ) -> None:
+        self.processes, self._synchronized = processes, synchronized
         self._frozen_statistics = frozen_statistics
         self._frozen = [network.get_submodule(name).requires_grad_(False) for name in frozen]
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -137,9 +147,12 @@ class Trainer:
         Raises:
             CheckpointError: The checkpoint belongs to another network or is damaged.
         """
-        if not self.checkpoint_path.exists():
+        state = None
+        if self.processes.first and self.checkpoint_path.exists():
+            state = read_checkpoint(self.checkpoint_path, self._device)
+        state = self.processes.handed_out(state)
+        if state is None:
             return False
-        state = read_checkpoint(self.checkpoint_path, self._device)
         try:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
@@ -167,6 +180,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint: a reader sees the old one or the new one."""
+        if not self.processes.first:
+            return
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -186,6 +201,7 @@ class Trainer:
         checkpoint_minutes: float = CHECKPOINT_MINUTES,
     ) -> None:
         """Train until the budget is spent, with a checkpoint every few minutes."""
+        step_loss = self._over_processes()
         self.network.train()
         for module in self._frozen:
             module.eval()
@@ -200,9 +216,9 @@ class Trainer:
             shares = self.schedule.shares(part, self._sources)
             for batch in self._batches(phase.input_size, shares):
                 started = time.monotonic()
-                losses.append(self._advance(batch, part))
+                losses.append(self._advance(step_loss, batch, part))
                 took = min(time.monotonic() - started, LONGEST_STEP_S)
-                self.seconds += took + self._waited(started)
+                self.seconds = self.processes.agreed(self.seconds + took + self._waited(started))
                 part = self._part()
                 if self._shows():
                     loss = float(torch.stack(losses[-20:]).mean())
@@ -214,6 +230,16 @@ class Trainer:
                     self._checkpoint(losses, evaluate)
                     losses, saved = [], time.monotonic()
         self._checkpoint(losses, evaluate)
+
+    def _over_processes(self) -> Callable[[Any], Tensor]:
+        """The loss of a batch, whose gradients are the mean of all processes'."""
+        alone = _LossOfBatch(self.network, self._helper, self._loss)
+        if self.processes.count == 1:
+            return alone
+        if self._synchronized:
+            synchronize_norms(self.network, self._device)
+        # Of a static graph it finds out by itself which parameters have no gradient.
+        return DistributedDataParallel(alone, broadcast_buffers=False, static_graph=True)
 
     _shown: float | None = None
 
@@ -240,12 +266,12 @@ class Trainer:
         rate = self.step * self.schedule.batch / max(self.seconds, 1e-9)
         return Progress(self.step, part, loss, rate, height)
 
-    def _advance(self, batch: Any, part: float) -> Tensor:
+    def _advance(self, loss_of: Callable[[Any], Tensor], batch: Any, part: float) -> Tensor:
         factor = self.schedule.factor(self.step, part)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
-        loss = self._loss(self.network, batch)
+        loss = loss_of(batch)
         for optimizer in self._optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -264,11 +290,27 @@ class Trainer:
         torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
 
     def _checkpoint(self, losses: list[Tensor], evaluate: Evaluate | None) -> None:
-        self.save()
         self._last_end = None
+        if not self.processes.first:
+            return
+        self.save()
         row: dict[str, float] = {"step": self.step, "minutes": round(self.seconds / 60, 2)}
         if losses:
             row["loss"] = float(torch.stack(losses).mean())
         if evaluate is not None:
             row |= evaluate(self.average)
         append_row(self._folder / "log.csv", LOGGED, row)
+
+
+class _LossOfBatch(nn.Module):
+    """The loss as a module, whose parameters are all that is trained."""
+
+    def __init__(
+        self, network: nn.Module, helper: nn.Module, loss: Callable[[nn.Module, Any], Tensor]
+    ) -> None:
+        super().__init__()
+        self.network, self.helper, self._loss = network, helper, loss
+
+    def forward(self, batch: Any) -> Tensor:
+        """Scalar loss of a batch."""
+        return self._loss(self.network, batch)

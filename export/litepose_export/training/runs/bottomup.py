@@ -64,7 +64,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     Raises:
         ExportError: The catalogue has no bottom-up network of that name.
     """
-    prepare(options)
+    processes = prepare(options, together=True)
     found = networks.find(name)
     if found.family != "litepose":
         raise ExportError(f"{name} is no bottom-up network")
@@ -88,10 +88,11 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     hints: Hints | None = None
     if options.teacher is not None:
         hints = _hints(network, options.teacher, keypoints, options.device)
-    prefetcher = Prefetcher(ViewSampler(load_photographs(datasets), views, options.seed, skeleton))
+    seed, share = processes.seed(options.seed), processes.share(schedule.batch)
+    prefetcher = Prefetcher(ViewSampler(load_photographs(datasets), views, seed, skeleton))
     trainer = Trainer(
         network,
-        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
+        batches=lambda s, shares: prefetcher.batches(share, s, shares),
         loss=BottomUpLoss(
             device=options.device,
             half=options.device == "cuda"
@@ -105,6 +106,8 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
         device=options.device,
         helper=hints,
         metadata=trained.to_metadata(),
+        processes=processes,
+        synchronized=options.synchronized,
     )
 
     def stepped(progress: Progress) -> None:

@@ -69,14 +69,15 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
     Raises:
         CheckpointError: Fine-tuning has nothing to start from.
     """
-    prepare(options)
+    processes = prepare(options, together=True)
     datasets = [read_coco(path, options.images) for path in options.data]
     images = [image for dataset in datasets for image in dataset]
     photographs = read_photographs(image.path for image in images)
     pseudo_labels = [np.zeros((0, 5), np.float32) for _ in photographs]
     if options.teacher is not None:
         cache = options.folder / "pseudo_labels.npz"
-        pseudo_labels = _pseudo_labels(photographs, options.teacher, cache, display)
+        with processes.one_at_a_machine_ahead():
+            pseudo_labels = _pseudo_labels(photographs, options.teacher, cache, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = DetectionValidator(
@@ -90,11 +91,12 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         hard_negatives = _mine(network, photographs, labels, options, display)
     schedule = options.adjusted(schedule)
     sources = [len(dataset) for dataset in datasets]
-    sampler = SceneSampler(photographs, labels, scenes, options.seed, hard_negatives, sources)
+    seed, share = processes.seed(options.seed), processes.share(schedule.batch)
+    sampler = SceneSampler(photographs, labels, scenes, seed, hard_negatives, sources)
     prefetcher = Prefetcher(sampler)
     trainer = Trainer(
         network,
-        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
+        batches=lambda s, shares: prefetcher.batches(share, s, shares),
         loss=DetectionLoss(device=options.device),
         schedule=schedule,
         budget=options.budget,
@@ -102,6 +104,8 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         sources=len(sources),
         device=options.device,
         metadata=TrainedAs(training=training_of(options)).to_metadata(),
+        processes=processes,
+        synchronized=options.synchronized,
     )
     return run_to_end(trainer, prefetcher, options, evaluate, display)
 

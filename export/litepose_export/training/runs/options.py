@@ -64,6 +64,8 @@ class ScheduledRunOptions(RunOptions):
         checkpoint_minutes: Between checkpoints, each of which is scored.
         name: What the exported file calls the network, if not as it is called here.
         tensorboard: Whether event files for TensorBoard are written beside the log.
+        synchronized: Where several processes train together, whether normalisations look at the
+            batches of all of them, or each at its own.
     """
 
     budget: Budget
@@ -79,6 +81,7 @@ class ScheduledRunOptions(RunOptions):
     checkpoint_minutes: float = CHECKPOINT_MINUTES
     name: str | None = None
     tensorboard: bool = False
+    synchronized: bool = True
 
     @property
     def all_teachers(self) -> tuple[Path, ...]:

@@ -109,12 +109,13 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         ExportError: The network cannot be trained so, a module to freeze is not there, or there
             is nothing to start from.
     """
-    prepare(options)
+    processes = prepare(options, together=True)
     if not user_networks.is_import_path(name):
         find_top_down(name)  # before photographs are read
-    people, targets = load_pose_data(
-        options.data, options.teachers, options.folder, display, options.images
-    )
+    with processes.one_at_a_machine_ahead():
+        people, targets = load_pose_data(
+            options.data, options.teachers, options.folder, display, options.images
+        )
     new_keypoints = options.init is not None and not finds_keypoints(options.init, people.skeleton)
     loss = options.loss or default_loss(name, options.init, new_keypoints=new_keypoints)
     options = replace(options, loss=loss)
@@ -137,11 +138,13 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     people_as_such = people.skeleton.keypoint_names == COCO_17.keypoint_names
     masks = None
     if people_as_such and (augmentation.background_swap or augmentation.occluder):
-        masks = load_masks(people, options.folder, display)
-    prefetcher = Prefetcher(CropSampler(people, targets, augmentation, options.seed, masks))
+        with processes.one_at_a_machine_ahead():
+            masks = load_masks(people, options.folder, display)
+    seed, share = processes.seed(options.seed), processes.share(schedule.batch)
+    prefetcher = Prefetcher(CropSampler(people, targets, augmentation, seed, masks))
     trainer = Trainer(
         made.module,
-        batches=lambda s, shares: prefetcher.batches(schedule.batch, s, shares),
+        batches=lambda s, shares: prefetcher.batches(share, s, shares),
         loss=PoseLoss(
             made.target_options(options.teacher_share),
             device=options.device,
@@ -156,6 +159,8 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         metadata=trained.to_metadata(),
         frozen=options.frozen,
         frozen_statistics=few and made.is_lrpose and options.init is not None and not new_keypoints,
+        processes=processes,
+        synchronized=options.synchronized,
     )
     left = options.reinit
     if new_keypoints and made.predictions:
@@ -166,7 +171,9 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
 
     options = replace(options, budget=budget)
     checkpoint = run_to_end(trainer, prefetcher, options, validator, display, initialize)
-    thresholds = None if validator is None else validator.thresholds(trainer.average)
+    thresholds = None
+    if validator is not None and processes.first:
+        thresholds = validator.thresholds(trainer.average)
     if thresholds is not None:
         trainer.describe(with_thresholds(trained, thresholds).to_metadata())
     return checkpoint

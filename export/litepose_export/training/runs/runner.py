@@ -21,6 +21,7 @@ from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Progress, Trainer
 from litepose_export.training.core.schedule import Mix
 from litepose_export.training.data.people import data_hash
+from litepose_export.training.distributed.processes import Processes, join_processes
 from litepose_export.training.runs.options import RunOptions, ScheduledRunOptions
 
 if TYPE_CHECKING:
@@ -52,13 +53,29 @@ class BatchSource(Protocol):
         """Stop making them."""
 
 
-def prepare(options: RunOptions) -> None:
-    """Seed and threads of a run, and its folder."""
+def prepare(options: RunOptions, *, together: bool = False) -> Processes:
+    """Seed and threads of a run, its folder, and the processes that train together.
+
+    Args:
+        options: The run.
+        together: Whether several processes can train so.
+
+    Raises:
+        ExportError: There are several, and they cannot.
+    """
+    device = options.device if isinstance(options, ScheduledRunOptions) else "cpu"
+    processes = join_processes(device)
+    if processes.count > 1 and not together:
+        raise ExportError(
+            "several processes train crops made on CPUs (no --data-on-device, no --qat): "
+            "start this run without torchrun"
+        )
     cv2.setNumThreads(1)  # the sampler has a thread of its own; more would fight the optimiser
     torch.manual_seed(options.seed)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     make_folder(options.folder)
+    return processes
 
 
 def run_to_end(
@@ -87,9 +104,11 @@ def run_to_end(
         trainer.average.load_state_dict(trainer.network.state_dict())
 
     commit = commit_id()  # before the run: afterwards the tree may have moved on
-    events = _open_events(options)
+    events = _open_events(options) if trainer.processes.first else None
 
     def step(progress: Progress) -> None:
+        if not trainer.processes.first:
+            return
         display.stepped(progress)
         if events is not None:
             events.stepped(progress, trainer.learning_rate)
@@ -112,7 +131,8 @@ def run_to_end(
         source.close()
         if events is not None:
             events.close()
-    record(commit, options, trainer)
+    if trainer.processes.first:
+        record(commit, options, trainer)
     return trainer.checkpoint_path
 
 
