@@ -166,6 +166,15 @@ class Tracker:
         self._tracks = self._next_tracks(observed, predicted, now)
         return self._report(image, now)
 
+    def set_min_score(self, min_score: float) -> None:
+        """Report people of at least this confidence from the next frame on; tracks go on.
+
+        Raises:
+            ValueError: It is not in `[0, 1]`.
+        """
+        least = real_number("min_score", min_score, 0, 1)
+        self._options = replace(self._options, min_score=least)
+
     def _observe(
         self, image: Image, predicted: list[tuple[Float32, Float32]], *, detect: bool
     ) -> _Observed:

@@ -1,0 +1,1 @@
+"""The live view and the small service: `litepose-edge serve` (extra `serve`)."""

@@ -1,0 +1,1 @@
+"""From a source to what viewers get: capture, controls, hub, status, recording."""

@@ -1,0 +1,1 @@
+"""What answers the network: connections, protection, endpoints, OpenAPI, metrics."""
