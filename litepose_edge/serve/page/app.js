@@ -86,6 +86,7 @@ function showPhase(next) {
   settings.enabled = live;
   actions.enabled = live;
   showLogin(phase.name === "token");
+  if (phase.name === "lost") showFigures({}); // old ones would be taken for new
   showState();
 }
 
@@ -139,6 +140,7 @@ byId("login-form").addEventListener("submit", async (event) => {
     await login(byId("token").value);
     byId("token").value = "";
     showPhase({ name: "connecting" });
+    byId("live").focus();
     connection.open();
   } catch (refusal) {
     write("login-error", refusal.status === 401 ? "This is not the token." : sentence(refusal.message));

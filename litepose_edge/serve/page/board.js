@@ -12,7 +12,7 @@ export class Refusal extends Error {
 }
 
 async function ask(method, path, json, patience = PATIENCE_MS) {
-  const options = { method, cache: "no-store", signal: AbortSignal.timeout(patience) };
+  const options = { method, cache: "no-store", signal: AbortSignal.timeout?.(patience) };
   if (json !== undefined) {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(json);

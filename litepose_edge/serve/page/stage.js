@@ -54,7 +54,7 @@ export class Stage {
   constructor(canvas, layers) {
     this.canvas = canvas;
     this.layers = layers;
-    this.mirror = false;
+    this.mirror = false; // as the board's status has it: a frame under way may still say otherwise
     this.pen = canvas.getContext("2d");
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
@@ -71,9 +71,9 @@ export class Stage {
   show(poses, picture, trails) {
     if (this.#shown?.picture && this.#shown.picture !== picture) this.#shown.picture.close();
     this.#shown = { poses, picture, trails };
-    this.mirror = poses.mirror;
     this.draw();
-    const detail = { ...poses, drawn_unix_ms: performance.timeOrigin + performance.now() };
+    const now = performance.timeOrigin + performance.now();
+    const detail = { ...poses, mirror: this.mirror, drawn_unix_ms: now };
     this.canvas.dispatchEvent(new CustomEvent("shown", { detail }));
   }
 

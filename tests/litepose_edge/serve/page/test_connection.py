@@ -45,6 +45,7 @@ def test_the_page_comes_back_when_the_server_does(page):
         page.wait_for("notice.hidden")
     page.wait_for(f"{STATE} === 'Connection lost' && !notice.hidden && pause.disabled")
     assert page.evaluate(TEXT).startswith("Trying again")
+    assert page.evaluate("fps.textContent").endswith("not known")
     again = Board()
     with listening(again, port_of(address)):
         page.wait_for(f"{STATE} === 'Live' && !pause.disabled")
