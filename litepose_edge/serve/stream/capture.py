@@ -175,11 +175,13 @@ class CaptureLoop:
             # The source's own times, which begin anew with each opening, on the service's clock.
             self._offset_s = frame.came_s - self._began_s - frame.timestamp_s
         timestamp_s = max(frame.timestamp_s + self._offset_s, self._last_s + LEAST_STEP_S)
+        began_s = time.monotonic()
         poses = self._people.of(frame, timestamp_s, controls)
+        took_s = time.monotonic() - began_s
         self._figures.frame_done(frame.came_s, len(poses))
         index, self._frames, self._last_s = self._frames, self._frames + 1, timestamp_s
         self._publish(
-            Treated(frame.image, poses, index, timestamp_s, frame.came_s, controls.mirror)
+            Treated(frame.image, poses, index, timestamp_s, frame.came_s, controls.mirror, took_s)
         )
 
     def _pause(self, flow: PlayedFrames) -> None:

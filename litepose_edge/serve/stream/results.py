@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class Treated:
         timestamp_s: Seconds since the service began.
         came_s: When the frame came, by the monotonic clock.
         mirror: Whether viewers show it mirrored.
+        inference_s: How long its people took.
     """
 
     image: NDArray[np.uint8]
@@ -39,6 +41,7 @@ class Treated:
     timestamp_s: float
     came_s: float
     mirror: bool = False
+    inference_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,9 @@ def poses_text(treated: Treated) -> str:
         "timestamp_s": round(treated.timestamp_s, 3),
         "image": {"width": size.width, "height": size.height},
         "mirror": treated.mirror,
+        # By a clock that programs of the same machine share, so that delays can be measured.
+        "taken_unix_s": round(time.time() - time.monotonic() + treated.came_s, 4),
+        "inference_ms": round(1000 * treated.inference_s, 1),
         "people": [person_document(person) for person in treated.poses],
     }
     return msgspec.json.encode(document).decode()
