@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ CLIP = 5.0
 MEMORY = 0.9  # of the running mean of the task loss
 
 # `(half of the data, number of the segment) -> batches` without end, the same whenever asked.
-Batches = Callable[[str, int], Iterator[Any]]
+Batches = Callable[[str, int], Generator[Any, None, None]]
 Loss = Callable[[nn.Module, Any], Tensor]
 
 
@@ -132,19 +133,22 @@ class DifferentiableSearch:
             raise ValueError(f"a segment begins every {settings.segment} steps, not at {self.step}")
         rng = np.random.default_rng((self._seed, segment))
         fair = FairPaths(self.network.operator_counts, rng)
-        halves = {half: self._batches(half, segment) for half in (WEIGHTS, ARCHITECTURE)}
         losses: dict[str, list[float]] = {WEIGHTS: [], ARCHITECTURE: []}
         self.network.train()
-        while self.step < min((segment + 1) * settings.segment, settings.steps):
-            if settings.is_architecture_step(self.step):
-                lost = self._architecture_step(next(halves[ARCHITECTURE]), rng)
-                losses[ARCHITECTURE].append(lost)
-            else:
-                warm = self.step < settings.warmup_steps
-                path = fair.draw() if warm else draw_path(self.logits, rng)
-                losses[WEIGHTS].append(self._weight_step(next(halves[WEIGHTS]), path))
-            self.step += 1
-            on_step()
+        with (
+            contextlib.closing(self._batches(WEIGHTS, segment)) as of_weights,
+            contextlib.closing(self._batches(ARCHITECTURE, segment)) as of_architecture,
+        ):
+            while self.step < min((segment + 1) * settings.segment, settings.steps):
+                if settings.is_architecture_step(self.step):
+                    lost = self._architecture_step(next(of_architecture), rng)
+                    losses[ARCHITECTURE].append(lost)
+                else:
+                    warm = self.step < settings.warmup_steps
+                    path = fair.draw() if warm else draw_path(self.logits, rng)
+                    losses[WEIGHTS].append(self._weight_step(next(of_weights), path))
+                self.step += 1
+                on_step()
         means = {half: sum(found) / len(found) for half, found in losses.items() if found}
         return self._report(means)
 

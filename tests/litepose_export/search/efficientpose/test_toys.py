@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def stretching() -> MixedNetwork:
     return MixedNetwork(nn.Identity(), layers, nn.Identity())
 
 
-def vectors(half: str, segment: int) -> Iterator[Tensor]:
+def vectors(half: str, segment: int) -> Generator[Tensor, None, None]:
     rng = np.random.default_rng((segment, half == ARCHITECTURE))
     while True:
         yield torch.tensor(rng.normal(size=(16, 3)), dtype=torch.float32)
@@ -126,7 +126,7 @@ class Shift(nn.Conv1d):
         super().__init__(1, 1, kernel, padding=kernel // 2, bias=False)
 
 
-def rows(half: str, segment: int) -> Iterator[Tensor]:
+def rows(half: str, segment: int) -> Generator[Tensor, None, None]:
     rng = np.random.default_rng((segment, half == ARCHITECTURE))
     while True:
         yield torch.tensor(rng.normal(size=(16, 1, 12)), dtype=torch.float32)
