@@ -16,11 +16,11 @@ from litepose_export.cli import (
     plot,
     portable,
     publish,
-    quantize,
-    quantize_openvino,
+    search,
     train,
     verify,
 )
+from litepose_export.cli.quantization import quantize, quantize_openvino
 from litepose_export.cli.renamed import RENAMED_OPTIONS
 from litepose_export.errors import ExportError
 
@@ -36,6 +36,12 @@ for name, command, example in (
     ("list", list_networks.list_networks, "list lrpose-s"),
     ("train", train.train, "train lrpose-s --data people.json --out run --minutes 60"),
     ("pack", pack.pack, "pack --data people.json --out shards"),
+    (
+        "search",
+        search.search,
+        "search lrpose --data train.json --dev dev.json --out found --cost int8-latency "
+        "--budget 8 --minutes 60",
+    ),
     ("plot", plot.plot, "plot run --out run.svg"),
     ("export", export.export, "export lrpose-s --checkpoint run/last.pt --out s.onnx"),
     (

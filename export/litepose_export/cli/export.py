@@ -20,7 +20,7 @@ from litepose_export.cli.console import (
     requires,
     spinner,
 )
-from litepose_export.cli.gate import photographs
+from litepose_export.cli.quantization.gate import photographs
 
 
 class ColourName(str, Enum):
@@ -33,7 +33,10 @@ class ColourName(str, Enum):
 def export(
     network: Annotated[
         str,
-        typer.Argument(help="One of `litepose-export list`, or your own: my_package.nets:build."),
+        typer.Argument(
+            help="One of `litepose-export list`, the .json of a search, or your own: "
+            "my_package.nets:build."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
     checkpoint: Annotated[
@@ -100,7 +103,7 @@ def export(
 ) -> None:
     """Export a checkpoint to a float ONNX file that provably computes the same."""
     described = None if manifest is None else parse_manifest(read_text(manifest))
-    if ":" not in network:
+    if ":" not in network and not network.endswith(".json"):
         with requires("export"):
             from litepose_export.models.networks import CATALOGUE
         names = [known.name for known in CATALOGUE]

@@ -65,8 +65,8 @@ def train(
     network: Annotated[
         str,
         typer.Argument(
-            help="Name in `list`, or your own: my_package.nets:build; with --data-on-device "
-            "several sizes of LRPose joined by +."
+            help="Name in `list`, a search's network.json, or your own: my_package.nets:build; "
+            "with --data-on-device several sizes of LRPose joined by +."
         ),
     ],
     data: Annotated[
@@ -292,6 +292,8 @@ def _family_of(network: str) -> tuple[tuple[str, ...], str]:
     """Names joined by +, and the catalogue's family that all of them belong to."""
     with requires("export"):
         from litepose_export.models import networks
+    if network.endswith(".json"):
+        return (network,), networks.find(network).family
     if ":" in network:
         return (network,), "own"
     names = tuple(network.split("+"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
 from litepose_edge.geometry import Size
 from litepose_export.errors import CheckpointError, ExportError
+from litepose_export.models.architecture_files import is_architecture_file, read_architecture
 from litepose_export.models.architectures import efficientpose, litepose, vitpose
 from litepose_export.models.architectures.efficientpose import EfficientPose
 from litepose_export.models.architectures.fasterpose import FasterPose
@@ -219,16 +221,41 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
 
 
 def find(name: str) -> CatalogueEntry:
-    """A network by name.
+    """A network by name, or by the file of its architecture.
 
     Raises:
-        ExportError: There is none of that name.
+        ExportError: There is none of that name, or the file describes none.
     """
+    if is_architecture_file(name):
+        return _of_file(name)
     for network in CATALOGUE:
         if network.name == name:
             return network
     names = ", ".join(network.name for network in CATALOGUE)
     raise ExportError(f"no network '{name}'; there are: {names}")
+
+
+def is_lrpose(name: str) -> bool:
+    """Whether a name of the catalogue, or an architecture file, is of our own family."""
+    if is_architecture_file(name):
+        return find(name).family == "lrpose"
+    return name.startswith("lrpose")
+
+
+def _of_file(name: str) -> CatalogueEntry:
+    """A network that no name is known of."""
+    found = read_architecture(Path(name))
+    like = {"litepose": "litepose-xs", "efficientpose": "efficientpose-a", "lrpose": "lrpose-s"}
+    own = find(like[found.family])
+    return CatalogueEntry(
+        name=f"{found.family}-{Path(name).stem}",
+        family=found.family,
+        input_size=found.input_size,
+        multiple=own.multiple,
+        build=lambda keypoints, _: found.build(keypoints),
+        count_key=own.count_key,
+        source=name,
+    )
 
 
 def keypoints_of(network: CatalogueEntry, state: State) -> int:
@@ -255,7 +282,7 @@ def check_arch(network: CatalogueEntry, state: State) -> None:
     if network.name in litepose.ARCHS:
         found, _ = litepose.recover_arch(state)
         known = {name: arch for name, (_, arch) in litepose.ARCHS.items()}
-    elif network.family == "efficientpose":
+    elif network.name in efficientpose.PUBLISHED:
         found, _ = efficientpose.recover_arch(state)
         known = dict(efficientpose.PUBLISHED)
     else:

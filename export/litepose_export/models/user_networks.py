@@ -16,7 +16,7 @@ from litepose_export.errors import ExportError
 
 def is_import_path(name: str) -> bool:
     """Whether a name is a callable's, such as `"my_package.nets:build"`, and not a catalogue's."""
-    return ":" in name
+    return ":" in name and not name.endswith(".json")
 
 
 def build(path: str, keypoints: int, input_size: Size) -> nn.Module:

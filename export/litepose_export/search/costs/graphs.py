@@ -8,7 +8,6 @@ their INT8 form.
 from __future__ import annotations
 
 import copy
-import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
+from torch.utils.flop_counter import FlopCounterMode
 
 from litepose_export.conversion.to_onnx import OPSET, RewritesDeconvolutions
 from litepose_export.errors import UnsupportedOpError
@@ -232,20 +232,13 @@ def _unsupported(what: str) -> UnsupportedOpError:
     )
 
 
+@torch.no_grad()
 def macs_of(network: nn.Module, inputs: Sequence[Shape]) -> int:
-    """Multiply-accumulates of its convolutions; transposed ones count at input positions."""
-    model = write_graph(network, inputs)
-    weights = {i.name: math.prod(i.dims) for i in model.graph.initializer}
-    known = onnx.shape_inference.infer_shapes(model)
-    values = (*known.graph.value_info, *known.graph.input, *known.graph.output)
-    pixels = {
-        value.name: math.prod(d.dim_value for d in value.type.tensor_type.shape.dim[2:])
-        for value in values
-    }
-    total = 0
-    for node in known.graph.node:
-        if node.op_type == "Conv":
-            total += weights[node.input[1]] * pixels[node.output[0]]
-        elif node.op_type == "ConvTranspose":
-            total += weights[node.input[1]] * pixels[node.input[0]]
-    return total
+    """Multiply-accumulates of its layers; transposed ones count at input positions.
+
+    As `models.counting.count`, of networks of several inputs, too; the network is spent.
+    """
+    shapes = [torch.empty(1, *shape, device="meta") for shape in inputs]
+    with FlopCounterMode(display=False) as counter:
+        network.eval().to("meta")(*shapes)
+    return int(counter.get_total_flops()) // 2

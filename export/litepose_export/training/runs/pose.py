@@ -212,9 +212,9 @@ def _fit_budget(
 
 def default_loss(name: str, init: Path | None, *, new_keypoints: bool) -> str:
     """The loss of a run that names none: published, or what the released weights learned with."""
-    if not name.startswith(("lrpose", "fasterpose")):
+    if not (networks.is_lrpose(name) or name.startswith("fasterpose")):
         return "mse"
-    known = name.startswith("lrpose") and init is not None and not new_keypoints
+    known = networks.is_lrpose(name) and init is not None and not new_keypoints
     return "rce-residual-place" if known else "rce"
 
 

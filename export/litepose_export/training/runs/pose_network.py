@@ -51,7 +51,7 @@ class PoseNetwork:
     @property
     def is_lrpose(self) -> bool:
         """Whether it is of our own family, for which schedules are ours."""
-        return self.name.startswith("lrpose")
+        return networks.is_lrpose(self.name)
 
     @property
     def is_catalogued(self) -> bool:

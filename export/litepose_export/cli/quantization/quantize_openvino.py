@@ -11,7 +11,7 @@ from litepose_edge.atomic_files import check_targets
 from litepose_edge.cli.options import Images
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.cli.console import JsonReport, requires
-from litepose_export.cli.gate import (
+from litepose_export.cli.quantization.gate import (
     Calibration,
     Count,
     FloatModel,

@@ -13,7 +13,7 @@ import litepose_export
 from litepose_edge.atomic_files import check_targets, write_file
 from litepose_edge.cli.options import Images, finite
 from litepose_export.cli.console import JsonReport
-from litepose_export.cli.gate import (
+from litepose_export.cli.quantization.gate import (
     Calibration,
     Count,
     FloatModel,

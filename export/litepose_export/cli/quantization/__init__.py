@@ -1,0 +1,1 @@
+"""`litepose-export quantize` and `quantize-openvino`, and what they share."""

@@ -1,0 +1,1 @@
+"""LitePose's space and what its supernet needs beyond weight sharing."""

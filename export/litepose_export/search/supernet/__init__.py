@@ -1,0 +1,1 @@
+"""Weight sharing: one network holds all sub-networks of a space, judged as parts of it."""
