@@ -229,7 +229,7 @@ def serve(
     )
     listening = server.listen(host, port)
     url = server.url_of(listening)
-    server.run(service, web, listening, lambda: _say_where(url))
+    server.Server(service, web, listening, lambda: _say_where(url)).run()
 
 
 def _check_source(source: str) -> None:

@@ -19,7 +19,7 @@ from litepose_edge.serve.web.auth import COOKIE, COOKIE_S
 from litepose_edge.serve.web.guard import Guard
 from litepose_edge.serve.web.limits import Rates, read_body
 from litepose_edge.serve.web.page_files import INDEX, page_files
-from litepose_edge.serve.web.problems import Problem, json_response
+from litepose_edge.serve.web.problems import Problem, flag, json_response
 
 SMALL_BODY_BYTES, SMALL_BODY_S = 4096, 5.0
 SNAPSHOT_QUALITY = 92
@@ -74,6 +74,7 @@ class Api:
 
     async def snapshot(self, request: Request) -> Response:
         """`POST /v1/snapshot`: the newest frame as JPEG."""
+        drawn = flag(request.query_params, "drawn", usual=False)
         address = request.client.host if request.client else "unknown"
         wait_s = self._snapshots.wait_s(address)
         if wait_s:
@@ -82,7 +83,6 @@ class Api:
         newest = self._service.hub.newest
         if newest is None:
             raise Problem(409, "there is no frame yet: ask again when the stream runs")
-        drawn = request.query_params.get("drawn", "0") == "1"
 
         def encode() -> bytes:
             image = newest.poses.draw(newest.image) if drawn else newest.image

@@ -113,7 +113,10 @@ class Application:
         return Response(text, media_type=METRICS_TYPE)
 
     async def _openapi(self, request: Request) -> Response:
-        return json_response(openapi_document(self._options))
+        models, recorder = self._service.options.models, self._service.recorder
+        return json_response(
+            openapi_document(self._options, models, recording=recorder is not None)
+        )
 
     async def _tell_status(self) -> None:
         while True:

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from litepose_edge.serve.options import Limits
 from litepose_edge.serve.stream.hub import Viewer
 from litepose_edge.serve.stream.service import Service
-from litepose_edge.serve.web.problems import Problem
+from litepose_edge.serve.web.problems import Problem, flag
 
 # A comment that keeps proxies from taking a quiet stream for a dead one.
 BEAT_S = 15.0
@@ -43,7 +43,7 @@ class Live:
 
     async def view(self, websocket: WebSocket) -> None:
         """`WS /v1/live`: hello, status, poses and pictures."""
-        video = websocket.query_params.get("video", "1") != "0"
+        video = flag(websocket.query_params, "video", usual=True)
         await self._serve(websocket, video=video, complete=True)
 
     async def poses(self, websocket: WebSocket) -> None:

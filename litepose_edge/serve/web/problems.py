@@ -37,3 +37,15 @@ def json_response(
 ) -> Response:
     """An answer in JSON."""
     return Response(msgspec.json.encode(document), status, headers, media_type=JSON)
+
+
+def flag(parameters: Mapping[str, str], name: str, *, usual: bool) -> bool:
+    """A parameter that is 0 or 1.
+
+    Raises:
+        Problem: It is neither.
+    """
+    text = parameters.get(name, "1" if usual else "0")
+    if text not in ("0", "1"):
+        raise Problem(422, f"{name} is 0 or 1, got {text[:40]!r}")
+    return text == "1"

@@ -24,7 +24,7 @@ from litepose_edge.serve.web.connections import Connections, protocols
 BACKLOG = 128
 KEEP_ALIVE_S, GRACE_S, PING_S = 15, 2, 20.0
 MOST_HEAD_BYTES, MOST_SOCKET_MESSAGE_BYTES = 16_384, 1024
-LOOK_EVERY_S, FEED_S = 0.2, 2.0
+LOOK_EVERY_S, FEED_S, LAST_WORDS_S = 0.2, 2.0, 1.5
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -66,28 +66,67 @@ def url_of(listening: socket.socket) -> str:
     return f"http://{f'[{name}]' if ':' in name and '[' not in name else name}:{port}/"
 
 
-def run(
-    service: Service,
-    options: WebOptions,
-    listening: socket.socket,
-    started: Callable[[], None] = lambda: None,
-) -> None:
-    """Serve until a signal comes, or the source has ended where it is played once.
+class Server:
+    """Answers, from `run` until a signal comes, the source has ended, or `stop` is called.
 
     Args:
-        service: Started here and stopped at the end.
+        service: Started and stopped by `run`.
         options: Who is answered.
         listening: Closed at the end.
         started: Called when requests are answered.
     """
-    app = Application(service, options)
-    server = _Server(config_of(app, options), app)
-    try:
-        with _asked_to_end(server):
-            asyncio.run(_serve(server, app, service, listening, started))
-    finally:
-        listening.close()
-        service.stop()
+
+    def __init__(
+        self,
+        service: Service,
+        options: WebOptions,
+        listening: socket.socket,
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._service, self._listening, self._started = service, listening, started
+        self.app = Application(service, options)
+        self._server = _Uvicorn(config_of(self.app, options), self.app)
+
+    def run(self) -> None:
+        """Serve until the end; a recording is finished before it returns."""
+        try:
+            with _asked_to_end(self._server):
+                asyncio.run(self._serve())
+        finally:
+            self._listening.close()
+            self._service.stop()
+
+    def stop(self) -> None:
+        """End; may be called from any thread."""
+        self._server.should_exit = True
+
+    async def _serve(self) -> None:
+        self.app.start()
+        watch = asyncio.create_task(self._watch())
+        try:
+            await self._server.serve(sockets=[self._listening])
+        finally:
+            notify("STOPPING=1")
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        """Begin the stream when requests are answered, feed the watchdog, end what has ended."""
+        while not self._server.started:
+            await asyncio.sleep(LOOK_EVERY_S / 10)
+        self._started()
+        notify("READY=1")
+        self._service.start()
+        since_s = FEED_S
+        while self._service.state.now[0] is not Condition.ENDED:
+            if since_s >= FEED_S and not self._service.hangs:
+                since_s = 0.0
+                notify("WATCHDOG=1")
+            await asyncio.sleep(LOOK_EVERY_S)
+            since_s += LOOK_EVERY_S
+        # Viewers have a moment to hear of it.
+        await asyncio.sleep(LAST_WORDS_S)
+        self.stop()
 
 
 def config_of(app: Application, options: WebOptions) -> uvicorn.Config:
@@ -118,7 +157,7 @@ def config_of(app: Application, options: WebOptions) -> uvicorn.Config:
     )
 
 
-class _Server(uvicorn.Server):
+class _Uvicorn(uvicorn.Server):
     """Uvicorn's, which leaves signals to its caller and ends the viewers first."""
 
     def __init__(self, config: uvicorn.Config, app: Application) -> None:
@@ -132,44 +171,6 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._app.close()
         await super().shutdown(sockets)
-
-
-async def _serve(
-    server: _Server,
-    app: Application,
-    service: Service,
-    listening: socket.socket,
-    started: Callable[[], None],
-) -> None:
-    app.start()
-    watch = asyncio.create_task(_watch(server, service, started))
-    try:
-        await server.serve(sockets=[listening])
-    finally:
-        notify("STOPPING=1")
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
-
-
-async def _watch(server: _Server, service: Service, started: Callable[[], None]) -> None:
-    """Begin the stream when requests are answered, feed systemd's watchdog, end what has ended."""
-    while not server.started:
-        await asyncio.sleep(LOOK_EVERY_S / 10)
-    started()
-    notify("READY=1")
-    service.start()
-    since_s = FEED_S
-    while True:
-        if service.state.now[0] is Condition.ENDED:
-            # Viewers have a moment to hear of it.
-            await asyncio.sleep(1.0)
-            server.should_exit = True
-            return
-        if since_s >= FEED_S and not service.hangs:
-            since_s = 0.0
-            notify("WATCHDOG=1")
-        await asyncio.sleep(LOOK_EVERY_S)
-        since_s += LOOK_EVERY_S
 
 
 @contextlib.contextmanager
