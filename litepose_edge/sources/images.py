@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.errors import SourceError, install_hint
+from litepose_edge.sources import webp_bytes
 from litepose_edge.sources.picture_bytes import START_BYTES, TRUNCATED, damage, picture_format
 
 IMAGE_SUFFIXES = frozenset(
@@ -189,8 +190,7 @@ def _decode(
     if picture_format(content[:START_BYTES]) == "heif":
         return _decode_heif(path, content, max_pixels)
     if picture_format(content[:START_BYTES]) == "webp":
-        # The decoder would take what lies behind a damaged picture for a part of it.
-        content = content[: int.from_bytes(content[4:8], "little") + 8]
+        content = webp_bytes.pixels_last(content)
     flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         decoded: Any = cv2.imdecode(np.frombuffer(content, np.uint8), flags)

@@ -9,6 +9,8 @@ import zlib
 
 import numpy as np
 
+from litepose_edge.sources import webp_bytes
+
 Content = bytes | mmap.mmap
 
 # Enough of a file to know its format by.
@@ -32,10 +34,20 @@ ISO_BOXES = frozenset(
 BLOCK_BYTES = 1 << 16
 # No camera or editor writes so many; millions of empty ones keep every reader busy for minutes.
 MOST_PARTS = 100_000
+# Each scan of a progressive JPEG goes over all of the picture. Cameras and editors write ten.
+MOST_SCANS = 1000
+# Decoders read a version behind these names, at least so far into the segment.
+JPEG_NAMED = {0xE0: b"JFIF", 0xEE: b"Adobe"}
+LEAST_NAMED_BYTES = 9
 # What follows FF in a scan and is no mark: a stuffed zero, a fill byte, the marks to restart at.
 _IS_MARK = np.ones(256, bool)
 _IS_MARK[[0x00, *range(0xD0, 0xD8), 0xFF]] = False
 TRUNCATED, DAMAGED = "is truncated", "is damaged"
+# Width, height and the highest value, which bitmaps have not; comments reach to the line's end.
+_PNM_GAP = rb"\s(?:\s|#[^\r\n]*[\r\n])*"
+_PNM_HEADER = re.compile(
+    rb"P(?:[14](?:%(gap)s\d{1,10}){2}|[2356](?:%(gap)s\d{1,10}){3})\s" % {b"gap": _PNM_GAP}
+)
 _BITMAP_HEADERS = frozenset(struct.pack("<I", n) for n in (12, 16, 40, 52, 56, 64, 108, 124))
 _MARKS = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -110,13 +122,16 @@ def damage(content: Content) -> str | None:
             return _boxes_damage(content)
         case "tiff":
             return _tiff_damage(content)
+        case "pnm":
+            return None if _PNM_HEADER.match(content[:BLOCK_BYTES]) else DAMAGED
         case None if content[:2] == b"BM":  # of no header that there is; OpenCV takes any
             return DAMAGED
     return None
 
 
 def _jpeg_damage(content: Content) -> str | None:
-    place, components = 2, None  # how many are still to come; None: as many as there are
+    place, scans = 2, 0
+    components = None  # how many are still to come; None: as many as there are
     for _ in range(MOST_PARTS):
         # Decoders pass over bytes between two segments.
         found = _next_mark(content, place)
@@ -127,12 +142,13 @@ def _jpeg_damage(content: Content) -> str | None:
             return None
         if mark == JPEG_BEGIN:
             continue
-        if mark == JPEG_TEMPORARY:
+        length = max(int.from_bytes(content[place : place + 2], "big"), 2)
+        segment = content[place : place + min(length, LEAST_NAMED_BYTES)]
+        components = _components_left(components, mark, segment)
+        scans += mark == JPEG_SCAN
+        if _is_wrong(mark, segment) or (components or 0) < 0 or scans > MOST_SCANS:
             return DAMAGED
-        components = _components_left(components, mark, content[place : place + 8])
-        if components is not None and components < 0:
-            return DAMAGED
-        place += max(int.from_bytes(content[place : place + 2], "big"), 2)
+        place += length
         if mark != JPEG_SCAN:
             continue
         after = _next_mark(content, place)
@@ -142,6 +158,12 @@ def _jpeg_damage(content: Content) -> str | None:
             return DAMAGED
         place = after - 1
     return DAMAGED
+
+
+def _is_wrong(mark: int, segment: bytes) -> bool:
+    """Whether there is no such segment: of this mark, or so short."""
+    named = mark in JPEG_NAMED and segment[2:].startswith(JPEG_NAMED[mark])
+    return mark == JPEG_TEMPORARY or (named and len(segment) < LEAST_NAMED_BYTES)
 
 
 def _components_left(components: int | None, mark: int, segment: bytes) -> int | None:
@@ -168,7 +190,7 @@ def _next_mark(content: Content, place: int) -> int | None:
 
 
 def _png_damage(content: Content) -> str | None:
-    place, parts = 8, 0
+    place, parts, pixels = 8, 0, False
     while place + 12 <= len(content):
         parts += 1
         if parts > MOST_PARTS:
@@ -178,8 +200,9 @@ def _png_damage(content: Content) -> str | None:
         end = place + 12 + length
         if end > len(content):
             return TRUNCATED
-        # Upper case: a chunk that no decoder may leave out.
-        if kind[:1].isupper():
+        # Upper case: a chunk that no decoder may leave out. Some look at those before the pixels.
+        pixels = pixels or kind == b"IDAT"
+        if kind[:1].isupper() or not pixels:
             checked = memoryview(content)[place + 4 : end - 4]
             if zlib.crc32(checked) != int.from_bytes(content[end - 4 : end], "big"):
                 return DAMAGED
@@ -204,17 +227,9 @@ def _bmp_damage(content: Content) -> str | None:
 
 
 def _webp_damage(content: Content) -> str | None:
-    end = int.from_bytes(content[4:8], "little") + 8
-    # Some leave out the byte that makes the length even.
-    if end - 1 > len(content):
+    if webp_bytes.webp_length(content) > len(content):
         return TRUNCATED
-    place = 12
-    while place + 8 <= end:
-        place += 8 + int.from_bytes(content[place + 4 : place + 8], "little")
-        if place > end:
-            return DAMAGED
-        place += place & 1
-    return None
+    return None if webp_bytes.is_sound(content) else DAMAGED
 
 
 def _tiff_damage(content: Content) -> str | None:
@@ -232,7 +247,9 @@ def _tiff_damage(content: Content) -> str | None:
 def _boxes_damage(content: Content) -> str | None:
     """Whether the last outermost box of an ISO file reaches past its end."""
     place = 0
-    while place + 8 <= len(content):
+    for _ in range(MOST_PARTS):
+        if place + 8 > len(content):
+            return TRUNCATED if place > len(content) else None
         length = int.from_bytes(content[place : place + 4], "big")
         if length == 1:
             length = int.from_bytes(content[place + 8 : place + 16], "big")
@@ -241,7 +258,7 @@ def _boxes_damage(content: Content) -> str | None:
         if length < 8 or content[place + 4 : place + 8] not in ISO_BOXES:
             return None if place else DAMAGED
         place += length
-    return TRUNCATED if place > len(content) else None
+    return DAMAGED
 
 
 def _walk_gif(content: Content) -> tuple[int, bool]:

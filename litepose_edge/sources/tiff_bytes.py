@@ -15,14 +15,22 @@ Content = bytes | mmap.mmap
 
 # Tags of the TIFF 6.0 specification.
 WIDTH, HEIGHT, BITS, COMPRESSION, SAMPLES, ROWS, PLANAR = 256, 257, 258, 259, 277, 278, 284
-OFFSETS, COUNTS = 273, 279
-PLAIN, LZW, DEFLATE = 1, 5, (8, 32946)
-CODES = {1: "B", 2: "B", 3: "H", 4: "I", 16: "Q"}
-MOST_STRIPS = 1_000_000
+PHOTOMETRIC, OFFSETS, COUNTS = 262, 273, 279
+PLAIN, LZW, DEFLATE, PACKBITS = 1, 5, (8, 32946), 32773
+# No writer stores these as bytes and few readers take them so.
+WIDER = frozenset({WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, COUNTS})
+READ = WIDER | {PLANAR}
+CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+MOST_STRIPS = 200_000
 # LZW: the code that empties the table, the one that ends a strip, the first free one.
 CLEAR, END, FIRST = 256, 257, 258
 # Codes between two clearings: as many as the table of libtiff takes.
 LONGEST_RUN = 4861
+# Encoders clear the table when it is full, after 3837 codes; a strip of nothing but clearings would
+# keep the walk busy for hours.
+FEWEST_RUNS, BYTES_PER_RUN = 1000, 1024
+# A code of 12 bits stands for a byte or more; the first one and the last stand for nothing.
+MOST_PACKED, SPARE_BYTES = 2, 64
 # How many bits the codes of a run have: all encoders widen them at the same places.
 _FREE = FIRST + np.maximum(np.arange(LONGEST_RUN) - 1, 0)
 _WIDTHS = 9 + (_FREE > 510).astype(np.int64) + (_FREE > 1022) + (_FREE > 2046)
@@ -51,8 +59,8 @@ def check_strips(content: Content) -> None:
 
     Raises:
         TruncatedTiffError: A strip reaches beyond the file.
-        DamagedTiffError: A strip is not listed, holds less than its rows, or is no LZW or deflate
-            data.
+        DamagedTiffError: A strip is not listed, holds less than its rows, or is no LZW, deflate or
+            PackBits data; a number of the directory is stored as a byte.
     """
     try:
         tags = _first_directory(content)
@@ -61,14 +69,19 @@ def check_strips(content: Content) -> None:
     except (struct.error, IndexError, KeyError, ZeroDivisionError, OverflowError):
         return
     for strip in strips:
-        if compression == LZW and not strip.packed.startswith(b"\0\1"):  # bits in another order
-            held = _lzw_length(np.frombuffer(strip.packed, np.uint8), strip.needed)
-        elif compression in DEFLATE:
-            held = _deflated_length(strip)
-        else:
-            held = len(strip.packed) if compression == PLAIN else strip.needed
-        if held < strip.needed:
+        if _held(strip, compression) < strip.needed:
             raise DamagedTiffError
+
+
+def _held(strip: _Strip, compression: int) -> int:
+    """How many bytes a strip unpacks to; at least `needed` if enough, or not known."""
+    if compression == LZW and not strip.packed.startswith(b"\0\1"):  # bits in another order
+        return _lzw_length(np.frombuffer(strip.packed, np.uint8), strip.needed)
+    if compression in DEFLATE:
+        return _deflated_length(strip)
+    if compression == PACKBITS:
+        return _packbits_length(strip)
+    return len(strip.packed) if compression == PLAIN else strip.needed
 
 
 def _first_directory(content: Content) -> dict[int, tuple[int, ...]]:
@@ -83,14 +96,16 @@ def _first_directory(content: Content) -> dict[int, tuple[int, ...]]:
     for i in range(min(count, 4096)):
         at = place + size + i * step
         tag, kind, values = struct.unpack(entry, content[at : at + step - inline])
-        if kind not in CODES or values > MOST_STRIPS:
+        # As decoders do: the first of a tag counts.
+        if tag not in READ or tag in tags or kind not in CODES or values > MOST_STRIPS:
             continue
+        if CODES[kind] == "B" and tag in WIDER:
+            raise DamagedTiffError
         form = f"{order}{values}{CODES[kind]}"
         start, length = at + step - inline, struct.calcsize(form)
         if length > inline:
             (start,) = struct.unpack(order + number, content[start : start + inline])
-        # As decoders do: the first of a tag counts.
-        tags.setdefault(tag, struct.unpack(form, content[start : start + length]))
+        tags[tag] = struct.unpack(form, content[start : start + length])
     return tags
 
 
@@ -102,14 +117,19 @@ def _strips(content: Content, tags: dict[int, tuple[int, ...]]) -> Iterator[_Str
     apart = tags.get(PLANAR, (1,))[0] == 2
     row = (width * (bits[0] if apart else bits[0] * samples) + 7) // 8
     per_plane = -(-height // rows)
-    listed = min(len(tags[OFFSETS]), len(tags[COUNTS]))
-    if listed < per_plane * (samples if apart else 1):
+    strips = per_plane * (samples if apart else 1)
+    # Decoders take all that follows where no lengths stand there.
+    to_end = tuple(max(len(content) - offset, 0) for offset in tags[OFFSETS])
+    counts = tags.get(COUNTS, to_end)
+    if min(len(tags[OFFSETS]), len(counts)) < strips:
         raise DamagedTiffError
-    for i, (offset, count) in enumerate(zip(tags[OFFSETS], tags[COUNTS], strict=False)):
+    for i in range(strips):
+        offset, count = tags[OFFSETS][i], counts[i]
         if offset + count > len(content):
             raise TruncatedTiffError
-        first = i % per_plane * rows
-        yield _Strip(content[offset : offset + count], min(rows, height - first) * row)
+        needed = min(rows, height - i % per_plane * rows) * row
+        packed = min(count, MOST_PACKED * needed + SPARE_BYTES)
+        yield _Strip(content[offset : offset + packed], needed)
 
 
 def _deflated_length(strip: _Strip) -> int:
@@ -117,6 +137,17 @@ def _deflated_length(strip: _Strip) -> int:
         return len(zlib.decompressobj().decompress(strip.packed, strip.needed))
     except zlib.error:
         return 0
+
+
+def _packbits_length(strip: _Strip) -> int:
+    packed, place, held = strip.packed, 0, 0
+    while held < strip.needed and place < len(packed):
+        code = packed[place]
+        if code < 128:  # so many bytes and one more as they are
+            place, held = place + code + 2, held + code + 1
+        else:  # one byte several times; 128 is nothing
+            place, held = place + (2 if code > 128 else 1), held + (257 - code) % 129
+    return held if place <= len(packed) else 0
 
 
 def _lzw_length(packed: NDArray[np.uint8], needed: int) -> int:
@@ -128,7 +159,9 @@ def _lzw_length(packed: NDArray[np.uint8], needed: int) -> int:
     bits = 8 * len(packed)
     bytes_ = np.concatenate([packed, np.zeros(3, np.uint8)]).astype(np.int64)
     place = held = 0
-    while held < needed:
+    for _ in range(FEWEST_RUNS + needed // BYTES_PER_RUN):
+        if held >= needed:
+            break
         starts = place + _STARTS
         starts = starts[: np.searchsorted(starts + _WIDTHS, bits, side="right")]
         run = len(starts)

@@ -1,4 +1,4 @@
-"""Image files: JPEG, PNG, BMP, TIFF, WebP, GIF, with damage anywhere."""
+"""Image files: JPEG, PNG, BMP, TIFF, WebP, GIF, PPM, with damage anywhere."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def seeds() -> list[bytes]:
             (".bmp", bgr, ()),
             (".tiff", bgr, ()),
             (".webp", bgr, ()),
+            (".ppm", bgr, ()),
         )
     ]
     return files + _by_pillow(Image.fromarray(bgr[..., ::-1].copy()))
@@ -53,7 +54,12 @@ def _by_pillow(image: Image.Image) -> list[bytes]:
         (image, {"format": "JPEG", "exif": exif}),
         (image.convert("P"), {"format": "PNG"}),
         (image, {"format": "TIFF", "compression": "tiff_lzw"}),
+        (image, {"format": "TIFF", "compression": "tiff_adobe_deflate"}),
+        (image, {"format": "TIFF", "compression": "packbits"}),
         (image, {"format": "WEBP", "lossless": True}),
+        (image, {"format": "WEBP", "exif": exif}),
+        (image.convert("LA").convert("RGBA"), {"format": "WEBP"}),
+        (image.convert("P"), {"format": "GIF"}),
     ):
         memory = io.BytesIO()
         made.save(memory, **options)

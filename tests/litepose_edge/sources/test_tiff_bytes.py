@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from litepose_edge.errors import SourceError
-from litepose_edge.sources import read_image, tiff_bytes
+from litepose_edge.sources import decode_image, read_image, tiff_bytes
 from litepose_edge.sources.picture_bytes import DAMAGED, TRUNCATED, damage
 
 RNG = np.random.default_rng(4)
@@ -128,3 +129,75 @@ def test_the_first_of_two_equal_tags_counts():
     assert damage(bytes(content)) is None
     content[count : count + 4] = struct.pack("<I", 2000)
     assert damage(bytes(content)) == DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("packed", "held"),
+    [
+        (b"\x02abc", 3),
+        (b"\xfea", 3),
+        (b"\x80\x80\xffa\x00b", 3),
+        (b"\x81a", 128),
+        (b"\x05abc", 0),
+        (b"", 0),
+    ],
+)
+def test_the_length_of_packbits_data(packed, held):
+    assert tiff_bytes._packbits_length(tiff_bytes._Strip(packed, 200)) == held
+
+
+def test_a_packbits_strip_that_holds_too_little_is_damage():
+    content = bytearray(_pillow(RAMP, compression="packbits", tiffinfo={278: 90}))
+    assert damage(bytes(content)) is None
+    content[1000:1040] = b"\x80" * 40
+    assert damage(bytes(content)) == DAMAGED
+
+
+@pytest.mark.parametrize(
+    "tag", [tiff_bytes.COMPRESSION, tiff_bytes.PHOTOMETRIC, tiff_bytes.SAMPLES]
+)
+def test_a_number_that_is_stored_as_a_byte_is_damage(tag):
+    content = bytearray(_pillow(NOISE))
+    kind = _entry(content, tag) - 6
+    content[kind : kind + 2] = b"\1\0"
+    assert damage(bytes(content)) == DAMAGED
+
+
+def test_a_strip_of_cleared_tables_ends_soon():
+    clearings = np.packbits(np.tile([1, 0, 0, 0, 0, 0, 0, 0, 0], 200_000)).tobytes()
+    started = time.process_time()
+    assert tiff_bytes._lzw_length(np.frombuffer(clearings, np.uint8), 10**6) == 0
+    assert time.process_time() - started < 5
+
+
+def test_strips_that_all_name_the_same_megabyte_end_soon():
+    strips = 4_000
+    directory = b"".join(
+        struct.pack("<HHII", tag, 4, count, value)
+        for tag, count, value in (
+            (tiff_bytes.WIDTH, 1, 1),
+            (tiff_bytes.HEIGHT, 1, strips),
+            (tiff_bytes.COMPRESSION, 1, tiff_bytes.LZW),
+            (tiff_bytes.OFFSETS, strips, 100),
+            (tiff_bytes.ROWS, 1, 1),
+            (tiff_bytes.COUNTS, strips, 100 + 4 * strips),
+        )
+    )
+    start = struct.pack("<2sHIH", b"II", 42, 8, 6) + directory
+    lists = np.full(2 * strips, 1 << 20, "<u4")
+    lists[:strips] = 0
+    started = time.process_time()
+    damage(start.ljust(100, b"\0") + lists.tobytes() + bytes(1 << 20))
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("packing", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_a_strip_without_a_length_reaches_to_the_end(packing):
+    content = bytearray(_pillow(RAMP, compression=packing, tiffinfo={278: 90}))
+    tag = _entry(content, tiff_bytes.COUNTS) - 8
+    content[tag : tag + 2] = struct.pack("<H", 343)  # of no meaning
+    assert damage(bytes(content)) is None
+    assert decode_image(bytes(content)).shape == RAMP.shape
+    if packing == "tiff_adobe_deflate":
+        content[200:210] = b"\xff" * 10
+        assert damage(bytes(content)) == DAMAGED
