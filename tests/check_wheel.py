@@ -40,6 +40,8 @@ def main() -> None:
     for path in models.iterdir():
         there = f"litepose_edge/models/{path.name}" in names
         assert there != (path.name in LEFT_OUT), path
+    for path in Path("litepose_edge/serve/page").iterdir():
+        assert f"litepose_edge/serve/page/{path.name}" in names, path
     assert "litepose_edge/py.typed" in names
     assert "litepose_export/py.typed" in names
     pictures = [n for n in names if n.endswith((".png", ".jpg", ".mp4"))]
