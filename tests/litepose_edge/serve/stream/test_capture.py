@@ -1,0 +1,185 @@
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from litepose_edge.errors import SourceError
+from litepose_edge.serve.stream import capture
+from litepose_edge.serve.stream.state import Condition
+from litepose_edge.sources import Frame, FrameSource
+from live_service import film, frames, make_service, wait_until
+
+
+def collected(service):
+    """What the service publishes."""
+    published = []
+    publish = service.hub.publish
+    service.hub.publish = lambda treated: (published.append(treated), publish(treated))
+    return published
+
+
+def run_to_its_end(service) -> list:
+    published = collected(service)
+    service.start()
+    try:
+        wait_until(lambda: service.state.now[0] is Condition.ENDED)
+    finally:
+        service.stop()
+    return published
+
+
+def test_a_source_played_once_ends_with_it():
+    published = run_to_its_end(make_service(lambda: film(5, fps=60), once=True))
+    assert 1 <= len(published) <= 5
+    assert all(len(treated.poses) == 1 for treated in published)
+    assert all(treated.poses.track_ids.tolist() == [1] for treated in published)
+
+
+def test_a_film_begins_again_and_everything_goes_on_growing():
+    service = make_service(lambda: film(4, fps=100))
+    published = collected(service)
+    service.start()
+    try:
+        wait_until(lambda: len(published) > 9)
+    finally:
+        service.stop()
+    indices = [treated.index for treated in published]
+    times = [treated.timestamp_s for treated in published]
+    ids = [int(treated.poses.track_ids[0]) for treated in published if len(treated.poses)]
+    assert indices == list(range(len(indices)))
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
+    assert ids == sorted(ids)
+    assert ids[-1] > ids[0]
+
+
+def test_the_service_outlives_a_camera_that_is_lost(monkeypatch):
+    monkeypatch.setattr(capture, "FIRST_DELAY_S", 0.05)
+    opened, told = [], []
+    back = threading.Event()
+
+    def camera() -> FrameSource:
+        opened.append(1)
+        if len(opened) == 1 or not back.is_set():
+            if len(opened) > 1:
+                raise SourceError("cannot open film.mp4: no such camera")
+            return FrameSource("film.mp4", lost_after(3), live=True)
+        return FrameSource("film.mp4", iter(list(frames(200))), live=True, timeout_s=5)
+
+    def lost_after(count: int) -> Iterator[Frame]:
+        yield from frames(count)
+        raise SourceError("film.mp4 stopped: no frame came for 5 s")
+
+    service = make_service(camera, told=lambda *news: told.append(news))
+    service.start()
+    try:
+        wait_until(lambda: service.state.now[0] is Condition.WAITING and len(opened) > 2)
+        assert service.state.now[1] == "cannot open film.mp4: no such camera"
+        assert service.status()["people"] == 0
+        assert not service.ready
+        before = service.figures.snapshot().frames
+        back.set()
+        wait_until(lambda: service.figures.snapshot().frames > before)
+    finally:
+        service.stop()
+    conditions = [condition for condition, _ in told]
+    assert conditions.index(Condition.RUNNING) < conditions.index(Condition.WAITING)
+    assert Condition.RUNNING in conditions[conditions.index(Condition.WAITING) :]
+
+
+def test_what_an_engine_throws_is_a_state_and_not_the_end(monkeypatch, caplog):
+    monkeypatch.setattr(capture, "FIRST_DELAY_S", 0.05)
+    opened = []
+
+    def source() -> FrameSource:
+        opened.append(1)
+        if len(opened) == 1:
+            return FrameSource("film.mp4", iter([Frame("no picture", 0, 0.0)]))
+        return film(30)
+
+    service = make_service(source)
+    published = collected(service)
+    service.start()
+    try:
+        wait_until(lambda: published)
+    finally:
+        service.stop()
+
+
+def test_while_paused_frames_pass_and_none_counts_as_dropped():
+    service = make_service(lambda: film(300))
+    service.start()
+    try:
+        wait_until(lambda: service.figures.snapshot().frames > 3)
+        service.change({"paused": True})
+        wait_until(lambda: service.state.now[0] is Condition.PAUSED)
+        frames_then, dropped = service.figures.snapshot().frames, service.capture.dropped
+        threading.Event().wait(0.3)
+        assert service.figures.snapshot().frames == frames_then
+        assert service.ready
+        service.change({"paused": False})
+        wait_until(lambda: service.figures.snapshot().frames > frames_then)
+        assert service.capture.dropped <= dropped + 2
+    finally:
+        service.stop()
+
+
+def test_the_least_confidence_changes_while_people_keep_their_ids():
+    service = make_service(lambda: film(600))
+    published = collected(service)
+    service.start()
+    try:
+        wait_until(lambda: len(published) > 3)
+        service.change({"min_score": 1.0})
+        wait_until(lambda: not len(published[-1].poses))
+        service.change({"min_score": 0.0})
+        wait_until(lambda: len(published[-1].poses))
+    finally:
+        service.stop()
+
+
+def test_another_model_takes_over_while_the_stream_goes_on():
+    service = make_service(lambda: film(600))
+    service.start()
+    try:
+        wait_until(lambda: service.figures.snapshot().frames > 1)
+        first = service.models.current
+        service.change({"model": "lrpose-s"})
+        wait_until(lambda: service.models.current.name == "lrpose-s")
+        before = service.figures.snapshot().frames
+        wait_until(lambda: service.figures.snapshot().frames > before + 2)
+        wait_until(lambda: _closed(first.estimator))
+    finally:
+        service.stop()
+
+
+def _closed(estimator) -> bool:
+    try:
+        estimator.predict(np.zeros((32, 32, 3), np.uint8))
+    except RuntimeError:
+        return True
+    return False
+
+
+def test_a_thread_that_does_nothing_for_long_counts_as_hanging(monkeypatch):
+    monkeypatch.setattr(capture, "HANGING_S", 0.1)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def hung() -> FrameSource:
+        inside.set()
+        go_on.wait(10)
+        raise SourceError("gone")
+
+    service = make_service(hung)
+    loop = service.capture
+    loop._options = replace(loop._options, timeout_s=0.1)
+    service.start()
+    try:
+        assert inside.wait(5)
+        wait_until(lambda: service.hangs)
+        go_on.set()
+        wait_until(lambda: not service.hangs)
+    finally:
+        go_on.set()
+        service.stop()
