@@ -8,22 +8,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
+from litepose_export.cli import app  # noqa: E402
 from litepose_export.errors import SearchError  # noqa: E402
 from litepose_export.models.architectures.efficientpose import EfficientPose  # noqa: E402
 from litepose_export.models.checkpoints import read_state  # noqa: E402
 from litepose_export.search.costs.measure import measuring_of  # noqa: E402
+from litepose_export.search.efficientpose import search as whole  # noqa: E402
+from litepose_export.search.efficientpose import task  # noqa: E402
 from litepose_export.search.efficientpose.search import (  # noqa: E402
     EfficientPoseOptions,
     search_efficientpose,
@@ -60,6 +64,16 @@ def run(job: SearchJob, display: SearchDisplay = SILENT) -> Any:
     return search_efficientpose(job, measuring_of("macs"), display, OPTIONS)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """Fewer images for statistics, fewer networks for the front."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task, "RECALIBRATION_BATCHES", 2)
+        patch.setattr(task, "RECALIBRATION_IMAGES", 2)
+        patch.setattr(whole, "FRONT", (0.9, 1.0, 1.1))
+        yield
+
+
 @pytest.fixture(scope="module")
 def searched(photo_dataset, tmp_path_factory) -> tuple[Path, Any]:
     """A finished search: its folder and its result."""
@@ -75,7 +89,8 @@ def test_a_search_ends_within_the_budget_and_writes_its_files(searched) -> None:
     for name in ("network.json", "network.pt", "costs.json", "result.json", "report.html"):
         assert (folder / name).stat().st_size > 0
     assert len((folder / "log.csv").read_text().splitlines()) == 1 + 3
-    assert len(result.candidates) > 3
+    assert len(result.candidates) >= 3
+    assert result.chosen.genes in {candidate.genes for candidate in result.candidates}
     assert result.figures["steps"] == 12
 
 
@@ -91,6 +106,20 @@ def test_the_found_network_can_be_built_and_takes_its_weights(searched) -> None:
     )
     network = EfficientPose(space.arch(genes))
     network.load_state_dict(read_state(folder / "network.pt"))
+
+
+def test_train_and_export_take_the_found_network_by_its_file(
+    searched, photo_dataset, tmp_path, capsys
+) -> None:
+    folder, _ = searched
+    network, weights = str(folder / "network.json"), str(folder / "network.pt")
+    data = ["--data", str(photo_dataset), "--out", str(tmp_path), "--steps", "1"]
+    assert app.run(["train", network, *data, "--init", weights, "--batch-size", "2"]) == 0
+    trained = ["--checkpoint", str(tmp_path / "last.pt"), "--out", str(tmp_path / "found.onnx")]
+    assert app.run(["export", network, *trained, "--rewrite-deconv"]) == 0, capsys.readouterr().err
+    session = ort.InferenceSession(tmp_path / "found.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == [1, 3, 64, 48]
+    assert session.get_outputs()[0].shape == [1, 17, 16, 12]
 
 
 def test_a_finished_search_is_not_done_again(searched, photo_dataset) -> None:

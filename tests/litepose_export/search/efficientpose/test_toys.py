@@ -139,7 +139,7 @@ def shifted_wrongly(network: nn.Module, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("budget", "kernel"), [(1.0, 3), (3.9, 5)])
+@pytest.mark.parametrize(("budget", "kernel"), [(3.9, 5)])
 def test_the_smallest_kernel_that_reaches_far_enough_is_taken(
     seed: int, budget: float, kernel: int
 ) -> None:
