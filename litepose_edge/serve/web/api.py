@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -75,6 +75,7 @@ class Api:
     async def snapshot(self, request: Request) -> Response:
         """`POST /v1/snapshot`: the newest frame as JPEG."""
         drawn = flag(request.query_params, "drawn", usual=False)
+        palette = _palette(request.query_params.get("palette"))
         address = request.client.host if request.client else "unknown"
         wait_s = self._snapshots.wait_s(address)
         if wait_s:
@@ -85,8 +86,9 @@ class Api:
             raise Problem(409, "there is no frame yet: ask again when the stream runs")
 
         def encode() -> bytes:
-            image = newest.poses.draw(newest.image) if drawn else newest.image
-            return jpeg(image, SNAPSHOT_QUALITY)
+            if not drawn:
+                return jpeg(newest.image, SNAPSHOT_QUALITY)
+            return jpeg(newest.poses.draw(newest.image, palette=palette), SNAPSHOT_QUALITY)
 
         content = await asyncio.to_thread(encode)
         name = f"snapshot-{newest.index}.jpg"
@@ -143,6 +145,14 @@ class Api:
         if not self._service.ready:
             raise Problem(503, "no frames come from the source")
         return json_response({"status": "ready"})
+
+
+def _palette(text: str | None) -> Literal["side", "person"] | None:
+    """How bones are coloured; None leaves it to the drawing."""
+    match text:
+        case None | "side" | "person":
+            return text
+    raise Problem(422, f"palette is side or person, got {text[:40]!r}")
 
 
 async def _json(request: Request) -> Any:

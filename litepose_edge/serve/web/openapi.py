@@ -133,7 +133,12 @@ def _snapshot() -> Document:
     return {
         "summary": "The newest frame as a picture.",
         "parameters": [
-            _query("drawn", {"type": "string", "enum": ["0", "1"]}, "1 draws the people on it.")
+            _query("drawn", {"type": "string", "enum": ["0", "1"]}, "1 draws the people on it."),
+            _query(
+                "palette",
+                {"type": "string", "enum": ["side", "person"]},
+                "How bones are coloured: by side of the body or by person.",
+            ),
         ],
         "responses": _responses({"200": picture}, "409", "422"),
     }

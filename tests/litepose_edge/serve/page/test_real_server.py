@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -171,6 +173,31 @@ def test_controls_reach_the_real_server(page, film):
         own = (address, address.replace("http", "ws"), "blob:" + address)
         assert [asked for asked in page.requests() if not asked.startswith(own)] == []
         assert page.errors() == []
+
+
+def test_a_snapshot_is_coloured_as_the_page_is(page, film):
+    def snapshot(query: str) -> np.ndarray:
+        text = page.evaluate(f"""fetch("v1/snapshot{query}", {{ method: "POST" }})
+          .then((answer) => answer.arrayBuffer())
+          .then((bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))))""")
+        return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+
+    with serving(film) as (_, address):
+        visit(page, address)
+        page.run("await page.click('#pause')")
+        page.wait_for(f"{STATE} === 'Paused' && !document.querySelector('[aria-busy]')")
+        name = page.evaluate("document.querySelector('.name').textContent")
+        nose = serve_known_film.KnownPeople().predict(snapshot("")).keypoints[0, 0]
+        between = serve_known_film.OFFSETS[[5, 7]].mean(axis=0)  # of the left upper arm's ends
+        column, row = np.round(nose + between).astype(int)
+        for palette_name, colour in (
+            ("side", palette.LEFT),
+            ("person", palette.PEOPLE[int(name[1:]) % 10]),
+        ):
+            drawn = snapshot(f"?drawn=1&palette={palette_name}")
+            assert drawn[row, column].tolist() == pytest.approx(colour, abs=30)
+        status = 'fetch("v1/snapshot?palette=pink", {method: "POST"}).then(({status}) => status)'
+        assert page.evaluate(status) == 422
 
 
 def test_the_page_outlives_a_killed_server_and_asks_for_its_token(page, film):
