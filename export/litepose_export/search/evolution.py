@@ -17,7 +17,7 @@ from litepose_export.search.run_folder import RunFolder, generator_state, restor
 from litepose_export.search.space import Genes, Space
 
 TRIES = 100  # at a child that is new and within the budget
-PART = "evolution"
+EVOLUTION, GENERATION = "evolution", "generation"
 # Scores of candidates, told one by one as they come: `judge(candidates, on_score)`.
 Judge = Callable[[Sequence[Genes], Callable[[Genes, float], None]], object]
 
@@ -104,37 +104,40 @@ def evolve(
     Raises:
         SearchError: No network of the space is within the budget.
     """
-    kept = folder.get(PART)
+    kept = folder.get(EVOLUTION)
     if kept is None:
         rng = np.random.default_rng(seed)
         first = _first_generation(space, cost, budget, options.population, rng)
         progress = Progress(0, first, {}, rng)
-        folder.put(PART, progress.to_json())
+        folder.put(EVOLUTION, progress.to_json())
     else:
         progress = _restored(kept)
         for _ in range(progress.generation):
             advance()
-
-    def score(genes: Genes, value: float) -> None:
-        progress.scores[genes] = value
-        folder.put(PART, progress.to_json())
-
     while progress.generation < options.generations and progress.waiting:
-        open_ones = [genes for genes in progress.waiting if genes not in progress.scores]
-        judge(open_ones, score)
+        scores = _judged(judge, progress, folder)
         progress.generation += 1
-        # In order of their making: the order in which processes were done must not count.
-        progress.scores = _in_order(progress)
+        progress.scores |= scores
         progress.waiting = _children(space, cost, budget, options, progress)
-        folder.put(PART, progress.to_json())
+        folder.put(EVOLUTION, progress.to_json())
         advance()
     return progress.scores
 
 
-def _in_order(progress: Progress) -> dict[Genes, float]:
-    recent = set(progress.waiting)
-    earlier = {g: s for g, s in progress.scores.items() if g not in recent}
-    return earlier | {genes: progress.scores[genes] for genes in progress.waiting}
+def _judged(judge: Judge, progress: Progress, folder: RunFolder) -> dict[Genes, float]:
+    """Scores of the waiting ones, in their order: when processes were done must not count."""
+    kept = folder.get(GENERATION) or {}
+    scores: dict[Genes, float] = {}
+    if kept.get("generation") == progress.generation:
+        scores = {tuple(genes): score for genes, score in kept["scores"]}
+
+    def keep(genes: Genes, score: float) -> None:
+        scores[genes] = score
+        judged = [[each, value] for each, value in scores.items()]
+        folder.put(GENERATION, {"generation": progress.generation, "scores": judged})
+
+    judge([genes for genes in progress.waiting if genes not in scores], keep)
+    return {genes: scores[genes] for genes in progress.waiting}
 
 
 def _first_generation(

@@ -1,4 +1,4 @@
-"""A search's folder: its state, written whole after each step, so that it goes on where it ended.
+"""A search's folder: what is done is kept, each part in a file written whole, after each step.
 
 A search that was killed and goes on ends with the answer of one that was not: whatever is drawn
 at random comes from generators whose state is kept, or from seeds of a step's number.
@@ -17,7 +17,8 @@ from litepose_edge.atomic_files import make_folder, read_file, write_file
 from litepose_export.errors import SearchError
 
 SCHEMA = 1
-STATE, COSTS, RESULT, REPORT = "state.json", "costs.json", "result.json", "report.html"
+STATE, PARTS = "search.json", "state"
+COSTS, RESULT, REPORT = "costs.json", "result.json", "report.html"
 
 
 class RunFolder:
@@ -26,6 +27,9 @@ class RunFolder:
     Args:
         path: Where; made unless it is there.
         search: What the search is, as `SearchJob.fingerprint` and the search's own options.
+
+    Attributes:
+        is_new: Whether nothing had been done in it before.
 
     Raises:
         SearchError: It holds another search, or its state is damaged.
@@ -36,42 +40,48 @@ class RunFolder:
         make_folder(path)
         self.path = path
         self._search = json.loads(json.dumps(search))
-        self._state: dict[str, Any] = {}
-        if (path / STATE).exists():
-            self._state = self._read()
-
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing has been done yet."""
-        return not self._state
+        self.is_new = not (path / STATE).exists()
+        if self.is_new:
+            document = {"schema": SCHEMA, "search": self._search}
+            write_file(path / STATE, json.dumps(document, indent=1).encode())
+        else:
+            self._check()
 
     def get(self, part: str) -> Any:
-        """What was kept of a part of the search; None if nothing was."""
-        return self._state.get(part)
+        """What was kept of a part of the search; None if nothing was.
+
+        Raises:
+            SearchError: The file is damaged.
+        """
+        path = self._file(part)
+        return _read(path) if path.exists() else None
 
     def put(self, part: str, content: Any) -> None:
         """Keep what a part of the search needs to go on; JSON, on the disk when this returns."""
-        self._state[part] = content
-        document = {"schema": SCHEMA, "search": self._search, "state": self._state}
-        write_file(self.path / STATE, json.dumps(document).encode())
+        write_file(self._file(part), json.dumps(content).encode())
 
-    def _read(self) -> dict[str, Any]:
+    def _file(self, part: str) -> Path:
+        return self.path / PARTS / f"{part}.json"
+
+    def _check(self) -> None:
         path = self.path / STATE
-        try:
-            document = json.loads(read_file(path))
-            schema, search, state = (document[key] for key in ("schema", "search", "state"))
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise SearchError(f"{path} is no state of a search: {exc!r}; use a new folder") from exc
-        if schema != SCHEMA:
-            raise SearchError(f"{path} is of another version ({schema}): use a new folder")
+        document = _read(path)
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise SearchError(f"{path} is of another version: use a new folder")
+        search = document["search"]
         for key in sorted(set(search) | set(self._search)):
             if search.get(key) != self._search.get(key):
                 raise SearchError(
                     f"{self.path} holds another search: its {key} is {search.get(key)!r:.60}, "
                     f"asked for is {self._search.get(key)!r:.60}; name another folder with --out"
                 )
-        found: dict[str, Any] = state
-        return found
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(read_file(path))
+    except (OSError, ValueError) as exc:
+        raise SearchError(f"{path} is damaged: {exc}; use a new folder") from exc
 
 
 def generator_state(rng: np.random.Generator) -> dict[str, Any]:

@@ -118,7 +118,10 @@ class _Writer:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(self._shapes[of].shape))
 
     def _read(self, node: fx.Node, count: int = 1) -> list[str]:
-        return [self._names[given.name] for given in node.args[:count]]  # type: ignore[union-attr]
+        return self._names_of(node.args[:count])
+
+    def _names_of(self, given: Any) -> list[str]:
+        return [self._names[each.name] for each in given]
 
     def _store(self, values: Tensor | NDArray[Any], name: str) -> str:
         name = f"{name}_{len(self._stored)}"
@@ -203,7 +206,7 @@ class _Writer:
         if function in (torch.relu, F.relu, "relu"):
             return self._add("Relu", self._read(node))
         if function is torch.cat:
-            parts = [self._names[each.name] for each in node.args[0]]  # type: ignore[union-attr]
+            parts = self._names_of(node.args[0])
             axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
             return self._add("Concat", parts, axis=axis)
         if function is F.interpolate:

@@ -50,7 +50,8 @@ def time_graphs(
         advance: Called once a graph.
         rounds: Turns of each.
     """
-    names, found = list(graphs), {}
+    names = list(graphs)
+    found: dict[str, Timed] = {}
     for start in range(0, len(names), TOGETHER):
         chosen = names[start : start + TOGETHER]
         jobs = {name: _job(graphs[name], advance) for name in chosen}

@@ -84,7 +84,8 @@ def _sort_streams(network: LitePose) -> None:
             continue
         order = _order([_layer(reader, 0) for reader in readers])
         if stage < 0:
-            network.first[2].weight.copy_(network.first[2].weight[order])
+            stem = _layer(network.first, 2)
+            stem.weight.copy_(stem.weight[order])
             _sort_norm(cast(nn.BatchNorm2d, network.first[3]), order)
         else:
             for block in blocks[stage]:

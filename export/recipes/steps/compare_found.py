@@ -1,0 +1,93 @@
+"""Trains a search's network beside random and scaled ones of equal cost, all alike.
+
+    python export/recipes/steps/compare_found.py found --data train.json --dev dev.json \
+        --steps 4000 --seed 0 --out compared
+
+Prints a table of AP on dev and writes it to OUT/compared.json. A run that was ended goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litepose_edge.atomic_files import write_file
+from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_export.search.costs.measure import measure_networks, measuring_of
+from litepose_export.search.costs.table import CostTable, read_costs
+from litepose_export.search.result import SearchResult, read_result
+from litepose_export.search.space import Genes, Space
+from litepose_export.search.spaces import equal_random, equal_uniform, space_of
+from litepose_export.training.data.people import common_skeleton
+
+TRAIN = "from litepose_export.cli import main; main()"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("found", type=Path, help="folder of a finished search")
+    parser.add_argument("--data", type=Path, required=True, help="COCO keypoint JSON")
+    parser.add_argument("--dev", type=Path, required=True, help="COCO keypoint JSON to score on")
+    parser.add_argument("--steps", type=int, required=True, help="of each training")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--random", type=int, default=3, help="random networks of equal cost")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--counter", help="as the search's, with arm-instructions")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    result = read_result(options.found / "result.json")
+    table = read_costs(options.found / "costs.json")
+    space = space_of(result, len(common_skeleton([read_coco(options.data)])))
+    networks = _networks(result, table, space, options)
+    how = measuring_of(table.kind, options.counter)
+    measured = measure_networks(space, list(networks.values()), how, lambda _, __: lambda: None)
+    rows: list[dict[str, Any]] = []
+    for (name, genes), cost in zip(networks.items(), measured, strict=True):
+        ap = _train(space, genes, options.out / name, options)
+        rows.append({"network": name, "cost": cost, "ap": ap, "genes": genes})
+        document = {"unit": table.unit, "steps": options.steps, "seed": options.seed, "rows": rows}
+        write_file(options.out / "compared.json", (json.dumps(document, indent=1) + "\n").encode())
+        print(f"{name:<10} {cost:8.3f} {table.unit}  AP {ap:.4f}", flush=True)
+
+
+def _networks(
+    result: SearchResult, table: CostTable, space: Space, options: argparse.Namespace
+) -> dict[str, Genes]:
+    """The found one, random ones of equal cost, and the scaled one."""
+
+    def cost(genes: Genes) -> float:
+        return table.of(space, genes)
+
+    found = result.chosen.genes
+    rng = np.random.default_rng((options.seed, 11))
+    others = (g for g in equal_random(space, cost, result.chosen.cost, rng) if g != found)
+    networks = {"found": found}
+    for number, genes in zip(range(options.random), others, strict=False):
+        networks[f"random-{number}"] = genes
+    return networks | {"uniform": equal_uniform(space, cost, result.chosen.cost)}
+
+
+def _train(space: Space, genes: Genes, out: Path, options: argparse.Namespace) -> float:
+    """AP on dev in the end, trained from scratch as `litepose-export train` does it."""
+    architecture = out.with_suffix(".json")
+    write_file(architecture, json.dumps(space.architecture(genes)).encode())
+    command = [sys.executable, "-c", TRAIN, "train", str(architecture), "--out", str(out)]
+    command += ["--data", str(options.data), "--dev", str(options.dev), "--device", "cpu"]
+    command += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
+    command += ["--seed", str(options.seed), "--threads", str(options.threads)]
+    command += ["--checkpoint-minutes", "1000"]
+    subprocess.run(command, check=True)
+    with (out / "log.csv").open(newline="") as file:
+        return float(list(csv.DictReader(file))[-1]["ap"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Candidates are judged in one process, in several, and with Ray: the scores are the same."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import pytest
+
+pytest.importorskip("torch")
+
+from litepose_export.errors import SearchError
+from litepose_export.search.judges import judge_pool
+
+CANDIDATES = [(i, 2 * i) for i in range(7)]
+
+
+def scorer(offset=0.5):
+    return lambda genes: sum(genes) + offset
+
+
+def dying():
+    return lambda genes: os._exit(9)
+
+
+def scores_of(**options):
+    found = {}
+    with judge_pool(functools.partial(scorer, 0.25), **options) as judge:
+        judge(CANDIDATES, found.__setitem__)
+        judge([], found.__setitem__)
+    return found
+
+
+def test_local_processes_give_the_scores_of_one():
+    assert scores_of(workers=2) == scores_of() == {g: sum(g) + 0.25 for g in CANDIDATES}
+
+
+def test_a_process_that_dies_is_an_error_and_no_hang():
+    with (
+        pytest.raises(SearchError, match="a judging process died"),
+        judge_pool(dying, workers=2) as judge,
+    ):
+        judge(CANDIDATES, lambda genes, score: None)
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_gives_the_same_scores():
+    pytest.importorskip("ray")
+    assert scores_of(workers=2, ray="local") == scores_of()
