@@ -14,16 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import litepose_edge
 from litepose_edge import backends
 from litepose_edge.backends import bundled
-from litepose_edge.errors import LitePoseError, ModelError, OutputError
+from litepose_edge.errors import LitePoseError, ModelError, OutputError, WorkerError
 from litepose_edge.estimator import Estimator
 from litepose_edge.networks import DEFAULT_DETECTOR
 from litepose_edge.results import Poses
 from litepose_edge.scale.crops import CropWriter
 from litepose_edge.scale.options import LabelOptions
 from litepose_edge.scale.remote import local_file
-from litepose_edge.scale.shards import Labelled, open_shard
+from litepose_edge.scale.shards import Labelled, arrow, open_shard
 from litepose_edge.scale.units import Failure, Unit, is_film_name
 from litepose_edge.sources import is_video, open_source, read_image
 from litepose_edge.sources.images import BYTES_PER_PIXEL, METADATA_BYTES
@@ -68,19 +69,29 @@ class Job:
         model: Name of the pose network.
         keypoint_names: What it finds.
         hashes: SHA-256 of the model files by option; a worker with others refuses.
+        versions: Of the packages on which the bytes depend; likewise.
     """
 
     options: LabelOptions
     model: str
     keypoint_names: tuple[str, ...]
     hashes: dict[str, str] = field(hash=False)
+    versions: dict[str, str] = field(hash=False, default_factory=dict)
 
     def open(self) -> Labeller:
         """The networks, opened in this process.
 
         Raises:
             ModelError: They cannot be used, or are others than the driver's.
+            WorkerError: This machine has other packages than the driver's.
         """
+        here = package_versions()
+        for package, version in self.versions.items():
+            if here[package] != version:
+                raise WorkerError(
+                    f"this machine has {package} {here[package]}, the driver's has {version}: "
+                    "install the same on all machines"
+                )
         found = model_hashes(self.options)
         for option, expected in self.hashes.items():
             if found[option] != expected:
@@ -103,7 +114,18 @@ def make_job(options: LabelOptions) -> Job:
         poses = estimator.predict(np.zeros((64, 64, 3), np.uint8))
     found = backends.find_model(options.model, precision=options.precision, backend=options.backend)
     names = tuple(poses.skeleton.keypoint_names)
-    return Job(options, found.manifest.name, names, model_hashes(options))
+    return Job(options, found.manifest.name, names, model_hashes(options), package_versions())
+
+
+def package_versions() -> dict[str, str]:
+    """The packages on which the bytes of a shard depend, of this process."""
+    pyarrow, _ = arrow()
+    return {
+        "litepose-edge": litepose_edge.__version__,
+        "pyarrow": str(pyarrow.__version__),
+        "NumPy": np.__version__,
+        "OpenCV": cv2.__version__,
+    }
 
 
 def model_hashes(options: LabelOptions) -> dict[str, str]:

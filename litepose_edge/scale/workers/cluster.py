@@ -11,6 +11,9 @@ import contextlib
 import logging
 import os
 import pickle
+import signal
+import socket
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -34,6 +37,8 @@ QUIET = {
 }
 # Before a unit's result is fetched, at most so many wait for an actor.
 IN_FLIGHT = 2
+# For a cluster's first answer.
+ANSWER_S = 10.0
 
 
 def run_on_ray(
@@ -95,7 +100,8 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Any]:
         if ray.is_initialized():  # the caller's own, who also ends it
             yield ray
             return
-        _join(ray, address, cpus)
+        with _same_signals():
+            _join(ray, address, cpus)
         try:
             yield ray
         finally:
@@ -110,17 +116,50 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Any]:
 
 def _join(ray: Any, address: str, cpus: int | None) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address != AUTO:
+        _check_answer(address)
     try:
         ray.init(address=address, **quiet)
     except ConnectionError as exc:
         if address != AUTO:
-            raise SourceError(
-                f"no Ray cluster answers at {address}: {exc} (start one with: ray start --head)"
-            ) from exc
+            raise SourceError(f"cannot join the Ray cluster at {address}: {exc}") from exc
         # Only for this machine, and only while the run lasts.
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
     except (RuntimeError, ValueError) as exc:
         raise SourceError(f"cannot join the Ray cluster at {address}: {exc}") from exc
+
+
+def _check_answer(address: str) -> None:
+    """Whether anything answers there; Ray itself would wait for minutes.
+
+    Raises:
+        SourceError: Nothing does, or it is no address.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise SourceError(
+            f"expected the address of a Ray cluster, such as 192.168.0.10:6379, or auto, got "
+            f"'{address}'"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_S).close()
+    except (OSError, OverflowError) as exc:
+        raise SourceError(
+            f"no Ray cluster answers at {address}: {exc} (on its first machine run: ray start "
+            "--head)"
+        ) from exc
+
+
+@contextlib.contextmanager
+def _same_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself when it joins; the command's own handler stays."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if main and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 class UnitActor:
@@ -178,18 +217,19 @@ def _once(
     context.execution_no_progress_timeout_s = -1
     # Lost for good: done once more by `_wave`.
     context.max_errored_blocks = -1
-    context.max_consecutive_actor_init_deaths = 3
+    # Ray Data 2.60 also counts actors that it takes back before they have started.
+    context.max_consecutive_actor_init_deaths = 50
     rows = [{"unit": pickle.dumps(unit)} for unit in units]
-    most = min(workers or cpus, len(rows))
+    most = max(min(workers or cpus, len(rows)), 1)
     with _current(DataContext, context):
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             UnitActor,
             batch_size=1,
             num_cpus=1,
             compute=ActorPoolStrategy(
-                min_size=1,
-                max_size=max(most, 1) if workers else None,
-                initial_size=max(most, 1),
+                # Not taken back for a moment without work; more only where machines join.
+                min_size=most,
+                max_size=most if workers else None,
                 max_tasks_in_flight_per_actor=IN_FLIGHT,
             ),
             fn_constructor_args=(job,),
@@ -208,7 +248,7 @@ def _current(data_context: Any, context: Any) -> Iterator[None]:
     before, logger = data_context.get_current(), logging.getLogger("ray.data")
     level = logger.level
     data_context._set_current(context)
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fake_labelling import FAULTY, write_film, write_picture, write_pictures
-from litepose_edge.errors import OutputError
+from litepose_edge.errors import OutputError, SourceError
 from litepose_edge.measure.accuracy.coco_document import read_document
 from litepose_edge.scale import LabelOptions, label
 from litepose_edge.scale.folder import RunFolder
@@ -236,3 +236,12 @@ def test_options_are_checked(given):
 def test_no_source_is_an_error(fake):
     with pytest.raises(ValueError, match="no sources"):
         run([], fake / "out")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"), [("127.0.0.1:1", "no Ray cluster answers at"), ("host", "such as 192")]
+)
+def test_an_address_where_nothing_answers_is_an_error(archive, tmp_path, address, said):
+    pytest.importorskip("ray")
+    with pytest.raises(SourceError, match=said):
+        label(archive, tmp_path / "out", SMALL, ray=address)

@@ -9,6 +9,7 @@ from litepose_edge.scale.units import cut_into_units, is_film_name
 NAMES = [f"folder/{i:05d}.jpg" for i in range(2000)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a.jpg", "b.png", "c.mp4", "d.webp"]), max_size=60))
 def test_units_hold_every_input_once_and_in_order(names):
     units = list(cut_into_units(names, 4, "key"))
@@ -16,7 +17,7 @@ def test_units_hold_every_input_once_and_in_order(names):
     assert len({unit.name for unit in units}) == len(units)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 300))
 def test_a_unit_has_about_the_size_that_was_asked_for(size):
     units = list(cut_into_units(NAMES, size, "key"))

@@ -15,7 +15,7 @@ from fake_labelling import ONCE, POISON, DyingJob, write_picture, write_pictures
 from litepose_edge.errors import ModelError, WorkerError
 from litepose_edge.scale import LabelOptions, label, labelling
 from litepose_edge.scale.units import Unit
-from litepose_edge.scale.work import Job
+from litepose_edge.scale.work import Job, package_versions
 from litepose_edge.scale.workers import process
 from litepose_edge.scale.workers.process import WorkerProcess
 
@@ -62,6 +62,13 @@ def test_what_is_no_inputs_fault_ends_the_run(fake, monkeypatch):
     with pytest.raises(ModelError, match="same files"):
         label(fake / "in", fake / "out", OPTIONS, workers=1)
     assert list((fake / "out" / "people").iterdir()) == []
+
+
+def test_a_machine_with_other_packages_is_refused():
+    job = Job(OPTIONS, "fake", ("nose",), {}, {"pyarrow": "0.1"})
+    with pytest.raises(WorkerError, match=r"has pyarrow .*, the driver's has 0\.1: install"):
+        job.open()
+    assert all(package_versions().values())
 
 
 def test_processes_that_die_before_any_input_end_the_run(monkeypatch):
