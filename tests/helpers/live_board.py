@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import mimetypes
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -23,7 +23,7 @@ import uvicorn
 from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -82,9 +82,16 @@ class Board:
                 "mirror": False, "recording": False,
             },
         }  # fmt: skip
+        self._files = {path.name: path.read_bytes() for path in PAGE.iterdir() if path.is_file()}
         self._index = 0
         self._frame: tuple[dict[str, Any], bytes | None] | None = None
         self._version = 0
+
+    def reset(self) -> None:
+        """Be as at first, for the next test; who is connected stays so."""
+        connected = self.open
+        self.__init__(token=self.token, allow_record=self.allow_record)
+        self.open = connected
 
     def show(
         self, people: list[dict[str, Any]], image: NDArray[np.uint8], *, picture: bool = True
@@ -125,10 +132,13 @@ class Board:
         return Starlette(routes=routes)
 
     async def _page(self, request: Request) -> Response:
-        path = PAGE / request.path_params.get("name", "index.html")
-        if path.parent != PAGE or not path.is_file():
+        name = request.path_params.get("name", "index.html")
+        if name not in self._files:
             return JSONResponse({"error": "There is no such file."}, 404)
-        return FileResponse(path, headers={"Content-Security-Policy": POLICY})
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+        return Response(
+            self._files[name], headers=headers, media_type=mimetypes.guess_type(name)[0]
+        )
 
     async def _status(self, request: Request) -> Response:
         return self._refused(request, change=False) or JSONResponse(self.status)
@@ -237,8 +247,3 @@ def listening(board: Board, port: int = 0) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
-
-
-def page_files() -> list[Path]:
-    """The files of the page."""
-    return sorted(path for path in PAGE.iterdir() if path.is_file())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,15 +77,23 @@ def close_to(colour: tuple[int, int, int], tolerance: int = 12) -> Callable:
     return pytest.approx(colour, abs=tolerance)
 
 
-@pytest.fixture
-def board():
-    return Board()
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[Board, str]]:
+    board = Board()
+    with listening(board) as address:
+        yield board, address
 
 
 @pytest.fixture
-def page(board: Board, browser: Chromium):
-    with listening(board) as address, browser.page(**WINDOW) as page:
-        opened(page, address)
+def board(served: tuple[Board, str]) -> Board:
+    served[0].reset()
+    return served[0]
+
+
+@pytest.fixture
+def page(board: Board, served: tuple[Board, str], browser: Chromium) -> Iterator[Page]:
+    with browser.page(**WINDOW) as page:
+        opened(page, served[1])
         yield page
         assert page.errors() == []
 
@@ -105,19 +113,19 @@ def choose(page: Page, *names: str) -> None:
         )
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_keypoints_and_bones_lie_on_the_right_pixels(board, page, mirrored):
-    board.say(mirror=mirrored)
-    show(board, page, [standing()])
-    canvas = Canvas(page, mirrored)
-    for i, place in enumerate(PLACES):
-        if i != UNSEEN:
-            assert canvas.at(*place) == close_to(palette.DOT)
-    assert canvas.at(*PLACES[UNSEEN]) == close_to(GROUND)
-    assert canvas.between(5, 7) == close_to(palette.LEFT)
-    assert canvas.between(6, 8) == close_to(palette.RIGHT)
-    assert canvas.between(11, 12) == close_to(palette.MIDDLE)
-    assert canvas.at(600, 20) == close_to(GROUND)
+def test_keypoints_and_bones_lie_on_the_right_pixels_mirrored_or_not(board, page):
+    for mirrored in (False, True):
+        board.say(mirror=mirrored)
+        show(board, page, [standing()])
+        canvas = Canvas(page, mirrored)
+        for i, place in enumerate(PLACES):
+            if i != UNSEEN:
+                assert canvas.at(*place) == close_to(palette.DOT)
+        assert canvas.at(*PLACES[UNSEEN]) == close_to(GROUND)
+        assert canvas.between(5, 7) == close_to(palette.LEFT)
+        assert canvas.between(6, 8) == close_to(palette.RIGHT)
+        assert canvas.between(11, 12) == close_to(palette.MIDDLE)
+        assert canvas.at(600, 20) == close_to(GROUND)
 
 
 def test_each_layer_is_drawn_by_itself_and_can_be_turned_off(board, page):
@@ -193,76 +201,3 @@ def test_people_without_ids_are_coloured_by_place(board, page):
     left, top, _, bottom = standing()["box_xyxy"]
     edge = (left, (top + bottom) / 2 + 55)
     assert Canvas(page).at(*edge) == close_to(palette.PEOPLE[0])
-
-
-# Pictures may be late, left out or damaged: what is drawn together is of one index.
-PAIRING = """
-  const { Frames } = await import("./page/frames.js");
-  const jpeg = async (level) => {
-    const canvas = new OffscreenCanvas(16, 16);
-    const pen = canvas.getContext("2d");
-    pen.fillStyle = `rgb(${level} ${level} ${level})`;
-    pen.fillRect(0, 0, 16, 16);
-    return new Uint8Array(await (await canvas.convertToBlob({ type: "image/jpeg" })).arrayBuffer());
-  };
-  const level = (bitmap) => {
-    const pen = new OffscreenCanvas(16, 16).getContext("2d");
-    pen.drawImage(bitmap, 0, 0);
-    return pen.getImageData(8, 8, 1, 1).data[0];
-  };
-  const drawn = [], seen = [];
-  const frames = new Frames({
-    shown: (poses, picture, trails) =>
-      drawn.push([poses.index, Math.round(level(picture) / 40), [...trails.pieces()].length]),
-    seen: (index) => seen.push(index),
-  });
-  const poses = (index) => frames.addPoses({ index, timestamp_s: index / 30,
-    people: [{ track_id: 1, box_xyxy: [index, 0, index + 2, 4], keypoints: [] }] });
-  const settled = async (index) => {
-    while (!seen.includes(index)) await new Promise((done) => setTimeout(done, 5));
-  };
-  [1, 2, 3].forEach(poses);
-  frames.addPicture(2, await jpeg(80));
-  await settled(2);
-  poses(4);
-  frames.addPicture(4, new Uint8Array([1, 2, 3]));
-  await settled(4);
-  poses(5);
-  poses(6);
-  frames.addPicture(5, await jpeg(200));
-  await settled(5);
-  frames.clear();
-  poses(1);
-  frames.addPicture(9, await jpeg(0));
-  await settled(9);
-  frames.addPicture(1, await jpeg(40));
-  await settled(1);
-  return { drawn, seen };
-"""
-
-
-def test_picture_and_skeleton_of_one_index_are_drawn_together(page):
-    found = page.evaluate(f"(async () => {{{PAIRING}}})()")
-    # Index, picture's grey over 40, pieces of trail; picture 4 was damaged, 9 has no poses.
-    assert found["drawn"] == [[2, 2, 1], [5, 5, 4], [1, 1, 0]]
-    assert found["seen"] == [2, 4, 5, 9, 1]
-
-
-def test_labels_do_not_cover_each_other(page):
-    places = page.evaluate(
-        """(async () => {
-          const { Labels } = await import("./page/labels.js");
-          const drawn = [];
-          const pen = { measureText: () => ({ width: 30 }), fillText() {},
-            fillRect: (x, y, width, height) => drawn.push([x, y, x + width, y + height]) };
-          const labels = new Labels(pen, { left: 0, top: 0, right: 300, bottom: 200 }, 20);
-          for (let i = 0; i < 5; i++) labels.write("#1", [100 + i, 80, 160 + i, 150], [0, 0, 0]);
-          labels.write("#2", [290, 0, 299, 50], [0, 0, 0]);
-          return drawn;
-        })()"""
-    )
-    for i, (x1, y1, x2, y2) in enumerate(places):
-        assert 0 <= x1 < x2 <= 300
-        assert 0 <= y1 < y2 <= 200
-        for a1, b1, a2, b2 in places[:i]:
-            assert min(x2, a2) <= max(x1, a1) or min(y2, b2) <= max(y1, b1)
