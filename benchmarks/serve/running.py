@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import websockets
 
+from benchmarks.paths import ROOT
+
 READY_S = 60.0
 
 
@@ -36,11 +38,14 @@ class Running:
         """Of the live stream."""
         return self.url.replace("http://", "ws://") + "v1/live"
 
-    @property
-    def cpu_s(self) -> float:
-        """Processor time until now. Linux only."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time until now, by thread; `process` is all."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        found: dict[str, float] = json.loads(self.process.stdout.readline())
+        return found
 
     @property
     def memory_mb(self) -> float:
@@ -61,8 +66,10 @@ class Running:
 @contextlib.contextmanager
 def running(source: str, *options: str) -> Iterator[Running]:
     """`litepose-edge serve` of a source until the block ends, ready at its beginning."""
-    command = [sys.executable, "-m", "litepose_edge", "serve", source, "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "benchmarks.serve.measured", source, "--port", "0", *options]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -73,8 +80,10 @@ def running(source: str, *options: str) -> Iterator[Running]:
             time.sleep(0.1)
         yield Running(url, process)
     finally:
+        assert process.stdin is not None
+        process.stdin.close()
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from litepose_edge.sources import Frame, FrameSource
 
 WIDTH, HEIGHT, FPS = 160, 120, 30.0
 BOX = (30.0, 10.0, 90.0, 110.0)
+TOKEN = "0123456789abcdef"
 MODELS = ("lrpose-n", "lrpose-s", "lrpose-m")
 
 
@@ -109,9 +109,3 @@ def wait_until(true: Callable[[], object], seconds: float = 10.0) -> None:
             return
         waiting.wait(0.02)
     raise AssertionError("it did not come true in time")
-
-
-def films_folder(path: Path) -> Path:
-    """A folder for recordings."""
-    path.mkdir(exist_ok=True)
-    return path

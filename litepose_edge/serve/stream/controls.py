@@ -74,12 +74,15 @@ def _checked(name: str, value: object, models: Sequence[str]) -> Any:
                 raise ControlError(f"min_score is a number from 0 to 1, got {_said(value)}")
             return float(value)  # type: ignore[arg-type]
         case "detect_every":
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not (whole and 1 <= value <= MOST_DETECT_EVERY):  # type: ignore[operator]
+            # 2.0 is a whole number to JSON.
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            within = number and 1 <= value <= MOST_DETECT_EVERY  # type: ignore[operator]
+            if not (within and value == int(value)):  # type: ignore[call-overload]
                 raise ControlError(
                     f"detect_every is a whole number from 1 to {MOST_DETECT_EVERY}, "
                     f"got {_said(value)}"
                 )
+            return int(value)  # type: ignore[call-overload]
         case _:
             if value not in models:
                 raise ControlError(f"model is one of {', '.join(models)}, got {_said(value)}")

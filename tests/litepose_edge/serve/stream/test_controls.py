@@ -16,6 +16,8 @@ MODELS = ("lrpose-n", "lrpose-s")
         ({"min_score": 1.01}, "min_score is a number from 0 to 1, got 1.01"),
         ({"min_score": float("nan")}, "min_score is a number from 0 to 1, got nan"),
         ({"detect_every": 0}, "detect_every is a whole number from 1 to 1000, got 0"),
+        ({"detect_every": float("nan")}, "detect_every is a whole number from 1 to 1000, got nan"),
+        ({"detect_every": 10**400}, "detect_every is a whole number from 1 to 1000, got 1000"),
         ({"detect_every": 2.5}, "detect_every is a whole number from 1 to 1000, got 2.5"),
         ({"model": "../etc/passwd"}, "model is one of lrpose-n, lrpose-s, got '../etc/passwd'"),
     ],
@@ -36,7 +38,8 @@ def test_wishes_change_what_they_name_and_nothing_else():
 def test_bounds_belong_to_what_is_allowed():
     for score in (0, 1, 0.5):
         assert Controls().changed({"min_score": score}, MODELS).min_score == score
-    assert Controls().changed({"detect_every": 1000}, MODELS).detect_every == 1000
+    for every in (1, 2.0, 1000):
+        assert Controls().changed({"detect_every": every}, MODELS).detect_every == every
 
 
 def test_of_several_wishes_one_wrong_one_changes_nothing():
