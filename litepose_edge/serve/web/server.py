@@ -42,8 +42,10 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, _, _, address = found[0]
+        # By its name: of sockets of protocol 0 asyncio does not know that they are TCP, and leaves
+        # Nagle's algorithm on, by which each picture waits 40 ms for an acknowledgement.
+        listening = socket.socket(family, kind, socket.IPPROTO_TCP)
     except OSError as exc:
         raise OutputError(f"cannot listen on {host}: {exc.strerror or exc}") from exc
     try:
