@@ -98,8 +98,7 @@ class DifferentiableSearch:
             betas=(0.5, 0.999),
             weight_decay=settings.weight_decay,
         )
-        gain = settings.cost_gain / settings.architecture_steps
-        self._weight = CostWeight(settings.cost_weight, gain)
+        self._weight = CostWeight(settings.cost_weight, settings.cost_gain)
         self._scale: float | None = None  # running mean of the architecture steps' task loss
         self.step = 0
 

@@ -38,8 +38,7 @@ class SearchSettings:
         cost_weight: Of the cost term, against a task loss of 1: the task loss is divided by its
             running mean, so that the weight means the same for every loss. FNA's .02 and .15 are
             against losses of detectors. It then follows the budget (`CostWeight`). Ours.
-        cost_gain: How far it moves in a run, in natural logarithms, for each of those that the
-            expected cost is off the budget. Ours.
+        cost_gain: How fast it follows, the exponent of `CostWeight`. Ours.
         tolerance: Part of the budget that the derived network may leave unspent.
         spend: Whether the derived network has to spend the rest.
         segment: Steps between saved states. A segment's random numbers depend on the seed and
@@ -56,7 +55,7 @@ class SearchSettings:
     weight_decay: float = 1e-3
     base: float = 10.0
     cost_weight: float = 0.15
-    cost_gain: float = 12.0
+    cost_gain: float = 0.3
     tolerance: float = 0.05
     spend: bool = True
     segment: int = 50

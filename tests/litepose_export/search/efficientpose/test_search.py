@@ -177,7 +177,7 @@ def test_a_search_starts_from_remapped_weights(photo_dataset, tmp_path) -> None:
 def test_minutes_become_steps_once(photo_dataset, tmp_path) -> None:
     job = job_of(photo_dataset, tmp_path, steps=None, minutes=0.01)
     result = run(job)
-    kept = json.loads((tmp_path / "state.json").read_text())["state"]["steps"]
+    kept = json.loads((tmp_path / "state" / "steps.json").read_text())
     assert result.figures["steps"] == kept >= 2
     assert run(job) == result
 
