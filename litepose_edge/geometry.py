@@ -66,10 +66,22 @@ def crop_view(box_xyxy: NDArray[Any], input_size: Size, padding: float) -> Float
     third of the time of an arbitrary view. An edge moves by no more image pixels than one input
     pixel covers. Views under 64 pixels, where that would be much, stay as they are.
     """
-    free = crop_affine(box_xyxy, input_size, padding)
-    # Plain floats: 18 us for one box, with NumPy 42; for twenty boxes the same.
-    aligned = [_aligned(affine, input_size) for affine in free.reshape(-1, 2, 3).tolist()]
-    return np.array(aligned, np.float64).reshape(free.shape)
+    boxes = np.asarray(box_xyxy)
+    # Plain floats: a third of the time of NumPy for one box; for twenty boxes the same.
+    views = [_view(box, input_size, padding) for box in boxes.reshape(-1, 4).tolist()]
+    return np.array(views, np.float64).reshape(*boxes.shape[:-1], 2, 3)
+
+
+def _view(box: list[float], input_size: Size, padding: float) -> list[list[float]]:
+    """`crop_affine` of one box, to the bit, aligned."""
+    x1, y1, x2, y2 = box
+    width, height = input_size.width, input_size.height
+    scale = min(width / max(x2 - x1, 1e-6), height / max(y2 - y1, 1e-6)) / padding
+    free = [
+        [scale, 0.0, (width - 1) / 2 - scale * ((x1 + x2) / 2)],
+        [0.0, scale, (height - 1) / 2 - scale * ((y1 + y2) / 2)],
+    ]
+    return _aligned(free, input_size)
 
 
 def _aligned(to_input: list[list[float]], input_size: Size) -> list[list[float]]:
@@ -110,6 +122,20 @@ def invert(affine: Float64) -> Float64:
     linear = np.linalg.inv(affine[..., :2])
     shift = -linear @ affine[..., 2:]
     return np.concatenate([linear, shift], axis=-1)
+
+
+def out_of_view(to_input: Float64, points: NDArray[Any]) -> Float64:
+    """`transform(invert(to_input), points)` of maps without rotation, in a third of the time.
+
+    Args:
+        to_input: `(P, 2, 3)`, as `crop_view` gives them.
+        points: `(P, K, 2)` in input pixels.
+    """
+    # Plain floats, as in `crop_view`.
+    maps = [(1 / a, 1 / d, tx, ty) for (a, _, tx), (_, d, ty) in to_input.tolist()]
+    parts = np.array([[(x, y, x * tx, y * ty)] for x, y, tx, ty in maps], np.float64)
+    moved: Float64 = points * parts[..., :2] - parts[..., 2:]
+    return moved
 
 
 def compose(outer: Float64, inner: Float64) -> Float64:

@@ -66,6 +66,10 @@ def decode_heatmaps(
     Raises:
         ValueError: `"expected-oks"` without K sigmas.
     """
+    if refinement == "expected-oks":
+        peaks = maps.max(axis=(2, 3))
+        found = expected_oks_cells(maps, activation, oks_sigmas, peaks=peaks)
+        return found, _peak_scores(peaks, activation)
     people, keypoints, height, width = maps.shape
     flat = maps.reshape(people * keypoints, height * width)
     top = flat.argmax(axis=1)
@@ -82,8 +86,6 @@ def decode_heatmaps(
             cells += np.stack(_quarter_offsets(flat, x, y, size), axis=1)
         case "argmax":
             pass
-        case "expected-oks":
-            cells[:] = expected_oks_cells(maps, activation, oks_sigmas).reshape(-1, 2)
     scores = _peak_scores(flat[np.arange(len(flat)), top], activation)
     return cells.reshape(people, keypoints, 2), scores.reshape(people, keypoints)
 
@@ -142,19 +144,31 @@ def cells_to_input(
             `"corner"`: `x * stride` (SimpleBaseline); `"udp"`: first and last cell centres lie
             on the first and last pixel (UDP, arXiv 1911.07524).
     """
+    scale, offset = _placement(map_size, input_size, alignment)
+    placed: Float32 = cells * scale
+    placed += offset
+    return placed
+
+
+@lru_cache(maxsize=8)
+def _placement(
+    map_size: Size, input_size: Size, alignment: Alignment
+) -> tuple[NDArray[Any], NDArray[Any] | int]:
+    """What cells are multiplied by, and what is added: `(2,)` each, or 0."""
     cell_count = np.array([map_size.width, map_size.height], np.float32)
     pixels = np.array([input_size.width, input_size.height], np.float32)
     scale: NDArray[Any] = (
         (pixels - 1) / (cell_count - 1) if alignment == "udp" else pixels / cell_count
     )
     # The middle of the first cell lies half a cell in, the middle of the first pixel half a pixel.
-    offset = (scale - 1) / 2 if alignment == "centre" else 0
-    placed: Float32 = (cells * scale + offset).astype(np.float32, copy=False)
-    return placed
+    return scale, (scale - 1) / 2 if alignment == "centre" else 0
 
 
 def _peak_scores(peaks: Float32, activation: Activation) -> Float32:
-    scores: Float32 = np.minimum(np.maximum(heat_of(peaks, activation), 0), 1)
+    heat = heat_of(peaks, activation)
+    if activation != "linear":
+        return heat  # within 0 and 1 already
+    scores: Float32 = np.minimum(np.maximum(heat, 0), 1)
     return scores
 
 

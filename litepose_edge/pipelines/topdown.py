@@ -61,6 +61,7 @@ class TopDown:
             raise ManifestError(f"model '{manifest.name}' is no top-down pose network")
         self._open_session, self._threads = open_session, threads
         self._input, self._spec = manifest.input, manifest.model
+        self._size = manifest.input.size
         self._outputs = names_of_outputs(manifest)
         self._axes = _axes_of(manifest.model, manifest.input.size)
         self._flip_test = flip_test
@@ -87,14 +88,14 @@ class TopDown:
         count, joints = len(boxes_xyxy), len(self._spec.skeleton)
         if count == 0:
             return np.zeros((0, joints, 2), np.float32), np.zeros((0, joints), np.float32)
-        to_input = geometry.crop_view(boxes_xyxy, self._input.size, self._spec.padding)
+        to_input = geometry.crop_view(boxes_xyxy, self._size, self._spec.padding)
         one_by_one = count == 1 or self._threads == 1
         session = self._session(self._threads if one_by_one else 1)
         flip_test_below = self._flip_test_below(detected)
 
         def infer(i: int) -> Outputs:
-            normalizer = self._normalizers(self._input.size)
-            crop = warp(image, to_input[i], self._input.size, out=normalizer.crop)
+            normalizer = self._normalizers(self._size)
+            crop = warp(image, to_input[i], self._size, out=normalizer.crop)
             outputs = self._run(session, normalizer, crop)
             if flip_test_below and pose_scores(self._scores(outputs))[0] < flip_test_below:
                 mirrored = self._run(session, normalizer, mirror(crop))
@@ -106,6 +107,8 @@ class TopDown:
             if one_by_one
             else list(self._pool().map(infer, range(count)))
         )
+        if count == 1:
+            return self._decode(answers[0], to_input)
         return self._decode(tuple(map(np.concatenate, zip(*answers, strict=True))), to_input)
 
     def views(self, image: Image, boxes_xyxy: Float32) -> list[CropView]:
@@ -123,7 +126,7 @@ class TopDown:
                 "this network gives coordinates, no heat: only networks with heatmaps or SimCC "
                 "classifications show what they saw"
             )
-        size, session = self._input.size, self._session(self._threads)
+        size, session = self._size, self._session(self._threads)
         found = []
         for to_input in geometry.crop_view(boxes_xyxy, size, self._spec.padding):
             normalizer = self._normalizers(size)
@@ -185,14 +188,14 @@ class TopDown:
                     outputs[0], outputs[1], (mirrored[0], mirrored[1]), flip, ratio
                 )
             case RegressionSpec() as spec:
-                size = self._input.size
+                size = self._size
                 return (
                     regression.average_mirrored_table(outputs[0], mirrored[0], flip, size, spec),
                 )
 
     def _decode(self, outputs: Outputs, to_input: Float64) -> tuple[Float32, Float32]:
         points, scores = self._points(outputs)
-        keypoints = geometry.transform(geometry.invert(to_input), points)
+        keypoints = geometry.out_of_view(to_input, points)
         return expect_finite(keypoints, NETWORK), scores
 
     def _scores(self, outputs: Outputs) -> Float32:
@@ -211,12 +214,12 @@ class TopDown:
                 (maps,) = outputs
                 cells, scores = heatmaps.decode_as(maps, head, self._spec.skeleton)
                 map_size = Size(maps.shape[3], maps.shape[2])
-                points = heatmaps.cells_to_input(cells, map_size, self._input.size, head.alignment)
+                points = heatmaps.cells_to_input(cells, map_size, self._size, head.alignment)
                 return points, scores
             case SimccSpec() as head:
                 return simcc.decode_simcc(outputs[0], outputs[1], head)
             case RegressionSpec() as head:
-                return regression.decode_regression(outputs[0], joints, self._input.size, head)
+                return regression.decode_regression(outputs[0], joints, self._size, head)
 
     def close(self) -> None:
         """Free sessions and workers for good; closing twice is fine."""

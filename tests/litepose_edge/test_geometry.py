@@ -128,3 +128,11 @@ def test_nms_agrees_with_the_textbook_loop(seed, count):
         if all(box_iou(found[i][None], found[j][None])[0, 0] <= 0.4 for j in kept):
             kept.append(int(i))
     assert nms(found, scores, 0.4).tolist() == kept
+
+
+@given(st.lists(boxes, min_size=1, max_size=4), st.integers(0, 2**32 - 1))
+def test_points_leave_a_view_as_through_the_inverse_map(people, seed):
+    views = geometry.crop_view(np.array(people), Size(144, 192), 1.25)
+    points = np.random.default_rng(seed).normal(70, 50, (len(views), 17, 2)).astype(np.float32)
+    expected = geometry.transform(geometry.invert(views), points)
+    np.testing.assert_array_equal(geometry.out_of_view(views, points), expected)

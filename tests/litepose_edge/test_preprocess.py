@@ -164,6 +164,19 @@ def test_a_view_of_whole_pixels_is_cut_as_an_affine_warp_would(x, y, width, fill
     assert (difference.ravel()[inside | outside] <= 3).all()
 
 
+@pytest.mark.parametrize("fill", [(0, 0, 0), (7, 8, 9)])
+@pytest.mark.parametrize("width", [60, 130, 300, 700])
+def test_a_view_beyond_the_image_is_that_of_an_image_with_a_border(width, fill):
+    image = np.random.default_rng(width).integers(0, 256, (320, 448, 3), np.uint8)
+    size, border = Size(48, 64), 1024
+    view = geometry.crop_view(np.array([-40.0, -30, width - 40, width * 1.3 - 30]), size, 1.25)
+    wide = np.full((320 + 2 * border, 448 + 2 * border, 3), fill, np.uint8)
+    wide[border : border + 320, border : border + 448] = image
+    moved = view - np.array([[0, 0, border * view[0, 0]], [0, 0, border * view[1, 1]]])
+    expected = preprocess.warp(wide, moved, size)
+    np.testing.assert_array_equal(preprocess.warp(image, view, size, fill=fill), expected)
+
+
 def test_a_view_beside_the_image_is_all_fill():
     view = geometry.crop_view(np.array([900.0, 900, 1100, 1200]), Size(48, 64), 1.25)
     crop = preprocess.warp(smooth_picture(640, 480), view, Size(48, 64), fill=(7, 8, 9))

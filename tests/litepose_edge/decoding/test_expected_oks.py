@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litepose_edge.decoding import heatmaps
-from litepose_edge.decoding.expected_oks import EXTENT, expected_oks_cells
+from litepose_edge.decoding.expected_oks import EXTENT, LEAST_HEAT, _vertices, expected_oks_cells
+from litepose_edge.geometry import Size
 from litepose_edge.skeletons import COCO_17
 from litepose_edge.testing import gaussian_heatmaps, logits
 
@@ -97,3 +98,32 @@ def test_scores_stay_the_heat_of_the_peak():
 def test_sigmas_must_be_as_many_as_maps():
     with pytest.raises(ValueError, match="0 OKS sigmas for 3 keypoints"):
         heatmaps.decode_heatmaps(np.zeros((1, 3, 8, 6), np.float32), refinement="expected-oks")
+
+
+def vertex_of_an_axis(maps, top, step, inside):
+    """One axis after the other, as a textbook would."""
+    numbers = np.arange(len(top))
+    around = (maps[numbers, np.where(inside, top + move, top)] for move in (-step, 0, step))
+    before, here, after = (np.log(np.maximum(value, LEAST_HEAT)) for value in around)
+    bend = 2 * here - before - after
+    return np.where(bend > 0, (after - before) / (2 * np.maximum(bend, LEAST_HEAT)), 0)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9), st.sampled_from((0, 1, 60)))
+def test_both_axes_at_once_are_one_after_the_other_to_the_bit(seed, width, height, spread):
+    rng = np.random.default_rng(seed)
+    maps = np.exp(-spread * rng.random((4, height * width))).astype(np.float32)
+    top = maps.argmax(axis=1)
+    y, x = np.divmod(top, width)
+    expected = np.empty((4, 2), np.float32)
+    expected[:, 0] = x + vertex_of_an_axis(maps, top, 1, (x > 0) & (x < width - 1))
+    expected[:, 1] = y + vertex_of_an_axis(maps, top, width, (y > 0) & (y < height - 1))
+    np.testing.assert_array_equal(_vertices(maps, top, Size(width, height)), expected)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_known_peaks_change_nothing(activation):
+    maps = np.random.default_rng(8).normal(0, 2, (2, 3, 16, 12)).astype(np.float32)
+    alone = expected_oks_cells(maps, activation, SIGMAS)
+    known = expected_oks_cells(maps, activation, SIGMAS, peaks=maps.max(axis=(2, 3)))
+    np.testing.assert_array_equal(known, alone)
