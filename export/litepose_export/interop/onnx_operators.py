@@ -252,6 +252,7 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "PRelu": lambda i, a: torch.where(i[0] < 0, i[0] * _tensor(i[1]), i[0]),
         "Pow": lambda i, a: _tensor(i[0]) ** _tensor(i[1]),
         "Range": _range,
+        "QuickGelu": lambda i, a: i[0] * torch.sigmoid(a.get("alpha", 1.702) * i[0]),
         "Reciprocal": lambda i, a: 1 / _tensor(i[0]),
         "ReduceL2": _reduced(lambda x, axes, keep: x.square().sum(axes, keep).sqrt()),
         "ReduceMax": _reduced(lambda x, axes, keep: x.amax(axes, keep)),

@@ -1,10 +1,11 @@
-"""Which operators between layers are computed on codes, and which pools are not.
+"""Which operators between layers have codes around them, which pools have not, and SiLU as one.
 
 ONNX Runtime's quantizer writes codes around layers with weights and around what only moves values.
 SiLU and joins it leaves to chance: where no layer follows at once they stay float, and each costs
-a change to floats and back. Profiles on one thread of an AMD EPYC: a SiLU in float between codes
-costs more than the convolution before it saves; a maximum of bytes behind a layer in float takes
-7 times as long as one of floats, a mean 20 times.
+more changes to floats and back. Profiles on one thread of an AMD EPYC: a SiLU of two operators
+between codes takes twice as long as of one, and so do a table and a product of bytes, which lose
+accuracy as well; a maximum of bytes behind a layer in float takes 7 times as long as one of floats,
+a mean 20 times.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import onnx
+from onnx import helper
 
 # Operators that this module chooses nodes of, beside those that the quantizer knows.
-BETWEEN = ("Add", "Concat", "Mul", "Sigmoid")
+BETWEEN = ("Add", "Concat", "Mul")
+# ONNX Runtime makes it of float SiLUs itself, but not of one between codes, whose two operators
+# each get a DequantizeLinear of their own. OpenVINO reads it, too.
+SILU, SILU_DOMAIN = "QuickGelu", "com.microsoft"
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _JOINS = ("Add", "Concat")
 # Computed on codes where what they read is codes: they only move values, or cut them off.
@@ -31,21 +36,23 @@ class BetweenLayers:
     """What becomes of nodes between layers.
 
     Attributes:
-        on_codes: Names of nodes of `BETWEEN` to compute on codes.
+        on_codes: Names of joins, and of the products of SiLUs, to write codes around.
+        silus: Names of products of SiLUs, `x * sigmoid(x)`, to write as one operator.
         float_pools: Names of pools to leave in float: those of means, and those of maxima that
             read floats. Rounding after a maximum gives the same codes as before it.
     """
 
     on_codes: frozenset[str]
+    silus: frozenset[str]
     float_pools: frozenset[str]
 
 
 def choose_between_layers(prepared: onnx.ModelProto, float_nodes: Collection[str]) -> BetweenLayers:
     """Keep values in codes from layer to layer.
 
-    A join is chosen where a layer on codes reads it, at once or behind what only moves values. A
-    SiLU, `x * sigmoid(x)`, is chosen if `x` is made on codes as well; sums only where they read
-    what is chosen: all others have codes around them anyway.
+    A join gets codes where a layer on codes reads it, at once or behind what only moves values, and
+    so does a SiLU whose `x` is made on codes. Sums only where they read what is chosen: all others
+    have codes around them anyway.
 
     Args:
         prepared: Float graph.
@@ -54,7 +61,41 @@ def choose_between_layers(prepared: onnx.ModelProto, float_nodes: Collection[str
     walk = _Walk(prepared, float_nodes)
     for node in walk.nodes:  # nodes of a valid graph stand in the order of computation
         walk.pass_node(node)
-    return BetweenLayers(frozenset(walk.chosen), frozenset(walk.pools))
+    return BetweenLayers(frozenset(walk.chosen), frozenset(walk.silus), frozenset(walk.pools))
+
+
+def fuse_silus(model: onnx.ModelProto, products: Collection[str]) -> None:
+    """Write SiLUs as one operator each, in place.
+
+    Args:
+        model: Float graph.
+        products: Names of their products.
+    """
+    if not products:
+        return
+    graph, chosen = model.graph, set(products)
+    makers = {node.output[0]: node for node in graph.node}
+    nodes: list[onnx.NodeProto] = []
+    gates: set[str] = set()
+    for node in graph.node:
+        if node.name not in chosen:
+            nodes.append(node)
+            continue
+        gate = next(
+            makers[name]
+            for name in node.input
+            if name in makers and makers[name].op_type == "Sigmoid"
+        )
+        gates.add(gate.name)
+        fused = helper.make_node(
+            SILU, [gate.input[0]], node.output, node.name, domain=SILU_DOMAIN, alpha=1.0
+        )
+        nodes.append(fused)
+    kept = [node for node in nodes if node.name not in gates]
+    del graph.node[:]
+    graph.node.extend(kept)
+    if SILU_DOMAIN not in {opset.domain for opset in model.opset_import}:
+        model.opset_import.append(helper.make_opsetid(SILU_DOMAIN, 1))
 
 
 @dataclass(slots=True)
@@ -69,6 +110,7 @@ class _Walk:
     coded: set[str] = field(default_factory=set)  # made on codes
     fresh: set[str] = field(default_factory=set)  # on codes because of what was chosen
     chosen: set[str] = field(default_factory=set)
+    silus: set[str] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
     _gates: dict[str, onnx.NodeProto] = field(default_factory=dict)
 
@@ -113,9 +155,10 @@ class _Walk:
         gate = next((self._gates[name] for name in node.input if name in self._gates), None)
         if gate is None or gate.input[0] not in node.input:
             return
-        if gate.input[0] in self.coded and not self.wanted.isdisjoint(node.output):
-            self._choose(node)
-            self.chosen.add(gate.name)
+        if gate.input[0] in self.coded:
+            self.silus.add(node.name)
+            if not self.wanted.isdisjoint(node.output):
+                self._choose(node)
 
     def _pass_join(self, node: onnx.NodeProto) -> None:
         known = self.coded if node.op_type == "Concat" else self.fresh

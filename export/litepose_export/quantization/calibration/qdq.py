@@ -25,7 +25,9 @@ from litepose_export.conversion.storage import restore_storage
 from litepose_export.errors import UnsupportedOpError
 from litepose_export.quantization.calibration.between_layers import (
     BETWEEN,
+    SILU,
     choose_between_layers,
+    fuse_silus,
 )
 
 Scheme = Literal["u8s8", "u8s8-reduced", "s8s8"]
@@ -136,6 +138,7 @@ def write_qdq(
         for node in prepared.graph.node
         if node.op_type in BETWEEN and node.name not in between.on_codes
     }
+    fuse_silus(model, between.silus)
     with _said("write the graph with codes"), _no_axis_warnings():
         quantizer = QDQQuantizer(
             model,
@@ -146,7 +149,7 @@ def write_qdq(
             TensorsData(CalibrationMethod.MinMax, data),
             [],
             sorted(left),
-            sorted({*QDQRegistry, *BETWEEN}),
+            sorted({*QDQRegistry, *BETWEEN, SILU}),
             {},
         )
         quantizer.quantize_model()

@@ -87,26 +87,40 @@ def error(model, float_nodes=()):
     return np.abs(run(quantized(model, float_nodes), IMAGES[0]) - expected).mean() / expected.std()
 
 
-def test_silu_between_layers_is_computed_on_codes(tmp_path):
+def test_silu_between_layers_is_one_operator_between_codes(tmp_path):
     model = graph(silu("x", "s"), "s")
-    kinds = operators_run(quantized(model), tmp_path)
-    assert (kinds["QLinearSigmoid"], kinds["QLinearMul"]) == (1, 1)
-    assert kinds["Mul"] == kinds["Sigmoid"] == 0
+    written = quantized(model)
+    onnx.checker.check_model(written)
+    kinds = operators_run(written, tmp_path)
+    assert kinds["QuickGelu"] == 1
+    assert kinds["QuantizeLinear"] == 2  # of the image, and behind the SiLU
+    assert kinds["Mul"] == kinds["Sigmoid"] == kinds["Conv"] == 0
     assert error(model) < 0.03
 
 
-def test_silu_behind_a_layer_in_float_stays_float():
+def test_silu_between_layers_is_the_same_in_openvino():
+    openvino = pytest.importorskip("openvino")
+    written = quantized(graph(silu("x", "s"), "s"))
+    network = openvino.Core().read_model(written.SerializeToString())
+    found = openvino.compile_model(network, "CPU")(IMAGES[0])[0]
+    expected = run(written, IMAGES[0])
+    assert np.abs(found - expected).mean() < 0.02 * expected.std()
+
+
+def test_silu_behind_a_layer_in_float_stays_as_it_is():
     model = graph(silu("x", "s"), "s")
-    assert choose_between_layers(model, ["x"]).on_codes == frozenset()
-    assert choose_between_layers(model, ["s"]).on_codes == frozenset()
-    assert choose_between_layers(model, ["last"]).on_codes == frozenset()
-    assert choose_between_layers(model, []).on_codes == {"s", "s_gate"}
+    assert choose_between_layers(model, ["x"]).silus == frozenset()
+    assert choose_between_layers(model, ["s"]).silus == frozenset()
+    before_float = choose_between_layers(model, ["last"])
+    assert (before_float.silus, before_float.on_codes) == ({"s"}, frozenset())
+    everywhere = choose_between_layers(model, [])
+    assert (everywhere.silus, everywhere.on_codes) == ({"s"}, {"s"})
 
 
 def test_a_gate_of_another_tensor_is_left_as_it_is():
     gate = helper.make_node("Sigmoid", ["y"], ["g"], "g")
     product = helper.make_node("Mul", ["x", "g"], ["s"], "s")
-    assert choose_between_layers(graph([gate, product], "s"), []).on_codes == frozenset()
+    assert choose_between_layers(graph([gate, product], "s"), []).silus == frozenset()
 
 
 def test_joins_of_silu_are_computed_on_codes(tmp_path):
