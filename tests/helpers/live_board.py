@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from litepose_edge.skeletons import COCO_17, side_of
@@ -229,21 +229,26 @@ class Board:
 
 
 @contextlib.contextmanager
-def listening(board: Board, port: int = 0) -> Iterator[str]:
-    """The address where a stand-in answers until the end of the block."""
+def listening(board: Board, port: int = 0, prefix: str = "") -> Iterator[str]:
+    """The address where a stand-in answers until the end of the block.
+
+    Args:
+        board: What answers.
+        port: 0 takes a free one.
+        prefix: Of all paths, as behind a proxy.
+    """
+    app = Starlette(routes=[Mount(prefix, app=board.app())]) if prefix else board.app()
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        config = uvicorn.Config(
-            board.app(), log_level="error", lifespan="off", timeout_graceful_shutdown=1
-        )
+        config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}{prefix}"
         finally:
             server.should_exit = True
             thread.join()

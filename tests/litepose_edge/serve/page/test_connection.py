@@ -176,16 +176,17 @@ def test_a_hidden_page_lets_the_board_rest(page):
         page.wait_for(f"{STATE} === 'Live'")
 
 
-def test_nothing_is_asked_of_another_address(page):
+def test_nothing_is_asked_of_another_address_or_beyond_a_proxys_prefix(page):
     board = Board(allow_record=True)
-    with listening(board) as address:
-        visit(page, address)
+    with listening(board, prefix="/hall/board") as address:
+        visit(page, f"{address}/")
         board.show([], PICTURE)
         page.wait_for("notice.hidden")
         page.run("await page.click('#snapshot')")
         page.run("await page.uncheck('.layers input[name=video]')")
         until(lambda: board.videos == [True, False])
-        own = (address, address.replace("http", "ws"), f"blob:{address}")
+        host = address.removesuffix("/hall/board")
+        own = (f"{address}/", f"{address}/".replace("http", "ws"), f"blob:{host}/")
         assert [asked for asked in page.requests() if not asked.startswith(own)] == []
         assert any("/v1/live" in asked for asked in page.requests()), json.dumps(page.requests())
         assert page.errors() == []
