@@ -81,11 +81,8 @@ def fuse_silus(model: onnx.ModelProto, products: Collection[str]) -> None:
         if node.name not in chosen:
             nodes.append(node)
             continue
-        gate = next(
-            makers[name]
-            for name in node.input
-            if name in makers and makers[name].op_type == "Sigmoid"
-        )
+        given = [makers[name] for name in node.input if name in makers]
+        gate = next(g for g in given if g.op_type == "Sigmoid" and g.input[0] in node.input)
         gates.add(gate.name)
         fused = helper.make_node(
             SILU, [gate.input[0]], node.output, node.name, domain=SILU_DOMAIN, alpha=1.0
