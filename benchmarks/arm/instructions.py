@@ -1,13 +1,11 @@
 """Instructions a frame on ARM processors, under emulation: remakes docs/arm-instructions.*.
 
-    python -m benchmarks.arm.instructions [--only NAME] [--all] [--check]
-
---all counts what is there as well, after a change of cropping or decoding: with --only of one
-network alone, on all processors half a minute a file.
+    python -m benchmarks.arm.instructions [--only NAME ...] [--pipelines | --all] [--check]
 
 Counts what is not in the table yet: networks whose graphs have changed, or everything once a
-version has. New weights of the same graph change nothing (`networks.structure_of`). With --check
-nothing is counted: exit code 1 says that the table is older than a released file.
+version has. New weights of the same graph change nothing (`networks.structure_of`). After a change
+of cropping or decoding --pipelines counts what has them anew. With --check nothing is counted:
+exit code 1 says that the table is older than a released file.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Any
 
 from benchmarks.arm.boards import PROCESSORS
 from benchmarks.arm.emulator import CannotCountError, Machine
-from benchmarks.arm.networks import Network, peers, released_networks
+from benchmarks.arm.networks import Kind, Network, peers, released_networks
 from benchmarks.arm.page import to_markdown
 from benchmarks.paths import ROOT
 from litepose_edge.atomic_files import write_files
@@ -31,6 +29,8 @@ SCHEMA = 1
 NAME = "arm-instructions"
 KEY = ("processor", "name", "precision", "structure")
 CANNOT = 3
+PIPELINES: frozenset[Kind] = frozenset({"pose", "detector"})
+EVERYTHING: frozenset[Kind] = PIPELINES | {"network"}
 
 Report = dict[str, Any]
 Row = dict[str, Any]
@@ -43,8 +43,15 @@ def main() -> int:
     parser.add_argument(
         "--machine", type=Path, default=ROOT / ".venv-arm", help="Emulated machine."
     )
-    parser.add_argument("--only", metavar="NAME", help="Count one network's files alone.")
-    parser.add_argument("--all", action="store_true", help="Count everything anew.")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="Count these networks alone.")
+    anew = parser.add_mutually_exclusive_group()
+    anew.add_argument(
+        "--pipelines", dest="anew", action="store_const", const=PIPELINES, default=frozenset(),
+        help="Count those with crop and decoding anew.",
+    )  # fmt: skip
+    anew.add_argument(
+        "--all", dest="anew", action="store_const", const=EVERYTHING, help="Count everything anew."
+    )
     parser.add_argument("--check", action="store_true", help="Only say whether the table is old.")
     options = parser.parse_args()
     if options.check:
@@ -53,21 +60,28 @@ def main() -> int:
             print(f"docs/{NAME}.json is older than {each}: run make arm-instructions")
         return 1 if old else 0
     try:
-        remake(options.out, options.machine, only=options.only, everything=options.all)
+        only = None if options.only is None else frozenset(options.only)
+        remake(options.out, options.machine, only=only, anew=options.anew)
     except CannotCountError as exc:
         print(f"cannot count instructions: {exc}", file=sys.stderr)
         return CANNOT
     return 0
 
 
-def remake(out: Path, folder: Path, *, only: str | None = None, everything: bool = False) -> None:
+def remake(
+    out: Path,
+    folder: Path,
+    *,
+    only: frozenset[str] | None = None,
+    anew: frozenset[Kind] = frozenset(),
+) -> None:
     """Count what is missing and write the table, after each processor.
 
     Args:
         out: Folder of the table.
         folder: Of the emulated machine.
-        only: Name of the network to count; None for all.
-        everything: Count also what is there.
+        only: Names of the networks to count; None for all.
+        anew: Kinds of networks to count even where their counts are there.
 
     Raises:
         CannotCountError: The machine cannot be had, or a run failed.
@@ -80,16 +94,14 @@ def remake(out: Path, folder: Path, *, only: str | None = None, everything: bool
     report = read(out)
     if report["versions"] != machine.versions:
         report = {**report, "rows": []}  # counts of other versions are not for one table
-    if everything:
-        kept = [row for row in report["rows"] if only not in (None, row["name"])]
-        report = {**report, "rows": kept}
     report = {**report, "commit": _commit(), "versions": machine.versions}
     for processor in PROCESSORS:
         there = {_key(row): row for row in report["rows"] if row["processor"] == processor.name}
         missing = [
             network
             for network in networks
-            if _row_key(processor.name, network) not in there and only in (None, network.name)
+            if (only is None or network.name in only)
+            and (network.kind in anew or _row_key(processor.name, network) not in there)
         ]
         if missing:
             print(f"{processor.name}: counting {len(missing)} files", flush=True)

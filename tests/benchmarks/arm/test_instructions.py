@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from benchmarks.arm import counted, instructions, networks
 from benchmarks.arm.boards import PROCESSORS
-from benchmarks.arm.emulator import CannotCountError, Machine, read_marks
+from benchmarks.arm.emulator import CannotCountError, Counts, Machine, read_marks
 from benchmarks.arm.networks import Network, released_networks, structure_of
 from benchmarks.arm.page import ratio_to_float, to_markdown
 from litepose_edge.backends import bundled
@@ -98,6 +99,48 @@ def test_a_file_whose_graph_changed_makes_the_table_old():
     (first, *others) = report["rows"]
     old = {"rows": [{**first, "structure": "other"}, *others]}
     assert instructions.outdated(old, [network]) == ["net in int8 on Cortex-A53"]
+
+
+class CountingMachine:
+    """In place of the emulated one: notes what is counted, and counts a thousand more each time."""
+
+    versions: ClassVar = {"numpy": "2"}
+
+    def __init__(self, _folder):
+        self.counted = []
+
+    def count(self, processor, found):
+        self.counted += [network.name for network in found]
+        return [Counts(10**6 + 1000 * len(self.counted), 0, 0, 0, 0, 0, 0, 0.0) for _ in found]
+
+
+@pytest.fixture
+def recount(tmp_path, monkeypatch):
+    """`remake` of two networks on one processor; gives the names that were counted."""
+    both = [Network("pose", "int8", "pose", "", "s"), Network("peer", "int8", "network", "", "s")]
+    machine = CountingMachine(None)
+    monkeypatch.setattr(instructions, "Machine", lambda _folder: machine)
+    monkeypatch.setattr(instructions, "PROCESSORS", PROCESSORS[:1])
+    monkeypatch.setattr(instructions, "released_networks", lambda: both)
+    monkeypatch.setattr(instructions, "peers", lambda _folder: [])
+    monkeypatch.setattr("benchmarks.arm.peer_files.write_peer_files", lambda _folder: None)
+
+    def run(**options):
+        machine.counted.clear()
+        instructions.remake(tmp_path, tmp_path, **options)
+        assert len(instructions.read(tmp_path)["rows"]) == len(both)
+        return list(machine.counted)
+
+    return run
+
+
+def test_what_is_there_is_not_counted_again_unless_asked_for(recount):
+    pytest.importorskip("onnx")
+    assert recount() == ["pose", "peer"]
+    assert recount() == []
+    assert recount(anew=instructions.PIPELINES) == ["pose"]
+    assert recount(only=frozenset({"peer"}), anew=instructions.EVERYTHING) == ["peer"]
+    assert recount(only=frozenset({"peer"}), anew=instructions.PIPELINES) == []
 
 
 def test_the_page_has_the_ratio_to_float_and_shares():
