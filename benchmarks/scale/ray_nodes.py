@@ -33,7 +33,7 @@ from benchmarks.scale.archives import (
     small_photographs,
     write_list,
 )
-from litepose_edge.scale.workers.cluster import QUIET
+from litepose_edge.scale.workers.cluster import ENVIRONMENT
 
 BAR = 1.15
 STORE_BYTES = 200 << 20
@@ -42,7 +42,7 @@ STORE_BYTES = 200 << 20
 @contextmanager
 def two_nodes() -> Iterator[Any]:
     """Two nodes of one CPU each on this machine, as `ray.cluster_utils.Cluster` starts them."""
-    os.environ.update(QUIET)
+    os.environ.update(ENVIRONMENT)
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES}

@@ -28,12 +28,14 @@ AUTO = "auto"
 UNITS_A_WAVE = 4096
 # A unit whose workers were lost so often, each time after Ray's own retries, is given up.
 ROUNDS = 3
-# Usage statistics, and what Ray would print between our lines. Processes it starts inherit them.
-QUIET = {
+# No usage statistics, nothing that Ray prints between our lines; processes it starts inherit this.
+ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # An old PC that is busy takes longer than the usual 30 s to start a node.
+    "RAY_raylet_start_wait_time_s": "120",
 }
 # Before a unit's result is fetched, at most so many wait for an actor.
 IN_FLIGHT = 2
@@ -89,8 +91,8 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Any]:
         BackendUnavailableError: Ray is not installed.
         SourceError: No cluster answers.
     """
-    before = {name: os.environ.get(name) for name in QUIET}
-    os.environ.update(QUIET)
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
     try:
         try:
             import ray

@@ -33,7 +33,7 @@ def nodes(monkeypatch, tmp_path):
     from ray.cluster_utils import Cluster
 
     monkeypatch.setattr(labelling, "make_job", fake_job)
-    for name, value in ours.QUIET.items():
+    for name, value in ours.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "helpers"), str(ROOT)]))
     monkeypatch.setenv("FAKE_FOLDER", str(tmp_path))
