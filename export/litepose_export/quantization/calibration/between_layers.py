@@ -11,19 +11,18 @@ a mean 20 times.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import onnx
 from onnx import helper
 
 # Operators that this module chooses nodes of, beside those that the quantizer knows.
-BETWEEN = ("Add", "Concat", "Mul")
+BETWEEN = ("Concat", "Mul")
 # ONNX Runtime makes it of float SiLUs itself, but not of one between codes, whose two operators
 # each get a DequantizeLinear of their own. OpenVINO reads it, too.
 SILU, SILU_DOMAIN = "QuickGelu", "com.microsoft"
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_JOINS = ("Add", "Concat")
 # Computed on codes where what they read is codes: they only move values, or cut them off.
 _MOVING = (
     "Clip", "Flatten", "Gather", "MaxPool", "Pad", "Relu", "Reshape", "Resize", "Slice", "Split",
@@ -36,7 +35,7 @@ class BetweenLayers:
     """What becomes of nodes between layers.
 
     Attributes:
-        on_codes: Names of joins, and of the products of SiLUs, to write codes around.
+        on_codes: Names of concatenations, and of the products of SiLUs, to write codes around.
         silus: Names of products of SiLUs, `x * sigmoid(x)`, to write as one operator.
         float_pools: Names of pools to leave in float: those of means, and those of maxima that
             read floats. Rounding after a maximum gives the same codes as before it.
@@ -50,9 +49,9 @@ class BetweenLayers:
 def choose_between_layers(prepared: onnx.ModelProto, float_nodes: Collection[str]) -> BetweenLayers:
     """Keep values in codes from layer to layer.
 
-    A join gets codes where a layer on codes reads it, at once or behind what only moves values, and
-    so does a SiLU whose `x` is made on codes. Sums only where they read what is chosen: all others
-    have codes around them anyway.
+    A concatenation gets codes where a layer on codes reads it, at once or behind what only moves
+    values, and so does a SiLU whose `x` is made on codes. Sums do not: where what they read has no
+    codes of its own, one more rounding costs accuracy and saves no time.
 
     Args:
         prepared: Float graph.
@@ -62,6 +61,30 @@ def choose_between_layers(prepared: onnx.ModelProto, float_nodes: Collection[str
     for node in walk.nodes:  # nodes of a valid graph stand in the order of computation
         walk.pass_node(node)
     return BetweenLayers(frozenset(walk.chosen), frozenset(walk.silus), frozenset(walk.pools))
+
+
+def with_ranges_of_concatenations(
+    prepared: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]], chosen: Collection[str]
+) -> dict[str, tuple[float, float]]:
+    """Ranges in which a tensor that only a concatenation reads has the range of the whole.
+
+    Then both have the same codes: nothing is rounded twice, and codes are copied as they are.
+
+    Args:
+        prepared: Float graph.
+        ranges: Of its tensors.
+        chosen: Names of the concatenations.
+    """
+    shared = dict(ranges)
+    readers = Counter(name for node in prepared.graph.node for name in node.input)
+    moved = {n for node in prepared.graph.node if node.op_type in _MOVING for n in node.output}
+    for node in prepared.graph.node:
+        whole = ranges.get(node.output[0]) if node.name in chosen else None
+        if whole is not None and node.op_type == "Concat":
+            own = (name for name in node.input if readers[name] == 1 and name in ranges)
+            # What was moved has the codes of what it was moved from.
+            shared.update(dict.fromkeys((name for name in own if name not in moved), whole))
+    return shared
 
 
 def fuse_silus(model: onnx.ModelProto, products: Collection[str]) -> None:
@@ -102,10 +125,9 @@ class _Walk:
     prepared: onnx.ModelProto
     float_nodes: Collection[str]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
-    # Tensors that a layer on codes reads, at once or behind what moves values or joins them.
+    # Tensors that a layer on codes reads, at once or behind what moves or concatenates values.
     wanted: set[str] = field(default_factory=set)
     coded: set[str] = field(default_factory=set)  # made on codes
-    fresh: set[str] = field(default_factory=set)  # on codes because of what was chosen
     chosen: set[str] = field(default_factory=set)
     silus: set[str] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
@@ -127,7 +149,7 @@ class _Walk:
                 continue
             if layer or node.op_type in _MOVING:
                 self.wanted.update(node.input[:1])
-            elif node.op_type in _JOINS:
+            elif node.op_type == "Concat":
                 self.wanted.update(node.input)
 
     def pass_node(self, node: onnx.NodeProto) -> None:
@@ -141,12 +163,13 @@ class _Walk:
                 self.pools.add(node.name)
             case "Mul":
                 self._pass_product(node)
-            case "Add" | "Concat":
-                self._pass_join(node)
-            case kind if kind in _MOVING:
-                for known in (self.coded, self.fresh):
-                    if node.input[0] in known:
-                        known.update(node.output)
+            case "Concat" if not self.coded.isdisjoint(node.input):
+                if not self.wanted.isdisjoint(node.output):
+                    self._choose(node)
+            case "Add" if self.coded.issuperset(node.input):
+                self.coded.update(node.output)
+            case kind if kind in _MOVING and node.input[0] in self.coded:
+                self.coded.update(node.output)
 
     def _pass_product(self, node: onnx.NodeProto) -> None:
         gate = next((self._gates[name] for name in node.input if name in self._gates), None)
@@ -157,14 +180,6 @@ class _Walk:
             if not self.wanted.isdisjoint(node.output):
                 self._choose(node)
 
-    def _pass_join(self, node: onnx.NodeProto) -> None:
-        known = self.coded if node.op_type == "Concat" else self.fresh
-        if not self.wanted.isdisjoint(node.output) and not known.isdisjoint(node.input):
-            self._choose(node)
-        elif self.coded.issuperset(node.input):
-            self.coded.update(node.output)
-
     def _choose(self, node: onnx.NodeProto) -> None:
         self.chosen.add(node.name)
         self.coded.update(node.output)
-        self.fresh.update(node.output)

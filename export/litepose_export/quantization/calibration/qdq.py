@@ -28,6 +28,7 @@ from litepose_export.quantization.calibration.between_layers import (
     SILU,
     choose_between_layers,
     fuse_silus,
+    with_ranges_of_concatenations,
 )
 
 Scheme = Literal["u8s8", "u8s8-reduced", "s8s8"]
@@ -126,10 +127,6 @@ def write_qdq(
     signed = scheme == "s8s8"
     model = onnx.ModelProto()
     model.CopyFrom(prepared)
-    data = {
-        name: TensorData(lowest=np.float32(low), highest=np.float32(high))
-        for name, (low, high) in ranges.items()
-    }
     left = {*float_nodes, *never_quantized(prepared)}
     between = choose_between_layers(prepared, left)
     left |= between.float_pools
@@ -139,6 +136,11 @@ def write_qdq(
         if node.op_type in BETWEEN and node.name not in between.on_codes
     }
     fuse_silus(model, between.silus)
+    shared = with_ranges_of_concatenations(prepared, ranges, between.on_codes)
+    data = {
+        name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+        for name, (low, high) in shared.items()
+    }
     with _said("write the graph with codes"), _no_axis_warnings():
         quantizer = QDQQuantizer(
             model,

@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper  # noqa: E402
 from litepose_export.quantization.calibration import qdq  # noqa: E402
 from litepose_export.quantization.calibration.between_layers import (  # noqa: E402
     choose_between_layers,
+    with_ranges_of_concatenations,
 )
 
 SHAPE = (1, 8, 12, 12)
@@ -123,14 +124,29 @@ def test_a_gate_of_another_tensor_is_left_as_it_is():
     assert choose_between_layers(graph([gate, product], "s"), []).silus == frozenset()
 
 
-def test_joins_of_silu_are_computed_on_codes(tmp_path):
-    added = helper.make_node("Add", ["s", "t"], ["a"], "a")
-    nodes = [*silu("x", "s"), *silu("y", "t"), added, *concatenated(["a", "s"], "c")]
-    model = graph(nodes, "c", channels=16)
-    kinds = operators_run(quantized(model), tmp_path)
-    assert (kinds["QLinearAdd"], kinds["QLinearConcat"]) == (1, 1)
-    assert kinds["Add"] == kinds["Concat"] == 0
-    assert error(model) < 0.05
+def test_a_concatenation_is_computed_on_the_codes_of_what_it_joins(tmp_path):
+    model = graph([*silu("x", "s"), *silu("y", "t"), *concatenated(["s", "t"], "c")], "c", 16)
+    written = quantized(model)
+    kinds = operators_run(written, tmp_path)
+    assert kinds["QLinearConcat"] == 1
+    assert kinds["Concat"] == 0
+    stored = {i.name: numpy_helper.to_array(i) for i in written.graph.initializer}
+    scales = {
+        node.input[0]: stored[node.input[1]].item()
+        for node in written.graph.node
+        if node.op_type == "QuantizeLinear"
+    }
+    assert scales["s"] == scales["t"] == scales["c"]
+    assert error(model) < 0.03
+
+
+def test_what_others_read_too_keeps_codes_of_its_own():
+    added = helper.make_node("Add", ["x", "y"], ["a"], "a")
+    model = graph([*silu("y", "t"), added, *concatenated(["x", "t", "a"], "c")], "c", 24)
+    ranges = dict.fromkeys(("x", "y", "t", "a"), (-1.0, 1.0)) | {"c": (-9.0, 9.0)}
+    shared = with_ranges_of_concatenations(model, ranges, {"c"})
+    assert shared["x"] == shared["y"] == (-1.0, 1.0)
+    assert shared["t"] == shared["a"] == (-9.0, 9.0)
 
 
 def test_sums_of_layers_have_codes_around_them_anyway(tmp_path):
