@@ -60,6 +60,7 @@ class Board:
         refusal: `(status, sentence)` that answers the next requests of change, or None.
         token: That is asked for, or None.
         silent: Whether it keeps the connections and says nothing more.
+        full: Whether it refuses live connections.
         videos: Of each live connection so far, whether it wanted pictures.
         open: How many live connections there are.
     """
@@ -71,7 +72,7 @@ class Board:
         self.seen: list[int] = []
         self.videos: list[bool] = []
         self.refusal: tuple[int, str] | None = None
-        self.silent, self.open = False, 0
+        self.silent, self.full, self.open = False, False, 0
         self.status: dict[str, Any] = {
             "type": "status", "source": "camera 0", "state": "running", "reason": None,
             "fps": 29.97, "latency_ms": {"p50": 21.4, "p95": 34.2}, "frames": 4000, "dropped": 12,
@@ -182,7 +183,9 @@ class Board:
         return None
 
     async def _live(self, websocket: WebSocket) -> None:
-        if self.token is not None and websocket.cookies.get("litepose_token") != self.token:
+        if self.full or (
+            self.token is not None and websocket.cookies.get("litepose_token") != self.token
+        ):
             await websocket.close()
             return
         video = websocket.query_params.get("video") != "0"

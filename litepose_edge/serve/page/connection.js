@@ -11,6 +11,7 @@ export class Connection {
   #socket = null;
   #attempt = 0; // which of the attempts counts; older ones are let go
   #failures = 0;
+  #greeted = false; // by the connection that is open
   #timers = {};
 
   /**
@@ -48,10 +49,11 @@ export class Connection {
     const socket = new WebSocket(liveAddress(this.video));
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
+    this.#greeted = false;
     const current = () => this.#socket === socket;
     socket.addEventListener("open", () => current() && this.#expect());
     socket.addEventListener("message", ({ data }) => current() && this.#received(data));
-    socket.addEventListener("close", ({ reason }) => current() && this.#lost(reason));
+    socket.addEventListener("close", ({ reason }) => current() && this.#lost(reason || this.#guess()));
     this.#expect();
   }
 
@@ -66,6 +68,7 @@ export class Connection {
     const message = JSON.parse(data);
     if (message.type === "hello") {
       this.#failures = 0;
+      this.#greeted = true;
       this.heard.phase({ name: "live" });
     }
     this.heard.message(message);
@@ -87,6 +90,11 @@ export class Connection {
     const pause = longest * (0.75 + 0.5 * Math.random());
     this.heard.phase({ name: "lost", reason, until: performance.now() + pause * 1000 });
     this.#timers.retry = setTimeout(() => this.open(), pause * 1000);
+  }
+
+  /** A browser does not tell how a socket was refused; that it was, right after an answer, says much. */
+  #guess() {
+    return this.#greeted ? "" : "The board takes no more viewers now.";
   }
 
   /** The board must say something before long. */

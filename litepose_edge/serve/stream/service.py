@@ -70,6 +70,7 @@ class Service:
         self._controls = options.controls
         self._lock = threading.Lock()
         self._switching: threading.Thread | None = None
+        self._problem: str | None = None
         self.capture = CaptureLoop(
             options.capture,
             models,
@@ -112,6 +113,7 @@ class Service:
                     name="litepose-model",
                     daemon=True,
                 )
+                self._problem = None
                 self._switching.start()
             self._controls = changed
 
@@ -149,6 +151,7 @@ class Service:
         recorder = self.recorder
         if reason is None and recorder is not None:
             reason = recorder.problem
+        reason = reason or self._problem
         return {
             "type": "status",
             "source": safe_name(self.options.capture.source),
@@ -197,6 +200,7 @@ class Service:
             log.warning("%s cannot be used: %s", name, exc)
             with self._lock:
                 self._controls = replace(self._controls, model=before)
+                self._problem = f"{name} cannot be loaded, {before} goes on: the log says why"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -61,7 +61,7 @@ def test_the_page_comes_back_when_the_server_does(page):
         page.wait_for("notice.hidden")
     page.wait_for(f"{STATE} === 'Connection lost'")
     with listening(again, port_of(address)):
-        page.run("if (await page.isVisible('#retry')) await page.click('#retry')")
+        page.evaluate("retry.click()")
         page.wait_for(f"{STATE} === 'Live'")
 
 
@@ -85,6 +85,12 @@ def test_a_refused_visit_says_why(page):
         page.run("""await page.route("**/v1/status", (route) => route.fulfill(
           { status: 503, json: { error: "All 16 places are taken." } })); await page.reload();""")
         page.wait_for(f"{TEXT}.startsWith('All 16 places are taken. Trying again')")
+        board.full = True
+        page.run("await page.unroute('**/v1/status')")
+        page.evaluate("retry.click()")
+        page.wait_for(f"{TEXT}.startsWith('The board takes no more viewers now. Trying again')")
+        board.full = False
+        page.wait_for(f"{STATE} === 'Live'")
 
 
 def test_states_of_the_source_are_told(page):
