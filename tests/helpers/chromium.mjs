@@ -33,8 +33,10 @@ const commands = {
   async wait({ page: name, expression }) {
     const { page } = pages.get(name);
     const end = performance.now() + WAIT_MS;
-    while (!(await page.evaluate(expression))) {
-      if (performance.now() > end) throw new Error(`not so within ${WAIT_MS} ms: ${expression}`);
+    let error = "";
+    // A page that is just being loaded anew answers with an error.
+    while (!(await page.evaluate(expression).catch((found) => void (error = found)))) {
+      if (performance.now() > end) throw new Error(`not so in ${WAIT_MS} ms: ${expression} ${error}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   },

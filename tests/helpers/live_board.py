@@ -59,6 +59,7 @@ class Board:
         seen: Indices the page said were drawn.
         refusal: `(status, sentence)` that answers the next requests of change, or None.
         token: That is asked for, or None.
+        version: Of the board's software.
         silent: Whether it keeps the connections and says nothing more.
         full: Whether it refuses live connections.
         videos: Of each live connection so far, whether it wanted pictures.
@@ -66,7 +67,7 @@ class Board:
     """
 
     def __init__(self, *, token: str | None = None, allow_record: bool = False) -> None:
-        self.token, self.allow_record = token, allow_record
+        self.token, self.allow_record, self.version = token, allow_record, "0.1.0"
         self.controls: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.seen: list[int] = []
@@ -200,7 +201,7 @@ class Board:
         }  # fmt: skip
         hello = {
             "type": "hello", "skeleton": skeleton, "allow_record": self.allow_record,
-            "models": MODELS, "version": "0.1.0",
+            "models": MODELS, "version": self.version,
         }  # fmt: skip
         reader = asyncio.ensure_future(self._listen(websocket))
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):

@@ -18,6 +18,7 @@ const byId = (id) => document.getElementById(id);
 
 let phase = { name: "connecting" };
 let status = null;
+let version = null; // of the board's software
 let told = null; // the reason that the board gave for a problem
 let count = 0; // people in the frame that is shown
 
@@ -41,7 +42,10 @@ function receive(message) {
   else if (message.type === "poses") frames.addPoses(message);
 }
 
-function greet({ skeleton, allow_record: recordable, models, version }) {
+function greet({ skeleton, allow_record: recordable, models, version: current }) {
+  // After an update of the board its new page takes over.
+  if (version !== null && version !== current) location.reload();
+  version = current;
   frames.clear();
   stage.skeleton = skeleton;
   settings.models = models;

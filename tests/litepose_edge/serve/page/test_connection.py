@@ -60,9 +60,13 @@ def test_the_page_comes_back_when_the_server_does(page):
         again.show([], PICTURE)  # counted from 1 once more
         page.wait_for("notice.hidden")
     page.wait_for(f"{STATE} === 'Connection lost'")
+    page.evaluate("void (globalThis.loadedBefore = true)")
+    again.version = "0.2.0"
     with listening(again, port_of(address)):
         page.evaluate("retry.click()")
-        page.wait_for(f"{STATE} === 'Live'")
+        # The page of the updated board takes over.
+        page.wait_for(f"globalThis.loadedBefore === undefined && {STATE} === 'Live'")
+        assert page.evaluate("version.textContent") == "litepose-edge 0.2.0"
 
 
 def test_a_connection_that_says_nothing_is_taken_for_lost(page):
