@@ -2,6 +2,8 @@
 #   docker buildx build --platform linux/amd64,linux/arm64 -t litepose-edge .
 #   docker run --rm -v "$PWD:/photos:ro" litepose-edge predict /photos/photo.jpg --json
 #   docker run --rm --device /dev/video0 --group-add video litepose-edge predict 0 --json
+#   docker run --rm --device /dev/video0 --group-add video -p 8080:8080 -e LITEPOSE_EDGE_TOKEN \
+#     litepose-edge serve 0 --host 0.0.0.0
 # Sizes and how it is tested: docs/guides/boards.md.
 ARG PYTHON=3.12
 
@@ -12,7 +14,7 @@ COPY litepose_edge litepose_edge
 COPY export/litepose_export export/litepose_export
 RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && python -m venv /opt/litepose \
-    && /opt/litepose/bin/python -m pip install --no-cache-dir /wheels/*.whl \
+    && /opt/litepose/bin/python -m pip install --no-cache-dir "$(echo /wheels/*.whl)[serve]" \
     # Nothing of pip is needed at run time.
     && /opt/litepose/bin/python -m pip uninstall --yes pip
 

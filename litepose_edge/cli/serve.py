@@ -143,6 +143,16 @@ def serve(
             rich_help_panel=VIEWERS,
         ),
     ] = 60.0,
+    video_fps: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=120,
+            callback=options.finite,
+            help="Pictures a second for viewers at most; poses go on with every frame.",
+            rich_help_panel=VIEWERS,
+        ),
+    ] = 15.0,
     quality: Annotated[
         int,
         typer.Option(min=1, max=100, help="Of the pictures, as JPEG.", rich_help_panel=VIEWERS),
@@ -222,6 +232,7 @@ def serve(
             controls=Controls(min_score=min_score, detect_every=detect_every, model=model),
             models=BUNDLED if model in BUNDLED else (model, *BUNDLED),
             quality=quality,
+            pictures_per_s=video_fps,
         ),
         Models(load, model),
         Recorder(record_folder, FilmWriter, 60 * record_minutes) if allow_record else None,

@@ -76,6 +76,28 @@ HELD = {
         f"{EXPORTER}conversion/test_own_networks.py::"
         "test_sigterm_ends_an_export_with_143_and_leaves_the_old_file",
     ],
+    "`serve` alone listens": [
+        f"{RUNTIME}serve/web/test_auth.py::test_loopback_is_what_only_this_machine_reaches"
+    ],
+    "It does so at this machine's own address": [
+        f"{RUNTIME}cli/test_serve.py::test_what_would_be_unsafe_is_refused"
+    ],
+    "Requests by a name that is not": [
+        f"{RUNTIME}serve/web/test_guard.py::test_a_name_that_points_here_is_not_answered",
+        f"{RUNTIME}serve/web/test_guard.py::"
+        "test_pages_of_other_origins_change_nothing_and_read_nothing",
+    ],
+    "No path of a request reaches": [
+        f"{RUNTIME}serve/web/test_guard.py::test_no_path_leads_to_the_file_system"
+    ],
+    "Connections, rates, sizes and times": [
+        f"{RUNTIME}serve/web/test_connections.py::"
+        "test_one_address_holds_so_many_connections_and_no_more",
+        f"{RUNTIME}serve/web/test_connections.py::test_a_head_that_comes_in_drops_ends_in_time",
+        f"{RUNTIME}serve/web/test_connections.py::"
+        "test_a_body_too_long_is_refused_before_it_is_read",
+        f"{RUNTIME}serve/web/test_limits.py::test_a_burst_passes_then_a_steady_rate_does",
+    ],
     "A camera or stream that gives no frame": [
         f"{RUNTIME}sources/test_live.py::"
         "test_a_stream_over_the_network_stops_with_an_error_or_goes_on"

@@ -129,7 +129,7 @@ class CaptureLoop:
                     self._fail(Condition.FAILED, exc)
                 else:
                     if self._options.once and not self._stop.is_set():
-                        self._figures.nobody_there()
+                        self._figures.stopped()
                         self._state.set(Condition.ENDED, "the source has ended")
                         break
                     continue
@@ -140,7 +140,7 @@ class CaptureLoop:
         self._people.close()
 
     def _fail(self, condition: Condition, exc: Exception) -> None:
-        self._figures.nobody_there()
+        self._figures.stopped()
         self._state.set(condition, safe_reason(exc, self._options.source))
 
     def _play(self) -> None:
@@ -161,7 +161,7 @@ class CaptureLoop:
         finally:
             self._reader.close()
             self._dropped_before, self._source = self.dropped, None
-        if not frames:
+        if not frames and not self._stop.is_set():
             raise SourceError(f"{source.name} gave no frame")
 
     def _treat(self, frame: PlayedFrame, flow: PlayedFrames) -> None:

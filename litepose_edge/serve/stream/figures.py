@@ -84,7 +84,7 @@ class StreamFigures:
         with self._lock:
             self.viewer_latency.add(time.monotonic() - came_s)
 
-    def nobody_there(self) -> None:
+    def stopped(self) -> None:
         """The stream has stopped: the people of its last frame are gone."""
         with self._lock:
             self._people = 0

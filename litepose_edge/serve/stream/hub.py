@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
 
 from litepose_edge.serve.stream.figures import StreamFigures
 from litepose_edge.serve.stream.results import EncodingError, Message, Treated, jpeg, poses_text
@@ -26,6 +25,9 @@ class Viewer:
         video: Whether it wants pictures.
         status: Whether it wants to hear how the stream does.
         figures: Learn when it has seen a picture.
+
+    Attributes:
+        has_picture: Whether it was ever given one.
     """
 
     def __init__(self, video: bool, status: bool, figures: StreamFigures) -> None:
@@ -37,6 +39,7 @@ class Viewer:
         self._unseen: deque[tuple[int, float]] = deque()
         self._says_seen = False
         self._closed = False
+        self.has_picture = False
 
     @property
     def wants_picture(self) -> bool:
@@ -99,18 +102,11 @@ class Viewer:
         return parts
 
     def _remember(self, message: Message) -> None:
+        self.has_picture = True
         self._unseen.append((message.index, message.came_s))
         # Of a viewer that never says so, the connection's own flow is all that is known.
         if not self._says_seen and len(self._unseen) > MOST_UNSEEN:
             self._unseen.popleft()
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What viewers want of the next frame; read by the encoding thread."""
-
-    poses: bool = False
-    picture: bool = False
 
 
 class Hub:
@@ -119,10 +115,16 @@ class Hub:
     Args:
         figures: Counts what viewers have seen.
         quality: Of the pictures, 1 to 100.
+        pictures_per_s: At most so many are encoded; poses go on.
+
+    Attributes:
+        encoded: How many pictures were.
     """
 
-    def __init__(self, figures: StreamFigures, quality: int) -> None:
+    def __init__(self, figures: StreamFigures, quality: int, pictures_per_s: float) -> None:
         self._figures, self._quality = figures, quality
+        # Frames come neither early nor late to the microsecond.
+        self._gap_s, self._pictured_s = 0.9 / pictures_per_s, -1e9
         self._loop: asyncio.AbstractEventLoop | None = None
         self._viewers: set[Viewer] = set()
         self._newest: Treated | None = None
@@ -149,7 +151,7 @@ class Hub:
         self._thread.start()
 
     def publish(self, treated: Treated) -> None:
-        """Take a treated frame; called by the capturing thread, which waits for nobody."""
+        """Take a treated frame; called by the capturing thread, which never waits."""
         self._newest = treated
         if not self._viewers:
             return
@@ -193,8 +195,12 @@ class Hub:
             assert treated is not None
             assert self._loop is not None
             picture = None
-            if any(viewer.wants_picture for viewer in tuple(self._viewers)):
+            waiting = [viewer for viewer in tuple(self._viewers) if viewer.wants_picture]
+            due = treated.came_s - self._pictured_s >= self._gap_s
+            # Whoever has just come waits for no turn.
+            if waiting and (due or not all(viewer.has_picture for viewer in waiting)):
                 picture = self._picture(treated)
+                self._pictured_s = treated.came_s
             message = Message(poses_text(treated), picture, treated.index, treated.came_s)
             try:
                 self._loop.call_soon_threadsafe(self._deliver, message)

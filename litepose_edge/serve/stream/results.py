@@ -50,7 +50,7 @@ class Message:
 
     Attributes:
         text: JSON of the poses.
-        picture: The frame's index in 4 bytes, little-endian, and its JPEG; None where nobody
+        picture: The frame's index in 4 bytes, little-endian, and its JPEG; None where no viewer
             waits for a picture.
         index: The frame's index.
         came_s: When the frame came, by the monotonic clock.

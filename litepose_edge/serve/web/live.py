@@ -127,7 +127,7 @@ class Live:
 
 
 async def _listen(websocket: WebSocket, viewer: Viewer) -> tuple[int, str] | None:
-    """Take what the viewer says, until it leaves or says what nobody understands."""
+    """Take what the viewer says, until it leaves or says what is no message."""
     loop = asyncio.get_running_loop()
     second, count = loop.time(), 0
     while True:

@@ -24,7 +24,7 @@ from litepose_edge.serve.web.connections import Connections, protocols
 BACKLOG = 128
 KEEP_ALIVE_S, GRACE_S, PING_S = 15, 2, 20.0
 MOST_HEAD_BYTES, MOST_SOCKET_MESSAGE_BYTES = 16_384, 1024
-LOOK_EVERY_S, FEED_S, LAST_WORDS_S = 0.2, 2.0, 1.5
+TICK_S, FEED_S, LAST_WORDS_S = 0.5, 2.0, 1.5
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -115,7 +115,7 @@ class Server:
     async def _watch(self) -> None:
         """Begin the stream when requests are answered, feed the watchdog, end what has ended."""
         while not self._server.started:
-            await asyncio.sleep(LOOK_EVERY_S / 10)
+            await asyncio.sleep(TICK_S / 20)
         self._started()
         notify("READY=1")
         self._service.start()
@@ -124,8 +124,8 @@ class Server:
             if since_s >= FEED_S and not self._service.hangs:
                 since_s = 0.0
                 notify("WATCHDOG=1")
-            await asyncio.sleep(LOOK_EVERY_S)
-            since_s += LOOK_EVERY_S
+            await asyncio.sleep(TICK_S)
+            since_s += TICK_S
         # Viewers have a moment to hear of it.
         await asyncio.sleep(LAST_WORDS_S)
         self.stop()
@@ -169,6 +169,11 @@ class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Uvicorn's own wakes ten times a second for the clock of the `Date` header."""
+        while not await self.on_tick(0):
+            await asyncio.sleep(TICK_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._app.close()

@@ -32,5 +32,5 @@ def test_latency_counts_from_a_frames_coming():
 def test_a_stream_that_stopped_has_no_people():
     figures = StreamFigures()
     figures.frame_done(time.monotonic(), 3)
-    figures.nobody_there()
+    figures.stopped()
     assert figures.snapshot().people == 0

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -26,9 +27,9 @@ def treated(index: int = 0, people: int = 1) -> Treated:
     return Treated(image, poses, index, index / 30, time.monotonic())
 
 
-def in_a_loop(scenario):
+def in_a_loop(scenario, pictures_per_s: float = 1e6) -> None:
     async def body():
-        hub = Hub(StreamFigures(), 80)
+        hub = Hub(StreamFigures(), 80, pictures_per_s)
         hub.start(asyncio.get_running_loop())
         try:
             await asyncio.wait_for(scenario(hub), 10)
@@ -36,12 +37,6 @@ def in_a_loop(scenario):
             hub.close()
 
     asyncio.run(body())
-
-
-async def settled(hub: Hub, encoded: int) -> None:
-    while hub.encoded < encoded:
-        await asyncio.sleep(0.005)
-    await asyncio.sleep(0.01)
 
 
 def test_poses_are_finite_json_of_three_decimals():
@@ -125,6 +120,21 @@ def test_a_viewer_behind_gets_poses_but_no_newer_pictures_until_it_has_seen():
         assert len(await viewer.next()) == 2
 
     in_a_loop(scenario)
+
+
+def test_pictures_are_no_more_than_so_many_a_second_and_poses_go_on():
+    async def scenario(hub: Hub) -> None:
+        viewer = hub.join(video=True)
+        pictures = []
+        for index in range(6):
+            # Thirty frames a second by their own clock, however fast this runs.
+            hub.publish(replace(treated(index), came_s=index / 30))
+            pictures.append(len(await viewer.next()) == 2)
+        assert pictures == [True, False] * 3
+        newcomer = hub.join(video=True)
+        assert len(await newcomer.next()) == 2  # waits for no turn
+
+    in_a_loop(scenario, pictures_per_s=15)
 
 
 def test_a_viewer_that_never_says_what_it_saw_gets_every_picture_it_takes():

@@ -71,7 +71,7 @@ def test_events_are_poses_one_line_each(open_service):
 @pytest.mark.parametrize(
     "message", ["hello", "{}", '{"type":"seen","index":"a"}', '{"type":"other"}', b"\x00\xff", ""]
 )
-def test_what_nobody_understands_ends_the_connection_with_a_reason(open_service, message):
+def test_what_is_no_message_ends_the_connection_with_a_reason(open_service, message):
     with connect(f"{open_service.socket_url}/v1/live?video=0") as viewer:
         viewer.send(message)
         with pytest.raises(ConnectionClosed) as closed:
