@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 
 from litepose_edge import backends
 from litepose_edge.backends.session import Session, TensorSpec
@@ -27,6 +28,7 @@ from litepose_edge.preprocess import Image
 MARK = 0x4C500000
 ITEM, FRAME, CROP, RUN, RAN, END = range(1, 7)
 MIN_SCORE = 0.3
+GRAPH_TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
 
 
 def mark(what: int) -> None:
@@ -71,13 +73,15 @@ def marked_warp(warp: Callable[..., Image]) -> Callable[..., Image]:
 
 
 def frame_of(kind: str, path: str) -> Callable[[], object]:
-    """What is done with a frame: all of a pipeline, or of a third-party network its run alone."""
+    """What is done with a frame: all of a pipeline, or the run of a network or graph alone."""
     image, boxes = draw_scene(1)
     if kind == "network":
         session = MarkedSession(backends.open_bytes(Path(path).read_bytes()))
         sizes = [size if isinstance(size, int) else 1 for size in session.input.shape]
         batch = np.random.default_rng(0).normal(size=sizes).astype(np.float32)
         return lambda: session.run(batch)
+    if kind == "graph":
+        return graph_run(path)
     model = backends.find_model(path)
 
     def open_session(threads: int) -> MarkedSession:
@@ -88,6 +92,26 @@ def frame_of(kind: str, path: str) -> Callable[[], object]:
         return lambda: find(image, MIN_SCORE)
     people = topdown.TopDown(open_session, model.manifest, 1, flip_test=False)
     return lambda: people(image, boxes)
+
+
+def graph_run(path: str) -> Callable[[], object]:
+    """One run of a graph with inputs of any number and kind, such as an operator's."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    feeds = {}
+    for given in session.get_inputs():
+        kind = GRAPH_TYPES[given.type]
+        feeds[given.name] = rng.integers(0, 100, given.shape).astype(kind)
+
+    def run() -> None:
+        mark(RUN)
+        session.run(None, feeds)
+        mark(RAN)
+
+    return run
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from benchmarks.paths import ROOT, SHARED
 from litepose_edge.backends import bundled
 from litepose_edge.backends.protobuf import BYTES, VARINT, fields, varint
 
-Kind = Literal["pose", "detector", "network"]
+Kind = Literal["pose", "detector", "network", "graph"]
 WEIGHTS = ROOT / "export" / "weights"
 PEERS = SHARED / "peers"
 DETECTOR = "persondet"
@@ -35,7 +35,8 @@ class Network:
     Attributes:
         name: What tables call it.
         precision: `"fp32"`, `"int8"`, or `"int8-x86"`: the INT8 file as it is, on ARM.
-        kind: `"pose"` and `"detector"` run whole pipelines, `"network"` alone.
+        kind: `"pose"` and `"detector"` run whole pipelines, `"network"` alone; so does `"graph"`,
+            whose inputs may be several, and codes.
         path: The file.
         structure: Of its graph: see `structure_of`.
     """

@@ -7,6 +7,11 @@ import pytest
 from litepose_edge.geometry import Size
 
 
+@pytest.fixture(autouse=True)
+def single_threaded(one_thread) -> None:
+    """Tests that run side by side would otherwise wait for each other's threads."""
+
+
 @pytest.fixture(scope="session")
 def toy_space():
     """Six layers of four operators each; costs and scores are whatever a test says."""

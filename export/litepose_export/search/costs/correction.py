@@ -42,7 +42,7 @@ def fit(totals: Sequence[float], operators: Sequence[int], measured: Sequence[fl
         operators: How many each has.
         measured: What each takes as a whole.
     """
-    if not totals:
+    if len(totals) == 0:
         return Correction()
     total, count, cost = (np.asarray(each, np.float64) for each in (totals, operators, measured))
     scale = cost.mean()

@@ -16,12 +16,18 @@ from litepose_export.quantization.options import DEFAULT_FLOAT, SCHEMES, this_ma
 
 
 def int8_form(
-    model: onnx.ModelProto, *, codes_in: bool = False, codes_out: bool = False, seed: int = 0
+    model: onnx.ModelProto,
+    *,
+    scheme: qdq.Scheme | None = None,
+    codes_in: bool = False,
+    codes_out: bool = False,
+    seed: int = 0,
 ) -> onnx.ModelProto:
     """The QDQ graph; time does not depend on the values, so one random input calibrates it.
 
     Args:
         model: Float graph with fixed shapes.
+        scheme: Number formats; this machine's unless given.
         codes_in: Inputs are codes: for operators behind others.
         codes_out: Outputs are codes: for operators in front of others.
         seed: Of the input.
@@ -41,7 +47,7 @@ def int8_form(
         if not left_out
     ]
     chosen = float_nodes.select(prepared, patterns, lenient=True)
-    scheme = SCHEMES[this_machine()]
+    scheme = scheme or SCHEMES[this_machine()]
     quantized = qdq.write_qdq(prepared, ranges, scheme, chosen)
     codes = TensorProto.INT8 if scheme == "s8s8" else TensorProto.UINT8
     if codes_in:

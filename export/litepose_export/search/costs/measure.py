@@ -18,6 +18,7 @@ import torch
 
 from litepose_edge.measure.machine.processor import describe_processor
 from litepose_export.errors import SearchError
+from litepose_export.quantization.calibration.qdq import Scheme
 from litepose_export.search.costs import forms, graphs
 from litepose_export.search.costs.correction import Agreement, agreement, fit
 from litepose_export.search.costs.table import CostKind, CostTable, Entry, read_costs
@@ -47,12 +48,14 @@ class Measuring:
         meter: Of graphs; None for multiply-accumulates, which need none.
         processor: Where it measures.
         integer: Whether graphs are quantized before.
+        scheme: Their number formats; this machine's where it is None.
     """
 
     kind: CostKind
     meter: Meter | None
     processor: str
     integer: bool
+    scheme: Scheme | None = None
 
 
 def measuring_of(kind: CostKind, counter: str | None = None, processor: str = "") -> Measuring:
@@ -77,7 +80,8 @@ def measuring_of(kind: CostKind, counter: str | None = None, processor: str = ""
             "arm-instructions are counted by the command that --counter names; in a checkout: "
             '--counter "python -m benchmarks.arm.count_files --processor cortex-a72"'
         )
-    return Measuring(kind, CommandMeter(counter), processor or counter, integer=True)
+    meter = CommandMeter(counter)
+    return Measuring(kind, meter, processor or counter, integer=True, scheme="s8s8")
 
 
 def time_meter(graphs: Mapping[str, onnx.ModelProto], advance: Advance) -> dict[str, Entry]:
@@ -145,26 +149,32 @@ def measure_operators(
     advance = started("write operators", len(missing))
     made = {}
     for operator in missing:
-        made[operator.key] = operator_graph(operator, integer=how.integer)
+        made[operator.key] = operator_graph(operator, integer=how.integer, scheme=how.scheme)
         advance()
     return table.with_entries(how.meter(made, started("measure operators", len(made))))
 
 
-def operator_graph(operator: Operator, *, integer: bool) -> onnx.ModelProto:
+def operator_graph(
+    operator: Operator, *, integer: bool, scheme: Scheme | None = None
+) -> onnx.ModelProto:
     """An operator by itself, as it is in a network."""
     graph = graphs.write_graph(operator.build(), operator.inputs, rewrite_deconvolutions=True)
     if not integer:
         return graph
-    return forms.int8_form(graph, codes_in=not operator.is_first, codes_out=not operator.is_last)
+    return forms.int8_form(
+        graph, scheme=scheme, codes_in=not operator.is_first, codes_out=not operator.is_last
+    )
 
 
-def network_graph(space: Space, genes: Genes, *, integer: bool) -> onnx.ModelProto:
+def network_graph(
+    space: Space, genes: Genes, *, integer: bool, scheme: Scheme | None = None
+) -> onnx.ModelProto:
     """A whole network."""
     size = space.input_size(genes)
     graph = graphs.write_graph(
         space.build(genes), [(3, size.height, size.width)], rewrite_deconvolutions=True
     )
-    return forms.int8_form(graph) if integer else graph
+    return forms.int8_form(graph, scheme=scheme) if integer else graph
 
 
 def measure_networks(
@@ -183,7 +193,7 @@ def measure_networks(
     advance = started("write networks", len(candidates))
     made = {}
     for i, genes in enumerate(candidates):
-        made[str(i)] = network_graph(space, genes, integer=how.integer)
+        made[str(i)] = network_graph(space, genes, integer=how.integer, scheme=how.scheme)
         advance()
     entries = how.meter(made, started("measure networks", len(made)))
     return [entries[str(i)].cost for i in range(len(candidates))]

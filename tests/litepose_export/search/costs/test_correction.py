@@ -38,7 +38,7 @@ def test_networks_of_one_length_do_not_confuse_the_fit():
 
 
 def test_agreement_counts_errors_and_ranks():
-    found = agreement([1.0, 2.2, 3.0, 4.6], [1.0, 2.0, 3.0, 4.0])
+    found = agreement([1.0, 2.1, 3.0, 4.6], [1.0, 2.0, 3.0, 4.0])
     assert found.worst_error == pytest.approx(0.15)
     assert found.within_10 == 0.75
     assert found.rank_correlation == 1.0

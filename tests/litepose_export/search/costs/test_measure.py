@@ -1,0 +1,118 @@
+"""Cost tables: measured, kept, refused where they are of another processor, asked of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+
+from litepose_edge.geometry import Size
+from litepose_export.errors import SearchError
+from litepose_export.search.costs.measure import (
+    CommandMeter,
+    cost_table,
+    measure_space,
+    measuring_of,
+)
+from litepose_export.search.costs.table import read_costs
+from litepose_export.search.lrpose.space import LRPoseSpace
+from litepose_export.search.space import Choice
+
+
+class TinySpace(LRPoseSpace):
+    """Of few operators."""
+
+    def __init__(self) -> None:
+        super().__init__(2, [Size(32, 32)])
+        kept = {"stem", "stride_8.blocks"}
+        self.choices = tuple(
+            c if c.name in kept else Choice(c.name, c.options[:1]) for c in self.choices
+        )
+
+
+def started(what, total):
+    return lambda: None
+
+
+@pytest.fixture(scope="module")
+def latencies():
+    """The tiny space, timed in INT8."""
+    space = TinySpace()
+    return space, measure_space(space, measuring_of("int8-latency"), started, fitted=3, checked=2)
+
+
+def test_every_operator_is_timed_and_says_its_noise(latencies):
+    space, table = latencies
+    assert set(table.entries) == {o.key for o in space.all_operators()}
+    assert all(e.cost > 0 and 0 <= e.noise < 5 for e in table.entries.values())
+    assert table.correction.networks == 3
+    assert table.agreement.networks == 2
+    assert table.unit == "ms"
+
+
+def test_a_table_is_read_as_it_was_written_and_not_measured_again(latencies, tmp_path):
+    space, table = latencies
+    table.save(tmp_path / "costs.json")
+    assert read_costs(tmp_path / "costs.json") == table
+
+    def fail(what, total):
+        raise AssertionError("measured again")
+
+    how = measuring_of("int8-latency")
+    assert cost_table(space, how, tmp_path / "costs.json", fail) == table
+
+
+def test_a_table_of_other_costs_is_refused(latencies, tmp_path):
+    space, table = latencies
+    table.save(tmp_path / "costs.json")
+    with pytest.raises(SearchError, match=r"is of int8-latency on .*, expected fp32-latency"):
+        cost_table(space, measuring_of("fp32-latency"), tmp_path / "costs.json", started)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 1, "kind": "macs"}'])
+def test_what_is_no_table_is_refused(content, tmp_path):
+    (tmp_path / "costs.json").write_text(content)
+    with pytest.raises(SearchError, match=r"costs\.json"):
+        read_costs(tmp_path / "costs.json")
+
+
+def test_an_operator_without_an_entry_is_named(latencies):
+    _, table = latencies
+    other = LRPoseSpace(2, [Size(64, 64)])
+    with pytest.raises(SearchError, match="no entry for 'conv 3x3"):
+        table.of(other, other.largest)
+
+
+COUNTER = """
+import json, pathlib, sys
+files = sorted(pathlib.Path(sys.argv[1]).glob("*.onnx"))
+print(json.dumps({f.name: 1e6 * f.stat().st_size for f in files}))
+"""
+
+
+def test_a_command_counts_what_lies_in_its_folder(tmp_path):
+    (tmp_path / "counter.py").write_text(COUNTER)
+    how = measuring_of("arm-instructions", f"{sys.executable} {tmp_path / 'counter.py'}")
+    space = TinySpace()
+    table = measure_space(space, how, started, fitted=2, checked=0)
+    assert set(table.entries) == {o.key for o in space.all_operators()}
+    assert table.unit == "million instructions"
+    assert min(e.cost for e in table.entries.values()) > 100
+
+
+def test_without_a_command_its_line_is_told():
+    with pytest.raises(SearchError, match=r"python -m benchmarks\.arm\.count_files"):
+        measuring_of("arm-instructions")
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [("import sys; sys.exit('no emulator')", "no emulator"), ("print('5')", "JSON object")],
+)
+def test_a_command_that_fails_is_said(script, says, tmp_path):
+    (tmp_path / "counter.py").write_text(script)
+    meter = CommandMeter(f"{sys.executable} {tmp_path / 'counter.py'}")
+    with pytest.raises(SearchError, match=says):
+        meter({}, lambda: None)
