@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 
 const { chromium } = createRequire(`${process.cwd()}/`)("playwright-core");
 const AsyncFunction = (async () => {}).constructor;
-const WAIT_MS = 15_000;
+const WAIT_MS = 40_000; // on a busy machine; else none waits for long
 const pages = new Map();
 let browser;
 
@@ -16,7 +16,7 @@ const commands = {
   },
   async open({ page: name, options }) {
     const context = await browser.newContext(options);
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(WAIT_MS);
     const page = await context.newPage();
     const seen = { requests: [], errors: [] };
     page.on("request", (request) => seen.requests.push(request.url()));

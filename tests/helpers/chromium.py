@@ -14,7 +14,7 @@ from typing import Any
 
 from javascript import browser, packages
 
-ANSWER_S = 60
+ANSWER_S = 120
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -35,7 +35,7 @@ def visit(page: Page, address: str) -> None:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 40
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
