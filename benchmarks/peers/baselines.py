@@ -1,6 +1,6 @@
 """Ours and what else a user could run, each through its own usual code: a crop to keypoints.
 
-The second to fourth run weights of our other networks, the last four their own from `peers/`, the
+The second to fourth run weights of our other networks, the last five their own from `peers/`, the
 others our default network's. What an engine leaves to its user (cropping, normalising, decoding)
 is the plain code of `plain.py`.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.micro import plain
 from benchmarks.peers.onnx_threads import within_affinity
 from benchmarks.peers.rtmlib_pose import open_vitpose
+from benchmarks.peers.turns import NotHereError
 from benchmarks.processes import usable_cpus
 from litepose_edge import Estimator
 from litepose_edge.backends import bundled, find_model
@@ -31,10 +32,6 @@ TINYPOSE_BLUR = 3
 
 Array = NDArray[Any]
 Run = Callable[[Array, Array], tuple[Array, Array]]
-
-
-class NotHereError(Exception):
-    """What a baseline needs is not on this machine; the message says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +96,12 @@ def all_baselines(peers: Path) -> list[Baseline]:
             "its own, FP16 file",
             "OpenVINO, DARK",
             lambda: _tinypose(pose / "pptinypose_256x192" / "model.xml"),
+        ),
+        Baseline(
+            "PP-TinyPose, ncnn",
+            "its own, FP16 file",
+            "ncnn, DARK",
+            lambda: _tinypose_ncnn(pose / "pptinypose_ncnn" / "tinypose_256x192.param"),
         ),
         Baseline(
             "Ultralight-SimplePose",
@@ -216,8 +219,33 @@ def _heatmaps(
 
 def _tinypose(path: Path) -> Run:
     compiled = _openvino_core().compile_model(str(_there(path)), "CPU")
+    return _tinypose_around(lambda batch: np.asarray(compiled([batch])[0])[0])
+
+
+def _tinypose_ncnn(path: Path) -> Run:
+    """The files of FeiGeChuanShu/ncnn_Android_PP-TinyPose, as its app runs them."""
+    try:
+        import ncnn
+    except ImportError as exc:
+        raise NotHereError("ncnn is not installed") from exc
+    network = ncnn.Net()
+    network.opt.num_threads = usable_cpus()
+    network.load_param(str(_there(path)))
+    network.load_model(str(_there(path.with_suffix(".bin"))))
+    (given,), (found,) = network.input_names(), network.output_names()
+
+    def infer(batch: Array) -> Array:
+        extractor = network.create_extractor()
+        extractor.input(given, ncnn.Mat(batch[0]))
+        _, heat = extractor.extract(found)
+        return np.array(heat, np.float32)
+
+    return _tinypose_around(infer)
+
+
+def _tinypose_around(infer: Callable[[Array], Array]) -> Run:
     return _heatmaps(
-        lambda batch: np.asarray(compiled([batch])[0])[0],
+        infer,
         192,
         256,
         decode=lambda heat: plain.dark(np.maximum(heat, 0), TINYPOSE_BLUR),

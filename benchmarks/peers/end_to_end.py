@@ -12,10 +12,8 @@ scenes are timed and nothing is scored.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.paths import SHARED
-from benchmarks.peers.baselines import NotHereError
+from benchmarks.peers import turns
+from benchmarks.peers.turns import NotHereError
 from benchmarks.processes import run_bound
 from litepose_edge import Estimator
 from litepose_edge.atomic_files import write_file, write_files
@@ -40,7 +39,6 @@ from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.measure.bench.runs.scene import draw_scene
 from litepose_edge.measure.machine.description import describe_machine
 from litepose_edge.measure.machine.state import observe_state, warnings
-from litepose_edge.measure.timing import time_call, turn_order
 from litepose_edge.results import coco_entry
 from litepose_edge.skeletons import COCO_17
 from litepose_edge.sources import read_image
@@ -154,8 +152,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 "least_score": row.least_score,
                 "predicted_score": row.predicted_score,
                 "missing": found["missing"].get(row.name),
-                "accuracy": accuracy(options.data, found, row.name, row.least_score),
-                "predicted": accuracy(options.data, found, row.name, row.predicted_score),
+                "accuracy": turns.accuracy(options.data, found, row.name, row.least_score),
+                "predicted": turns.accuracy(options.data, found, row.name, row.predicted_score),
                 "speed": figures(found, row.name),
             }
             for row in all_rows(options.peers)
@@ -165,33 +163,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Times and people of all rows, photograph by photograph."""
-    opened: list[tuple[Row, Callable[[Array], People]]] = []
-    missing: dict[str, str] = {}
-    for row in all_rows(options.peers):
-        try:
-            opened.append((row, row.open()))
-        except NotHereError as exc:
-            missing[row.name] = str(exc)
-    found: dict[str, Any] = {
-        "missing": missing,
-        "wall_ms": {row.name: [] for row, _ in opened},
-        "cpu_ms": {row.name: [] for row, _ in opened},
-        "results": {row.name: [] for row, _ in opened},
-        "images": [],
-    }
-    for number, (image_id, image) in enumerate(photographs(options.data, options.photographs)):
-        found["images"].append(image_id)
-        for row, find in turn_order(opened, number):
-            (scores, keypoints, keypoint_scores), elapsed = time_call(partial(find, image))
-            found["wall_ms"][row.name].append(elapsed.wall_ms)
-            found["cpu_ms"][row.name].append(elapsed.cpu_ms)
-            found["results"][row.name] += [
-                coco_entry(image_id, float(score), keypoints=points, scores=heat)
-                for score, points, heat in zip(scores, keypoints, keypoint_scores, strict=True)
-            ]
-        if number % 50 == 49:
-            print(f"{number + 1} photographs", file=sys.stderr, flush=True)
-    return found
+    return turns.measure(
+        all_rows(options.peers), photographs(options.data, options.photographs), entries
+    )
+
+
+def entries(image_id: int, people: People) -> list[dict[str, Any]]:
+    """One of COCO's results a person."""
+    return [
+        coco_entry(image_id, float(score), keypoints=points, scores=heat)
+        for score, points, heat in zip(*people, strict=True)
+    ]
 
 
 def photographs(data: Path, most: int) -> Iterator[tuple[int, Array]]:
@@ -205,18 +187,6 @@ def photographs(data: Path, most: int) -> Iterator[tuple[int, Array]]:
         if given < most and (image.keypoints[..., 2] > 0).any():
             given += 1
             yield image.image_id, read_image(image.path, upright=False)
-
-
-def accuracy(data: Path, found: dict[str, Any], name: str, least: float) -> dict[str, float] | None:
-    """COCO's figures of the people from a score on; None where there is nothing to score."""
-    if name not in found["results"] or not data.exists():
-        return None
-    if importlib.util.find_spec("pycocotools") is None:
-        return None
-    from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
-
-    people = [entry for entry in found["results"][name] if entry["score"] >= least]
-    return coco_metrics(data, people, "keypoints", found["images"]).to_dict()
 
 
 def figures(found: dict[str, Any], name: str) -> dict[str, float] | None:

@@ -1,6 +1,6 @@
 """Ours against other ways to keypoints on a CPU: latency, CPU time and accuracy in one run.
 
-    pip install --no-deps rtmlib==0.0.16 tqdm ai-edge-litert==2.3.0
+    pip install --no-deps rtmlib==0.0.16 tqdm ai-edge-litert==2.3.0 ncnn==1.0.20261020
     python -m benchmarks.peers.versus [--cpus 1 2] [--people N] [--out docs]
     python -m benchmarks.peers.versus --read docs/versus.json --out docs    # nothing is measured
     python -m benchmarks.peers.versus --update "PP-TinyPose" --out docs    # some rows of docs alone
@@ -15,12 +15,8 @@ drawn scenes are timed and nothing is scored.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import sys
-import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.paths import SHARED
-from benchmarks.peers import versus_page
-from benchmarks.peers.baselines import Baseline, NotHereError, Run, all_baselines
+from benchmarks.peers import turns, versus_page
+from benchmarks.peers.baselines import Baseline, all_baselines
 from benchmarks.processes import run_bound, usable_cpus
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.measure.bench.runs.scene import draw_scene
 from litepose_edge.measure.machine.description import describe_machine
 from litepose_edge.measure.machine.state import observe_state, warnings
-from litepose_edge.measure.timing import time_call, turn_order
 from litepose_edge.results import coco_entry
 from litepose_edge.sources import read_image
 
@@ -115,7 +110,7 @@ def run_all(options: argparse.Namespace) -> dict[str, Any]:
                 "weights": baseline.weights,
                 "usual": baseline.usual,
                 "missing": first["missing"].get(baseline.name),
-                "accuracy": accuracy(options.data, first, baseline.name),
+                "accuracy": turns.accuracy(options.data, first, baseline.name),
                 "speed": {
                     str(cpus): figures(run, baseline.name)
                     for cpus, run in runs.items()
@@ -178,34 +173,10 @@ def worker(options: argparse.Namespace, cpus: int, most: int) -> dict[str, Any]:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Times and keypoints of all baselines, person by person."""
-    opened: list[tuple[Baseline, Run]] = []
-    missing: dict[str, str] = {}
-    for baseline in chosen(options):
-        try:
-            opened.append((baseline, baseline.open()))
-        except NotHereError as exc:
-            missing[baseline.name] = str(exc)
-    found: dict[str, Any] = {
-        "missing": missing,
-        "wall_ms": {baseline.name: [] for baseline, _ in opened},
-        "cpu_ms": {baseline.name: [] for baseline, _ in opened},
-        "results": {baseline.name: [] for baseline, _ in opened},
-        "images": [],
-        "people": 0,
-    }
-    for number, (image_id, image, box) in enumerate(people(options.data, options.people)):
-        if image_id not in found["images"][-1:]:
-            found["images"].append(image_id)
-        found["people"] = number + 1
-        for baseline, run in turn_order(opened, number):
-            (keypoints, scores), elapsed = time_call(partial(run, image, box))
-            found["wall_ms"][baseline.name].append(elapsed.wall_ms)
-            found["cpu_ms"][baseline.name].append(elapsed.cpu_ms)
-            found["results"][baseline.name].append(to_coco(image_id, keypoints, scores))
-            time.sleep(SETTLE_S)
-        if number % 50 == 49:
-            print(f"{number + 1} people", file=sys.stderr, flush=True)
-    return found
+    found = turns.measure(
+        chosen(options), people(options.data, options.people), entries, settle_s=SETTLE_S
+    )
+    return {**found, "people": len(next(iter(found["wall_ms"].values())))}
 
 
 def people(data: Path, most: int) -> Iterator[BoxedPerson]:
@@ -227,23 +198,13 @@ def people(data: Path, most: int) -> Iterator[BoxedPerson]:
             yield image.image_id, pixels, box
 
 
-def to_coco(image_id: int, keypoints: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    """An entry of COCO's results; the person's score is the mean of the joints seen at all."""
+def entries(image_id: int, answer: tuple[np.ndarray, np.ndarray]) -> list[dict[str, Any]]:
+    """One of COCO's results; the person's score is the mean of the joints seen at all."""
+    keypoints, scores = answer
     seen = scores[scores > MIN_JOINT_SCORE]
     points = np.column_stack([keypoints, scores]).astype(np.float64).round(3)
     score = float(seen.mean()) if len(seen) else 0.0
-    return coco_entry(image_id, score, keypoints=points[:, :2], scores=points[:, 2])
-
-
-def accuracy(data: Path, run: dict[str, Any], name: str) -> dict[str, float] | None:
-    """COCO's figures by name; None where there is nothing to score."""
-    if name not in run["results"] or not data.exists():
-        return None
-    if importlib.util.find_spec("pycocotools") is None:
-        return None
-    from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
-
-    return coco_metrics(data, run["results"][name], "keypoints", run["images"]).to_dict()
+    return [coco_entry(image_id, score, keypoints=points[:, :2], scores=points[:, 2])]
 
 
 def figures(run: dict[str, Any], name: str) -> dict[str, float | int]:

@@ -49,7 +49,7 @@ def test_other_code_around_our_weights_finds_our_joints(name, photographs, tmp_p
 
 def test_a_foreign_network_that_is_missing_is_named(tmp_path):
     foreign = [r for r in baselines.all_baselines(tmp_path) if r.weights.startswith("its own")]
-    assert len(foreign) == 4
+    assert len(foreign) == 5
     for baseline in foreign:
         with pytest.raises(baselines.NotHereError, match=r"is not here|is not installed"):
             baseline.open()

@@ -134,8 +134,10 @@ def test_labels_of_neighbouring_points_do_not_cover_one_another():
 
 def test_a_persons_score_is_the_mean_of_the_joints_that_were_seen():
     scores = np.array([0.9, 0.7] + [0.1] * 15)
-    assert versus.to_coco(3, np.zeros((17, 2)), scores)["score"] == pytest.approx(0.8)
-    assert versus.to_coco(3, np.zeros((17, 2)), np.zeros(17))["score"] == 0
+    (person,) = versus.entries(3, (np.zeros((17, 2)), scores))
+    assert person["score"] == pytest.approx(0.8)
+    (unseen,) = versus.entries(3, (np.zeros((17, 2)), np.zeros(17)))
+    assert unseen["score"] == 0
 
 
 def test_the_plain_crop_and_its_way_back_are_inverse():
