@@ -1,12 +1,16 @@
 """2-D human pose on CPUs without a GPU: `Estimator().predict(frame)`."""
 
-from litepose_edge.drawing import Trails
+import typing
+
 from litepose_edge.errors import LitePoseError
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Size
 from litepose_edge.pipelines.bottomup_options import BottomUpOptions
 from litepose_edge.results import Keypoint, Person, Poses, angle
 from litepose_edge.skeletons import COCO_17, Skeleton
+
+if typing.TYPE_CHECKING:
+    from litepose_edge.drawing import Trails
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,3 +26,17 @@ __all__ = [
     "Trails",
     "angle",
 ]
+
+
+if not typing.TYPE_CHECKING:  # with these in sight, type checkers take any name
+
+    def __getattr__(name: str) -> object:
+        """What draws is imported when it is first wanted: most programs only predict."""
+        if name != "Trails":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from litepose_edge.drawing import Trails
+
+        return Trails
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

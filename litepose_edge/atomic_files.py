@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -51,7 +50,7 @@ class NewFile:
             if make_folder:
                 _make_folder(folder)
             # As short as can be: a name may be as long as the file system allows.
-            self.partial = folder / f".{secrets.token_hex(6)}.part{self._target.suffix}"
+            self.partial = folder / f".{os.urandom(6).hex()}.part{self._target.suffix}"
             # Unlike tempfile's, readable as any new file of this user is.
             made = os.open(
                 self.partial,

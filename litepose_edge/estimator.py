@@ -28,15 +28,16 @@ from litepose_edge.person_filter import PersonFilter
 from litepose_edge.pipelines.bottomup_options import USUAL, BottomUpOptions
 from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.preprocess import Image, check_boxes
-from litepose_edge.results import CropView, Poses
+from litepose_edge.results import Poses
 from litepose_edge.sources import Colour, ImageLike, read_input
-from litepose_edge.streaming import StreamResult, in_parallel, one_by_one, quick_switching
 from litepose_edge.threads import available_threads, most_threads, worker_pool
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from litepose_edge.results import CropView
     from litepose_edge.sources.opening import Source
+    from litepose_edge.streaming import StreamResult
     from litepose_edge.tracking.tracker import Tracker
 
 DETECTOR_SIZES = (32, 4096)
@@ -195,6 +196,8 @@ class Estimator:
         if len(frames) < 2 or self._threads == 1:
             pairs = zip(frames, boxes, strict=True)
             return [self._predict(self._networks, *pair, colour) for pair in pairs]
+        from litepose_edge.streaming import quick_switching  # here and below: for several frames
+
         # Workers of one thread each: faster than all threads inside one network at a time.
         networks = self._shared_networks()
         with quick_switching, worker_pool(self._threads, "frames") as pool:
@@ -273,6 +276,7 @@ class Estimator:
         """
         self._lifetime.check()
         from litepose_edge.sources.opening import open_source  # 10 ms, for videos only
+        from litepose_edge.streaming import in_parallel, one_by_one
 
         opened = open_source(
             source,

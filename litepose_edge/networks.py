@@ -23,10 +23,11 @@ from litepose_edge.pipelines.callers_detector import CallersDetector
 from litepose_edge.pipelines.seam import BoxPipeline, CropPipeline, ImagePipeline
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.preprocess import Image
-from litepose_edge.results import CropView, Poses
+from litepose_edge.results import Poses
 
 if TYPE_CHECKING:
     from litepose_edge.manifest import ScoreCalibration
+    from litepose_edge.results import CropView
     from litepose_edge.skeletons import Skeleton
 
 DEFAULT_DETECTOR = "persondet"

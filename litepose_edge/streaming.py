@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge import drawing
 from litepose_edge.results import Poses
-from litepose_edge.sources import Frame, FrameSource, Reader
 from litepose_edge.threads import worker_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from litepose_edge.sources import Frame, FrameSource
 
 # A thread that comes back from the network waits for the interpreter until the one in Python is
 # made to let go, by default after 5 ms: calls then run at .37 to .49 of their rate, at .2 ms .90.
@@ -46,7 +46,9 @@ class StreamResult:
 
     def _repr_png_(self) -> bytes:
         """The frame with the people on it, for notebooks."""
-        return drawing.png(self.poses.draw(self.frame))
+        from litepose_edge.drawing import png
+
+        return png(self.poses.draw(self.frame))
 
 
 def in_parallel(
@@ -59,6 +61,8 @@ def in_parallel(
         predict: One frame's people; called from several threads.
         workers: How many.
     """
+    from litepose_edge.sources import Reader
+
     process, reader = os.getpid(), Reader(source)
     pool = worker_pool(workers, "frames")
     waiting: deque[tuple[Frame, Future[Poses]]] = deque()
@@ -99,6 +103,8 @@ def one_by_one(
         source: Closed at the end, also when the consumer stops early.
         update: One frame's people.
     """
+    from litepose_edge.sources import Reader
+
     process, reader = os.getpid(), Reader(source)
     try:
         with quick_switching:

@@ -1,7 +1,5 @@
 """What the outputs of person detectors mean, one struct a family of heads."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta

@@ -3,8 +3,6 @@
 The JSON lies in the ONNX metadata under `METADATA_KEY`, or beside a file we did not write.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 import msgspec

@@ -1,7 +1,5 @@
 """How a pose network's outputs become keypoints, one struct a kind of head."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta

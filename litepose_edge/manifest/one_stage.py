@@ -1,7 +1,5 @@
 """The one-stage task: a whole image in, boxes and keypoints of all people out of one network."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta

@@ -1,6 +1,8 @@
-"""What the manifest's structs share: strictness, number ranges, named choices."""
+"""What the manifest's structs share: strictness, number ranges, named choices.
 
-from __future__ import annotations
+Their modules do without postponed annotations: msgspec would have to compile each one, 1.5 ms at
+every start.
+"""
 
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """The network's input and its task: top-down pose, bottom-up pose, or detection."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta

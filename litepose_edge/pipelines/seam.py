@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from litepose_edge.backends.session import Session
 from litepose_edge.geometry import Float32
 from litepose_edge.preprocess import Image
-from litepose_edge.results import CropView, Poses
+from litepose_edge.results import Poses
+
+if TYPE_CHECKING:
+    from litepose_edge.results import CropView
 
 # Opens a network with so many threads.
 SessionProvider = Callable[[int], Session]

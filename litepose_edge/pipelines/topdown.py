@@ -19,11 +19,12 @@ from litepose_edge.person_filter import pose_scores
 from litepose_edge.pipelines.outputs import expect_finite, expect_shape, read_outputs
 from litepose_edge.pipelines.seam import SessionProvider
 from litepose_edge.preprocess import Image, Normalizer, Normalizers, mirror, warp
-from litepose_edge.results import CropView
 from litepose_edge.threads import worker_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+
+    from litepose_edge.results import CropView
 
 # What the network says about one crop: each output that its head reads, `(1, ...)`.
 Outputs = tuple[Float32, ...]
@@ -126,6 +127,8 @@ class TopDown:
                 "this network gives coordinates, no heat: only networks with heatmaps or SimCC "
                 "classifications show what they saw"
             )
+        from litepose_edge.results import CropView  # for who asks for views
+
         size, session = self._size, self._session(self._threads)
         found = []
         for to_input in geometry.crop_view(boxes_xyxy, size, self._spec.padding):

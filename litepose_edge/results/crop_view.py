@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge import drawing
 from litepose_edge.geometry import Float32
 from litepose_edge.options import real_number, whole_number
 from litepose_edge.skeletons import Skeleton
@@ -53,6 +52,8 @@ class CropView:
             UnknownKeypointError: There is no such keypoint.
             ValueError: A number is out of range.
         """
+        from litepose_edge import drawing
+
         height = whole_number("height", height, LEAST_HEIGHT, MOST_HEIGHT)
         least = self.min_keypoint_score if min_score is None else min_score
         least = real_number("min_score", least, 0, 1)
@@ -73,4 +74,6 @@ class CropView:
         return np.hstack([left, drawing.titled(right, f"{keypoint} {self.scores[i]:.2f}")])
 
     def _repr_png_(self) -> bytes:
-        return drawing.png(self.draw())
+        from litepose_edge.drawing import png
+
+        return png(self.draw())

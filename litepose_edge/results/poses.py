@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from litepose_edge import drawing
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest.parts import MIN_KEYPOINT_SCORE
 from litepose_edge.options import real_number
-from litepose_edge.results import measures, tables
+from litepose_edge.results import measures
 from litepose_edge.results.documents import JSON_SCHEMA, coco_entry, person_document
 from litepose_edge.results.person import Person
 from litepose_edge.skeletons import Skeleton
 from litepose_edge.sources import Colour, ImageLike, read_input
+
+if TYPE_CHECKING:
+    from litepose_edge import drawing
+    from litepose_edge.results.tables import Normalized
 
 NOTEBOOK_SIDE = 640
 
@@ -152,11 +155,15 @@ class Poses:
             Columns of `(P,)`: `person` (counted from 0), `track_id` of tracked people, `score`,
             `box_x1` to `box_y2`, and `nose_x`, `nose_y`, `nose_score` for each keypoint.
         """
-        return tables.columns(self)
+        from litepose_edge.results.tables import columns
 
-    def to_normalized(self) -> tables.Normalized:
+        return columns(self)
+
+    def to_normalized(self) -> Normalized:
         """`(keypoints, boxes_xyxy)` as parts of the image's width and height."""
-        return tables.normalized(self)
+        from litepose_edge.results.tables import normalized
+
+        return normalized(self)
 
     def as_tuple(self) -> tuple[Float32, Float32]:
         """`(keypoints, scores)`, as rtmlib returns them."""
@@ -170,7 +177,9 @@ class Poses:
         Raises:
             BackendUnavailableError: supervision is not installed.
         """
-        return tables.supervision_key_points(self)
+        from litepose_edge.results.tables import supervision_key_points
+
+        return supervision_key_points(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as plain dicts and lists; finite numbers, 3 decimals."""
@@ -233,6 +242,8 @@ class Poses:
             SourceError: A file cannot be read.
             ValueError: An option is out of range, or there are not as many labels as people.
         """
+        from litepose_edge import drawing  # for who draws
+
         least = self.min_keypoint_score if min_score is None else min_score
         style = drawing.Style(
             skeletons=skeletons,
@@ -254,6 +265,8 @@ class Poses:
 
     def _repr_png_(self) -> bytes:
         """The people without their photograph, for notebooks; at most 640 pixels a side."""
+        from litepose_edge import drawing
+
         width, height = self.image_size.width, self.image_size.height
         scale = min(1.0, NOTEBOOK_SIDE / max(width, height))
         small = replace(

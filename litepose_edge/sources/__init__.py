@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from litepose_edge.sources.frames import Frame, FrameSource, SourceCounts
-from litepose_edge.sources.images import (
-    IMAGE_SUFFIXES,
-    decode_image,
-    iterate_images,
-    list_images,
-    read_image,
-)
 from litepose_edge.sources.inputs import Colour, ImageLike, read_input
-from litepose_edge.sources.reader import Reader
 
 if TYPE_CHECKING:
+    from litepose_edge.sources.frames import Frame, FrameSource, SourceCounts
+    from litepose_edge.sources.images import (
+        IMAGE_SUFFIXES,
+        decode_image,
+        iterate_images,
+        list_images,
+        read_image,
+    )
     from litepose_edge.sources.opening import is_video, open_source
+    from litepose_edge.sources.reader import Reader
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -35,11 +36,21 @@ __all__ = [
     "read_input",
 ]
 
+# Imported when first wanted: a caller with frames in memory needs none of them.
+_PLACES = {
+    "frames": ("Frame", "FrameSource", "SourceCounts"),
+    "images": ("IMAGE_SUFFIXES", "decode_image", "iterate_images", "list_images", "read_image"),
+    "opening": ("is_video", "open_source"),
+    "reader": ("Reader",),
+}
 
-def __getattr__(name: str) -> Any:
-    """Functions that open films and cameras: what they need is imported when one is wanted."""
-    if name not in ("is_video", "open_source"):
+if not TYPE_CHECKING:  # with these in sight, type checkers take any name
+
+    def __getattr__(name: str) -> object:
+        for module, names in _PLACES.items():
+            if name in names:
+                return getattr(import_module(f"{__name__}.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from litepose_edge.sources import opening
 
-    return getattr(opening, name)
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.errors import InvalidImageError
-from litepose_edge.sources.images import decode_image, read_image
 
 Colour = Literal["bgr", "rgb"]
 
@@ -56,10 +55,13 @@ def read_input(
     """
     check_colour(colour)
     if not isinstance(image, np.ndarray):
-        if isinstance(image, str | PathLike):
-            return read_image(image, max_pixels=max_pixels)
-        if isinstance(image, bytes | bytearray | memoryview):
-            return decode_image(bytes(image), max_pixels=max_pixels)
+        if isinstance(image, str | PathLike | bytes | bytearray | memoryview):
+            # A caller with frames in memory need not wait for the import.
+            from litepose_edge.sources import images
+
+            if isinstance(image, str | PathLike):
+                return images.read_image(image, max_pixels=max_pixels)
+            return images.decode_image(bytes(image), max_pixels=max_pixels)
         if is_pil_image(image):
             return _of_pil(image, max_pixels)
     array = check_array(image, max_pixels)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import litepose_edge
-from litepose_edge import errors
+from litepose_edge import errors, sources
 
 HEAVY = ("torch", "onnx", "openvino", "scipy", "litepose_export", "typer", "rich", "skimage")
 
 
-def loaded_after(code: str) -> set[str]:
-    script = f"{code}\nimport sys\nprint(' '.join(m for m in sys.modules if '.' not in m))"
+def loaded_after(code: str, within: str = "") -> set[str]:
+    """The packages that code imports, or the modules of one of them."""
+    wanted = f"m.startswith({within!r})" if within else "'.' not in m"
+    script = f"{code}\nimport sys\nprint(' '.join(m for m in sys.modules if {wanted}))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
@@ -22,11 +26,31 @@ def loaded_after(code: str) -> set[str]:
 def test_all_is_complete():
     public = [
         name
-        for name in vars(litepose_edge)
-        if not name.startswith("_") and not isinstance(vars(litepose_edge)[name], type(sys))
+        for name in dir(litepose_edge)
+        if not name.startswith("_") and not isinstance(getattr(litepose_edge, name), type(sys))
     ]
     assert sorted(public) == sorted(litepose_edge.__all__)
     assert len(litepose_edge.__all__) <= 12
+
+
+@pytest.mark.parametrize("package", [litepose_edge, sources])
+def test_what_is_imported_when_wanted_is_there_by_its_name(package):
+    for name in package.__all__:
+        assert name in dir(package)
+        assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match=r"litepose_edge.* has no attribute 'trails'"):
+        _ = package.trails
+
+
+def test_a_prediction_imports_nothing_that_reads_files_or_draws():
+    code = "e = litepose_edge.Estimator(); e.predict(frame, boxes_xyxy=[[0, 0, 50, 80]])"
+    found = loaded_after(
+        "import numpy, litepose_edge\nframe = numpy.zeros((90, 120, 3), numpy.uint8)\n" + code,
+        within="litepose_edge.",
+    )
+    assert "litepose_edge.estimator" in found
+    assert not {name for name in found if name.startswith("litepose_edge.drawing")}
+    assert not found & {"litepose_edge.sources.images", "litepose_edge.sources.opening"}
 
 
 def test_importing_loads_nothing_heavy():
