@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from torch import nn
 
@@ -17,7 +18,11 @@ NETWORK, WEIGHTS = "network.json", "network.pt"
 
 
 def finish(
-    folder: RunFolder, result: SearchResult, table: CostTable, network: nn.Module | None
+    folder: RunFolder,
+    result: SearchResult,
+    table: CostTable,
+    network: nn.Module | None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write `network.json`, `network.pt`, `costs.json`, `result.json` and `report.html`.
 
@@ -27,12 +32,14 @@ def finish(
         table: What operators cost.
         network: The found network with the weights it was judged with, to be fine-tuned from; None
             if it has none.
+        metadata: What an exporter must know of the network, as `TrainedAs.to_metadata` says it.
 
     Raises:
         OutputError: The folder cannot be written.
     """
     if network is not None:
-        write_checkpoint({"average": network.state_dict()}, folder.path / WEIGHTS)
+        state = {"average": network.state_dict(), "metadata": dict(metadata or {})}
+        write_checkpoint(state, folder.path / WEIGHTS)
     text = json.dumps(result.chosen.architecture, indent=1) + "\n"
     write_file(folder.path / NETWORK, text.encode())
     table.save(folder.path / COSTS)

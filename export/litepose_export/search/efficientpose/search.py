@@ -14,8 +14,10 @@ import torch
 
 from litepose_edge.atomic_files import write_file
 from litepose_edge.geometry import Size
+from litepose_edge.manifest import Training
 from litepose_export.errors import CheckpointError, SearchError
 from litepose_export.models.checkpoints import read_checkpoint, read_state
+from litepose_export.models.trained import TrainedAs
 from litepose_export.search.costs.measure import Measuring, cost_table
 from litepose_export.search.efficientpose.cost import Costs, costs_of
 from litepose_export.search.efficientpose.loop import DifferentiableSearch, SegmentReport
@@ -25,7 +27,7 @@ from litepose_export.search.efficientpose.settings import WEIGHT_SCHEDULE, Searc
 from litepose_export.search.efficientpose.settle import settle
 from litepose_export.search.efficientpose.space import PORTRAIT, EfficientPoseSpace, Layout
 from litepose_export.search.efficientpose.supernet import make_supernet
-from litepose_export.search.efficientpose.task import CropHalves
+from litepose_export.search.efficientpose.task import LOSS, CropHalves
 from litepose_export.search.finish import finish
 from litepose_export.search.job import SearchDisplay, SearchJob
 from litepose_export.search.judges import judge_pool
@@ -33,6 +35,7 @@ from litepose_export.search.result import SearchResult, make_result
 from litepose_export.search.run_folder import COSTS, RunFolder
 from litepose_export.search.space import Genes
 from litepose_export.training.core.checkpoint_file import write_checkpoint
+from litepose_export.training.core.losses import activation
 
 STATE_FILE, LOG_FILE = "search.pt", "log.csv"
 # Networks of these parts of the budget are judged too, for the front.
@@ -124,7 +127,13 @@ def search_efficientpose(
         figures=_figures(search, log[-1], found.tried),
         settings={**job.fingerprint(), **options.fingerprint(), **asdict(search.settings)},
     )
-    finish(folder, result, table, make.inherit()(found.genes))
+    said = TrainedAs(
+        skeleton=task.skeleton(),
+        input_size=options.input_size,
+        activation=activation(LOSS),
+        training=Training(data=tuple(path.name for path in job.data)),
+    )
+    finish(folder, result, table, make.inherit()(found.genes), said.to_metadata())
     return result
 
 

@@ -1,7 +1,8 @@
 """Settles on a network whose whole keeps the budget: derived by the table, measured, derived again.
 
-The table is a model; where a derived network as a whole costs something else, the budget given to
-the derivation is moved by as much.
+The table is a model. So networks for budgets a little around the asked one are measured as wholes,
+in turns; where none keeps the budget, the budget given to the derivation is moved by as much as
+the middle one missed it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from litepose_export.search.efficientpose.space import EfficientPoseSpace
 from litepose_export.search.run_folder import RunFolder
 from litepose_export.search.space import Genes
 
-ATTEMPTS = 5
+ATTEMPTS = 4
+# Of the budget: what is derived and measured together, what is wanted most first.
+AROUND = (1.0, 0.98, 1.02, 0.96, 1.04)
 PART = "measured"
 
 
@@ -41,10 +44,10 @@ def settle(
     folder: RunFolder,
     started: Started,
 ) -> Settled:
-    """The derived network whose measured cost is within the tolerance of the budget.
+    """A derived network whose measured cost is within the tolerance of the budget.
 
-    Where none of a few is, the dearest of those that do not exceed it by more; where all do, the
-    cheapest.
+    Where none of those measured is, the dearest that does not exceed it by more; where all do,
+    the cheapest.
 
     Args:
         search: At its end.
@@ -53,28 +56,38 @@ def settle(
         folder: Keeps what was measured, so that a search that goes on does not measure again.
         started: Told of each measurement.
     """
-    budget, tolerance = search.budget, search.settings.tolerance
+    tolerance = search.settings.tolerance
+    low = 1 - tolerance if search.settings.spend else 0.0
     measured: dict[Genes, float] = {tuple(genes): cost for genes, cost in folder.get(PART) or []}
-    target, tried = budget, []
+    ratios: dict[Genes, float] = {}
+    target = search.budget
     for _ in range(ATTEMPTS):
-        try:
-            genes = search.choice(target)
-        except SearchError:  # so little no network costs
+        group = _derived(search, target)
+        missing = [genes for genes in group if genes not in measured]
+        if missing:
+            measured |= zip(missing, measure_networks(space, missing, how, started), strict=True)
+            folder.put(PART, [[genes, cost] for genes, cost in measured.items()])
+        if not set(group) - set(ratios):
             break
-        if genes in tried:
-            break
-        tried.append(genes)
-        if genes not in measured:
-            measured[genes] = measure_networks(space, [genes], how, started)[0]
-            folder.put(PART, [[list(each), cost] for each, cost in measured.items()])
-        ratio = measured[genes] / budget
-        enough = ratio >= 1 - tolerance or not search.settings.spend
-        if ratio <= 1 + tolerance and enough:
-            return Settled(genes, measured[genes], len(tried))
-        target /= ratio
-    fitting = [genes for genes in tried if measured[genes] <= (1 + tolerance) * budget]
+        ratios |= {genes: measured[genes] / search.budget for genes in group}
+        for genes in group:
+            if low <= ratios[genes] <= 1 + tolerance:
+                return Settled(genes, measured[genes], len(ratios))
+        target /= ratios[group[0]]
+    fitting = [genes for genes in ratios if ratios[genes] <= 1 + tolerance]
     if fitting:
-        best = max(fitting, key=lambda genes: measured[genes])
+        best = max(fitting, key=lambda genes: ratios[genes])
     else:
-        best = min(tried, key=lambda genes: measured[genes])
-    return Settled(best, measured[best], len(tried))
+        best = min(ratios, key=lambda genes: ratios[genes])
+    return Settled(best, measured[best], len(ratios))
+
+
+def _derived(search: DifferentiableSearch, target: float) -> list[Genes]:
+    """Networks for budgets around a target; the cheapest one where no network costs so little."""
+    found: dict[Genes, None] = {}
+    for part in AROUND:
+        try:
+            found[search.choice(part * target)] = None
+        except SearchError:
+            continue
+    return list(found) or [search.choice(search.costs.least)]
