@@ -27,7 +27,7 @@ def checked_palette(palette: object) -> Palette:
     Raises:
         ValueError: It is none.
     """
-    if palette in ("person", "side"):
+    if isinstance(palette, str) and palette in ("person", "side"):
         return cast(Palette, palette)
     if isinstance(palette, Sequence) and not isinstance(palette, str) and len(palette):
         colours = [tuple(colour) if _is_colour(colour) else None for colour in palette]

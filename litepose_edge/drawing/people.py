@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,7 +86,7 @@ class Style:
                 whole_number(name, getattr(self, name), 0, MOST_PIXELS)
         if self.palette is not None:
             object.__setattr__(self, "palette", checked_palette(self.palette))
-        if isinstance(self.labels, str):
+        if isinstance(self.labels, str | bytes) or not isinstance(self.labels, bool | Iterable):
             raise ValueError(
                 f"labels must be True, False or a list with a text for each person, got "
                 f"{self.labels!r:.100}"

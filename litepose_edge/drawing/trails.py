@@ -15,6 +15,7 @@ from litepose_edge.drawing.palette import Colour
 from litepose_edge.options import real_number
 
 ASSUMED_FPS = 30.0
+LATEST_S = 1e12
 FRACTION_BITS = 4
 Place = tuple[float, float, float]  # time in seconds, x, y
 
@@ -57,8 +58,13 @@ class Trails:
 
         Returns:
             Itself: `poses.draw(frame, trails=trails.update(poses, timestamp_s))`.
+
+        Raises:
+            ValueError: The time is no finite number.
         """
-        now = self._now + 1 / ASSUMED_FPS if timestamp_s is None else float(timestamp_s)
+        now = self._now + 1 / ASSUMED_FPS
+        if timestamp_s is not None:
+            now = real_number("timestamp_s", timestamp_s, -LATEST_S, LATEST_S)
         self._now = now
         if poses.track_ids is not None:
             middles = (poses.boxes_xyxy[:, :2] + poses.boxes_xyxy[:, 2:]) / 2

@@ -20,14 +20,32 @@ def angle(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Any:
 
     Returns:
         A float in `[0, 180]`, or `(...)` float64 of them; NaN where `a` or `c` lies on `b`.
+
+    Raises:
+        ValueError: One is no point, or they are not as many.
     """
-    first, joint, last = (np.asarray(point, np.float64)[..., :2] for point in (a, b, c))
+    first, joint, last = map(_points, (a, b, c))
+    try:
+        np.broadcast_shapes(first.shape, joint.shape, last.shape)
+    except ValueError as exc:
+        raise ValueError(f"expected points of one shape: {exc}") from exc
     to_first, to_last = first - joint, last - joint
     cross = to_first[..., 0] * to_last[..., 1] - to_first[..., 1] * to_last[..., 0]
     dot = (to_first * to_last).sum(axis=-1)
     nowhere = (to_first == 0).all(axis=-1) | (to_last == 0).all(axis=-1)
     degrees = np.where(nowhere, np.nan, np.degrees(np.arctan2(np.abs(cross), dot)))
     return float(degrees) if degrees.ndim == 0 else degrees
+
+
+def _points(given: ArrayLike) -> NDArray[np.float64]:
+    """`(..., 2)` float64."""
+    try:
+        points = np.asarray(given, np.float64)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"expected a point (x, y), got {given!r:.100}") from exc
+    if not points.ndim or points.shape[-1] < 2:
+        raise ValueError(f"expected a point (x, y), got {given!r:.100}")
+    return points[..., :2]
 
 
 def bone_lengths(

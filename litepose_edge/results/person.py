@@ -55,10 +55,13 @@ class Person:
         """A keypoint by its name or its index.
 
         Raises:
-            UnknownKeypointError: There is none of that name.
+            UnknownKeypointError: There is none of that name, or it is no name and no index.
             IndexError: The index is out of range.
         """
-        i = self.skeleton.index(name) if isinstance(name, str) else name
+        whole = isinstance(name, int | np.integer) and not isinstance(name, bool)
+        i = int(name) if whole else self.skeleton.index(name)  # type: ignore[arg-type]
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"{self.skeleton.name} has {len(self)} keypoints, from 0; got {i}")
         x, y = self.keypoints[i].tolist()
         return Keypoint(x, y, float(self.scores[i]))
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest.parts import MIN_KEYPOINT_SCORE
-from litepose_edge.options import real_number
+from litepose_edge.options import real_number, whole_number
 from litepose_edge.results import measures
 from litepose_edge.results.documents import JSON_SCHEMA, coco_entry, person_document
 from litepose_edge.results.person import Person
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from litepose_edge.results.tables import Normalized
 
 NOTEBOOK_SIDE = 640
+MOST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,9 +96,16 @@ class Poses:
     @overload
     def __getitem__(self, index: slice | NDArray[Any]) -> Poses: ...
     def __getitem__(self, index: int | slice | NDArray[Any]) -> Person | Poses:
-        """One `Person` for an integer; the chosen people for a slice, mask or index array."""
-        if isinstance(index, int | np.integer):
+        """One `Person` for an integer; the chosen people for a slice, mask or index array.
+
+        Raises:
+            IndexError: There is no such person, or it is none of these.
+        """
+        if isinstance(index, int | np.integer) and not isinstance(index, bool):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there are {len(self)} people, counted from 0; got {index}")
             return self._person(int(index))
+        _check_choice(index, len(self))
         return Poses(
             keypoints=self.keypoints[index],
             scores=self.scores[index],
@@ -195,11 +203,14 @@ class Poses:
         return json.dumps(self.to_dict(), allow_nan=False)
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
-        """Entries of COCO's keypoint results format, one a person."""
+        """Entries of COCO's keypoint results format, one a person.
+
+        Raises:
+            ValueError: The id is no whole number of 64 bits.
+        """
+        number = whole_number("image_id", image_id, -MOST_ID - 1, MOST_ID)
         return [
-            coco_entry(
-                image_id, p.score, keypoints=p.keypoints, scores=p.scores, box_xyxy=p.box_xyxy
-            )
+            coco_entry(number, p.score, keypoints=p.keypoints, scores=p.scores, box_xyxy=p.box_xyxy)
             for p in self
         ]
 
@@ -276,3 +287,22 @@ class Poses:
             image_size=Size(max(round(width * scale), 1), max(round(height * scale), 1)),
         )
         return drawing.png(small.draw(drawing.plain_ground(small.image_size), scores=True))
+
+
+def _check_choice(index: Any, people: int) -> None:
+    """Whether NumPy takes it for a choice of people.
+
+    Raises:
+        IndexError: It does not; says what is expected.
+    """
+    try:
+        chosen: NDArray[np.intp] = np.arange(people)[index]
+    except (IndexError, TypeError, ValueError) as exc:
+        reason = str(exc)
+    else:
+        if chosen.ndim == 1:
+            return
+        reason = f"got {index!r:.100}"
+    raise IndexError(
+        f"expected a number, a slice, a mask or an array of indices of {people} people: {reason}"
+    )

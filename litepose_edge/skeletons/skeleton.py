@@ -40,10 +40,9 @@ class Skeleton:
         Raises:
             UnknownKeypointError: There is none of that name.
         """
-        try:
+        if isinstance(keypoint_name, str) and keypoint_name in self.keypoint_names:
             return self.keypoint_names.index(keypoint_name)
-        except ValueError:
-            raise _unknown(keypoint_name, self) from None
+        raise _unknown(keypoint_name, self)
 
     @property
     def bone_names(self) -> tuple[tuple[str, str], ...]:
@@ -108,10 +107,14 @@ def side_of(keypoint_name: str) -> Side | None:
     return None
 
 
-def _unknown(name: str, skeleton: Skeleton) -> UnknownKeypointError:
+def _unknown(name: object, skeleton: Skeleton) -> UnknownKeypointError:
     from difflib import get_close_matches
 
     known = skeleton.keypoint_names
+    if not isinstance(name, str):
+        return UnknownKeypointError(
+            f"expected the name of a keypoint, such as {known[0]!r}, got {name!r:.100}"
+        )
     near = [n for n in known if name and name in n] or get_close_matches(name, known, n=2)
     listed = f"; did you mean {' or '.join(near)}?" if near else f": it has {', '.join(known)}"
     return UnknownKeypointError(f"no keypoint {name!r} in {skeleton.name}{listed:.600}")

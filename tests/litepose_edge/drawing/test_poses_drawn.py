@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from litepose_edge import Size, Trails
+from litepose_edge import COCO_17, Poses, Size, Trails
 from litepose_edge.drawing.palette import LEFT, PEOPLE, RIGHT, text_colour
 from litepose_edge.errors import InvalidImageError
 from litepose_edge.streaming import StreamResult
@@ -196,3 +196,36 @@ def test_notebooks_show_people_without_and_with_their_frame(poses):
     large = dataclasses.replace(poses, image_size=Size(4000, 2000))
     small = cv2.imdecode(np.frombuffer(large._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
     assert small.shape == (320, 640, 3)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), "now", True, 1e300, 1j])
+def test_a_trails_time_is_a_finite_number(wrong):
+    trails = Trails()
+    with pytest.raises(ValueError, match="timestamp_s must"):
+        trails.update(tracked(), wrong)
+    assert trails.update(tracked(), 3) is trails
+
+
+@pytest.mark.parametrize("wrong", [None, 1, b"one", np.float32(1)])
+def test_labels_are_a_switch_or_texts(wrong):
+    frame = np.zeros((90, 120, 3), np.uint8)
+    with pytest.raises(ValueError, match="labels must be"):
+        tracked().draw(frame, labels=wrong)
+    assert tracked().draw(frame, labels=("a",)).any()
+
+
+def test_a_palette_of_an_array_is_refused_by_a_sentence():
+    with pytest.raises(ValueError, match="palette must be"):
+        tracked().draw(np.zeros((90, 120, 3), np.uint8), palette=np.zeros((2, 3), int))
+
+
+def tracked():
+    return Poses(
+        keypoints=np.full((1, 17, 2), 40, np.float32),
+        scores=np.ones((1, 17), np.float32),
+        boxes_xyxy=np.array([[10, 10, 80, 80]], np.float32),
+        person_scores=np.ones(1, np.float32),
+        skeleton=COCO_17,
+        image_size=Size(120, 90),
+        track_ids=np.array([4]),
+    )

@@ -175,3 +175,75 @@ def test_the_repr_of_a_person_is_one_short_line(poses):
     assert repr(poses[1]) == "Person(score 0.50, 16 of 17 keypoints visible)"
     tracked = dataclasses.replace(poses, track_ids=np.array([4, 9]))
     assert repr(tracked[1]).startswith("Person(id 9, ")
+
+
+NO_NAMES = (None, 1.5, float("nan"), True, b"nose", ("nose",), [], np.arange(3), np.True_, object())
+
+
+@pytest.mark.parametrize("wrong", NO_NAMES, ids=repr)
+def test_what_is_no_name_is_refused_by_a_sentence(poses, wrong):
+    for ask in (
+        lambda: poses.angle(wrong, "nose", "left_eye"),
+        lambda: poses[0].angle("nose", wrong, "left_eye"),
+        lambda: poses[0][wrong],
+        lambda: poses[0].sees("nose", wrong),
+        lambda: COCO_17.index(wrong),
+    ):
+        with pytest.raises(UnknownKeypointError, match="expected the name of a keypoint"):
+            ask()
+
+
+@pytest.mark.parametrize("place", [17, -18, 10**30, np.int64(99)])
+def test_a_keypoint_that_is_not_there_is_an_index_error(poses, place):
+    with pytest.raises(IndexError, match=r"coco17 has 17 keypoints, from 0; got"):
+        poses[0][place]
+    assert poses[0][np.int64(0)] == poses[0]["nose"] == poses[0][-17]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, True, np.True_, "nose", 1.5, float("nan"), {}, 2, -3, [2], [True], [[0]], slice("a")],
+    ids=repr,
+)
+def test_people_are_chosen_by_what_numpy_takes_for_one_axis(poses, wrong):
+    with pytest.raises(IndexError, match="people"):
+        poses[wrong]
+
+
+def test_people_are_chosen_by_numbers_slices_masks_and_indices(poses):
+    assert poses[np.int64(-1)].score == poses[1].score == pytest.approx(0.5)
+    for choice, count in (
+        ([], 0),
+        (slice(1, None), 1),
+        ([1, 0, 1], 3),
+        ([True, False], 1),
+        (poses.person_scores > 0.6, 1),
+        (np.array([-1]), 1),
+        (slice(5, 9), 0),
+    ):
+        assert len(poses[choice]) == count
+
+
+@pytest.mark.parametrize("wrong", [None, float("nan"), 1.5, True, "7", b"7", [7], 2**63, -(2**70)])
+def test_an_images_id_is_a_whole_number(poses, wrong):
+    with pytest.raises(ValueError, match="image_id must be"):
+        poses.to_coco(wrong)
+
+
+def test_an_images_id_may_be_numpys(poses):
+    for given in (7, np.int64(7), np.uint8(7)):
+        ids = [entry["image_id"] for entry in poses.to_coco(given)]
+        assert ids == [7, 7]
+        assert all(type(number) is int for number in ids)
+
+
+@pytest.mark.parametrize("wrong", [None, "nose", 3, (1,), 1j, [[]], object()], ids=repr)
+def test_an_angle_is_between_points(wrong):
+    with pytest.raises(ValueError, match="expected a point"):
+        angle((1, 0), wrong, (0, 1))
+
+
+def test_an_angle_is_between_points_of_one_shape():
+    assert angle((1, 0), (0, 0), np.array([(0, 1), (1, 0)])).tolist() == [90, 0]
+    with pytest.raises(ValueError, match="one shape"):
+        angle(np.zeros((2, 2)), np.ones((3, 2)), (0, 1))
