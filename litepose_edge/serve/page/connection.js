@@ -29,6 +29,7 @@ export class Connection {
   /** Connects now, whatever was before. */
   async open() {
     const attempt = this.#reset();
+    if (document.hidden) this.#rest();
     try {
       await status(); // a browser does not tell why a socket was refused; this says it
     } catch (refusal) {
@@ -92,9 +93,9 @@ export class Connection {
     this.#timers.retry = setTimeout(() => this.open(), pause * 1000);
   }
 
-  /** A browser does not tell how a socket was refused; that it was, right after an answer, says much. */
+  /** Why, where no reason came: a browser does not tell how a socket was refused. */
   #guess() {
-    return this.#greeted ? "" : "The board takes no more viewers now.";
+    return this.#greeted ? "" : "Too many watch already, or a proxy lets no WebSockets through.";
   }
 
   /** The board must say something before long. */
@@ -106,10 +107,15 @@ export class Connection {
   #visibility() {
     clearTimeout(this.#timers.hidden);
     if (document.hidden) {
-      this.#timers.hidden = setTimeout(() => this.#reset(), HIDDEN_MS);
+      this.#rest();
     } else if (!this.#socket) {
       this.open();
     }
+  }
+
+  #rest() {
+    clearTimeout(this.#timers.hidden);
+    this.#timers.hidden = setTimeout(() => this.#reset(), HIDDEN_MS);
   }
 
   #reset() {

@@ -92,7 +92,7 @@ def test_a_refused_visit_says_why(page):
         board.full = True
         page.run("await page.unroute('**/v1/status')")
         page.evaluate("retry.click()")
-        page.wait_for(f"{TEXT}.startsWith('The board takes no more viewers now. Trying again')")
+        page.wait_for(f"{TEXT}.startsWith('Too many watch already')")
         board.full = False
         page.wait_for(f"{STATE} === 'Live'")
 
