@@ -19,7 +19,7 @@ export class Actions {
     this.layers = layers;
     this.heard = heard;
     this.#does("pause", async () => heard.status(await control({ paused: !this.#paused })));
-    this.#does("record", () => record(!this.#recording));
+    this.#does("record", async () => heard.status(await record(!this.#recording)));
     this.#does("snapshot", async () => save(await snapshot(layers.drawn ? layers.palette : null)));
     this.#fullscreen();
     setInterval(() => this.#time(), 500);

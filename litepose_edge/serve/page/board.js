@@ -42,7 +42,7 @@ const jsonOf = async (answer) => (await answer).json();
 export const status = () => jsonOf(ask("GET", "v1/status", undefined, QUICK_MS));
 export const login = (token) => ask("POST", "v1/login", { token });
 export const control = (changes) => jsonOf(ask("POST", "v1/control", changes));
-export const record = (on) => ask("POST", "v1/record", { on });
+export const record = (on) => jsonOf(ask("POST", "v1/record", { on }));
 
 /** A picture to keep: `{ blob, name }`; drawn upon in this palette, or as the camera saw it. */
 export async function snapshot(palette) {
