@@ -74,7 +74,8 @@ test-arm: $(DEV)/ready
 	$(BIN)/python -m pytest tests/litepose_edge/released/test_arm.py tests/benchmarks/arm -m arm -s --arm $(ARM)
 
 ## Instructions a frame on ARM processors, counted under emulation: docs/arm-instructions.*;
-## only what has changed, COUNT=--all counts everything anew, COUNT="--only lrpose-s" one network.
+## only what has changed. COUNT=--pipelines counts what crops and decodes anew, COUNT=--all
+## everything, COUNT="--only lrpose-s persondet" these networks alone.
 arm-instructions: $(DEV)/ready
 	PYTHONPATH=.:export $(BIN)/python -m benchmarks.arm.instructions --machine $(ARM) $(COUNT)
 
