@@ -15,6 +15,7 @@ OFFLINE = (
     f"{RUNTIME}test_offline.py::"
     "test_the_library_starts_no_process_speaks_to_no_host_and_unpickles_nothing"
 )
+LABEL_PROCESSES = f"{RUNTIME}scale/test_workers.py::test_processes_"
 SWITCHES = (
     f"{RUNTIME}backends/test_telemetry.py::"
     "test_the_switches_are_set_on_import_and_a_users_own_are_kept"
@@ -25,10 +26,19 @@ NOTHING_LEFT = (
 )
 # How a sentence begins, and the tests that hold it.
 HELD = {
-    "It never unpickles": [OFFLINE],
-    "Its own code opens no network": [OFFLINE],
+    "It downloads no model": [
+        OFFLINE,
+        f"{LABEL_PROCESSES}make_what_one_process_makes_and_survive_their_inputs",
+    ],
+    "Its own code opens no network": [
+        OFFLINE,
+        f"{RUNTIME}scale/test_remote.py::test_a_page_is_a_file_while_it_is_needed",
+        f"{RUNTIME}scale/test_cluster.py::test_auto_joins_the_cluster_that_runs_here",
+    ],
     "`Estimator` starts no process": [OFFLINE],
-    "Of the commands, `doctor` and `bench`": [
+    "Of the commands, `doctor`, `bench` and": [
+        f"{RUNTIME}scale/test_workers.py::"
+        "test_workers_end_with_a_killed_driver_and_a_second_run_completes",
         f"{RUNTIME}test_offline.py::"
         "test_the_commands_start_no_process_speak_to_no_host_and_unpickle_nothing",
         f"{RUNTIME}measure/doctor/test_doctor.py::"
@@ -58,6 +68,11 @@ HELD = {
         f"{RUNTIME}sources/test_picture_files.py::"
         "test_a_png_chunk_that_claims_more_than_there_is_reserves_nothing",
     ],
+    "So is a picture of more chunks": [
+        f"{RUNTIME}sources/test_picture_files.py::test_millions_of_empty_boxes_are_damage",
+        f"{RUNTIME}sources/test_picture_files.py::test_a_jpeg_of_thousands_of_scans_is_damage",
+        f"{RUNTIME}sources/test_webp_bytes.py::test_millions_of_empty_chunks_are_damage",
+    ],
     "Named pipes": [
         f"{RUNTIME}sources/test_opening.py::test_a_named_pipe_is_an_error_within_a_second",
         f"{RUNTIME}sources/test_opening.py::test_a_device_without_end_is_an_error_within_memory",
@@ -79,7 +94,7 @@ HELD = {
     "`serve` alone listens": [
         f"{RUNTIME}serve/web/test_auth.py::test_loopback_is_what_only_this_machine_reaches"
     ],
-    "It does so at this machine's own address": [
+    "`serve` does so at this machine's own address": [
         f"{RUNTIME}cli/test_serve.py::test_what_would_be_unsafe_is_refused"
     ],
     "Requests by a name that is not": [
