@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from litepose_export.models.checkpoints import read_state  # noqa: E402
 from litepose_export.search.costs.measure import measuring_of  # noqa: E402
 from litepose_export.search.efficientpose import search as whole  # noqa: E402
 from litepose_export.search.efficientpose import task  # noqa: E402
+from litepose_export.search.efficientpose.score import MakeInheritedScore  # noqa: E402
 from litepose_export.search.efficientpose.search import (  # noqa: E402
     EfficientPoseOptions,
     search_efficientpose,
@@ -36,7 +38,7 @@ from litepose_export.search.efficientpose.space import (  # noqa: E402
     EfficientPoseSpace,
     Layout,
 )
-from litepose_export.search.efficientpose.task import split  # noqa: E402
+from litepose_export.search.efficientpose.task import CropHalves, split  # noqa: E402
 from litepose_export.search.job import SILENT, SearchDisplay, SearchJob  # noqa: E402
 from litepose_export.training.data.people import load_people  # noqa: E402
 from paths import ROOT  # noqa: E402
@@ -122,6 +124,17 @@ def test_train_and_export_take_the_found_network_by_its_file(
     session = ort.InferenceSession(tmp_path / "found.onnx", providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == [1, 3, 64, 48]
     assert session.get_outputs()[0].shape == [1, 17, 16, 12]
+
+
+def test_what_judges_elsewhere_is_small_and_scores_the_same(searched, photo_dataset) -> None:
+    folder, result = searched
+    crops = CropHalves((photo_dataset,), photo_dataset, (), SIZE, 2, 0)
+    make = MakeInheritedScore(EfficientPoseSpace(LAYOUT, size=SIZE), crops, folder / "search.pt")
+    best = result.chosen
+    assert make()(tuple(best.genes)) == best.score  # photographs are in memory now
+    sent = pickle.dumps(make.for_process())
+    assert len(sent) < 10_000
+    assert pickle.loads(sent)()(tuple(best.genes)) == best.score
 
 
 def test_a_finished_search_is_not_done_again(searched, photo_dataset) -> None:
