@@ -32,7 +32,7 @@ SIDE = 160
 GROWTH_BAR_MB = 5.0
 
 
-def kills(folder: Path, count: int, images: int, extra: list[str]) -> bool:
+def kills(folder: Path, count: int, images: int, seed: int, extra: list[str]) -> bool:
     """Kill the driver at so many random moments, each of a run of its own, and run again."""
     photographs = small_photographs(folder / "photographs", 200, SIDE)
     listed = write_list(folder / "kill.txt", photographs, images, FILM)
@@ -41,7 +41,7 @@ def kills(folder: Path, count: int, images: int, extra: list[str]) -> bool:
     expected = drive(*run, "--out", str(folder / "whole"))
     whole_s = time.monotonic() - began
     wanted, good = digest(folder / "whole"), True
-    rng = random.Random(0)
+    rng = random.Random(seed)
     for number in range(count):
         out = folder / f"killed-{number}"
         driver = subprocess.Popen(command(*run, "--out", out), cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -117,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--images", type=int, default=2000, help="of the runs that are killed")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--broken", type=int, default=5000)
     parser.add_argument("--many", type=int, default=50_000)
     parser.add_argument("--networks", action="store_true")
@@ -125,7 +126,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="litepose-scale-") as name:
         folder, good = Path(name), True
         if arguments.kills:
-            good &= kills(folder, arguments.kills, arguments.images, extra)
+            good &= kills(folder, arguments.kills, arguments.images, arguments.seed, extra)
         if arguments.broken:
             good &= broken(folder, arguments.broken, extra)
         if arguments.many:

@@ -137,6 +137,8 @@ def label(
     """
     if not sources and not lists:
         raise typer.BadParameter("name images, folders or films, or give --from")
+    if ray is not None and workers == 0:
+        raise typer.BadParameter("with --ray there is at least 1", param_hint="--workers")
     from litepose_edge.scale.labelling import label as label_archive
 
     with _bar(quiet=quiet) as (on_frame, on_start):

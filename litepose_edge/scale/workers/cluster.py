@@ -14,7 +14,7 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 from typing import Any
 
@@ -37,8 +37,12 @@ ENVIRONMENT = {
     # An old PC that is busy takes longer than the usual 30 s to start a node.
     "RAY_raylet_start_wait_time_s": "120",
 }
+# What Ray sets itself where it finds or makes an authentication token.
+SET_BY_RAY = ("RAY_AUTH_MODE",)
 # Before a unit's result is fetched, at most so many wait for an actor.
 IN_FLIGHT = 2
+# Actors that die one after the other before they have started, before the run ends.
+INIT_DEATHS = 10
 # For a cluster's first answer.
 ANSWER_S = 10.0
 
@@ -68,11 +72,11 @@ def run_on_ray(
         LitePoseError: What no input is to blame for.
     """
     with cluster(address, workers) as ray:
-        cpus = int(ray.cluster_resources().get("CPU", 1))
+        cpus = _cpus(ray)
         nodes = sum(1 for node in ray.nodes() if node["Alive"])
         started(f"Ray {ray.__version__}: {nodes} node{'s' * (nodes != 1)}, {cpus} CPUs")
         while wave := list(islice(units, UNITS_A_WAVE)):
-            for result in _wave(ray, wave, job, workers, cpus):
+            for result in _wave(ray, wave, job, workers):
                 for _ in range(result.frames):
                     done(0)
                 done(result.people)
@@ -91,7 +95,7 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Any]:
         BackendUnavailableError: Ray is not installed.
         SourceError: No cluster answers.
     """
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    before = {name: os.environ.get(name) for name in (*ENVIRONMENT, *SET_BY_RAY)}
     os.environ.update(ENVIRONMENT)
     try:
         try:
@@ -187,7 +191,7 @@ class UnitActor:
 
 
 def _wave(
-    ray: Any, wave: list[Unit], job: Opener, workers: int | None, cpus: int
+    ray: Any, wave: list[Unit], job: Opener, workers: int | None
 ) -> Generator[UnitResult, None, None]:
     missing = {unit.name: unit for unit in wave}
     for attempt in range(ROUNDS):
@@ -195,7 +199,7 @@ def _wave(
             return
         reason = "Ray gave no result"
         try:
-            for result in _once(ray, missing.values(), job, workers, cpus):
+            for result in _once(ray, list(missing.values()), job, workers):
                 # A node that is lost after its result was fetched may do a unit again.
                 if missing.pop(result.name, None) is not None:
                     yield result
@@ -208,7 +212,7 @@ def _wave(
 
 
 def _once(
-    ray: Any, units: Iterable[Unit], job: Opener, workers: int | None, cpus: int
+    ray: Any, units: list[Unit], job: Opener, workers: int | None
 ) -> Generator[UnitResult, None, None]:
     from ray.data import ActorPoolStrategy, DataContext
 
@@ -219,18 +223,18 @@ def _once(
     context.execution_no_progress_timeout_s = -1
     # Lost for good: done once more by `_wave`.
     context.max_errored_blocks = -1
-    # Ray Data 2.60 also counts actors that it takes back before they have started.
-    context.max_consecutive_actor_init_deaths = 50
+    context.max_consecutive_actor_init_deaths = INIT_DEATHS
     rows = [{"unit": pickle.dumps(unit)} for unit in units]
-    most = max(min(workers or cpus, len(rows)), 1)
+    most = max(min(workers or _cpus(ray), len(units)), 1)
     with _current(DataContext, context):
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             UnitActor,
             batch_size=1,
             num_cpus=1,
             compute=ActorPoolStrategy(
-                # Not taken back for a moment without work; more only where machines join.
-                min_size=most,
+                min_size=1,
+                initial_size=most,
+                # Machines that join while a wave runs are used.
                 max_size=most if workers else None,
                 max_tasks_in_flight_per_actor=IN_FLIGHT,
             ),
@@ -256,6 +260,11 @@ def _current(data_context: Any, context: Any) -> Iterator[None]:
     finally:
         data_context._set_current(before)
         logger.setLevel(level)
+
+
+def _cpus(ray: Any) -> int:
+    """Of the cluster as it is now."""
+    return int(ray.cluster_resources().get("CPU", 1))
 
 
 def _given_up(unit: Unit, reason: str) -> UnitResult:

@@ -58,6 +58,8 @@ def test_other_formats_and_lists(archive, capsys, kind, suffix):
 
 def test_usage_is_checked(tmp_path, capsys):
     assert run(["label", "--out", str(tmp_path / "out")]) == 2
+    arguments = [str(tmp_path), "--out", str(tmp_path / "out")]
+    assert run(["label", *arguments, "--ray", "auto", "--workers", "0"]) == 2
     assert run(["label", str(tmp_path)]) == 2
     assert "--out" in capsys.readouterr().err
 

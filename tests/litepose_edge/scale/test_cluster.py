@@ -38,6 +38,8 @@ def nodes(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "helpers"), str(ROOT)]))
     monkeypatch.setenv("FAKE_FOLDER", str(tmp_path))
     monkeypatch.setenv("FAKE_PAUSE_S", "0.2")
+    # With "auto" Ray would use this user's token, if there is one; these nodes have none.
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
