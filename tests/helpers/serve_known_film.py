@@ -109,6 +109,7 @@ def main() -> None:
             capture=CaptureOptions(given.film, lambda: open_source(given.film)),
             controls=Controls(),
             models=("lrpose-n", "lrpose-s", "lrpose-m"),
+            pictures_per_s=2.0 * FPS,
         ),
         Models(lambda name: Loaded(name, KnownPeople(), COCO_17), "lrpose-s"),
     )

@@ -124,7 +124,7 @@ def test_skeletons_lie_on_the_people_of_their_own_frame(page, address):
     frames = shown(page)
     page.run("await page.check('#mirror')")
     page.wait_for("!document.querySelector('[aria-busy]')")
-    mirrored = [frame for frame in shown(page, 20) if frame["mirror"]]
+    mirrored = [frame for frame in shown(page, 14) if frame["mirror"]]
     assert mirrored
     for frame in [*frames, *mirrored]:
         nose = frame["people"][0]["keypoints"][0]
