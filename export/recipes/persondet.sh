@@ -1,14 +1,20 @@
 #!/usr/bin/env bash
 # The person detector, its trunk started from a pose run (INIT); or, with a detector as INIT (ONWARD=1),
-# that one trained on. Run it again to continue from the last checkpoint.
+# that one trained on. Run it again to continue from the last checkpoint. ACTIONS is Stanford 40
+# Actions as published: whole photographs, whose other people the teacher finds.
 set -euo pipefail
 : "${DATA:?folder with coco/}" "${PEERS:?folder with detect/}" "${INIT:?checkpoint of an LRPose-s run}"
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
 out="${OUT:-runs/persondet}"
+actions=()
+if [ -n "${ACTIONS:-}" ]; then
+  python export/recipes/steps/stanford40_boxes.py "$ACTIONS" --out "$out/actions.json"
+  actions=(--data "$out/actions.json" --images "$DATA/coco/images" --images "$ACTIONS/JPEGImages" --data-name "Stanford 40 Actions")
+fi
 train() {
   litepose-export train persondet \
-    --data "$DATA/coco/train.json" \
-    --data-name "COCO val2017 (part) and train2017 (118 photographs)" --licence Apache-2.0 \
+    --data "$DATA/coco/train.json" --data-name "COCO val2017 (part) and train2017 (118 photographs)" \
+    "${actions[@]}" --licence Apache-2.0 \
     --dev "$DATA/coco/dev.json" \
     --teacher "$PEERS/detect/rtmdet_nano_person_640.onnx" \
     --seed "${SEED:-0}" "$@"
@@ -20,4 +26,6 @@ if [ -z "${ONWARD:-}" ]; then
   train --minutes "${FINETUNE_MINUTES:-120}" --out "$out/second" --init "$out/first/last.pt" --stage finetune
   INIT=$out/second/last.pt
 fi
-train --minutes "${LAST_MINUTES:-38}" --rate 0.15 --out "$out" --init "$INIT" --stage finetune
+budget=(--minutes "${LAST_MINUTES:-38}")
+if [ -n "${STEPS:-}" ]; then budget=(--steps "$STEPS"); fi
+train "${budget[@]}" --rate "${RATE:-0.15}" --out "$out" --init "$INIT" --stage finetune
