@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Mapping
@@ -33,6 +35,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+# Of a body that is refused so much is read, for so long, before the answer.
+DRAIN_BYTES, DRAIN_S = 64_000_000, 1.0
 ALLOWED_METHODS, ALLOWED_HEADERS = "GET, POST", "authorization, content-type"
 
 log = logging.getLogger(__name__)
@@ -210,11 +214,26 @@ class _Answer:
     async def refuse(self, problem: Problem) -> None:
         """Say what is wrong, if nothing has been said yet; else end it."""
         if not self._started:
+            await self._drain()
             await self._respond(problem)
         elif self._scope["type"] == "websocket":
             await self._send({"type": "websocket.close", "code": 1011, "reason": "failed"})
         else:
             raise ConnectionAbortedError  # the connection is closed in the middle of the answer
+
+    async def _drain(self) -> None:
+        """Read on for a moment: a client that is still sending would find a reset, no answer."""
+        if self._scope["type"] == "http" and self._has_body:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._discard(), DRAIN_S)
+
+    async def _discard(self) -> None:
+        read = 0
+        while self._has_body and read < DRAIN_BYTES:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                return
+            read += len(message.get("body", b""))
 
     async def _respond(self, problem: Problem) -> None:
         response = problem.response()

@@ -119,6 +119,18 @@ def test_a_body_of_unknown_length_is_read_no_further_than_allowed(strict):
     assert b" 413 " in asked(strict, request + 3 * chunk)
 
 
+def test_a_client_that_is_still_sending_hears_why_it_is_refused(strict):
+    body = bytes(3_000_000)
+    request = head(
+        "POST",
+        "/v1/pose",
+        "Content-Type: text/plain",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    )
+    assert b" 415 " in asked(strict, request + body)
+
+
 def test_a_body_where_none_belongs_is_not_read(strict):
     answer = asked(strict, head("GET", "/healthz", "Content-Length: 5000000"))
     assert b" 200 " in answer
