@@ -21,6 +21,7 @@ from litepose_edge.manifest import (
 )
 from litepose_edge.pipelines.bottomup import BottomUp
 from litepose_edge.pipelines.detector import PersonDetector
+from litepose_edge.pipelines.outputs import FLOAT32_MAX, expect_finite
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.testing import FakeSession
 
@@ -173,3 +174,20 @@ def test_sound_outputs_of_a_bottom_up_network_are_grouped():
 def test_other_outputs_of_a_bottom_up_network_are_refused(outputs):
     with pytest.raises(ManifestError):
         groups(outputs)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39, -1e300])
+def test_one_keypoint_beyond_measure_is_refused(value):
+    keypoints = np.zeros((2, 17, 2))
+    keypoints[1, 3, 1] = value
+    with pytest.raises(ManifestError, match="finite keypoints"):
+        expect_finite(keypoints, "pose network")
+
+
+@pytest.mark.parametrize("value", [0.0, FLOAT32_MAX, -FLOAT32_MAX])
+@pytest.mark.parametrize("people", [0, 2])
+def test_finite_keypoints_are_taken(people, value):
+    keypoints = np.full((people, 17, 2), value)
+    found = expect_finite(keypoints, "pose network")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, keypoints)
