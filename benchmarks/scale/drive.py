@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--sample-every", type=int, default=1000, help="frames a memory sample")
     arguments = parser.parse_args()
     if arguments.stub:
-        labelling.make_job = stub_job
+        vars(labelling)["make_job"] = stub_job
     samples: list[tuple[int, float]] = []
     done = 0
 

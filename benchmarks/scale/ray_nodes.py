@@ -42,11 +42,12 @@ STORE_BYTES = 200 << 20
 @contextmanager
 def two_nodes() -> Iterator[Any]:
     """Two nodes of one CPU each on this machine, as `ray.cluster_utils.Cluster` starts them."""
-    os.environ.update(ENVIRONMENT)
+    # Without a token, of which "ray start" would have asked.
+    os.environ.update(ENVIRONMENT, RAY_AUTH_MODE="disabled")
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
     try:
         cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
         cluster.wait_for_nodes()

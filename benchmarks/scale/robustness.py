@@ -36,29 +36,42 @@ def kills(folder: Path, count: int, images: int, seed: int, extra: list[str]) ->
     """Kill the driver at so many random moments, each of a run of its own, and run again."""
     photographs = small_photographs(folder / "photographs", 200, SIDE)
     listed = write_list(folder / "kill.txt", photographs, images, FILM)
-    run = ["--from", str(listed), "--workers", "2", "--options", '{"every": 10}', *extra]
+    run = [
+        "--from",
+        str(listed),
+        "--workers",
+        "2",
+        "--options",
+        '{"every": 10, "shard_size": 16}',
+        *extra,
+    ]
     began = time.monotonic()
     expected = drive(*run, "--out", str(folder / "whole"))
-    whole_s = time.monotonic() - began
+    pause = (time.monotonic() - began) / expected["shards"]
     wanted, good = digest(folder / "whole"), True
     rng = random.Random(seed)
-    for number in range(count):
-        out = folder / f"killed-{number}"
+    number = attempts = 0
+    while number < count:
+        attempts += 1
+        out = folder / f"killed-{attempts}"
+        # A share of the way and a moment more: a clock alone would miss a run that is quicker.
+        shards, pause_s = rng.randrange(expected["shards"]), rng.uniform(0, 1) * pause
         driver = subprocess.Popen(command(*run, "--out", out), cwd=ROOT, stdout=subprocess.DEVNULL)
-        moment = rng.uniform(0.15, 0.95) * whole_s
-        try:
-            driver.wait(moment)
-        except subprocess.TimeoutExpired:
-            driver.kill()
-        killed = driver.wait() != 0
+        while driver.poll() is None and len(list(out.glob("people/*.parquet"))) < shards:
+            time.sleep(0.01)
+        time.sleep(pause_s)
+        driver.kill()
+        if driver.wait() == 0:
+            print("it had ended: once more", flush=True)
+            continue
+        number += 1
         there = len(list(out.glob("people/*.parquet")))
         again = drive(*run, "--out", str(out))
         equal = digest(out) == wanted
         good &= equal
         print(
-            f"kill {number + 1}: after {moment:.1f} of {whole_s:.1f} s"
-            f"{'' if killed else ' (it had ended)'}, {there} of {expected['shards']} shards were "
-            f"there, {again['shards']} made: {'complete and equal' if equal else 'DIFFERENT'}",
+            f"kill {number}: {there} of {expected['shards']} shards were there, "
+            f"{again['shards']} made: {'complete and equal' if equal else 'DIFFERENT'}",
             flush=True,
         )
     return good
@@ -82,7 +95,7 @@ def broken(folder: Path, count: int, extra: list[str]) -> bool:
     found = drive("--from", listed, "--out", folder / "with-broken", *extra)
     failed = pq.read_table(folder / "with-broken" / "failures.parquet")["source"].to_pylist()
     named = sorted(failed) == sorted(str(lines[place]) for place in places)
-    good = named and found["frames"] == count - len(places)
+    good: bool = named and found["frames"] == count - len(places)
     print(
         f"broken: {len(places)} of {count} broken, {found['frames']} labelled, {len(failed)} named"
         f"{'' if named else ', NOT EACH ONCE'}: {found['people'] / found['seconds']:.0f} people a "
@@ -102,7 +115,7 @@ def many(folder: Path, count: int) -> bool:
     )
     samples = [mb for done, mb in found["memory_mb"] if done >= count / 10]
     growth = max(samples) - samples[0]
-    good = growth <= GROWTH_BAR_MB and found["frames"] == count
+    good: bool = growth <= GROWTH_BAR_MB and found["frames"] == count
     print(
         f"memory: {samples[0]:.1f} MB at {count // 10} inputs, at most {max(samples):.1f} MB until "
         f"{count}: {growth:+.1f} MB (bar {GROWTH_BAR_MB} MB), {found['shards']} shards in "
