@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from litepose_edge.geometry import Size
 from litepose_export.models.checkpoints import read_checkpoint
 from litepose_export.search.space import Genes, Space
 from litepose_export.search.supernet.recalibration import recalibrate
 from litepose_export.search.supernet.sharing import sub_network
-from litepose_export.search.supernet.tasks import Task, image_batches
+from litepose_export.search.supernet.tasks import Task
 from litepose_export.training.core.loop import Evaluate
+from litepose_export.training.core.normalization import normalise
 
 ScoreKind = Literal["ap", "loss"]
 SCORE_NAMES: dict[ScoreKind, str] = {"ap": "AP on dev", "loss": "negative loss on dev"}
@@ -51,8 +52,8 @@ class MakeSupernetScore:
         return SupernetScore(self)
 
 
-class SupernetScore:
-    """Scores sub-networks; statistics and held-out samples are the same for all of one size.
+class Scorer:
+    """What networks of a task are scored on; drawn once for each input size.
 
     Args:
         how: What is scored and how.
@@ -60,53 +61,66 @@ class SupernetScore:
 
     def __init__(self, how: MakeSupernetScore) -> None:
         self._how = how
-        self._full = read_checkpoint(how.checkpoint, "cpu")["average"]
         self._evaluate: dict[Size, Evaluate] = {}
+        self._held_out: dict[Size, list[Any]] = {}
+        self._crops: dict[Size, list[Tensor]] = {}
+
+    def score(self, network: nn.Module, size: Size) -> float:
+        """More is better.
+
+        Args:
+            network: Ready to run.
+            size: Of its input.
+        """
+        if self._how.kind == "loss":
+            return -self._loss(network, size)
+        if size not in self._evaluate:
+            self._evaluate[size] = self._how.task.evaluate(size)
+        return self._evaluate[size](network)["ap"]
+
+    def images(self, size: Size) -> Iterator[Tensor]:
+        """Batches `(N, 3, H, W)` as in training, for the statistics of normalisations."""
+        if size not in self._crops:
+            task = self._how.task
+            sampler, sources = task.sampler((self._how.seed, 1)), len(task.photographs.data)
+            shares = (1 / sources,) * sources
+            self._crops[size] = [
+                sampler.draw(RECALIBRATION_IMAGES, size, shares).crops
+                for _ in range(RECALIBRATION_BATCHES)
+            ]
+        return (normalise(crops) for crops in self._crops[size])
+
+    @torch.no_grad()
+    def _loss(self, network: nn.Module, size: Size) -> float:
+        if size not in self._held_out:
+            sampler = self._how.task.held_out((self._how.seed, 2))
+            self._held_out[size] = [
+                sampler.draw(LOSS_SAMPLES, size, (1.0,)) for _ in range(LOSS_BATCHES)
+            ]
+        loss = self._how.task.loss()
+        network.eval()
+        losses = [float(loss(network, batch)) for batch in self._held_out[size]]
+        return sum(losses) / len(losses)
+
+
+class SupernetScore:
+    """Scores sub-networks with their part of a supernet's weights.
+
+    Args:
+        how: What is scored and how.
+    """
+
+    def __init__(self, how: MakeSupernetScore) -> None:
+        self._space = how.space
+        self._full = read_checkpoint(how.checkpoint, "cpu")["average"]
+        self._scorer = Scorer(how)
 
     def __call__(self, genes: Genes) -> float:
         """More is better."""
-        return score_network(self.network(genes), genes, self._how, self._evaluate)
+        return self._scorer.score(self.network(genes), self._space.input_size(genes))
 
     def network(self, genes: Genes) -> nn.Module:
         """A sub-network with its part of the weights and statistics of its own."""
-        how = self._how
-        network = sub_network(how.space, genes, self._full)
-        size = how.space.input_size(genes)
-        images = image_batches(
-            how.task.sampler((how.seed, 1)),
-            RECALIBRATION_IMAGES,
-            size,
-            RECALIBRATION_BATCHES,
-            len(how.task.photographs.data),
-        )
-        recalibrate(network, images)
+        network = sub_network(self._space, genes, self._full)
+        recalibrate(network, self._scorer.images(self._space.input_size(genes)))
         return network
-
-
-def score_network(
-    network: nn.Module, genes: Genes, how: MakeSupernetScore, known: dict[Size, Evaluate]
-) -> float:
-    """The score of a network that is ready to run.
-
-    Args:
-        network: Any with these genes.
-        genes: Which.
-        how: What is scored and how.
-        known: Evaluations by input size, filled as they are made.
-    """
-    size = how.space.input_size(genes)
-    if how.kind == "ap":
-        if size not in known:
-            known[size] = how.task.evaluate(size)
-        return known[size](network)["ap"]
-    return -_held_out_loss(network, how.task, size, how.seed)
-
-
-@torch.no_grad()
-def _held_out_loss(network: nn.Module, task: Task, size: Size, seed: int) -> float:
-    network.eval()
-    sampler, loss = task.held_out((seed, 2)), task.loss()
-    losses = [
-        float(loss(network, sampler.draw(LOSS_SAMPLES, size, (1.0,)))) for _ in range(LOSS_BATCHES)
-    ]
-    return sum(losses) / len(losses)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -211,6 +212,7 @@ def _timed_plan(
     for _ in range(TRIED):
         score(space.random(rng))
     a_score = (time.monotonic() - began) / TRIED / max(1, options.workers)
+    shutil.rmtree(trial.folder)
     seconds = 60 * job.minutes
     generation = a_score * options.evolution.population
     generations = int((1 - TRAINING_SHARE) * seconds / generation)

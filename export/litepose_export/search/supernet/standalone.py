@@ -14,7 +14,7 @@ from litepose_export.models.checkpoints import read_checkpoint
 from litepose_export.search.costs.correction import kendall
 from litepose_export.search.job import SearchDisplay
 from litepose_export.search.space import Choice, Genes, Operator, Space
-from litepose_export.search.supernet.score import MakeSupernetScore, SupernetScore, score_network
+from litepose_export.search.supernet.score import MakeSupernetScore, SupernetScore, Scorer
 from litepose_export.search.supernet.training import SupernetOptions, SupernetTraining
 
 
@@ -85,7 +85,7 @@ def train_alone(
     )
     network = how.space.build(genes)
     network.load_state_dict(read_checkpoint(training.run(display), "cpu")["average"])
-    return score_network(network, genes, how, {})
+    return Scorer(how).score(network, how.space.input_size(genes))
 
 
 @dataclass(frozen=True, slots=True)

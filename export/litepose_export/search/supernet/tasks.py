@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +27,6 @@ from litepose_export.training.bottomup.views import (
     load_photographs,
 )
 from litepose_export.training.core.loop import Evaluate
-from litepose_export.training.core.normalization import normalise
 from litepose_export.training.core.pose_loss import PoseLoss
 from litepose_export.training.core.schedule import Schedule
 from litepose_export.training.core.target_options import TargetOptions
@@ -106,6 +105,10 @@ class CropTask:
     )
     _people: dict[str, People] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the photographs: processes that judge read their own."""
+        return CropTask, (self.photographs, self.augmentation, self.schedule)
+
     def _load(self, which: str) -> People:
         if which not in self._people:
             files = self.photographs.data if which == "data" else (self.photographs.dev,)
@@ -160,6 +163,10 @@ class SceneTask:
     short_side: int = 256
     _scenes: dict[str, LabelledPhotographs] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the photographs: processes that judge read their own."""
+        return SceneTask, (self.photographs, self.keypoints, self.schedule, self.short_side)
+
     def _load(self, which: str) -> LabelledPhotographs:
         if which not in self._scenes:
             files = self.photographs.data if which == "data" else (self.photographs.dev,)
@@ -209,19 +216,3 @@ class SceneTask:
         k = self.keypoints
         coarse = F.mse_loss(outputs[0][:, :k], targets[0][:, :k])
         return coarse + F.mse_loss(outputs[1], targets[1])
-
-
-def image_batches(
-    sampler: Sampler[Any], count: int, size: Size, batches: int, sources: int
-) -> Iterator[Tensor]:
-    """Normalised images `(N, 3, H, W)` of a sampler, for the statistics of normalisations.
-
-    Args:
-        sampler: Where from.
-        count: Images a batch.
-        size: Their size.
-        batches: How many.
-        sources: Files that they are drawn from, each equally.
-    """
-    for _ in range(batches):
-        yield normalise(sampler.draw(count, size, (1 / sources,) * sources).crops)

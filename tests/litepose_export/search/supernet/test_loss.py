@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -74,3 +76,10 @@ def test_outputs_that_agree_cost_least(learning):
         own = float(task.distillation(outputs, outputs))
         other = [maps + torch.randn_like(maps) for maps in outputs]
         assert own < float(task.distillation(other, outputs))
+
+
+def test_processes_that_judge_are_not_sent_photographs(learning):
+    _, task, _, _ = learning  # which has loaded its photographs
+    sent = pickle.dumps(task)
+    assert len(sent) < 20_000
+    assert pickle.loads(sent).photographs == task.photographs
