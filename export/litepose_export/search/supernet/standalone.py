@@ -14,7 +14,7 @@ from litepose_export.models.checkpoints import read_checkpoint
 from litepose_export.search.costs.correction import kendall
 from litepose_export.search.job import SearchDisplay
 from litepose_export.search.space import Choice, Genes, Operator, Space
-from litepose_export.search.supernet.score import MakeSupernetScore, SupernetScore, Scorer
+from litepose_export.search.supernet.score import MakeSupernetScore, Scorer, SupernetScore
 from litepose_export.search.supernet.training import SupernetOptions, SupernetTraining
 
 
