@@ -125,6 +125,11 @@ def join_labels(folder: str, keypoint_names: tuple[str, ...], units: Iterator[st
         raise
 
 
+def has_crops(folder: str, unit: str) -> bool:
+    """Whether the crops of a unit were written; its labels are the last of them."""
+    return (Path(folder) / PARTS / f"{unit}.json").is_file()
+
+
 def _part(path: Path) -> dict[str, list[Any]]:
     try:
         found: dict[str, list[Any]] = json.loads(path.read_bytes())

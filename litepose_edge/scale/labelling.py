@@ -14,7 +14,7 @@ from typing import Any
 import litepose_edge
 from litepose_edge.backends import bundled
 from litepose_edge.options import whole_number
-from litepose_edge.scale.crops import join_labels
+from litepose_edge.scale.crops import has_crops, join_labels
 from litepose_edge.scale.folder import SOURCES, RunFolder, options_key
 from litepose_edge.scale.listing import list_inputs
 from litepose_edge.scale.options import LabelOptions
@@ -129,7 +129,7 @@ def label(
     }
     folder = RunFolder(Path(out), about, options.suffix)
     with closing(folder):
-        run = _Run(folder, retry_failed)
+        run = _Run(folder, options.crops, retry_failed)
         units = run.to_do(_units(places, listed, options, options_key(about), run.failures))
         on_start(f"litepose-edge {litepose_edge.__version__}, {job.model}")
         began = time.monotonic()
@@ -168,8 +168,8 @@ def label(
 class _Run:
     """What is to be done and what was."""
 
-    def __init__(self, folder: RunFolder, retry_failed: bool) -> None:
-        self._folder, self._retry_failed = folder, retry_failed
+    def __init__(self, folder: RunFolder, crops: str | None, retry_failed: bool) -> None:
+        self._folder, self._crops, self._retry_failed = folder, crops, retry_failed
         self._names: set[bytes] = set()
         self.failures: list[Failure] = []
         self.shards = self.kept = self.inputs = self.frames = self.people = 0
@@ -177,7 +177,8 @@ class _Run:
     def to_do(self, units: Iterable[Unit]) -> Iterator[Unit]:
         for unit in units:
             self._names.add(bytes.fromhex(unit.name))
-            if self._folder.is_done(unit.name, retry_failed=self._retry_failed):
+            done = self._folder.is_done(unit.name, retry_failed=self._retry_failed)
+            if done and (self._crops is None or has_crops(self._crops, unit.name)):
                 self.kept += 1
             else:
                 yield unit

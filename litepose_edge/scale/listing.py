@@ -71,6 +71,16 @@ def _of_folder(folder: Path) -> Iterable[str]:
 
 
 def _lines(name: str) -> Iterator[str]:
+    empty = True
+    for source in _read(name):
+        empty = False
+        yield source
+    if empty:
+        # Not an archive that is gone, whose labels would be removed: its program has failed.
+        raise SourceError(f"the list {name} is empty: expected a file or URL a line")
+
+
+def _read(name: str) -> Iterator[str]:
     if name == STDIN:
         yield from _inputs_of(sys.stdin.buffer)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -202,6 +203,9 @@ def test_crops_are_a_training_set(archive, tmp_path):
     assert len(document.images) == summary.people
     before = contents(tmp_path / "crops")
     next((tmp_path / "out" / "people").iterdir()).unlink()
+    run(archive, tmp_path / "out", options)
+    assert contents(tmp_path / "crops") == before
+    shutil.rmtree(tmp_path / "crops")
     run(archive, tmp_path / "out", options)
     assert contents(tmp_path / "crops") == before
 

@@ -60,6 +60,16 @@ def test_a_list_has_a_line_an_input(tmp_path):
     assert next(list_inputs([], [str(tmp_path / "none.txt")])).kind == "source"
 
 
+def test_an_empty_list_is_a_failure_and_no_archive_that_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "list.txt").write_bytes(b"\n")
+    (found,) = list_inputs([], [str(tmp_path / "list.txt")])
+    assert found.kind == "source"
+    assert "empty" in found.reason
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    (found,) = list_inputs([], ["-"])
+    assert found.source == "-"
+
+
 def test_a_list_comes_on_stdin(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a.jpg\nb.jpg\n")))
     assert list(list_inputs([], ["-"])) == ["a.jpg", "b.jpg"]
