@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import tempfile
@@ -11,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from litepose_edge.errors import BackendUnavailableError, SourceError, install_hint
 from litepose_edge.scale.units import is_input_name
@@ -106,9 +107,9 @@ class _OnlyHttp(urllib.request.HTTPRedirectHandler):
 
 
 def _by_http(source: str, name: str, file: IO[bytes], most: int) -> None:
-    request = urllib.request.Request(source, headers={"User-Agent": "litepose-edge"})
     try:
-        with urllib.request.build_opener(_OnlyHttp).open(request, timeout=TIMEOUT_S) as answer:
+        opener = urllib.request.build_opener(_OnlyHttp)
+        with opener.open(_request(source), timeout=TIMEOUT_S) as answer:
             _copy(answer, file, name, most)
             promised = answer.headers.get("Content-Length")
         if promised is not None and promised.isdecimal() and file.tell() < int(promised):
@@ -126,6 +127,21 @@ def _by_http(source: str, name: str, file: IO[bytes], most: int) -> None:
         raise _Passing(exc) from exc
     except ValueError as exc:
         raise SourceError(f"cannot read {name}: {exc}") from exc
+
+
+def _request(source: str) -> urllib.request.Request:
+    """A URL's request; its user and password, which urllib takes for the host's, in a header."""
+    parts = urlsplit(source)
+    user, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(
+        parts._replace(netloc=host).geturl() if user else source,
+        headers={"User-Agent": "litepose-edge"},
+    )
+    if user:
+        basic = base64.b64encode(unquote_to_bytes(user)).decode()
+        # A server that is redirected to does not get it.
+        request.add_unredirected_header("Authorization", f"Basic {basic}")
+    return request
 
 
 def _by_store(source: str, name: str, file: IO[bytes], most: int) -> None:

@@ -111,4 +111,4 @@ def file_of_url(url: str) -> str | None:
 
 def without_password(url: str) -> str:
     """A URL as it may stand in messages and logs."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
+    return re.sub(r"(?<=://)[^/?#]*@", "", url)

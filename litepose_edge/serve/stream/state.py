@@ -72,4 +72,4 @@ def safe_reason(exc: Exception, source: str) -> str:
     for spelled in (source, without_password(source)):
         text = text.replace(spelled, safe_name(source))
     # Whatever else an engine quotes: no credentials in URLs.
-    return re.sub(r"(?<=://)[^/\s@]*@", "", text)[:LONGEST_REASON]
+    return re.sub(r"(?<=://)[^/?#\s]*@", "", text)[:LONGEST_REASON]

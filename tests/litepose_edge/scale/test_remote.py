@@ -14,6 +14,7 @@ from litepose_edge.scale import remote
 
 class Pages(BaseHTTPRequestHandler):
     asked: dict[str, int] = {}  # noqa: RUF012 - a class of one test
+    credentials: list[str | None] = []  # noqa: RUF012
 
     def do_GET(self):
         path = self.path.split("?")[0]
@@ -28,6 +29,7 @@ class Pages(BaseHTTPRequestHandler):
             self.send_header("Location", target)
             self.end_headers()
             return
+        self.credentials.append(self.headers.get("Authorization"))
         self.send_response(200)
         self.send_header("Content-Length", "1000" if path == "/cut.jpg" else "5")
         self.end_headers()
@@ -41,6 +43,7 @@ class Pages(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setattr(remote, "PAUSE_S", 0.001)
     Pages.asked.clear()
+    Pages.credentials.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -82,14 +85,23 @@ def test_a_page_that_is_too_large_is_refused(server):
         pass
 
 
-def test_passwords_are_in_no_message(monkeypatch):
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1:none", "secret@127.0.0.1:1"])
+def test_passwords_are_in_no_message(monkeypatch, place):
     monkeypatch.setattr(remote, "PAUSE_S", 0.001)
     with (
         pytest.raises(SourceError) as error,
-        remote.local_file("http://user:secret@127.0.0.1:1/a.jpg", 9),
+        remote.local_file(f"http://user:secret%20@{place}/a.jpg", 9),
     ):
         pass
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"), [("a.jpg", "Basic dXNlcjpzZWMgcmV0"), ("moved.jpg", None)]
+)
+def test_a_server_gets_user_and_password_and_none_behind_a_redirect(server, name, sent):
+    with remote.local_file(f"{server}/{name}".replace("://", "://user:sec%20ret@"), 100):
+        assert Pages.credentials == [sent]
 
 
 def test_a_camera_is_no_archive():
