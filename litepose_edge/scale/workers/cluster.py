@@ -77,9 +77,8 @@ def run_on_ray(
         started(f"Ray {ray.__version__}: {nodes} node{'s' * (nodes != 1)}, {cpus} CPUs")
         while wave := list(islice(units, UNITS_A_WAVE)):
             for result in _wave(ray, wave, job, workers):
-                for _ in range(result.frames):
-                    done(0)
-                done(result.people)
+                for frame in range(result.frames):
+                    done(0 if frame else result.people)
                 yield result
 
 

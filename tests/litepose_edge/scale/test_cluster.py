@@ -17,6 +17,9 @@ from litepose_edge.scale import LabelOptions, label, labelling
 from litepose_edge.scale.workers import cluster as ours
 from paths import ROOT
 
+# Ray reads its settings when it is imported.
+for name, value in ours.ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
 ray = pytest.importorskip("ray")
 pytestmark = [
     pytest.mark.slow,
@@ -82,9 +85,17 @@ def test_two_nodes_make_what_local_processes_make_though_one_is_killed(nodes, tm
 
 def test_auto_joins_the_cluster_that_runs_here(nodes, tmp_path):
     write_pictures(tmp_path / "in", 8)
-    told = []
-    label(tmp_path / "in", tmp_path / "out", OPTIONS, ray="auto", on_start=told.append)
+    told, people = [], []
+    summary = label(
+        tmp_path / "in",
+        tmp_path / "out",
+        OPTIONS,
+        ray="auto",
+        on_start=told.append,
+        on_frame=people.append,
+    )
     assert told[-1].endswith("2 nodes, 2 CPUs")
+    assert (len(people), sum(people)) == (summary.frames, summary.people)
 
 
 def test_auto_starts_a_cluster_without_statistics_and_stops_it(monkeypatch, tmp_path):
