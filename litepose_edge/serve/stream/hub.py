@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Viewer:
     """One viewer's place: the newest message, of which older ones make way.
 
-    Used by the event loop alone.
+    Changed by the event loop alone; the encoding thread asks whether it wants a picture.
 
     Args:
         video: Whether it wants pictures.

@@ -124,7 +124,8 @@ class Api:
             path="/",
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            # A proxy with TLS hands requests on as HTTP; the browser says how it sees the page.
+            secure=request.headers.get("origin", "").startswith("https://"),
         )
         return response
 

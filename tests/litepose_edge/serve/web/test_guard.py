@@ -108,9 +108,18 @@ def test_the_token_opens_by_header_and_by_the_cookie_it_is_exchanged_for(locked_
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie
         assert TOKEN not in cookie
+        assert "Secure" not in cookie
         assert client.get("/v1/status").status_code == 200
         client.post("/v1/logout")
         assert client.get("/v1/status").status_code == 401
+
+
+def test_the_cookie_of_a_page_behind_https_is_for_https_alone(locked_service):
+    with httpx.Client(base_url=locked_service.url) as client:
+        headers = {"origin": locked_service.url.rstrip("/").replace("http:", "https:")}
+        answer = client.post("/v1/login", json={"token": TOKEN}, headers=headers)
+        assert answer.status_code == 204
+        assert "Secure" in answer.headers["set-cookie"]
 
 
 def test_guessing_is_slowed_down_and_the_right_token_waits_too(locked_service):
