@@ -229,7 +229,7 @@ def _note(report: SegmentReport) -> str:
     loss = report.weights_loss if report.weights_loss is not None else report.architecture_loss
     return (
         f"loss {loss:.5f}  cost {report.expected_cost:.4g} expected, "
-        f"{report.argmax_cost:.4g} likeliest  certainty {report.confidence:.2f}"
+        f"{report.argmax_cost:.4g} most probable  confidence {report.confidence:.2f}"
     )
 
 
