@@ -13,12 +13,17 @@ pytest.importorskip("onnx")
 pytestmark = [pytest.mark.export]
 
 import onnx  # noqa: E402
+import torch  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
 from litepose_export.quantization.calibration import qdq  # noqa: E402
 from litepose_export.quantization.calibration.between_layers import (  # noqa: E402
     choose_between_layers,
     with_ranges_of_concatenations,
+)
+from litepose_export.quantization.optimize.simulation import (  # noqa: E402
+    LARGEST_CODE,
+    QdqNetwork,
 )
 
 SHAPE = (1, 8, 12, 12)
@@ -106,6 +111,15 @@ def test_silu_between_layers_is_the_same_in_openvino():
     found = openvino.compile_model(network, "CPU")(IMAGES[0])[0]
     expected = run(written, IMAGES[0])
     assert np.abs(found - expected).mean() < 0.02 * expected.std()
+
+
+def test_silu_of_one_operator_can_be_fine_tuned():
+    written = quantized(graph(silu("x", "s"), "s"))
+    with torch.no_grad():
+        found = QdqNetwork(written, LARGEST_CODE["u8s8-reduced"])(torch.from_numpy(IMAGES[0]))[0]
+    expected = run(written, IMAGES[0])
+    # Codes on a half may be rounded either way.
+    assert np.abs(found.numpy() - expected).mean() < 0.01 * expected.std()
 
 
 def test_silu_behind_a_layer_in_float_stays_as_it_is():
