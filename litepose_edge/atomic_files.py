@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -229,16 +229,21 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         raise _error(Path(path), exc) from exc
 
 
-def check_targets(*paths: str | os.PathLike[str] | None) -> None:
+def check_targets(
+    *paths: str | os.PathLike[str] | None, sources: Iterable[str | os.PathLike[str] | None] = ()
+) -> None:
     """Find out before long work whether its results can be written; leaves nothing behind.
 
     Args:
         paths: None where a result is not wanted.
+        sources: What is read for it, and must stay; names of no files do not matter.
 
     Raises:
-        OutputError: One cannot, or two are the same file.
+        OutputError: One cannot, two are the same file, or one is a source.
     """
     seen: set[Path] = set()
+    kept = {place: source for source in sources if (place := _place(source)) is not None}
+
     for path in (Path(path) for path in paths if path is not None):
         try:
             target, _ = _examine(path)
@@ -250,12 +255,29 @@ def check_targets(*paths: str | os.PathLike[str] | None) -> None:
             continue
         if target in seen:
             raise OutputError(f"cannot write two results to {path}: name two files")
+        place = _place(path)
+        if place is not None and place in kept:
+            raise OutputError(
+                f"cannot write {path}: it would take the place of {kept[place]}, which is read; "
+                "name another file"
+            )
         seen.add(target)
         missing = [folder for folder in path.parents if not folder.exists()]
         NewFile(path).discard()
         for folder in missing:  # the deepest first
             with contextlib.suppress(OSError):  # another writer may have put a file there
                 folder.rmdir()
+
+
+def _place(path: str | os.PathLike[str] | None) -> tuple[int, int] | None:
+    """Disk and place on it of a regular file, however it is spelled; None for all else."""
+    try:
+        found = Path(path).stat() if path else None
+    except (OSError, ValueError):
+        return None
+    if found is None or not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _examine(path: Path) -> tuple[Path | None, int | None]:

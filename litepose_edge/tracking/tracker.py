@@ -166,6 +166,9 @@ class Tracker:
         self._tracks = self._next_tracks(observed, predicted, now)
         return self._report(image, now)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a Tracker cannot be pickled or copied: make one for each camera")
+
     def set_min_score(self, min_score: float) -> None:
         """Report people of at least this confidence from the next frame on; tracks go on.
 

@@ -227,3 +227,16 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     for path in (tmp_path / "a" / "b.json", tmp_path / "a" / "b" / "c.json"):
         with pytest.raises(OutputError, match=r"a is a file, not a folder"):
             write_file(path, b"x")
+
+
+def test_a_target_is_none_of_the_sources(tmp_path):
+    source, link = tmp_path / "film.mp4", tmp_path / "link.mp4"
+    source.write_bytes(b"film")
+    link.symlink_to(source)
+    for target in (source, link, tmp_path / "x" / ".." / "film.mp4"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(OutputError, match="it would take the place of"):
+            check_targets(tmp_path / "a.json", target, sources=[None, "lrpose-s", "", source])
+    assert source.read_bytes() == b"film"
+    check_targets(tmp_path / "a.json", os.devnull, None, sources=[source, os.devnull, "a\0b"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "link.mp4", "x"]

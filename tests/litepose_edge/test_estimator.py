@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -297,9 +298,12 @@ def test_closing_twice_is_fine_and_use_afterwards_is_not(frame):
         estimator.predict(frame)
 
 
-def test_an_estimator_is_not_pickled(estimator):
+@pytest.mark.parametrize("take", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_neither_an_estimator_nor_a_tracker_is_pickled_or_copied(estimator, take):
     with pytest.raises(TypeError, match="one in each process"):
-        pickle.dumps(estimator)
+        take(estimator)
+    with pytest.raises(TypeError, match="one for each camera"):
+        take(estimator.tracker())
 
 
 def _use_after_fork(estimator, frame, answers):

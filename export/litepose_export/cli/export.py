@@ -113,7 +113,7 @@ def export(
             raise typer.BadParameter("a network of the catalogue needs --checkpoint")
     if released and dev is not None:
         raise typer.BadParameter("--dev measures thresholds, --released states them: choose one")
-    check_targets(out)
+    check_targets(out, sources=(checkpoint, manifest))
     with spinner() as step, importable_here():
         report = litepose_export.export(
             network,

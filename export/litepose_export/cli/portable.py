@@ -64,7 +64,7 @@ def portable(
     """Put crop, decoding and suppression into the graph, for other languages."""
     with requires("export"):
         from litepose_export.portable import job
-    check_targets(out)
+    check_targets(out, sources=(model, detector))
     options = job.PortableOptions(
         colour=colour.value,
         precision=None if precision is None else precision.value,

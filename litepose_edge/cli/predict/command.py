@@ -171,7 +171,8 @@ def predict(
             print_error(failure)
         tally = Tally(failed=len(failures))
         targets = drawing_targets(inputs, save) if save is not None and inputs else None
-        check_targets(json_file, *(targets or ())[:1])
+        read = [one.source for one in inputs if one.file]
+        check_targets(json_file, *(targets or ())[:1], sources=[*read, model, detector])
         if not inputs:
             raise typer.Exit(SOME_FAILED)
         estimator = stack.enter_context(

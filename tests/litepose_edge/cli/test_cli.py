@@ -230,3 +230,13 @@ def test_a_film_and_its_lines_need_two_files(tmp_path, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
     assert run(["predict", str(film), "--save", out, "--json-file", lines]) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "out.jsonl", "out.mp4"]
+
+
+def test_results_do_not_take_the_place_of_what_is_read(folder, capsys):
+    photograph = min(folder.iterdir())
+    before = photograph.read_bytes()
+    for option in ("--json-file", "--save"):
+        assert run(["predict", str(photograph), option, str(photograph)]) == 1
+        assert "would take the place of" in capsys.readouterr().err
+    assert photograph.read_bytes() == before
+    assert run(["predict", str(photograph), "--json-file", f"{photograph}.json"]) == 0

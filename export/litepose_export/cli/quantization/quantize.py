@@ -127,7 +127,7 @@ def quantize(
     as_json: JsonReport = False,
 ) -> None:
     """Quantize a float ONNX file to INT8, unless that moves the keypoints too far."""
-    check_targets(out, arm_out, report)
+    check_targets(out, arm_out, report, sources=(model, calibration, gate))
     with gate_progress() as started:
         done = litepose_export.quantize(
             model,

@@ -60,7 +60,7 @@ def quantize_openvino(
         from litepose_export.conversion.sample_inputs import read_photographs
         from litepose_export.quantization.gate.bounds import Bounds
         from litepose_export.quantization.nncf_ir import IrOptions, quantize_ir
-    check_targets(out)
+    check_targets(out, sources=(model, calibration, gate))
     options = IrOptions(
         count=count,
         accuracy_aware=accuracy_aware,
