@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fake_labelling import fake_job
-
-pytest.importorskip("pyarrow")
-
 from litepose_edge.scale import labelling
 
 
