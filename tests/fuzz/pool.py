@@ -31,6 +31,7 @@ class Worker:
     Attributes:
         index: The input it is at; -1: the one it starts with; None: none.
         done: The last one it has finished.
+        waited_s: How long it had waited for a processor by then.
         last_words: The end of what it wrote to standard error, once it was stopped.
     """
 
@@ -40,8 +41,14 @@ class Worker:
     index: int | None = None
     done: int = -1
     since: float = field(default_factory=time.monotonic)
+    waited_s: float = 0.0
     unread: bytes = b""
     last_words: str = ""
+
+    @property
+    def busy_s(self) -> float:
+        """How long it has been at its input, without the time that others had the processor."""
+        return time.monotonic() - self.since - (waited_s(self.process.pid) - self.waited_s)
 
     def stop(self) -> int:
         """End it, if it has not; its exit code."""
@@ -58,6 +65,14 @@ class Worker:
         return code
 
 
+def waited_s(pid: int) -> float:
+    """How long a process has waited for a processor; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 class Pool:
     """Runs inputs of a class in so many processes.
 
@@ -65,7 +80,7 @@ class Pool:
         name: The class.
         seed: Of the mutations.
         workers: Processes at once.
-        time_limit_s: An input that takes longer is a hang.
+        time_limit_s: An input that takes longer is a hang; waiting for a processor does not count.
         replay: Run this file alone, once.
     """
 
@@ -135,7 +150,7 @@ class Pool:
         found: list[tuple[int, Verdict]] = []
         for line in lines:
             message: dict[str, Any] = json.loads(line)
-            worker.since = time.monotonic()
+            worker.since, worker.waited_s = time.monotonic(), waited_s(worker.process.pid)
             if "begin" in message:
                 worker.index = message["begin"]
                 continue
@@ -163,7 +178,7 @@ class Pool:
     def _check_time(self, worker: Worker) -> list[tuple[int, Verdict]]:
         waiting = worker.index is None or worker.index < 0
         limit_s = START_LIMIT_S if waiting else self._time_limit_s
-        if time.monotonic() - worker.since <= limit_s:
+        if worker.busy_s <= limit_s:
             return []
         self._stop(worker)
         if worker.index is None or worker.index < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from litepose_edge import COCO_17, Poses
 from litepose_edge.errors import SourceError
 from litepose_edge.geometry import Size
 from paths import ROOT
-from tests.fuzz import kinds, mutations, worker
+from tests.fuzz import kinds, mutations, pool, worker
 from tests.fuzz.findings import KEPT_ALIKE, Findings
 from tests.fuzz.judge import Verdict, judge
 from tests.fuzz.kinds import Answer, InputClass
@@ -152,11 +153,26 @@ def faulty_class(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux alone")
 def test_a_worker_that_dies_or_hangs_is_replaced(faulty_class):
-    pool = Pool(faulty_class, 1, 1, time_limit_s=3.0)
-    found = dict(pool.verdicts(time.monotonic() + 60, inputs=7))
+    faulty = Pool(faulty_class, 1, 1, time_limit_s=3.0)
+    found = dict(faulty.verdicts(time.monotonic() + 60, inputs=7))
     outcomes = [found[i].outcome for i in range(7)]
     assert outcomes == ["taken", "crash", "hang", "memory", "taken", "taken", "taken"]
     assert "SIGSEGV" in found[1].text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how long a process waited")
+def test_a_wait_for_the_processor_is_no_hang(monkeypatch):
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        at_work = pool.Worker(busy, io.BytesIO(), 0)
+        at_work.since -= 100
+        assert at_work.busy_s > 90
+        monkeypatch.setattr(pool, "waited_s", lambda pid: 99.0)
+        assert 0 < at_work.busy_s < 10
+        assert pool.waited_s(busy.pid) == 99
+    finally:
+        busy.kill()
+        busy.wait()
 
 
 def test_a_finding_can_be_run_again(tmp_path):
