@@ -54,8 +54,8 @@ def coco_document(folder: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[int, ...]:
     """Width and height of a photograph, and corners of its box, in pixels."""
-    names = ("size/width", "size/height")
-    names += tuple(f"object/bndbox/{name}" for name in ("xmin", "ymin", "xmax", "ymax"))
+    corners = (f"object/bndbox/{name}" for name in ("xmin", "ymin", "xmax", "ymax"))
+    names = ("size/width", "size/height", *corners)
     try:
         root = ElementTree.fromstring(path.read_bytes())
         return tuple(int(float(root.findtext(name, ""))) for name in names)

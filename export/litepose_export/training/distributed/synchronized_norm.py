@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -28,7 +28,8 @@ class SynchronizedBatchNorm2d(nn.BatchNorm2d):
         variances, means = torch.var_mean(values, dim=(0, 2, 3), correction=0)
         moments = torch.stack([means.double(), variances.double() + means.double() ** 2])
         processes = dist.get_world_size()
-        mean, square = cast(Tensor, _SumOfProcesses.apply(moments)) / processes
+        summed: Tensor = _SumOfProcesses.apply(moments)  # type: ignore[no-untyped-call]
+        mean, square = summed / processes
         variance = square - mean**2
         count = processes * values.numel() // values.shape[1]
         self._follow(mean.detach(), variance.detach() * count / max(count - 1, 1))
@@ -66,7 +67,7 @@ class _SumOfProcesses(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: Any, gradient: Tensor) -> Tensor:
         """Each process's part of the sum has the gradient of every process's loss."""
         total = gradient.clone()
         dist.all_reduce(total)
