@@ -11,6 +11,7 @@ from torch import nn
 from litepose_edge.geometry import Size
 from litepose_export.errors import SearchError
 from litepose_export.search.costs.measure import measuring_of
+from litepose_export.search.efficientpose import search as efficientpose
 from litepose_export.search.evolution import EvolutionOptions
 from litepose_export.search.job import SearchDisplay, SearchJob
 from litepose_export.search.litepose.space import LitePoseSpace
@@ -125,7 +126,6 @@ def search_efficientpose(
         raise SearchError("efficientpose searches at one --input-size")
     if sizes:
         options["input_size"] = sizes[0]
-    from litepose_export.search.efficientpose import search as efficientpose
 
     chosen = efficientpose.EfficientPoseOptions(**options)
     return efficientpose.search_efficientpose(job, measuring_of(job.kind, counter), display, chosen)

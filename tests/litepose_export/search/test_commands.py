@@ -18,7 +18,7 @@ from litepose_export.cli import app
 from litepose_export.search.result import read_result
 from paths import ROOT
 
-SHORT = ["--cost", "macs", "--population", "4", "--generations", "2", "--threads", "1"]
+SHORT = ["--cost", "macs", "--population", "3", "--generations", "2", "--threads", "1"]
 LRPOSE = ["search", "lrpose", "--input-size", "64x96", "--budget", "40", *SHORT]
 
 
@@ -39,7 +39,7 @@ def test_a_search_leaves_its_documents_and_a_network_within_the_budget(found):
     result = read_result(found / "result.json")
     assert result.chosen.measured <= 40
     assert result.chosen.cost == pytest.approx(result.chosen.measured, rel=1e-9)  # counts are exact
-    assert len(result.candidates) >= 4
+    assert len(result.candidates) >= 3
     page = (found / "report.html").read_text()
     assert "<svg" in page
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -67,6 +67,7 @@ def test_a_budget_below_every_network_is_refused(people_dataset, tmp_path, capsy
     assert "smallest costs" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_the_found_network_trains_and_is_exported(found, people_dataset, tmp_path):
     run = [str(found / "network.json"), "--data", str(people_dataset), "--out", str(tmp_path / "r")]
     more = ["--init", str(found / "network.pt"), "--steps", "1", "--augmentation", "none"]

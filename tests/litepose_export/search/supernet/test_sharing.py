@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+
 import numpy as np
 import pytest
 
@@ -31,6 +34,11 @@ SPACES = pytest.mark.parametrize("space", [LITEPOSE, LRPOSE], ids=["litepose", "
 
 def supernet(space):
     """The largest network, with statistics and weights as after training."""
+    return copy.deepcopy(_made(space))
+
+
+@functools.cache
+def _made(space):
     torch.manual_seed(0)
     network = space.build(space.largest)
     for module in network.modules():
