@@ -13,7 +13,7 @@ import msgspec
 import litepose_edge
 from litepose_edge.errors import LitePoseError, OutputError
 from litepose_edge.serve.stream.capture import CaptureLoop, CaptureOptions
-from litepose_edge.serve.stream.controls import ControlError, Controls
+from litepose_edge.serve.stream.controls import Controls
 from litepose_edge.serve.stream.figures import Snapshot, StreamFigures
 from litepose_edge.serve.stream.hub import Hub
 from litepose_edge.serve.stream.machine import MachineReader, Readings
@@ -108,18 +108,12 @@ class Service:
         """
         with self._lock:
             changed = self._controls.changed(wishes, self.options.models)
-            if changed.model != self._controls.model:
-                if self._switching is not None and self._switching.is_alive():
-                    raise ControlError("another model is being loaded: ask again in a moment")
-                self._switching = threading.Thread(
-                    target=self._switch,
-                    args=(changed.model, self._controls.model),
-                    name="litepose-model",
-                    daemon=True,
-                )
-                self._problem = None
-                self._switching.start()
             self._controls = changed
+            if changed.model != self.models.current.name and self._switching is None:
+                self._switching = threading.Thread(
+                    target=self._switch, name="litepose-model", daemon=True
+                )
+                self._switching.start()
 
     def record(self, wanted: bool) -> None:
         """Begin or end a recording.
@@ -197,14 +191,21 @@ class Service:
         if self.recorder is not None:
             self.recorder.take(treated)
 
-    def _switch(self, name: str, before: str) -> None:
-        try:
-            self.models.switch(name)
-        except LitePoseError as exc:
-            log.warning("%s cannot be used: %s", name, exc)
+    def _switch(self) -> None:
+        """Load what is wanted, until it is what is used: it may change meanwhile."""
+        while True:
             with self._lock:
-                self._controls = replace(self._controls, model=before)
-                self._problem = f"{name} cannot be loaded, {before} goes on: the log says why"
+                name, before = self._controls.model, self.models.current.name
+                if name == before:
+                    self._switching = None
+                    return
+            try:
+                self.models.switch(name)
+            except LitePoseError as exc:
+                log.warning("%s cannot be used: %s", name, exc)
+                with self._lock:
+                    if self._controls.model == name:
+                        self._controls = replace(self._controls, model=before)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -17,6 +17,8 @@ from litepose_edge.serve.web.limits import client_key
 
 # So much of a slow viewer's stream may wait in the kernel: some pictures.
 UNSENT_BYTES = 128 * 1024
+# Viewers say little; whoever says more, as by pings without end, is no viewer.
+MOST_SAID_BYTES_PER_S = 64 * 1024
 
 
 class Connections:
@@ -186,6 +188,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
     counted: Connections
     _key: str | None = None
     _watch: _StallWatch
+    _second = _said = 0.0
 
     def connection_made(self, transport: Any) -> None:
         """Begin, if there is room."""
@@ -203,6 +206,17 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         if self._key is not None:
             self.counted.leave(self._key)
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, if it is not too much."""
+        now = self.loop.time()
+        if now - self._second >= 1:
+            self._second, self._said = now, 0
+        self._said += len(data)
+        if self._said > MOST_SAID_BYTES_PER_S:
+            self.transport.abort()
+            return
+        super().data_received(data)
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """End with the endpoint."""

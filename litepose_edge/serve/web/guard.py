@@ -20,7 +20,10 @@ from litepose_edge.serve.web.problems import Problem
 # What is asked for before there is a token to show: the page, which holds no secret, and health.
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/v1/login", "/favicon.ico"})
 OPEN_FOLDER = "/page/"
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_SITES = frozenset({"same-origin", "none"})
+MOST_TARGET = 8192
+# Too many requests are answered late: a flood on few connections is slow.
+TARPIT_S = 1.0
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -91,7 +94,7 @@ class Guard:
             await answer.refuse(problem)
         except Exception:
             # Whatever it is, the client gets a typed answer and the service goes on.
-            log.exception("%s %s failed", scope.get("method", "WebSocket"), scope["path"][:200])
+            log.exception("%r %r failed", scope.get("method", "WebSocket"), scope["path"][:200])
             await answer.refuse(Problem(500, "the service failed on this; its log says why"))
 
     def login(self, address: str, given: str) -> None:
@@ -113,6 +116,15 @@ class Guard:
 
     def _check(self, scope: Scope, answer: _Answer) -> None:
         headers = answer.headers
+        wait_s = self._rates.wait_s(answer.address)
+        if wait_s:
+            seconds = str(math.ceil(wait_s))
+            answer.late_s = TARPIT_S
+            raise Problem(
+                429, f"too many requests: wait {seconds} s before more", {"retry-after": seconds}
+            )
+        if len(scope["path"]) + len(scope["query_string"]) > MOST_TARGET:
+            raise Problem(414, f"expected an address of at most {MOST_TARGET} characters")
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._names.known(hosts[0]):
             raise Problem(
@@ -121,22 +133,17 @@ class Guard:
                 "--allow-host NAME",
             )
         self._check_origin(scope, answer, hosts[0])
-        wait_s = self._rates.wait_s(answer.address)
-        if wait_s:
-            seconds = str(math.ceil(wait_s))
-            raise Problem(
-                429, f"too many requests: wait {seconds} s before more", {"retry-after": seconds}
-            )
         if self._needs_token(scope):
             self._check_token(headers, answer.address)
 
     def _check_origin(self, scope: Scope, answer: _Answer, host: str) -> None:
         origin = answer.headers.get("origin")
         if origin is None or same_origin(origin, host):
-            # A browser's own word, where it gives it, on what no page of another may do.
+            # A browser's own word, where it gives it: pictures and links have no origin, and a
+            # page of another site could take all viewers' places with them.
             site = answer.headers.get("sec-fetch-site", "none")
-            if origin is None and site == "cross-site" and scope.get("method") not in SAFE_METHODS:
-                raise Problem(403, "pages of other sites may not change anything here")
+            if site not in OWN_SITES and not is_open(scope["path"]):
+                raise Problem(403, "pages of other sites may not use this service")
             return
         if origin in self._options.origins:
             answer.origin = origin
@@ -151,10 +158,7 @@ class Guard:
     def _needs_token(self, scope: Scope) -> bool:
         if not self.token.asked or (scope["type"] == "http" and _is_preflight(scope)):
             return False
-        path = scope["path"]
-        return not (
-            scope["type"] == "http" and (path in OPEN_PATHS or path.startswith(OPEN_FOLDER))
-        )
+        return not (scope["type"] == "http" and is_open(scope["path"]))
 
     def _check_token(self, headers: Headers, address: str) -> None:
         cookie = cookie_value(headers.get("cookie", ""))
@@ -166,6 +170,11 @@ class Guard:
                 "a token is needed: send 'Authorization: Bearer TOKEN', or log in on the page"
             )
         self.login(address, given)
+
+
+def is_open(path: str) -> bool:
+    """Whether what lies there is for everyone who reaches the service."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
 def _unauthorized(sentence: str) -> Problem:
@@ -191,6 +200,7 @@ class _Answer:
         client = scope.get("client")
         self.address: str = client[0] if client else "unknown"
         self.origin: str | None = None
+        self.late_s = 0.0
         self._started = False
         self._has_body = self.headers.get("content-length", "0") != "0" or (
             "transfer-encoding" in self.headers
@@ -215,6 +225,7 @@ class _Answer:
         """Say what is wrong, if nothing has been said yet; else end it."""
         if not self._started:
             await self._drain()
+            await asyncio.sleep(self.late_s)
             await self._respond(problem)
         elif self._scope["type"] == "websocket":
             await self._send({"type": "websocket.close", "code": 1011, "reason": "failed"})

@@ -58,6 +58,7 @@ PROBLEMS: Document = {
     "403": problem("A page of another origin asks, or the thing is not allowed here."),
     "405": problem("The path takes other methods.", "Allow"),
     "408": problem("The request did not come in time."),
+    "414": problem("The address is too long."),
     "421": problem("The service is not called by this name."),
     "429": problem("Too many requests.", "Retry-After"),
     "500": problem("The service failed on this."),
@@ -68,7 +69,7 @@ PROBLEMS: Document = {
     "415": problem("The body is of another type."),
     "422": problem("The body or a parameter is of another form."),
 }
-EVERYWHERE = ("400", "401", "403", "405", "408", "421", "429", "500", "503")
+EVERYWHERE = ("400", "401", "403", "405", "408", "414", "421", "429", "500", "503")
 
 
 def schemas(models: tuple[str, ...]) -> Document:

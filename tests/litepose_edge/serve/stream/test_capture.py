@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from litepose_edge.errors import SourceError
+from litepose_edge.errors import ModelFileMissingError, SourceError
 from litepose_edge.serve.stream import capture
 from litepose_edge.serve.stream.state import Condition
 from litepose_edge.sources import Frame, FrameSource
@@ -152,6 +152,26 @@ def test_another_model_takes_over_while_the_stream_goes_on():
         wait_until(lambda: _closed(first.estimator))
     finally:
         service.stop()
+
+
+def test_of_several_wishes_for_a_model_the_last_one_is_heard(monkeypatch):
+    service = make_service(lambda: film(600))
+    for name in ("lrpose-s", "lrpose-m", "lrpose-s", "lrpose-n", "lrpose-s"):
+        service.change({"model": name})
+    try:
+        wait_until(lambda: service.models.current.name == "lrpose-s")
+        assert service.controls.model == "lrpose-s"
+        # One that cannot be loaded leaves the one in use.
+        monkeypatch.setattr(service.models, "_load", _no_such_model)
+        service.change({"model": "lrpose-m"})
+        wait_until(lambda: service.controls.model == "lrpose-s")
+        assert service.models.current.name == "lrpose-s"
+    finally:
+        service.stop()
+
+
+def _no_such_model(name: str):
+    raise ModelFileMissingError(f"there is no model {name}")
 
 
 def _closed(estimator) -> bool:

@@ -1,8 +1,9 @@
 import httpx
 import pytest
 
+from litepose_edge.serve.options import Limits, WebOptions
 from litepose_edge.serve.web.guard import HEADERS
-from live_service import TOKEN
+from live_service import TOKEN, make_service, running
 
 EVERY_PATH = (
     "/", "/page/app.js", "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/status",
@@ -39,8 +40,11 @@ def test_pages_of_other_origins_change_nothing_and_read_nothing(client):
         assert answer.status_code == 403
         read = client.get("/v1/status", headers=headers)
         assert "access-control-allow-origin" not in read.headers
-    cross = client.post("/v1/logout", headers={"sec-fetch-site": "cross-site"})
-    assert cross.status_code == 403
+    for site in ("cross-site", "same-site"):
+        marked = {"sec-fetch-site": site}  # as of a picture or a form: without an origin
+        assert client.post("/v1/logout", headers=marked).status_code == 403
+        assert client.get("/v1/status", headers=marked).status_code == 403
+        assert client.get("/", headers=marked).status_code == 200  # a link to the page
 
 
 def test_the_page_itself_may(client):
@@ -60,6 +64,26 @@ def test_an_origin_that_was_named_may_and_is_told_so(client):
     assert "authorization" in preflight.headers["access-control-allow-headers"]
     other = client.options("/v1/control", headers={**asked, "origin": "https://evil.example"})
     assert other.status_code == 403
+
+
+def test_an_address_too_long_is_refused(client):
+    assert client.get("/v1/status?a=" + "b" * 8000).status_code == 200
+    assert client.get("/v1/status?a=" + "b" * 9000).status_code == 414
+
+
+def test_too_many_requests_of_one_address_are_refused_late_whomever_they_claim_to_be_from():
+    limits = Limits(requests_per_s=0.5, requests_burst=10)
+    spoofed = [{"x-forwarded-for": f"10.0.0.{n}"} for n in range(11)]
+    with (
+        running(make_service(), WebOptions(limits=limits)) as found,
+        httpx.Client(base_url=found.url) as client,
+    ):
+        answers = [client.get("/healthz", headers=headers) for headers in spoofed]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert [answer.status_code for answer in answers[:10]] == [200] * 10
+    assert refused
+    assert refused[0].elapsed.total_seconds() > 0.9
+    assert int(refused[0].headers["retry-after"]) >= 1
 
 
 def test_another_method_is_told_which_ones_there_are(client):

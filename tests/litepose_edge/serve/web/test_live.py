@@ -91,6 +91,15 @@ def test_too_long_and_too_many_messages_end_the_connection(open_service):
                 states_until_the_end(viewer)
 
 
+def test_pings_without_end_are_no_viewer(open_service):
+    with connect(f"{open_service.socket_url}/v1/live?video=0") as viewer:
+        with contextlib.suppress(ConnectionClosed):
+            for number in range(1000):
+                viewer.ping(f"{number:0120}")
+        with pytest.raises(ConnectionClosed):
+            states_until_the_end(viewer)
+
+
 def states_until_the_end(viewer, states: list[str] | None = None) -> None:
     while True:
         message = json.loads(viewer.recv(20))
