@@ -142,10 +142,15 @@ def search(
             callback=finite, min=0, max=1, help="Probability that a choice is drawn anew."
         ),
     ] = 0.1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that judge.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Candidates judged at once: processes, or actors with --ray.")
+    ] = 1,
     ray: Annotated[
         str | None,
-        typer.Option(help="Judge on a Ray cluster: its address, or auto."),
+        typer.Option(
+            help="Judge on this Ray cluster (extra scale). auto: on the one that runs here, else "
+            "on one that is started for the search."
+        ),
     ] = None,
 ) -> None:
     """Search the network for a budget of time on this processor."""

@@ -9,8 +9,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from litepose_edge.scale.workers.cluster import cluster, cpus_of
 from litepose_export.errors import SearchError
-from litepose_export.optional import requires
 from litepose_export.search.evolution import Judge
 from litepose_export.search.space import Genes
 
@@ -26,12 +26,15 @@ def judge_pool(make: MakeScore, *, workers: int = 1, ray: str | None = None) -> 
 
     Args:
         make: Makes what scores one candidate.
-        workers: Local processes; 1 judges in this one. With Ray, how many at once.
-        ray: Address of a Ray cluster, such as `"auto"`; its machines need the same files.
+        workers: Local processes; 1 judges in this one. With Ray, how many at once, at most one
+            for each CPU of the cluster.
+        ray: Address of a Ray cluster, or `"auto"`: the one that runs here, else one that is
+            started meanwhile. Its machines need the same files.
 
     Raises:
         BackendUnavailableError: Ray is not installed.
-        SearchError: A process died, or the cluster cannot be reached.
+        SearchError: A process died.
+        SourceError: No cluster answers.
     """
     if ray is not None:
         with _ray_pool(make, workers, ray) as judge:
@@ -81,9 +84,6 @@ def _score_one(genes: Genes) -> float:
 
 @contextlib.contextmanager
 def _ray_pool(make: MakeScore, workers: int, address: str) -> Iterator[Judge]:
-    with requires("scale"):
-        import ray
-
     class Scorer:
         """An actor."""
 
@@ -94,18 +94,11 @@ def _ray_pool(make: MakeScore, workers: int, address: str) -> Iterator[Judge]:
             """Of one candidate."""
             return self._score(genes)
 
-    try:
-        ray.init(address=None if address == "local" else address, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as exc:
-        raise SearchError(
-            f"cannot reach Ray at '{address}': {exc}; start it with `ray start --head`"
-        ) from exc
-    try:
+    with cluster(address) as ray:
         actor = ray.remote(num_cpus=1)(Scorer)
-        actors = [actor.remote() for _ in range(workers)]
+        # One that waits for a CPU would keep its candidate for ever.
+        actors = [actor.remote() for _ in range(min(workers, cpus_of(ray)))]
         yield lambda candidates, on_score: _over_actors(ray, actors, candidates, on_score)
-    finally:
-        ray.shutdown()
 
 
 def _over_actors(

@@ -23,7 +23,7 @@ from litepose_edge.scale.units import Failure, Unit
 from litepose_edge.scale.work import Done, UnitResult, readable
 from litepose_edge.scale.workers.process import Opener, WorkerProcess
 
-AUTO = "auto"
+AUTO, LOCAL = "auto", "local"
 # Units of one Ray dataset. Between two of them the pool is made anew: some seconds in an hour.
 UNITS_A_WAVE = 4096
 # A unit whose workers were lost so often, each time after Ray's own retries, is given up.
@@ -72,7 +72,7 @@ def run_on_ray(
         LitePoseError: What no input is to blame for.
     """
     with cluster(address, workers) as ray:
-        cpus = _cpus(ray)
+        cpus = cpus_of(ray)
         nodes = sum(1 for node in ray.nodes() if node["Alive"])
         started(f"Ray {ray.__version__}: {nodes} node{'s' * (nodes != 1)}, {cpus} CPUs")
         while wave := list(islice(units, UNITS_A_WAVE)):
@@ -87,7 +87,7 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Any]:
     """Join a cluster, or start one for the time of the block; usage statistics stay off.
 
     Args:
-        address: As `run_on_ray` takes it.
+        address: As `run_on_ray` takes it; `"local"` starts one whether another runs here or not.
         cpus: Of a cluster that is started here; all there are unless given.
 
     Raises:
@@ -121,17 +121,21 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Any]:
 
 def _join(ray: Any, address: str, cpus: int | None) -> None:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address != AUTO:
+    if address not in (AUTO, LOCAL):
         _check_answer(address)
     try:
-        ray.init(address=address, **quiet)
-    except ConnectionError as exc:
-        if address != AUTO:
-            raise SourceError(f"cannot join the Ray cluster at {address}: {exc}") from exc
+        if address != LOCAL:
+            try:
+                ray.init(address=address, **quiet)
+                return
+            except ConnectionError:
+                if address != AUTO:
+                    raise
         # Only for this machine, and only while the run lasts.
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
-    except (RuntimeError, ValueError) as exc:
-        raise SourceError(f"cannot join the Ray cluster at {address}: {exc}") from exc
+        ray.init(address=LOCAL, num_cpus=cpus, include_dashboard=False, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as exc:
+        what = "start a Ray cluster" if address == LOCAL else f"join the Ray cluster at {address}"
+        raise SourceError(f"cannot {what}: {exc}") from exc
 
 
 def _check_answer(address: str) -> None:
@@ -224,7 +228,7 @@ def _once(
     context.max_errored_blocks = -1
     context.max_consecutive_actor_init_deaths = INIT_DEATHS
     rows = [{"unit": pickle.dumps(unit)} for unit in units]
-    most = max(min(workers or _cpus(ray), len(units)), 1)
+    most = max(min(workers or cpus_of(ray), len(units)), 1)
     with _current(DataContext, context):
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             UnitActor,
@@ -261,9 +265,9 @@ def _current(data_context: Any, context: Any) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _cpus(ray: Any) -> int:
-    """Of the cluster as it is now."""
-    return int(ray.cluster_resources().get("CPU", 1))
+def cpus_of(ray: Any) -> int:
+    """CPUs of the cluster as it is now."""
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
 def _given_up(unit: Unit, reason: str) -> UnitResult:

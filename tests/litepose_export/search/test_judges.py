@@ -46,4 +46,4 @@ def test_a_process_that_dies_is_an_error_and_no_hang():
 @pytest.mark.slow
 def test_a_ray_cluster_gives_the_same_scores():
     pytest.importorskip("ray")
-    assert scores_of(workers=2, ray="local") == scores_of()
+    assert scores_of(workers=100, ray="local") == scores_of()
