@@ -40,6 +40,8 @@ METHODS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
+# Operators whose third input is a bias.
+WITH_BIAS = ("Conv", "ConvTranspose", "Gemm", "InstanceNormalization", "LayerNormalization")
 # Histograms are merged every so many inputs: all inner tensors of 300 crops would be gigabytes.
 CHUNK = 16
 
@@ -127,6 +129,7 @@ def write_qdq(
     signed = scheme == "s8s8"
     model = onnx.ModelProto()
     model.CopyFrom(prepared)
+    _give_biases_of_their_own(model)
     left = {*float_nodes, *never_quantized(prepared)}
     between = choose_between_layers(prepared, left)
     left |= between.float_pools
@@ -172,6 +175,30 @@ def never_quantized(prepared: onnx.ModelProto) -> tuple[str, ...]:
         if node.op_type == "ConvTranspose"
         and any(a.name == "group" and a.i > 1 for a in node.attribute)
     )
+
+
+def _give_biases_of_their_own(model: onnx.ModelProto) -> None:
+    """Copy a bias that several nodes read, for all but the first, in place.
+
+    Each gets a scale of its own, so ONNX Runtime's quantizer copies it, too, but under its name and
+    a number, which may be another tensor's name: `val_11` and 5 are `val_115` in PyTorch's graphs.
+    """
+    stored = {i.name: i for i in model.graph.initializer}
+    taken = {*stored, *(name for node in model.graph.node for name in node.output)}
+    seen: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type not in WITH_BIAS or len(node.input) < 3 or node.input[2] not in stored:
+            continue
+        name = node.input[2]
+        if name in seen:
+            copied = f"{name}_of_{node.name}"
+            while copied in taken:
+                copied += "_"
+            taken.add(copied)
+            model.graph.initializer.add().CopyFrom(stored[name])
+            model.graph.initializer[-1].name = copied
+            node.input[2] = copied
+        seen.add(name)
 
 
 def keep_float_layers(quantized: onnx.ModelProto) -> None:

@@ -39,7 +39,11 @@ def graph(between, read, channels=8):
     """Two layers, `x` made by the first and `read` read by the last, and what lies between."""
     rng, stored = np.random.default_rng(0), {}
     first, second = (conv(a, b, b, rng, stored) for a, b in (("image", "x"), ("image", "y")))
-    nodes = [first, second, *between, conv(read, "z", "last", rng, stored, channels)]
+    return whole([first, second, *between, conv(read, "z", "last", rng, stored, channels)], stored)
+
+
+def whole(nodes, stored):
+    """A graph from `image` to `z`."""
     given = [helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, SHAPE)]
     made = [helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, None)]
     weights = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in stored.items()]
@@ -186,3 +190,23 @@ def test_a_mean_between_layers_is_one_of_floats(tmp_path):
     assert kinds["AveragePool"] == 1
     assert kinds["QLinearAveragePool"] == 0
     assert error(model) < 0.03
+
+
+def test_layers_with_one_bias_get_names_that_no_tensor_has():
+    rng, bias = np.random.default_rng(0), np.linspace(-1, 1, 8)
+    stored = {f"w_{i}": rng.normal(0, 0.3, (8, 8, 1, 1)) for i in range(3)} | {"val_1": bias}
+    # ONNX Runtime's quantizer calls the copies of val_1 val_10, val_11, ...
+    names = ["image", "val_10", "val_11", "z"]
+    nodes = [
+        helper.make_node("Conv", [names[i], f"w_{i}", "val_1"], [names[i + 1]], f"layer_{i}")
+        for i in range(3)
+    ]
+    model = whole(nodes, stored)
+    assert len({tuple(node.input[2:]) for node in model.graph.node}) == 1
+    assert error(model) < 0.03
+
+
+def test_a_bias_of_one_layer_keeps_its_name():
+    stored = {"w": np.eye(8).reshape(8, 8, 1, 1), "own": np.ones(8)}
+    model = whole([helper.make_node("Conv", ["image", "w", "own"], ["z"], "layer")], stored)
+    assert "own_quantized" in {i.name for i in quantized(model).graph.initializer}
