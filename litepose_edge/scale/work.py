@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 import litepose_edge
 from litepose_edge import backends
-from litepose_edge.backends import bundled
+from litepose_edge.backends import Backend, bundled
 from litepose_edge.errors import LitePoseError, ModelError, OutputError, WorkerError
 from litepose_edge.estimator import Estimator
 from litepose_edge.networks import DEFAULT_DETECTOR
@@ -32,6 +33,7 @@ from litepose_edge.sources.kinds import URL, Kind, file_of_url, kind_of, without
 
 # A film on a server may be as large as the disk.
 FILM_BYTES = 1 << 50
+ENGINES: dict[Backend, str] = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Job:
             ModelError: They cannot be used, or are others than the driver's.
             WorkerError: This machine has other packages than the driver's.
         """
-        here = package_versions()
+        here = package_versions(self.options.backend)
         for package, version in self.versions.items():
             if here[package] != version:
                 raise WorkerError(
@@ -114,17 +116,23 @@ def make_job(options: LabelOptions) -> Job:
         poses = estimator.predict(np.zeros((64, 64, 3), np.uint8))
     found = backends.find_model(options.model, precision=options.precision, backend=options.backend)
     names = tuple(poses.skeleton.keypoint_names)
-    return Job(options, found.manifest.name, names, model_hashes(options), package_versions())
+    versions = package_versions(options.backend)
+    return Job(options, found.manifest.name, names, model_hashes(options), versions)
 
 
-def package_versions() -> dict[str, str]:
+def package_versions(backend: Backend) -> dict[str, str]:
     """The packages on which the bytes of a shard depend, of this process."""
     pyarrow, _ = arrow()
+    try:
+        engine = importlib.metadata.version(backend)
+    except importlib.metadata.PackageNotFoundError:  # it comes under another name, or is built
+        engine = "unknown"
     return {
         "litepose-edge": litepose_edge.__version__,
         "pyarrow": str(pyarrow.__version__),
         "NumPy": np.__version__,
         "OpenCV": cv2.__version__,
+        ENGINES[backend]: engine,
     }
 
 

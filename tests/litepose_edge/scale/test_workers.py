@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import onnxruntime
 import pyarrow.parquet as pq
 import pytest
 
@@ -68,7 +69,9 @@ def test_a_machine_with_other_packages_is_refused():
     job = Job(OPTIONS, "fake", ("nose",), {}, {"pyarrow": "0.1"})
     with pytest.raises(WorkerError, match=r"has pyarrow .*, the driver's has 0\.1: install"):
         job.open()
-    assert all(package_versions().values())
+    assert all(package_versions("onnxruntime").values())
+    assert package_versions("onnxruntime")["ONNX Runtime"] == onnxruntime.__version__
+    assert "OpenVINO" in package_versions("openvino")
 
 
 def test_processes_that_die_before_any_input_end_the_run(monkeypatch):
