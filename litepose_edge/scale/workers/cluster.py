@@ -37,8 +37,6 @@ ENVIRONMENT = {
     # An old PC that is busy takes longer than the usual 30 s to start a node.
     "RAY_raylet_start_wait_time_s": "120",
 }
-# What Ray sets itself where it finds or makes an authentication token.
-SET_BY_RAY = ("RAY_AUTH_MODE",)
 # Before a unit's result is fetched, at most so many wait for an actor.
 IN_FLIGHT = 2
 # Actors that die one after the other before they have started, before the run ends.
@@ -94,7 +92,7 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Any]:
         BackendUnavailableError: Ray is not installed.
         SourceError: No cluster answers.
     """
-    before = {name: os.environ.get(name) for name in (*ENVIRONMENT, *SET_BY_RAY)}
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)
     try:
         try:

@@ -17,8 +17,9 @@ from litepose_edge.scale import LabelOptions, label, labelling
 from litepose_edge.scale.workers import cluster as ours
 from paths import ROOT
 
-# Ray reads its settings when it is imported.
-for name, value in ours.ENVIRONMENT.items():
+# Ray reads its settings when it is imported, and a process has one way of authentication: with
+# "auto" it would use this user's token, of which the nodes here do not know.
+for name, value in {**ours.ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}.items():
     os.environ.setdefault(name, value)
 ray = pytest.importorskip("ray")
 pytestmark = [
@@ -41,8 +42,6 @@ def nodes(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "helpers"), str(ROOT)]))
     monkeypatch.setenv("FAKE_FOLDER", str(tmp_path))
     monkeypatch.setenv("FAKE_PAUSE_S", "0.2")
-    # With "auto" Ray would use this user's token, if there is one; these nodes have none.
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
