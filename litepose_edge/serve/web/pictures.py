@@ -53,7 +53,11 @@ class Pictures:
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Problem(415, "expected a body without content-encoding: pictures are packed")
         boxes = _boxes(request.query_params.get("boxes"), self._limits.boxes)
-        size = _raw_size(request, self._limits.pixels) if media_type == RAW else None
+        size = None
+        if media_type == RAW or not {"width", "height"}.isdisjoint(request.query_params):
+            size = _raw_size(request, self._limits.pixels)
+        if media_type != RAW:
+            size = None  # it is in the picture's own header
         if self._waiting >= self._limits.pictures_waiting:
             raise Problem(
                 503,

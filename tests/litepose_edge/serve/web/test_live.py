@@ -18,6 +18,7 @@ def test_a_viewer_gets_hello_and_status_then_poses_each_with_its_picture(open_se
         assert 5 in hello["skeleton"]["left"]
         assert 6 in hello["skeleton"]["right"]
         assert hello["models"] == ["lrpose-n", "lrpose-s", "lrpose-m"]
+        assert hello["min_keypoint_score"] == 0.3
         assert hello["allow_record"] is False
         assert status["type"] == "status"
         poses = None

@@ -71,6 +71,7 @@ def header_of_a_huge_png() -> bytes:
         (b"\xff\xd8\xff\xe0 no", JPEG, "", 422, "the body"),
         (header_of_a_huge_png(), PNG, "", 422, "60000x60000"),
         (b"abc", RAW, "", 422, "?width=W&height=H"),
+        (b"\xff\xd8\xff", JPEG, "?width=0&height=1", 422, "expected a picture of 1 to"),
         (b"abc", RAW, "?width=1&height=-1", 422, "?width=W&height=H"),
         (b"abc", RAW, "?width=60000&height=60000", 422, "pixels"),
         (b"abc", RAW, "?width=2&height=2", 422, "expected 12 bytes of BGR"),
