@@ -211,7 +211,7 @@ def serve(
         )
         spec = found.manifest.model
         assert not isinstance(spec, DetectorSpec)  # an estimator refuses one
-        return Loaded(name, estimator, spec.skeleton)
+        return Loaded(name, estimator, spec.skeleton, spec.min_keypoint_score)
 
     capture = CaptureOptions(
         source=source,

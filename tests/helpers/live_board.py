@@ -200,8 +200,8 @@ class Board:
             "right": [i for i, side in enumerate(sides) if side == "right"],
         }  # fmt: skip
         hello = {
-            "type": "hello", "skeleton": skeleton, "allow_record": self.allow_record,
-            "models": MODELS, "version": self.version,
+            "type": "hello", "skeleton": skeleton, "min_keypoint_score": 0.3,
+            "allow_record": self.allow_record, "models": MODELS, "version": self.version,
         }  # fmt: skip
         reader = asyncio.ensure_future(self._listen(websocket))
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):

@@ -42,12 +42,14 @@ function receive(message) {
   else if (message.type === "poses") frames.addPoses(message);
 }
 
-function greet({ skeleton, allow_record: recordable, models, version: current }) {
+function greet(hello) {
+  const { min_keypoint_score: least, allow_record: recordable, models, version: current } = hello;
   // After an update of the board its new page takes over.
   if (version !== null && version !== current) location.reload();
   version = current;
   frames.clear();
-  stage.skeleton = skeleton;
+  stage.model = hello;
+  people.least = least;
   settings.models = models;
   actions.recordable = recordable;
   byId("version").textContent = `litepose-edge ${version}`;

@@ -4,16 +4,19 @@
 import { Labels } from "./labels.js";
 import { DOT, EDGE, boneColours, colourOf, css, numberOf } from "./palette.js";
 
-export const MIN_KEYPOINT_SCORE = 0.3;
 const MANY_KEYPOINTS = 40; // as on hands and faces: lines and dots are thin
 const BOX_LINE = 400; // pixels of the picture's short side for one of a box's line
 const TEXT = 24; // and of a letter
 const LEAST_TEXT = 12; // pixels of the page
 
 export class Overlay {
-  /** @param skeleton { bones, left, right, keypoint_names } */
-  constructor(skeleton) {
+  /**
+   * @param skeleton { bones, left, right, keypoint_names }
+   * @param least score of a keypoint that is drawn
+   */
+  constructor(skeleton, least) {
     this.skeleton = skeleton;
+    this.least = least;
     this.sides = boneColours(skeleton);
   }
 
@@ -59,7 +62,7 @@ export class Overlay {
   }
 
   #person(pen, place, { keypoints, ...person }, number, layers) {
-    const seen = keypoints.map(([, , score]) => score >= MIN_KEYPOINT_SCORE);
+    const seen = keypoints.map(([, , score]) => score >= this.least);
     const points = keypoints.map(([x, y]) => place.point(x, y));
     const own = colourOf(numberOf(person, number));
     const thickness = Math.max(this.#thickness(keypoints, seen, place) * place.scale, 1.5 * place.pixel);

@@ -1,6 +1,5 @@
 // The list of people: who, how sure, how many keypoints are seen.
 
-import { MIN_KEYPOINT_SCORE } from "./overlay.js";
 import { colourOf, css, numberOf } from "./palette.js";
 
 const EVERY_MS = 250; // figures that change faster cannot be read
@@ -12,6 +11,7 @@ export class People {
   #rows = new Map();
   #last = -Infinity;
   #waiting = null;
+  least = 0; // score of a keypoint that is seen, the model's own
 
   /** Shows who is in a frame, at most four times a second. */
   show(people) {
@@ -57,7 +57,7 @@ export class People {
       row.querySelector(".name").textContent = person.track_id === null ? `${number + 1}` : `#${number}`;
       this.#rows.set(number, row);
     }
-    const seen = person.keypoints.filter(([, , score]) => score >= MIN_KEYPOINT_SCORE).length;
+    const seen = person.keypoints.filter(([, , score]) => score >= this.least).length;
     row.querySelector(".bar").style.transform = `scaleX(${Math.min(Math.max(person.score, 0), 1)})`;
     write(row.querySelector(".score"), person.score.toFixed(2));
     write(row.querySelector(".seen"), `${seen} of ${person.keypoints.length}`);

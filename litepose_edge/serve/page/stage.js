@@ -59,8 +59,9 @@ export class Stage {
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
-  set skeleton(skeleton) {
-    this.#overlay = new Overlay(skeleton);
+  /** @param model { skeleton, min_keypoint_score } */
+  set model({ skeleton, min_keypoint_score: least }) {
+    this.#overlay = new Overlay(skeleton, least);
   }
 
   get empty() {

@@ -11,6 +11,7 @@ import numpy as np
 
 from litepose_edge.errors import InvalidBoxError
 from litepose_edge.estimator import Estimator
+from litepose_edge.manifest.parts import MIN_KEYPOINT_SCORE
 from litepose_edge.skeletons import Skeleton
 
 WARM_UP_SIDE = 64
@@ -24,11 +25,13 @@ class Loaded:
         name: As viewers choose it.
         estimator: Opens its networks when they are first needed.
         skeleton: The keypoints it finds.
+        min_keypoint_score: A keypoint of at least this score is visible.
     """
 
     name: str
     estimator: Estimator
     skeleton: Skeleton
+    min_keypoint_score: float = MIN_KEYPOINT_SCORE
 
 
 class Models:

@@ -134,9 +134,11 @@ class Service:
 
     def hello(self) -> dict[str, Any]:
         """What a viewer needs to know first."""
+        model = self.models.current
         return {
             "type": "hello",
-            "skeleton": skeleton_document(self.models.current.skeleton),
+            "skeleton": skeleton_document(model.skeleton),
+            "min_keypoint_score": model.min_keypoint_score,
             "allow_record": self.recorder is not None,
             "models": list(self.options.models),
             "version": litepose_edge.__version__,
