@@ -140,6 +140,11 @@ HELD = {
         f"{EXPORTER}training/runs/test_runner.py::"
         "test_the_commit_is_what_git_says_and_unknown_where_there_is_none"
     ],
+    "`search` runs the command": [
+        f"{EXPORTER}search/costs/test_measure.py::test_a_command_counts_what_lies_in_its_folder",
+        f"{EXPORTER}search/test_judges.py::test_local_processes_give_the_scores_of_one",
+        f"{EXPORTER}search/test_judges.py::test_a_ray_cluster_gives_the_same_scores",
+    ],
     "The packages that run the models": [NOTHING_LEFT, SWITCHES],
     "ONNX Runtime 1.29 and newer": [NOTHING_LEFT],
     "`import litepose_edge` sets": [SWITCHES],
