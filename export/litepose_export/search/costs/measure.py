@@ -35,8 +35,10 @@ Started = Callable[[str, int], Advance]
 class Meter(Protocol):
     """Says what graphs cost."""
 
-    def __call__(self, graphs: Mapping[str, onnx.ModelProto], advance: Advance) -> dict[str, Entry]:
-        """Costs by name, `advance` called once a graph."""
+    def __call__(
+        self, graphs: Mapping[str, onnx.ModelProto], advance: Advance, *, warm: bool = False
+    ) -> dict[str, Entry]:
+        """Costs by name, `advance` called once a graph; `warm`: of networks in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,11 @@ def measuring_of(kind: CostKind, counter: str | None = None, processor: str = ""
     return Measuring(kind, meter, processor or counter, integer=True, scheme="s8s8")
 
 
-def time_meter(graphs: Mapping[str, onnx.ModelProto], advance: Advance) -> dict[str, Entry]:
+def time_meter(
+    graphs: Mapping[str, onnx.ModelProto], advance: Advance, *, warm: bool = False
+) -> dict[str, Entry]:
     """Times on this machine, on one thread."""
-    found = time_graphs(graphs, advance)
+    found = time_graphs(graphs, advance, warm=warm)
     return {name: Entry(round(t.ms, 6), round(t.noise, 4)) for name, t in found.items()}
 
 
@@ -103,7 +107,9 @@ class CommandMeter:
 
     command: str
 
-    def __call__(self, graphs: Mapping[str, onnx.ModelProto], advance: Advance) -> dict[str, Entry]:
+    def __call__(
+        self, graphs: Mapping[str, onnx.ModelProto], advance: Advance, *, warm: bool = False
+    ) -> dict[str, Entry]:
         """Costs by name.
 
         Raises:
@@ -195,7 +201,7 @@ def measure_networks(
     for i, genes in enumerate(candidates):
         made[str(i)] = network_graph(space, genes, integer=how.integer, scheme=how.scheme)
         advance()
-    entries = how.meter(made, started("measure networks", len(made)))
+    entries = how.meter(made, started("measure networks", len(made)), warm=True)
     return [entries[str(i)].cost for i in range(len(candidates))]
 
 

@@ -38,25 +38,28 @@ def time_graphs(
     graphs: Mapping[str, onnx.ModelProto],
     advance: Callable[[], None] = lambda: None,
     rounds: int = ROUNDS,
+    *,
+    warm: bool = False,
 ) -> dict[str, Timed]:
     """Time each graph on one thread.
 
     One thread's CPU time is its wall time where nothing else runs, and stays true where something
     does. Where the CPU clock is too coarse, as on Windows, the wall clock counts.
 
-    Each run follows one of another graph: weights come from memory and not from the cache, as they
-    do in a network.
+    Each run of an operator follows one of another: its weights come from far, as they do in a
+    network. A network is run once before it is timed, as one that is in use.
 
     Args:
         graphs: With fixed shapes, by name.
         advance: Called once a graph.
         rounds: Turns of each.
+        warm: Whether each is run once right before it is timed.
     """
     names = list(graphs)
     found: dict[str, Timed] = {}
     for start in range(0, len(names), TOGETHER):
         chosen = names[start : start + TOGETHER]
-        jobs = {name: _job(graphs[name], advance) for name in chosen}
+        jobs = {name: _job(graphs[name], advance, warm=warm) for name in chosen}
         times = time_in_turns(jobs, rounds=rounds, warm_up_rounds=WARM_UP_ROUNDS, rotate=True)
         for name in chosen:
             found[name] = _summary(times.wall_ms[name], times.cpu_ms[name])
@@ -74,11 +77,11 @@ def _summary(wall_ms: NDArray[np.float64], cpu_ms: NDArray[np.float64]) -> Timed
     return Timed(float(median), float((high - low) / 2 / max(median, 1e-9)))
 
 
-def _job(graph: onnx.ModelProto, advance: Callable[[], None]) -> Job:
+def _job(graph: onnx.ModelProto, advance: Callable[[], None], *, warm: bool) -> Job:
     run = open_graph(graph)
     run()
     advance()
-    return Job(run, prepare=no_preparation)
+    return Job(run, prepare=run if warm else no_preparation)
 
 
 def open_graph(graph: onnx.ModelProto) -> Callable[[], Any]:
