@@ -18,14 +18,13 @@ from litepose_edge.serve.web.openapi_parts import (
     ref,
     schemas,
 )
+from litepose_edge.serve.web.pictures import boxes_pattern
 
 JSON, JPEG, HTML = "application/json", "image/jpeg", "text/html; charset=utf-8"
 DESCRIPTION = (
     "People in front of a camera, live, and in pictures that are sent. WebSockets, which this "
     "document has no words for: /v1/live (poses, pictures, status) and /v1/stream (poses)."
 )
-NUMBER_PATTERN = r"-?[0-9]{1,6}(\.[0-9]{1,3})?"
-BOX_PATTERN = f"{NUMBER_PATTERN}(,{NUMBER_PATTERN}){{3}}"
 
 
 def openapi_document(options: WebOptions, models: tuple[str, ...], *, recording: bool) -> Document:
@@ -149,7 +148,7 @@ def _pose(options: WebOptions) -> Document:
     side = {"type": "integer", "minimum": 1, "maximum": 65_535}
     boxes = {
         "type": "string",
-        "pattern": f"^{BOX_PATTERN}(;{BOX_PATTERN}){{0,{limits.boxes - 1}}}$",
+        "pattern": f"^{boxes_pattern(limits.boxes)}$",
         "examples": ["10,20,200,400;300,20,480,400"],
     }
     binary = {"schema": {"type": "string", "format": "binary"}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -121,19 +121,21 @@ def _raw_size(request: Request, most_pixels: int) -> tuple[int, int]:
     return width, height
 
 
+def boxes_pattern(most: int) -> str:
+    """The regular expression of `x1,y1,x2,y2;...`, pixels with up to three decimals."""
+    number = r"-?[0-9]{1,6}(\.[0-9]{1,3})?"
+    box = f"{number}(,{number}){{3}}"
+    return f"{box}(;{box}){{0,{most - 1}}}"
+
+
 def _boxes(text: str | None, most: int) -> NDArray[np.float32] | None:
     """`x1,y1,x2,y2;...` as `(P, 4)` float32; None where there is none."""
-    if not text:
+    if text is None:
         return None
-    rows = text.split(";", most)
-    if len(rows) > most:
+    if text.count(";") >= most:
         raise Problem(422, f"expected at most {most} boxes, got more")
-    try:
-        boxes = [[float(number) for number in row.split(",", 4)] for row in rows]
-    except ValueError:
-        boxes = []
-    if not boxes or any(len(box) != 4 or not all(map(math.isfinite, box)) for box in boxes):
+    if re.fullmatch(boxes_pattern(most), text) is None:
         raise Problem(
             422, "expected boxes as x1,y1,x2,y2 in pixels, several with a semicolon between them"
         )
-    return np.array(boxes, np.float32)
+    return np.array([row.split(",") for row in text.split(";")], np.float32)
