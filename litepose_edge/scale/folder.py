@@ -1,6 +1,6 @@
 """The folder of a labelling run: its description, its shards, what failed.
 
-OUT/run.json            sources and options; another run is refused
+OUT/run.json            sources, options and versions; another run is refused
 OUT/people/NAME.parquet one shard a unit, named by its inputs
 OUT/failures.parquet    one row an input, written at the end
 OUT/.failures/NAME.json what failed in a unit, beside it until then
@@ -14,18 +14,16 @@ import os
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from litepose_edge.atomic_files import NewFile, make_folder, write_file
 from litepose_edge.errors import OutputError
+from litepose_edge.scale.record import SOURCES, check_record, locked
 from litepose_edge.scale.shards import arrow, parquet_writer
 from litepose_edge.scale.units import Failure
 from litepose_edge.scale.work import UnitResult
 
-RUN, PEOPLE, FAILURES, PARTS, LOCK = (
-    "run.json", "people", "failures.parquet", ".failures", ".lock",
-)  # fmt: skip
-SOURCES = "sources"
+PEOPLE, FAILURES, PARTS, LOCK = "people", "failures.parquet", ".failures", ".lock"
 # What is not in a unit: sources that name no input.
 NO_UNIT = "sources"
 ROWS_A_GROUP = 65_536
@@ -41,16 +39,17 @@ class RunFolder:
 
     Raises:
         OutputError: It cannot be written, another run is writing, or its labels were made of other
-            sources or with other options.
+            sources, with other options or with other packages.
     """
 
     def __init__(self, path: Path, about: dict[str, Any], suffix: str) -> None:
         self.path, self._suffix = path, suffix
         for folder in (path, path / PEOPLE, path / PARTS):
             make_folder(folder)
-        self._lock = _locked(path / LOCK)
+        self._lock = locked(path / LOCK, "--out")
         try:
-            self._check(about)
+            labels = next(iter(self.units()), None) is not None
+            check_record(path, about, "--out", holds=labels)
             self._clear()
         except BaseException:
             self.close()
@@ -173,25 +172,6 @@ class RunFolder:
     def _part(self, unit: str) -> Path:
         return self.path / PARTS / f"{unit}.json"
 
-    def _check(self, about: dict[str, Any]) -> None:
-        path = self.path / RUN
-        try:
-            before = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            if next(iter(self.units()), None) is not None:
-                raise OutputError(
-                    f"{self.path / PEOPLE} holds labels, and no {RUN} says how they were made: "
-                    "give another --out"
-                ) from None
-            write_file(path, (json.dumps(about, indent=2) + "\n").encode())
-            return
-        except (OSError, ValueError) as exc:
-            raise OutputError(f"cannot read {path}: {exc}") from exc
-        other = _first_difference(before, json.loads(json.dumps(about)))
-        if other is not None:
-            raise OutputError(f"{self.path} holds the labels of another run, {other}: give "
-                              "another --out")  # fmt: skip
-
     def _clear(self) -> None:
         """Remove what a run that was ended was writing."""
         for folder in (self.path, self.path / PEOPLE, self.path / PARTS):
@@ -235,54 +215,3 @@ def _names(folder: Path, suffix: str) -> Iterator[str]:
         for entry in entries:
             if entry.name.endswith(suffix) and not entry.name.startswith("."):
                 yield entry.name.removesuffix(suffix)
-
-
-def _first_difference(before: Any, now: dict[str, Any]) -> str | None:
-    """What two runs differ in, as a part of a sentence."""
-    if not isinstance(before, dict):
-        return "described by a file that is none of ours"
-    for part in sorted({*before, *now}):
-        old, new = before.get(part), now.get(part)
-        if old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            for key in sorted({*old, *new}):
-                if old.get(key) != new.get(key):
-                    shown = f"{key} {_shown(old.get(key))}, not {_shown(new.get(key))}"
-                    return f"of {part} {shown}" if part == SOURCES else f"with {part}: {shown}"
-        return f"of {part} {_shown(old)}, not {_shown(new)}"
-    return None
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """An open file that this process alone holds; the system lets go of it when it ends.
-
-    Raises:
-        OutputError: Another process holds it.
-    """
-    try:
-        file = path.open("ab")
-    except OSError as exc:
-        raise OutputError(f"cannot write {path}: {exc.strerror}") from exc
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        file.close()
-        if not isinstance(exc, BlockingIOError | PermissionError):
-            raise OutputError(f"cannot lock {path}: {exc.strerror}") from exc
-        raise OutputError(
-            f"another run is writing into {path.parent}: wait for it, or give another --out"
-        ) from exc
-    return file

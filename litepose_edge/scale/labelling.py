@@ -15,9 +15,10 @@ import litepose_edge
 from litepose_edge.backends import bundled
 from litepose_edge.options import whole_number
 from litepose_edge.scale.crops import has_crops, join_labels
-from litepose_edge.scale.folder import SOURCES, RunFolder, options_key
+from litepose_edge.scale.folder import RunFolder, options_key
 from litepose_edge.scale.listing import list_inputs
 from litepose_edge.scale.options import LabelOptions
+from litepose_edge.scale.record import SOURCES, VERSIONS
 from litepose_edge.scale.shards import arrow
 from litepose_edge.scale.units import Failure, Unit, cut_into_units
 from litepose_edge.scale.work import Job, UnitResult, make_job
@@ -101,7 +102,8 @@ def label(
         on_start: Told what runs.
 
     Raises:
-        OutputError: The folder cannot be written, or holds the labels of another run.
+        OutputError: The folder cannot be written, or holds the labels of another run or of other
+            versions of the packages.
         ModelError: A network cannot be used.
         BackendUnavailableError: A package is not installed.
         SourceError: No Ray cluster answers.
@@ -125,6 +127,7 @@ def label(
         SOURCES: _described(places, listed),
         "options": options.as_dict(),
         "models": job.hashes,
+        VERSIONS: job.versions,
         "keypoint_names": list(job.keypoint_names),
     }
     folder = RunFolder(Path(out), about, options.suffix)

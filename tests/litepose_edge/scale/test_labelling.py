@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from fake_labelling import FAULTY, write_film, write_picture, write_pictures
+from fake_labelling import FAULTY, fake_job, write_film, write_picture, write_pictures
 from litepose_edge.errors import OutputError, SourceError
 from litepose_edge.measure.accuracy.coco_document import read_document
-from litepose_edge.scale import LabelOptions, label
+from litepose_edge.scale import LabelOptions, label, labelling
 from litepose_edge.scale.folder import RunFolder
 
 SMALL = LabelOptions(shard_size=4)
@@ -149,6 +150,40 @@ def test_other_networks_are_refused(archive, tmp_path, monkeypatch):
     about["models"]["model"] = "f" * 64
     (tmp_path / "out" / "run.json").write_text(json.dumps(about))
     with pytest.raises(OutputError, match="models: model"):
+        run(archive, tmp_path / "out")
+
+
+def test_other_versions_are_refused_and_the_same_are_taken(archive, tmp_path, monkeypatch):
+    def with_engine(version):
+        def make(options):
+            return replace(fake_job(options), versions={"litepose-edge": "1", "engine": version})
+
+        monkeypatch.setattr(labelling, "make_job", make)
+
+    with_engine("1.20")
+    first = run(archive, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    with_engine("1.21")
+    with pytest.raises(OutputError) as error:
+        run(archive, tmp_path / "out")
+    assert str(error.value) == (
+        f"{tmp_path / 'out'} holds labels made with engine 1.20, and here is engine 1.21: install "
+        "what made them to go on, or give another --out"
+    )
+    assert contents(tmp_path / "out") == before
+    with_engine("1.20")
+    assert run(archive, tmp_path / "out").kept == first.shards
+
+
+def test_labels_of_unknown_versions_are_refused(archive, tmp_path, monkeypatch):
+    run(archive, tmp_path / "out")
+    record = tmp_path / "out" / "run.json"
+    about = json.loads(record.read_text())
+    del about["versions"]
+    record.write_text(json.dumps(about))
+    versions = {"litepose-edge": "1"}
+    monkeypatch.setattr(labelling, "make_job", lambda o: replace(fake_job(o), versions=versions))
+    with pytest.raises(OutputError, match="with litepose-edge unknown, and here is litepose-edge"):
         run(archive, tmp_path / "out")
 
 
