@@ -14,12 +14,13 @@ from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from litepose_edge.sources import IMAGE_SUFFIXES
+from litepose_edge.sources.kinds import URL
 
 FILM_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4"}
     | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
 )
-NAME_BYTES = 16
+NAME_BYTES, INPUT_BYTES = 16, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Unit:
     """Inputs that are labelled together.
 
     Attributes:
-        name: 32 hexadecimal digits, made of the inputs and of the run's options.
+        name: 32 hexadecimal digits, made of the inputs' places and of the run's options.
         sources: The inputs as they were named, images or one film.
         folder: Absolute; what relative names are relative to.
     """
@@ -82,10 +83,10 @@ def cut_into_units(
     waiting: list[str] = []
 
     def unit(inputs: list[str]) -> Unit:
-        number, digest = 0, _digest(key, inputs)
+        number, digest = 0, _digest(key, folder, inputs)
         while digest in taken:  # the very same inputs once more
             number += 1
-            digest = _digest(f"{key}\n{number}", inputs)
+            digest = _digest(f"{key}\n{number}", folder, inputs)
         taken.add(digest)
         return Unit(digest.hex(), tuple(inputs), folder)
 
@@ -106,12 +107,26 @@ def cut_into_units(
         yield unit(waiting)
 
 
-def _digest(key: str, inputs: Iterable[str]) -> bytes:
+def _digest(key: str, folder: str, inputs: Iterable[str]) -> bytes:
     digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=NAME_BYTES)
     for source in inputs:
         # A zero byte is in no name, so that lists of names cannot be mistaken for each other.
-        digest.update(b"\0" + source.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0" + _place(folder, source))
     return digest.digest()
+
+
+def input_digests(unit: Unit) -> bytes:
+    """Eight bytes an input, by its place: whether two units share one."""
+    return b"".join(
+        blake2b(_place(unit.folder, source), digest_size=INPUT_BYTES).digest()
+        for source in unit.sources
+    )
+
+
+def _place(folder: str, source: str) -> bytes:
+    """A name that tells files of two working folders apart, though they are named alike."""
+    place = source if URL.match(source) else os.path.join(folder, source)  # noqa: PTH118
+    return place.encode("utf-8", "surrogatepass")
 
 
 def _is_boundary(source: str, window: int) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,6 +51,16 @@ def test_units_are_named_by_inputs_and_options():
     assert once == again
     assert once[0].name != next(cut_into_units(["b.jpg"], 8, "key")).name
     assert once[0].name != next(cut_into_units(["a.jpg"], 8, "other")).name
+
+
+def test_relative_names_belong_to_their_folder():
+    def name(source, folder):
+        return next(cut_into_units([source], 8, "key", str(folder))).name
+
+    here, there = Path("here").absolute(), Path("there").absolute()
+    assert name("a.jpg", here) != name("a.jpg", there)
+    for anywhere in (str(here / "a.jpg"), "https://host/a.jpg"):
+        assert name(anywhere, here) == name(anywhere, there)
 
 
 def test_lists_of_names_are_not_mistaken_for_each_other():
