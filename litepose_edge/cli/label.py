@@ -80,6 +80,13 @@ def label(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune", help="Remove the shards of inputs that nothing names any more.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     quiet: Annotated[
         bool,
         typer.Option(
@@ -167,6 +174,7 @@ def label(
             workers=workers,
             ray=ray,
             retry_failed=retry_failed,
+            prune=prune,
             on_frame=on_frame,
             on_start=on_start,
         )

@@ -4,6 +4,7 @@ OUT/run.json            sources, options and versions; another run is refused
 OUT/people/NAME.parquet one shard a unit, named by its inputs
 OUT/failures.parquet    one row an input, written at the end
 OUT/.failures/NAME.json what failed in a unit, beside it until then
+OUT/.inputs/NAME.bin    digests of a unit's inputs: whether those of a shard came into another one
 """
 
 from __future__ import annotations
@@ -16,17 +17,23 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from litepose_edge.atomic_files import NewFile, make_folder, write_file
 from litepose_edge.errors import OutputError
 from litepose_edge.scale.record import SOURCES, check_record, locked
 from litepose_edge.scale.shards import arrow, parquet_writer
-from litepose_edge.scale.units import Failure
+from litepose_edge.scale.units import INPUT_BYTES, Failure, Unit, input_digests
 from litepose_edge.scale.work import UnitResult
 
 PEOPLE, FAILURES, PARTS, LOCK = "people", "failures.parquet", ".failures", ".lock"
+INPUTS, INPUTS_SUFFIX = ".inputs", ".bin"
 # What is not in a unit: sources that name no input.
 NO_UNIT = "sources"
 ROWS_A_GROUP = 65_536
+# Whose inputs are in memory when they are compared with all the others'.
+UNITS_AT_ONCE = 4096
 
 
 class RunFolder:
@@ -44,7 +51,7 @@ class RunFolder:
 
     def __init__(self, path: Path, about: dict[str, Any], suffix: str) -> None:
         self.path, self._suffix = path, suffix
-        for folder in (path, path / PEOPLE, path / PARTS):
+        for folder in (path, path / PEOPLE, path / PARTS, path / INPUTS):
             make_folder(folder)
         self._lock = locked(path / LOCK, "--out")
         try:
@@ -100,25 +107,66 @@ class RunFolder:
         else:
             self._part(NO_UNIT).unlink(missing_ok=True)
 
-    def remove_others(self, is_wanted: Callable[[str], bool]) -> int:
-        """Remove shards that no unit of the sources has any more; how many those were.
+    def keep_inputs(self, unit: Unit) -> None:
+        """Note a unit's inputs, before its shard is there.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        write_file(self._inputs(unit.name), input_digests(unit), make_folder=False)
+
+    def sort_others(self, is_wanted: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+        """Shards that no unit of the sources has any more.
+
+        Returns:
+            Those of which an input has come into another shard, as where an archive grew, and
+            the rest: nothing names their inputs. Both sorted.
+
+        Raises:
+            OutputError: The note of a unit's inputs cannot be read.
+        """
+        others = [name for name in self.units() if not is_wanted(name)]
+        moved: list[str] = []
+        for start in range(0, len(others), UNITS_AT_ONCE):
+            part = others[start : start + UNITS_AT_ONCE]
+            digests = [self._digests(name) for name in part]
+            owner = np.repeat(np.arange(len(part)), [len(inputs) for inputs in digests])
+            inputs = np.concatenate(digests)
+            by_value, shared = np.sort(inputs), [inputs[:0]]
+            for name in _names(self.path / PEOPLE, self._suffix):
+                if len(by_value) and is_wanted(name):
+                    wanted = self._digests(name)
+                    place = np.searchsorted(by_value, wanted).clip(max=len(by_value) - 1)
+                    shared.append(wanted[by_value[place] == wanted])
+            is_shared = np.isin(inputs, np.concatenate(shared))
+            moved += [part[i] for i in np.unique(owner[is_shared])]
+        gone = set(moved)
+        return moved, [name for name in others if name not in gone]
+
+    def remove(self, units: list[str]) -> None:
+        """Remove shards and what is noted of them.
 
         Raises:
             OutputError: One cannot be removed.
         """
-        removed = 0
-        try:
-            for name in _names(self.path / PEOPLE, self._suffix):
-                if not is_wanted(name):
-                    self._part(name).unlink(missing_ok=True)
-                    self._shard(name).unlink(missing_ok=True)
-                    removed += 1
-            for name in _names(self.path / PARTS, ".json"):
-                if name != NO_UNIT and not is_wanted(name):
-                    self._part(name).unlink(missing_ok=True)
-        except OSError as exc:
-            raise OutputError(f"cannot remove from {self.path}: {exc.strerror}") from exc
-        return removed
+        with self._removing():
+            for name in units:
+                self._part(name).unlink(missing_ok=True)
+                self._shard(name).unlink(missing_ok=True)
+                self._inputs(name).unlink(missing_ok=True)
+
+    def remove_notes(self, is_wanted: Callable[[str], bool]) -> None:
+        """Remove what is noted of units that are not wanted and have no shard.
+
+        Raises:
+            OutputError: A note cannot be removed.
+        """
+        with self._removing():
+            for folder, suffix in ((PARTS, ".json"), (INPUTS, INPUTS_SUFFIX)):
+                for name in _names(self.path / folder, suffix):
+                    kept = name == NO_UNIT or is_wanted(name) or self._shard(name).exists()
+                    if not kept:
+                        (self.path / folder / f"{name}{suffix}").unlink(missing_ok=True)
 
     def units(self) -> Iterator[str]:
         """Names of the shards that are there, sorted."""
@@ -166,15 +214,35 @@ class RunFolder:
         """Let another run write."""
         self._lock.close()
 
+    @contextlib.contextmanager
+    def _removing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise OutputError(f"cannot remove from {self.path}: {exc.strerror}") from exc
+
     def _shard(self, unit: str) -> Path:
         return self.path / PEOPLE / f"{unit}{self._suffix}"
 
     def _part(self, unit: str) -> Path:
         return self.path / PARTS / f"{unit}.json"
 
+    def _inputs(self, unit: str) -> Path:
+        return self.path / INPUTS / f"{unit}{INPUTS_SUFFIX}"
+
+    def _digests(self, unit: str) -> NDArray[np.uint64]:
+        """A unit's inputs; none where there is no note, as of a file that is not ours."""
+        try:
+            content = self._inputs(unit).read_bytes()
+        except FileNotFoundError:
+            content = b""
+        except OSError as exc:
+            raise OutputError(f"cannot read {self._inputs(unit)}: {exc.strerror}") from exc
+        return np.frombuffer(content[: len(content) // INPUT_BYTES * INPUT_BYTES], np.uint64)
+
     def _clear(self) -> None:
         """Remove what a run that was ended was writing."""
-        for folder in (self.path, self.path / PEOPLE, self.path / PARTS):
+        for folder in (self.path, *(self.path / name for name in (PEOPLE, PARTS, INPUTS))):
             for partial in folder.glob(".*.part*"):
                 with contextlib.suppress(OSError):
                     partial.unlink()

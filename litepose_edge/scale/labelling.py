@@ -37,7 +37,9 @@ class Summary:
         out: The folder.
         shards: Made by this run.
         kept: Shards that were there.
-        removed: Shards whose inputs are none any more.
+        removed: Shards whose inputs have come into others, with `prune` also those that nothing
+            names any more.
+        others: Shards that are there though nothing names their inputs any more.
         inputs: Images and films of this run's shards.
         frames: Images and frames labelled by this run.
         people: Found in them.
@@ -52,6 +54,7 @@ class Summary:
     shards: int
     kept: int
     removed: int
+    others: int
     inputs: int
     frames: int
     people: int
@@ -64,11 +67,16 @@ class Summary:
         rate = self.people / max(self.seconds, 1e-6)
         kept = f", {self.kept} shards kept" if self.kept else ""
         removed = f", {self.removed} removed" if self.removed else ""
+        others = (
+            f", {self.others} shards of inputs that are named no more (to remove them: prune)"
+            if self.others
+            else ""
+        )
         failed = f", {self.failed} failed (see {self.failures})" if self.failed else ""
         return (
             f"{self.inputs} inputs, {self.frames} frames, {self.people} people, "
             f"{self.seconds:.1f} s ({rate:.1f} people a second), {self.shards} shards in "
-            f"{self.out}{kept}{removed}{failed}"
+            f"{self.out}{kept}{removed}{others}{failed}"
         )
 
 
@@ -81,13 +89,15 @@ def label(
     workers: int | None = None,
     ray: str | None = None,
     retry_failed: bool = False,
+    prune: bool = False,
     on_frame: Callable[[int], None] = lambda people: None,
     on_start: Callable[[str], None] = lambda text: None,
 ) -> Summary:
     """Find the people of every image and film frame of an archive.
 
     Run it again after it was ended, or when the archive has grown: shards that are there are kept.
-    Shards of names that are gone are removed when all sources could be listed.
+    Shards whose inputs have come into others are removed when all sources could be listed; those
+    of names that are gone stay, a list may have ended too early.
 
     Args:
         sources: Images, folders, patterns, films, URLs; of object stores by fsspec.
@@ -98,6 +108,7 @@ def label(
             this process, for debugging.
         ray: Address of a Ray cluster, or `"auto"`; None labels here.
         retry_failed: Do units again in which an input failed.
+        prune: Also remove the shards of inputs that nothing names any more.
         on_frame: Told the people after each frame.
         on_start: Told what runs.
 
@@ -148,8 +159,9 @@ def label(
                 run.count(result)
         seconds = time.monotonic() - began
         folder.keep_source_failures(run.failures)
-        # A store that cannot be listed today has not lost its files.
-        removed = 0 if run.failures else folder.remove_others(run.is_wanted)
+        removed = others = 0
+        if not run.failures:  # a store that cannot be listed today has not lost its files
+            removed, others = _tidy(folder, run.is_wanted, prune=prune)
         failed = folder.gather_failures()
         if options.crops is not None:
             join_labels(options.crops, job.keypoint_names, folder.units())
@@ -158,6 +170,7 @@ def label(
             shards=run.shards,
             kept=run.kept,
             removed=removed,
+            others=others,
             inputs=run.inputs,
             frames=run.frames,
             people=run.people,
@@ -184,6 +197,7 @@ class _Run:
             if done and (self._crops is None or has_crops(self._crops, unit.name)):
                 self.kept += 1
             else:
+                self._folder.keep_inputs(unit)
                 yield unit
 
     def is_wanted(self, unit: str) -> bool:
@@ -197,6 +211,15 @@ class _Run:
         self.inputs += result.inputs
         self.frames += result.frames
         self.people += result.people
+
+
+def _tidy(folder: RunFolder, is_wanted: Callable[[str], bool], *, prune: bool) -> tuple[int, int]:
+    """Remove what no unit has any more; shards removed, and shards left."""
+    moved, others = folder.sort_others(is_wanted)
+    gone = moved + others if prune else moved
+    folder.remove(gone)
+    folder.remove_notes(is_wanted)
+    return len(gone), 0 if prune else len(others)
 
 
 def _units(

@@ -75,6 +75,46 @@ def test_an_archive_that_grows_has_no_row_twice(archive, tmp_path):
     assert kept == anew
 
 
+def write_list(path, files):
+    path.write_text("".join(f"{file}\n" for file in files))
+    return path
+
+
+def test_shards_of_the_rest_stay_when_a_list_ends_too_early(archive, tmp_path):
+    files = sorted(archive.iterdir())
+    listed = write_list(tmp_path / "list.txt", files)
+    first = run([], tmp_path / "out", lists=[listed])
+    before, all_rows = contents(tmp_path / "out" / "people"), rows(tmp_path / "out")
+    write_list(listed, files[:10])
+    short = run([], tmp_path / "out", lists=[listed])
+    assert short.others >= 1
+    assert f"{short.others} shards of inputs that are named no more" in str(short)
+    found = [row["source"] for row in rows(tmp_path / "out")]
+    assert {str(file) for file in files[:10]} & {r["source"] for r in all_rows} <= set(found)
+    assert len({*map(str, files[16:])} & set(found)) >= 1
+    # No row twice: the shard in which the list ended was done anew.
+    assert len(found) == len(
+        {(r["source"], tuple(r["keypoints"][0])) for r in rows(tmp_path / "out")}
+    )
+    write_list(listed, files)
+    again = run([], tmp_path / "out", lists=[listed])
+    assert again.others == 0
+    assert again.kept + again.shards == first.shards
+    assert contents(tmp_path / "out" / "people") == before
+
+
+def test_shards_of_vanished_inputs_are_removed_when_asked(archive, tmp_path):
+    run(archive, tmp_path / "out")
+    for file in sorted(archive.iterdir())[10:]:
+        file.unlink()
+    left = run(archive, tmp_path / "out")
+    summary = run(archive, tmp_path / "out", prune=True)
+    assert (summary.removed, summary.others) == (left.others, 0)
+    assert left.others >= 1
+    run(archive, tmp_path / "anew")
+    assert contents(tmp_path / "out") == contents(tmp_path / "anew")
+
+
 def test_shards_stay_when_a_source_cannot_be_listed(archive, tmp_path):
     (tmp_path / "more").mkdir()
     write_pictures(tmp_path / "more", 3)
@@ -203,6 +243,20 @@ def test_relative_names_mean_the_same_from_another_folder(archive, tmp_path, mon
     assert run("../in", tmp_path / "other").failed == 0
     with pytest.raises(OutputError, match="another run"):
         run("in", "../out")
+
+
+def test_a_list_of_relative_names_means_other_files_in_another_folder(fake, monkeypatch):
+    for name, people in (("a", 1), ("b", 2)):
+        (fake / name).mkdir()
+        write_picture(fake / name / "one.png", people=people)
+    listed = write_list(fake / "list.txt", ["one.png"])
+    monkeypatch.chdir(fake / "a")
+    run([], fake / "out", lists=[listed])
+    assert run([], fake / "out", lists=[listed]).kept == 1
+    monkeypatch.chdir(fake / "b")
+    summary = run([], fake / "out", lists=[listed])
+    assert (summary.kept, summary.shards, summary.others) == (0, 1, 1)
+    assert len(rows(fake / "out")) == 3
 
 
 @pytest.mark.parametrize(("every", "expected"), [(1, range(10)), (3, range(0, 10, 3))])
