@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,12 @@ from litepose_edge.atomic_files import NewFile, make_folder, write_file
 from litepose_edge.errors import OutputError
 from litepose_edge.geometry import Size
 from litepose_edge.results import Poses
+from litepose_edge.scale.record import check_record, locked
 from litepose_edge.scale.shards import CocoLabels, Labelled, category
 
 IMAGES, PARTS, LABELS = "images", ".parts", "labels.json"
+# Another one than that of `--out`, which may be the same folder.
+LOCK = ".crops.lock"
 # Room around a person's box, as a part of its longer side: augmentation turns and shifts.
 MARGIN = 0.25
 JPEG_QUALITY = 95
@@ -95,6 +99,65 @@ def person_crop(image: NDArray[np.uint8], poses: Poses) -> tuple[NDArray[np.uint
     )
 
 
+class CropsFolder:
+    """The folder of a run's crops, as the driver sees it; one run at a time writes into it.
+
+    Args:
+        path: Made if it is not there.
+        about: What decides the content, as JSON takes it.
+
+    Raises:
+        OutputError: It cannot be written, another run is writing, or its pictures were made of
+            other sources, with other options or with other packages.
+    """
+
+    def __init__(self, path: str, about: dict[str, Any]) -> None:
+        self._path = Path(path)
+        make_folder(self._path)
+        self._lock = locked(self._path / LOCK, "--crops")
+        try:
+            holds = (self._path / LABELS).exists() or (self._path / PARTS).exists()
+            check_record(self._path, about, "--crops", holds=holds)
+        except BaseException:
+            self.close()
+            raise
+
+    def has(self, unit: str) -> bool:
+        """Whether the crops of a unit were written; its labels are the last of them."""
+        return self._part(unit).is_file()
+
+    def remove(self, units: list[str]) -> None:
+        """Remove the crops of units.
+
+        Raises:
+            OutputError: One cannot be removed.
+        """
+        gone = set(units)
+        images = self._path / IMAGES
+        try:
+            for unit in gone:
+                self._part(unit).unlink(missing_ok=True)
+            if not gone or not images.is_dir():
+                return
+            with os.scandir(images) as entries:
+                names = [e.name for e in entries if e.name.rpartition("-")[0] in gone]
+            for name in names:
+                (images / name).unlink(missing_ok=True)
+        except OSError as exc:
+            raise OutputError(f"cannot remove from {self._path}: {exc.strerror}") from exc
+
+    def join(self, keypoint_names: tuple[str, ...], units: Iterator[str]) -> None:
+        """Make one COCO file of the units' labels, as `join_labels` does."""
+        join_labels(str(self._path), keypoint_names, units)
+
+    def close(self) -> None:
+        """Let another run write."""
+        self._lock.close()
+
+    def _part(self, unit: str) -> Path:
+        return self._path / PARTS / f"{unit}.json"
+
+
 def join_labels(folder: str, keypoint_names: tuple[str, ...], units: Iterator[str]) -> None:
     """Make one COCO file of the units' labels; one unit at a time is in memory.
 
@@ -123,11 +186,6 @@ def join_labels(folder: str, keypoint_names: tuple[str, ...], units: Iterator[st
     except BaseException:
         file.discard()
         raise
-
-
-def has_crops(folder: str, unit: str) -> bool:
-    """Whether the crops of a unit were written; its labels are the last of them."""
-    return (Path(folder) / PARTS / f"{unit}.json").is_file()
 
 
 def _part(path: Path) -> dict[str, list[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import litepose_edge
 from litepose_edge.backends import bundled
 from litepose_edge.options import whole_number
-from litepose_edge.scale.crops import has_crops, join_labels
+from litepose_edge.scale.crops import CropsFolder
 from litepose_edge.scale.folder import RunFolder, options_key
 from litepose_edge.scale.listing import list_inputs
 from litepose_edge.scale.options import LabelOptions
@@ -142,8 +142,12 @@ def label(
         "keypoint_names": list(job.keypoint_names),
     }
     folder = RunFolder(Path(out), about, options.suffix)
-    with closing(folder):
-        run = _Run(folder, options.crops, retry_failed)
+    with ExitStack() as stack:
+        stack.enter_context(closing(folder))
+        crops = None
+        if options.crops is not None:
+            crops = stack.enter_context(closing(CropsFolder(options.crops, about)))
+        run = _Run(folder, crops, retry_failed)
         units = run.to_do(_units(places, listed, options, options_key(about), run.failures))
         on_start(f"litepose-edge {litepose_edge.__version__}, {job.model}")
         began = time.monotonic()
@@ -161,10 +165,10 @@ def label(
         folder.keep_source_failures(run.failures)
         removed = others = 0
         if not run.failures:  # a store that cannot be listed today has not lost its files
-            removed, others = _tidy(folder, run.is_wanted, prune=prune)
+            removed, others = _tidy(folder, crops, run.is_wanted, prune=prune)
         failed = folder.gather_failures()
-        if options.crops is not None:
-            join_labels(options.crops, job.keypoint_names, folder.units())
+        if crops is not None:
+            crops.join(job.keypoint_names, folder.units())
         return Summary(
             out=folder.path,
             shards=run.shards,
@@ -184,7 +188,7 @@ def label(
 class _Run:
     """What is to be done and what was."""
 
-    def __init__(self, folder: RunFolder, crops: str | None, retry_failed: bool) -> None:
+    def __init__(self, folder: RunFolder, crops: CropsFolder | None, retry_failed: bool) -> None:
         self._folder, self._crops, self._retry_failed = folder, crops, retry_failed
         self._names: set[bytes] = set()
         self.failures: list[Failure] = []
@@ -194,7 +198,7 @@ class _Run:
         for unit in units:
             self._names.add(bytes.fromhex(unit.name))
             done = self._folder.is_done(unit.name, retry_failed=self._retry_failed)
-            if done and (self._crops is None or has_crops(self._crops, unit.name)):
+            if done and (self._crops is None or self._crops.has(unit.name)):
                 self.kept += 1
             else:
                 self._folder.keep_inputs(unit)
@@ -213,10 +217,14 @@ class _Run:
         self.people += result.people
 
 
-def _tidy(folder: RunFolder, is_wanted: Callable[[str], bool], *, prune: bool) -> tuple[int, int]:
+def _tidy(
+    folder: RunFolder, crops: CropsFolder | None, is_wanted: Callable[[str], bool], *, prune: bool
+) -> tuple[int, int]:
     """Remove what no unit has any more; shards removed, and shards left."""
     moved, others = folder.sort_others(is_wanted)
     gone = moved + others if prune else moved
+    if crops is not None:
+        crops.remove(gone)  # first, for the shards are what tells that they are to be removed
     folder.remove(gone)
     folder.remove_notes(is_wanted)
     return len(gone), 0 if prune else len(others)

@@ -14,6 +14,7 @@ from fake_labelling import FAULTY, fake_job, write_film, write_picture, write_pi
 from litepose_edge.errors import OutputError, SourceError
 from litepose_edge.measure.accuracy.coco_document import read_document
 from litepose_edge.scale import LabelOptions, label, labelling
+from litepose_edge.scale.crops import CropsFolder
 from litepose_edge.scale.folder import RunFolder
 
 SMALL = LabelOptions(shard_size=4)
@@ -297,6 +298,50 @@ def test_crops_are_a_training_set(archive, tmp_path):
     shutil.rmtree(tmp_path / "crops")
     run(archive, tmp_path / "out", options)
     assert contents(tmp_path / "crops") == before
+
+
+def test_crops_of_removed_shards_are_removed(archive, tmp_path):
+    options = LabelOptions(shard_size=4, crops=str(tmp_path / "crops"))
+    run(archive, tmp_path / "out", options)
+    write_picture(archive / "0007b.png", people=3)
+    (archive / "0019.png").unlink()
+    (tmp_path / "crops" / "images" / "of-mine.jpg").write_bytes(b"mine")
+    assert run(archive, tmp_path / "out", options, prune=True).removed >= 2
+    pictures = {path.name for path in (tmp_path / "crops" / "images").iterdir()} - {"of-mine.jpg"}
+    labelled = json.loads((tmp_path / "crops" / "labels.json").read_text())["images"]
+    assert pictures == {image["file_name"] for image in labelled}
+    parts = {path.stem for path in (tmp_path / "crops" / ".parts").iterdir()}
+    assert parts == {path.stem for path in (tmp_path / "out" / "people").iterdir()}
+    assert (tmp_path / "crops" / "images" / "of-mine.jpg").exists()
+
+
+def test_a_crops_folder_belongs_to_one_run(archive, tmp_path):
+    options = LabelOptions(shard_size=4, crops=str(tmp_path / "crops"))
+    run(archive, tmp_path / "out", options)
+    before = contents(tmp_path / "crops")
+    with pytest.raises(OutputError, match=r"another run, of sources .* give another --crops"):
+        run(archive / "0001.png", tmp_path / "other", options)
+    folder = CropsFolder(options.crops, json.loads((tmp_path / "crops/run.json").read_bytes()))
+    with pytest.raises(OutputError, match=r"is writing .* or give another --crops"):
+        run(archive, tmp_path / "out", options)
+    folder.close()
+    assert contents(tmp_path / "crops") == before
+    run(archive, tmp_path / "again", options)  # the same pictures, for the same labels
+    assert contents(tmp_path / "crops") == before
+
+
+def test_labels_of_ones_own_are_not_overwritten_by_those_of_crops(archive, tmp_path):
+    (tmp_path / "crops").mkdir()
+    (tmp_path / "crops" / "labels.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"no run\.json says .* give another --crops"):
+        run(archive, tmp_path / "out", LabelOptions(crops=str(tmp_path / "crops")))
+    assert (tmp_path / "crops" / "labels.json").read_text() == "{}"
+
+
+def test_crops_may_lie_beside_the_shards(archive, tmp_path):
+    options = LabelOptions(shard_size=4, crops=str(tmp_path / "out"))
+    first = run(archive, tmp_path / "out", options)
+    assert run(archive, tmp_path / "out", options).kept == first.shards
 
 
 def test_an_object_store_is_an_archive(archive, tmp_path):
