@@ -177,7 +177,7 @@ def test_the_repr_of_a_person_is_one_short_line(poses):
     assert repr(tracked[1]).startswith("Person(id 9, ")
 
 
-NO_NAMES = (None, 1.5, float("nan"), True, b"nose", ("nose",), [], np.arange(3), np.True_, object())
+NO_NAMES = (None, 1.5, float("nan"), True, b"nose", ("nose",), [], np.arange(3), np.True_, Ellipsis)
 
 
 @pytest.mark.parametrize("wrong", NO_NAMES, ids=repr)
@@ -237,7 +237,7 @@ def test_an_images_id_may_be_numpys(poses):
         assert all(type(number) is int for number in ids)
 
 
-@pytest.mark.parametrize("wrong", [None, "nose", 3, (1,), 1j, [[]], object()], ids=repr)
+@pytest.mark.parametrize("wrong", [None, "nose", 3, (1,), 1j, [[]], Ellipsis], ids=repr)
 def test_an_angle_is_between_points(wrong):
     with pytest.raises(ValueError, match="expected a point"):
         angle((1, 0), wrong, (0, 1))
