@@ -40,10 +40,6 @@ SIZES: dict[str, TrunkWidths] = {
     "s": _S,
     "m": _S,
 }
-# Blocks at stride 32 and channels inside them. Without them a cell sees about 120 px each way:
-# less than half a crop of 256x192, more than half of n's 192x144.
-CONTEXT = {"n": (0, 0), "s": (3, 64), "m": (5, 192)}
-
 
 @dataclass(frozen=True, slots=True)
 class Arch:
@@ -60,7 +56,9 @@ class Arch:
     context_middle: int = 0
 
 
-ARCHS = {name: Arch(SIZES[name], *CONTEXT[name]) for name in SIZES}
+# Without blocks at stride 32 a cell sees about 120 px each way: less than half a crop of 256x192,
+# more than half of n's 192x144.
+ARCHS = {"n": Arch(SIZES["n"]), "s": Arch(_S, 3, 64), "m": Arch(_S, 5, 192)}
 
 
 class Trunk(nn.Module):
