@@ -20,6 +20,18 @@ FILM = SHARED / "data" / "videos" / "one-by-one-person-detection.mp4"
 DRIVE = "benchmarks.scale.drive"
 
 
+def check_data(*more: Path) -> None:
+    """End the program where the photographs, or what else it reads, are missing."""
+    if not next(PHOTOGRAPHS.glob("*.jpg"), None):
+        raise SystemExit(
+            f"no photographs in {PHOTOGRAPHS}: put COCO's there as .jpg files, or link "
+            f"{SHARED} to a folder that has them"
+        )
+    for path in more:
+        if not path.is_file():
+            raise SystemExit(f"no file {path}: put the film there")
+
+
 def small_photographs(folder: Path, count: int, longer_side: int) -> list[Path]:
     """So many photographs of COCO, shrunk, as JPEG files in a folder."""
     folder.mkdir(parents=True, exist_ok=True)

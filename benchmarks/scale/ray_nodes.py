@@ -1,5 +1,8 @@
 """Two local Ray nodes against two local processes: the same bytes, in how much more time.
 
+Needs photographs in `shared/data/coco/images` and the film in `shared/data/videos`; where they are
+missing it ends with one sentence.
+
 python -m benchmarks.scale.ray_nodes [--images 2000] [--repeats 3] [--stub] [--no-kill]
 
 The archive is so many small photographs and the film of 1,394 frames, tracked. Local and Ray runs
@@ -27,6 +30,7 @@ from typing import Any
 from benchmarks.paths import ROOT
 from benchmarks.scale.archives import (
     FILM,
+    check_data,
     command,
     digest,
     drive,
@@ -76,6 +80,7 @@ def main() -> None:
     parser.add_argument("--no-kill", action="store_true")
     parser.add_argument("--stub", action="store_true")
     arguments = parser.parse_args()
+    check_data(FILM)
     with tempfile.TemporaryDirectory(prefix="litepose-ray-") as name:
         folder = Path(name)
         photographs = small_photographs(folder / "photographs", arguments.images, arguments.side)

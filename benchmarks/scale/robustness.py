@@ -1,5 +1,8 @@
 """A driver that is killed, broken files, fifty thousand inputs: what a labelling run withstands.
 
+Needs photographs in `shared/data/coco/images` and the film in `shared/data/videos`; where they are
+missing it ends with one sentence.
+
 python -m benchmarks.scale.robustness [--kills 10] [--broken 5000] [--many 50000] [--networks]
 
 Images are read and decoded; networks are a stub that costs nothing, unless `--networks` is given,
@@ -20,6 +23,7 @@ import pyarrow.parquet as pq
 from benchmarks.paths import ROOT
 from benchmarks.scale.archives import (
     FILM,
+    check_data,
     command,
     digest,
     drive,
@@ -135,6 +139,7 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=50_000)
     parser.add_argument("--networks", action="store_true")
     arguments = parser.parse_args()
+    check_data(FILM)
     extra = [] if arguments.networks else ["--stub"]
     with tempfile.TemporaryDirectory(prefix="litepose-scale-") as name:
         folder, good = Path(name), True

@@ -1,5 +1,7 @@
 """Two local worker processes against one, beside what two processes of bare products reach.
 
+Needs photographs in `shared/data/coco/images`: where they are missing it ends with a sentence.
+
 python -m benchmarks.scale.scaling [--images 1500] [--repeats 3]
 
 Products are `torch._int_mm` of 1024x1024 INT8 matrices, one thread a process, before and after each
@@ -17,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.scale.archives import drive, small_photographs, write_list
+from benchmarks.scale.archives import check_data, drive, small_photographs, write_list
 
 BAR = 0.93
 PRODUCTS = """
@@ -68,6 +70,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--product-seconds", type=float, default=3.0)
     arguments = parser.parse_args()
+    check_data()
     options = json.dumps({"shard_size": arguments.shard_size})
     rates: dict[int, list[float]] = {1: [], 2: []}
     peaks: dict[int, list[float]] = {1: [], 2: []}

@@ -1,5 +1,8 @@
 """What an archive of so many frames takes: hours, disk, money, from rates measured here.
 
+Needs photographs in `shared/data/coco/images` and the film in `shared/data/videos`; where they are
+missing it ends with one sentence.
+
 python -m benchmarks.scale.sizing [--images 300] [--core-hour 0.04]
 
 Rates are frames a second of CPU time of one worker with one thread, networks opened before; CPU
@@ -14,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.scale.archives import FILM, PHOTOGRAPHS
+from benchmarks.scale.archives import FILM, PHOTOGRAPHS, check_data
 from litepose_edge.scale import LabelOptions
 from litepose_edge.scale.units import Unit, cut_into_units
 from litepose_edge.scale.work import make_job
@@ -80,6 +83,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=3, help="of the film's frames")
     parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core's hour")
     arguments = parser.parse_args()
+    check_data(FILM)
     found = []
     print("| archive | frames a second a core | people a second a core | bytes a person |")
     print("|---|---|---|---|")
