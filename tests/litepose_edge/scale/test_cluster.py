@@ -82,7 +82,9 @@ def test_two_nodes_make_what_local_processes_make_though_one_is_killed(nodes, tm
     assert contents(tmp_path / "out") == contents(tmp_path / "local")
 
 
-def test_auto_joins_the_cluster_that_runs_here(nodes, tmp_path):
+def test_auto_joins_the_cluster_that_runs_here(nodes, tmp_path, monkeypatch):
+    # Another cluster may run on this machine; Ray looks here first.
+    monkeypatch.setenv("RAY_ADDRESS", nodes.address)
     write_pictures(tmp_path / "in", 8)
     told, people = [], []
     summary = label(
@@ -97,7 +99,9 @@ def test_auto_joins_the_cluster_that_runs_here(nodes, tmp_path):
     assert (len(people), sum(people)) == (summary.frames, summary.people)
 
 
-def test_auto_starts_a_cluster_without_statistics_and_stops_it(monkeypatch, tmp_path):
+def test_a_cluster_is_started_without_statistics_and_stopped(monkeypatch, tmp_path):
+    """By `local`, as `auto` does where no other runs: it joins none of this machine's."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(labelling, "make_job", fake_job)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "helpers"), str(ROOT)]))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
@@ -110,7 +114,7 @@ def test_auto_starts_a_cluster_without_statistics_and_stops_it(monkeypatch, tmp_
 
     before = ray_processes()
     summary = label(
-        tmp_path / "in", tmp_path / "out", OPTIONS, ray="auto", workers=1, on_start=look
+        tmp_path / "in", tmp_path / "out", OPTIONS, ray=ours.LOCAL, workers=1, on_start=look
     )
     assert summary.frames == 8
     started = {pid: environ for pid, environ in seen.items() if pid not in before}
