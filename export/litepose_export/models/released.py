@@ -59,12 +59,15 @@ POSE_NETWORKS = {
     ),
     # LRPose-m is for those who want accuracy.
     "lrpose-m": ReleasedPose(
-        min_pose_score=0.46,
-        score_calibration=ScoreCalibration(scale=1.041, offset=1.543),
+        min_pose_score=0.485,
+        score_calibration=ScoreCalibration(scale=1.105, offset=1.517),
         flip_test_below=0.62,
+        data=(PHOTOGRAPHS, SPORTS, ACTIONS),
     ),
     # It gives background higher scores than the larger networks do (ADR 18).
     "lrpose-n": ReleasedPose(
-        min_pose_score=0.66, score_calibration=ScoreCalibration(scale=1.01, offset=0.638)
+        min_pose_score=0.675,
+        score_calibration=ScoreCalibration(scale=1.021, offset=0.662),
+        data=(PHOTOGRAPHS, SPORTS, ACTIONS),
     ),
 }
