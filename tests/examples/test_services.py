@@ -74,7 +74,8 @@ def test_watchers_run_on_a_clip(name, clip, capsys):
 
 
 def test_a_zone_given_as_corners_is_entered(clip, capsys):
-    example("zone_counter").main(str(clip), ["0,0", "320,0", "320,330", "0,330"])
+    # The feet, were they in the picture, would be below it.
+    example("zone_counter").main(str(clip), ["0,0", "320,0", "320,400", "0,400"])
     assert re.search(r"person 1: 1\.[01] s inside", capsys.readouterr().out)
 
 

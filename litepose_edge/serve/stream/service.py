@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 import litepose_edge
-from litepose_edge.errors import LitePoseError, OutputError
+from litepose_edge.errors import OutputError
 from litepose_edge.serve.stream.capture import CaptureLoop, CaptureOptions
 from litepose_edge.serve.stream.controls import Controls
 from litepose_edge.serve.stream.figures import Snapshot, StreamFigures
@@ -108,6 +108,8 @@ class Service:
         """
         with self._lock:
             changed = self._controls.changed(wishes, self.options.models)
+            if changed.model != self._controls.model:
+                self._problem = None
             self._controls = changed
             if changed.model != self.models.current.name and self._switching is None:
                 self._switching = threading.Thread(
@@ -203,11 +205,12 @@ class Service:
                     return
             try:
                 self.models.switch(name)
-            except LitePoseError as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the one before goes on
                 log.warning("%s cannot be used: %s", name, exc)
                 with self._lock:
                     if self._controls.model == name:
                         self._controls = replace(self._controls, model=before)
+                        self._problem = f"{name} cannot be loaded, {before} goes on: see the log"
 
 
 def _rounded(value: float | None) -> float | None:

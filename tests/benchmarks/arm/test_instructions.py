@@ -117,6 +117,7 @@ class CountingMachine:
 @pytest.fixture
 def recount(tmp_path, monkeypatch):
     """`remake` of two networks on one processor; gives the names that were counted."""
+    pytest.importorskip("onnx")
     both = [Network("pose", "int8", "pose", "", "s"), Network("peer", "int8", "network", "", "s")]
     machine = CountingMachine(None)
     monkeypatch.setattr(instructions, "Machine", lambda _folder: machine)

@@ -25,7 +25,7 @@ def test_a_model_that_cannot_be_loaded_is_told_and_the_one_before_goes_on():
     service = Service(options, Models(load_but_m, "lrpose-n"))
     try:
         service.change({"model": "lrpose-m"})
-        wait_until(lambda: service.controls.model == "lrpose-n")
+        wait_until(lambda: service.status()["reason"] and service.controls.model == "lrpose-n")
         # The state's own reason comes first while the stream does not run.
         service.state.set(service.state.now[0], None)
         reason = service.status()["reason"]

@@ -7,7 +7,7 @@ from litepose_edge.serve.options import Limits, WebOptions
 from live_service import TOKEN, RunningService, film, make_service, running, wait_until
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_service() -> Iterator[RunningService]:
     """One that asks for no token, with generous rates: the tests are one address."""
     limits = Limits(requests_per_s=1e6, requests_burst=10**6, failed_logins=10**6)
@@ -17,7 +17,7 @@ def open_service() -> Iterator[RunningService]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def locked_service() -> Iterator[RunningService]:
     """One that asks for a token."""
     limits = Limits(failed_logins=3, requests_per_s=1e6, requests_burst=10**6)
