@@ -41,6 +41,7 @@ SIZES: dict[str, TrunkWidths] = {
     "m": _S,
 }
 
+
 @dataclass(frozen=True, slots=True)
 class Arch:
     """What distinguishes one LRPose from another.
