@@ -56,7 +56,7 @@ def noise(tmp_path_factory):
     folder = tmp_path_factory.mktemp("noise")
     rng = np.random.default_rng(1)
     for number in range(6):
-        picture = rng.integers(0, 256, (96, 72, 3), np.uint8)
+        picture = rng.integers(0, 64, (96, 72, 3), np.uint8)
         cv2.imwrite(str(folder / f"{number}.png"), picture)
     return read_folder(folder, lambda image: np.array([[0, 0, 72, 96]], np.float32))
 
@@ -244,7 +244,8 @@ def test_the_command_line_quantizes_and_refuses(people_dataset, tmp_path, capsys
     out, report = tmp_path / "s.onnx", tmp_path / "report.json"
     arguments = [
         "quantize", str(SOURCE), "--calibration", str(people_dataset), "--out", str(out),
-        "--count", "8", "--gate-people", "4", "--max-ap-drop", "0.05",
+        "--count", "8", "--gate-people", "4", "--max-ap-drop", "0.05", "--max-shift-px", "1",
+        "--max-p95-px", "4",
     ]  # fmt: skip
     assert app.run([*arguments, "--report", str(report)]) == 0
     assert "of the time" in capsys.readouterr().out
@@ -264,7 +265,7 @@ def test_a_folder_of_photographs_is_calibrated_on_what_our_detector_finds(
     arguments = [
         "quantize", str(SOURCE), "--calibration", str(people_dataset.parent), "--out", str(out),
         "--gate", str(people_dataset), "--count", "8", "--gate-people", "16", "--json",
-        "--max-ap-drop", "0.05", "--max-shift-px", "1",
+        "--max-ap-drop", "0.05", "--max-shift-px", "1", "--max-p95-px", "4",
     ]  # fmt: skip
     assert app.run(arguments) == 0
     assert json.loads(capsys.readouterr().out)["calibration_inputs"] == 8

@@ -38,7 +38,8 @@ def test_maps_peak_where_the_teacher_sees_keypoints_as_high_as_its_scores(people
     for joint in np.flatnonzero(poses.scores[0] > 0.2):
         drawn = targets.maps[0, joint]
         y, x = divmod(int(drawn.argmax()), drawn.shape[1])
-        assert np.abs(cells[joint] - [x, y]).max() <= 0.5 + 1e-6
+        # Between two cells that eight bits tell not apart either may be the highest.
+        assert np.abs(cells[joint] - [x, y]).max() <= 0.51
         assert drawn.max() / 255 <= poses.scores[0, joint] + 0.01
 
 
