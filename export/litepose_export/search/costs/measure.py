@@ -227,13 +227,18 @@ def measure_space(
         seed: Of the networks.
 
     Raises:
-        SearchError: The table known is of another kind or processor.
+        SearchError: The table known is of another kind, processor or ONNX Runtime.
     """
     table = table or CostTable(how.kind, how.processor, versions=_versions())
     if (table.kind, table.processor) != (how.kind, how.processor):
         raise SearchError(
             f"the cost table is of {table.kind} on {table.processor}, expected {how.kind} on "
             f"{how.processor}: name another file"
+        )
+    if not _of_this_engine(table):
+        raise SearchError(
+            f"the cost table was measured with {_named(table.versions)}, and this is "
+            f"{_named(_versions())}: name another file"
         )
     table = measure_operators(table, space.all_operators(), how, started)
     rng = np.random.default_rng(seed)
@@ -263,6 +268,17 @@ def _different(space: Space, rng: np.random.Generator, count: int) -> list[Genes
     return list(found)
 
 
+def _of_this_engine(table: CostTable) -> bool:
+    """Whether its times are those of the ONNX Runtime that is installed; counts are anyone's."""
+    return not table.kind.endswith("latency") or table.versions == _versions()
+
+
+def _named(versions: dict[str, str]) -> str:
+    return (
+        ", ".join(f"{name} {version}" for name, version in versions.items()) or "unknown versions"
+    )
+
+
 def _versions() -> dict[str, str]:
     return {"onnxruntime": importlib.metadata.version("onnxruntime")}
 
@@ -282,6 +298,7 @@ def cost_table(space: Space, how: Measuring, path: Path, started: Started) -> Co
     """
     table = read_costs(path) if path.exists() else None
     known = table is not None and (table.kind, table.processor) == (how.kind, how.processor)
+    known = known and table is not None and _of_this_engine(table)
     if table is not None and known and not table.missing(space.all_operators()):
         return table
     table = measure_space(space, how, started, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,14 @@ def test_a_table_of_other_costs_is_refused(latencies, tmp_path):
     table.save(tmp_path / "costs.json")
     with pytest.raises(SearchError, match=r"is of int8-latency on .*, expected fp32-latency"):
         cost_table(space, measuring_of("fp32-latency"), tmp_path / "costs.json", started)
+
+
+def test_a_table_of_another_engine_is_refused(latencies, tmp_path):
+    space, table = latencies
+    other = replace(table, versions={"onnxruntime": "1.0"})
+    other.save(tmp_path / "costs.json")
+    with pytest.raises(SearchError, match=r"with onnxruntime 1\.0, and this is onnxruntime 1\."):
+        cost_table(space, measuring_of("int8-latency"), tmp_path / "costs.json", started)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 1, "kind": "macs"}'])
