@@ -181,7 +181,8 @@ def test_sigterm_while_a_film_is_saved_leaves_what_was_written_and_no_other_file
     written = [json.loads(line)["index"] for line in lines.read_text().splitlines()]
     assert written == list(range(len(written)))
     assert 0 < len(written) < 3000
-    assert 0 <= count - len(written) <= 1
+    # The signal may come between the two outputs of a frame.
+    assert abs(count - len(written)) <= 1
 
 
 def test_a_target_that_cannot_be_written_is_exit_code_1(folder, tmp_path, capsys):
