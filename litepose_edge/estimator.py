@@ -114,25 +114,20 @@ class Estimator:
         self._max_pixels = pixel_limit(max_pixels)
         self._lifetime = Lifetime()
         self._threads = threads if threads is not None else available_threads()
-        self._backend: Backend = backend
-        self._precision = precision
+        self._backend, self._precision = backend, precision
         self._min_score, self._max_people = min_score, max_people
         found = backends.find_model(
             model, precision=precision, backend=backend, threads=self._threads
         )
+        name = found.manifest.name
         if bottom_up is not None and not isinstance(found.manifest.model, BottomUpSpec):
-            raise ValueError(
-                f"bottom_up is for bottom-up networks; '{found.manifest.name}' is none"
-            )
+            raise ValueError(f"bottom_up is for bottom-up networks; '{name}' is none")
         one_stage = isinstance(found.manifest.model, OneStageSpec)
         self._filter = PersonFilter(
-            min_score,
-            max_people,
-            widen_boxes=not callable(detector),
-            suppress_duplicates=not one_stage,
+            min_score, max_people, not callable(detector), suppress_duplicates=not one_stage
         )
         if one_stage:
-            check_one_stage_options(found.manifest.name, detector, detector_size, flip_test)
+            check_one_stage_options(name, detector, detector_size, flip_test)
         self._options = NetworkOptions(
             model=found,
             detector=CallersDetector(detector) if callable(detector) else detector,

@@ -16,9 +16,9 @@ import numpy as np
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources.cameras import PIPELINE, open_camera, open_pipeline
+from litepose_edge.sources.formats.video_bytes import is_cut, promised_frames
 from litepose_edge.sources.frames import ASSUMED_FPS, Frame, FrameSource, SourceCounts
 from litepose_edge.sources.opencv_settings import while_opening
-from litepose_edge.sources.video_bytes import is_cut, promised_frames
 
 # At its end a film fails thousands of times in a few milliseconds.
 FAILURES_IN_A_ROW, AT_ONCE_S = 1000, 1e-3

@@ -16,8 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.errors import SourceError, install_hint
-from litepose_edge.sources import webp_bytes
-from litepose_edge.sources.picture_bytes import START_BYTES, TRUNCATED, damage, picture_format
+from litepose_edge.sources.formats import webp_bytes
+from litepose_edge.sources.formats.picture_bytes import (
+    START_BYTES,
+    TRUNCATED,
+    damage,
+    picture_format,
+)
 
 IMAGE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"}

@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources.cameras import PIPELINE
+from litepose_edge.sources.formats.picture_bytes import is_animated, picture_format
 from litepose_edge.sources.images import first_bytes
-from litepose_edge.sources.picture_bytes import is_animated, picture_format
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 # OpenCV adds a hundred for each of its ways to open a camera.

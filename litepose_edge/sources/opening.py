@@ -23,6 +23,7 @@ from litepose_edge.sources.capture import (
     open_video,
     rate_of,
 )
+from litepose_edge.sources.formats.picture_bytes import picture_format
 from litepose_edge.sources.frames import ASSUMED_FPS, Frame, FrameSource, SourceCounts
 from litepose_edge.sources.images import (
     check_max_pixels,
@@ -40,7 +41,6 @@ from litepose_edge.sources.kinds import (
 )
 from litepose_edge.sources.live import LiveFrames, LiveOptions
 from litepose_edge.sources.opencv_settings import Transport, ffmpeg_options
-from litepose_edge.sources.picture_bytes import picture_format
 
 TIMEOUT_S = 30.0
 # Thirty years; what waits for threads takes no more than some hundreds.

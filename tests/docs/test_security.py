@@ -71,7 +71,7 @@ HELD = {
     "So is a picture of more chunks": [
         f"{RUNTIME}sources/test_picture_files.py::test_millions_of_empty_boxes_are_damage",
         f"{RUNTIME}sources/test_picture_files.py::test_a_jpeg_of_thousands_of_scans_is_damage",
-        f"{RUNTIME}sources/test_webp_bytes.py::test_millions_of_empty_chunks_are_damage",
+        f"{RUNTIME}sources/formats/test_webp_bytes.py::test_millions_of_empty_chunks_are_damage",
     ],
     "Named pipes": [
         f"{RUNTIME}sources/test_opening.py::test_a_named_pipe_is_an_error_within_a_second",

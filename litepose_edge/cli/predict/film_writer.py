@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from litepose_edge.atomic_files import NewFile
 from litepose_edge.errors import BackendUnavailableError, OutputError, install_hint
-from litepose_edge.sources.video_bytes import is_cut
+from litepose_edge.sources.formats.video_bytes import is_cut
 
 Image = NDArray[np.uint8]
 

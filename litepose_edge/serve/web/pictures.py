@@ -17,7 +17,7 @@ from litepose_edge.serve.stream.models import Models
 from litepose_edge.serve.web.limits import read_body
 from litepose_edge.serve.web.problems import JSON, Problem
 from litepose_edge.sources import decode_image
-from litepose_edge.sources.picture_bytes import START_BYTES, picture_format
+from litepose_edge.sources.formats.picture_bytes import START_BYTES, picture_format
 
 RAW = "application/octet-stream"
 MEDIA_TYPES = ("image/jpeg", "image/png", RAW)

@@ -19,8 +19,8 @@ import pytest
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources import is_video, open_source
+from litepose_edge.sources.formats.video_bytes import is_cut, promised_frames
 from litepose_edge.sources.kinds import Kind, camera_number, kind_of, without_password
-from litepose_edge.sources.video_bytes import is_cut, promised_frames
 
 FRAMES = 24
 CODES = {

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources import decode_image, list_images, read_image
-from litepose_edge.sources.picture_bytes import damage, is_animated, picture_format
+from litepose_edge.sources.formats.picture_bytes import damage, is_animated, picture_format
 
 PICTURE = cv2.GaussianBlur(
     np.random.default_rng(7).integers(0, 255, (96, 128, 3), dtype=np.uint8), (9, 9), 3

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from litepose_edge.errors import SourceError
-from litepose_edge.sources import decode_image, read_image, tiff_bytes
-from litepose_edge.sources.picture_bytes import DAMAGED, TRUNCATED, damage
+from litepose_edge.sources import decode_image, read_image
+from litepose_edge.sources.formats import tiff_bytes
+from litepose_edge.sources.formats.picture_bytes import DAMAGED, TRUNCATED, damage
 
 RNG = np.random.default_rng(4)
 NOISE = RNG.integers(0, 256, (90, 120, 3), np.uint8)

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from litepose_edge.sources import webp_bytes
+from litepose_edge.sources.formats import webp_bytes
 
 Content = bytes | mmap.mmap
 
@@ -233,7 +233,7 @@ def _webp_damage(content: Content) -> str | None:
 
 
 def _tiff_damage(content: Content) -> str | None:
-    from litepose_edge.sources import tiff_bytes  # its tables take time that others need not wait
+    from litepose_edge.sources.formats import tiff_bytes  # its tables take time
 
     try:
         tiff_bytes.check_strips(content)

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from litepose_edge.errors import SourceError
-from litepose_edge.sources import decode_image, webp_bytes
-from litepose_edge.sources.picture_bytes import DAMAGED, TRUNCATED, damage
+from litepose_edge.sources import decode_image
+from litepose_edge.sources.formats import webp_bytes
+from litepose_edge.sources.formats.picture_bytes import DAMAGED, TRUNCATED, damage
 
 RAMP = np.add.outer(np.arange(36), np.arange(48))[..., None].repeat(3, 2).astype(np.uint8)
 TURNED = Image.Exif()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from litepose_edge.sources.picture_bytes import ISO_BOXES, damage, picture_format
+from litepose_edge.sources.formats.picture_bytes import ISO_BOXES, damage, picture_format
 
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
