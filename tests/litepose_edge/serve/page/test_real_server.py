@@ -146,10 +146,13 @@ def test_skeletons_lie_on_the_people_of_their_own_frame(page, address):
     x, y = on_canvas([wide, high], person["keypoints"][0]).astype(int).tolist()
     pixel = "[...picture.getContext('2d').getImageData(%d, %d, 1, 1).data]"
     assert page.evaluate(pixel % (x, y)) == [255, 255, 255, 255]
+    # The edge of a box may lie between two pixels: one of its own colour is near.
     x1, _, _, _ = person["box_xyxy"]
     x, y = on_canvas([wide, high], [x1, person["keypoints"][7][1]]).astype(int).tolist()
+    strip = "[...picture.getContext('2d').getImageData(%d, %d, 9, 1).data]"
+    row = np.reshape(page.evaluate(strip % (x - 4, y)), (9, 4))
     red, green, blue = palette.PEOPLE[person["track_id"] % 10][::-1]
-    assert page.evaluate(pixel % (x, y)) == pytest.approx([red, green, blue, 255], abs=25)
+    assert np.abs(row - [red, green, blue, 255]).max(axis=1).min() <= 10
     assert page.errors() == []
 
 
