@@ -29,6 +29,7 @@ COUNTERS = ("n_averaged", "num_updates", "decay")
 DEPTH = 4
 SHOWN_KEYS = 8
 ARCHIVE, CHUNK_BYTES = b"PK\3\4", 2**20
+DOS_FOLDER = 0x10  # among an archive member's attributes
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -80,7 +81,8 @@ def read_checkpoint(path: Path, device: str = "cpu") -> Any:
 def _check_archive(path: Path) -> bool:
     """Compare the checksums of a zip archive's members, which torch does not.
 
-    Members without a checksum were saved so on request.
+    Members without a checksum were saved so on request. Of a member that is marked as a folder, or
+    as packed into nothing, torch reads nothing and leaves its tensor as memory was.
 
     Returns:
         Whether it is an archive; old checkpoints are none.
@@ -92,7 +94,12 @@ def _check_archive(path: Path) -> bool:
         if file.read(len(ARCHIVE)) != ARCHIVE:
             return False
     with zipfile.ZipFile(path) as archive:
-        for member in filter(lambda info: info.CRC, archive.infolist()):
+        for member in archive.infolist():
+            unread = member.external_attr & DOS_FOLDER or not member.compress_size
+            if unread and member.file_size:
+                raise ValueError(f"its member {member.filename} cannot be read")
+            if not member.CRC:
+                continue
             with archive.open(member) as file:
                 while file.read(CHUNK_BYTES):
                     pass

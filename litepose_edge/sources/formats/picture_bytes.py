@@ -43,11 +43,13 @@ LEAST_NAMED_BYTES = 9
 _IS_MARK = np.ones(256, bool)
 _IS_MARK[[0x00, *range(0xD0, 0xD8), 0xFF]] = False
 TRUNCATED, DAMAGED = "is truncated", "is damaged"
+UNREAD = "is packed by a method that OpenCV does not know"
 # Width, height and the highest value, which bitmaps have not; comments reach to the line's end.
 _PNM_GAP = rb"\s(?:\s|#[^\r\n]*[\r\n])*"
 _PNM_HEADER = re.compile(
     rb"P(?:[14](?:%(gap)s\d{1,10}){2}|[2356](?:%(gap)s\d{1,10}){3})\s" % {b"gap": _PNM_GAP}
 )
+START_OF_BITMAP_HEADER = 14
 _BITMAP_HEADERS = frozenset(struct.pack("<I", n) for n in (12, 16, 40, 52, 56, 64, 108, 124))
 _MARKS = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -218,12 +220,14 @@ def _bmp_damage(content: Content) -> str | None:
     if len(content) < 54:
         return TRUNCATED
     width, height, _planes, bits, packed = struct.unpack("<iiHHI", content[18:34])
+    pixels, header = (int.from_bytes(content[at : at + 4], "little") for at in (10, 14))
+    if pixels < START_OF_BITMAP_HEADER + header:  # OpenCV would show the headers
+        return DAMAGED
     if packed not in (0, 3):
         return None
-    pixels = int.from_bytes(content[10:14], "little")
-    needed = pixels + (width * bits + 31) // 32 * 4 * abs(height)
+    row, filled_row = (width * bits + 7) // 8, (width * bits + 31) // 32 * 4
     # Some leave out the bytes that fill up the last row.
-    return TRUNCATED if needed > len(content) + 3 else None
+    return TRUNCATED if pixels + filled_row * (abs(height) - 1) + row > len(content) else None
 
 
 def _webp_damage(content: Content) -> str | None:
@@ -241,6 +245,8 @@ def _tiff_damage(content: Content) -> str | None:
         return TRUNCATED
     except tiff_bytes.DamagedTiffError:
         return DAMAGED
+    except tiff_bytes.UnreadTiffError:
+        return UNREAD
     return None
 
 

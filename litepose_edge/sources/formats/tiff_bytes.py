@@ -1,4 +1,4 @@
-"""Damage in a TIFF's strips, which OpenCV fills with black and says nothing of."""
+"""Damage in a TIFF's strips or tiles, which OpenCV fills with black and says nothing of."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ Content = bytes | mmap.mmap
 # Tags of the TIFF 6.0 specification.
 WIDTH, HEIGHT, BITS, COMPRESSION, SAMPLES, ROWS, PLANAR = 256, 257, 258, 259, 277, 278, 284
 PHOTOMETRIC, OFFSETS, COUNTS = 262, 273, 279
+TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 322, 323, 324, 325
 PLAIN, LZW, DEFLATE, PACKBITS = 1, 5, (8, 32946), 32773
+# Fax, JPEG, NeXT, RAW16, ThunderScan, PixarLog, JBIG, LogLuv, LERC, LZMA, Zstandard and WebP, which
+# libtiff unpacks or refuses; a picture in any other packing comes out black.
+LEFT_TO_DECODER = frozenset({2, 3, 4, 6, 7, 32766, 32771, 32809, 32909, 34661, 34676, 34677, 34887})
+LEFT_TO_DECODER |= frozenset({34925, 50000, 50001})
+READ_PACKINGS = LEFT_TO_DECODER | {PLAIN, LZW, *DEFLATE, PACKBITS}
 # No writer stores these as bytes and few readers take them so.
 WIDER = frozenset({WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, COUNTS})
-READ = WIDER | {PLANAR}
+READ = WIDER | {PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS}
 CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 MOST_STRIPS = 200_000
 # LZW: the code that empties the table, the one that ends a strip, the first free one.
@@ -46,6 +52,10 @@ class DamagedTiffError(Exception):
     """A strip does not unpack to what it must hold."""
 
 
+class UnreadTiffError(Exception):
+    """The picture is packed by a method that OpenCV does not know."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Strip:
     packed: bytes
@@ -53,7 +63,7 @@ class _Strip:
 
 
 def check_strips(content: Content) -> None:
-    """Walk the strips of a TIFF's first picture; what has no strips is left to the decoder.
+    """Walk the strips or tiles of a TIFF's first picture.
 
     Three million pixels of LZW take 0.25 s, other packings less than decoding.
 
@@ -61,13 +71,17 @@ def check_strips(content: Content) -> None:
         TruncatedTiffError: A strip reaches beyond the file.
         DamagedTiffError: A strip is not listed, holds less than its rows, or is no LZW, deflate or
             PackBits data; a number of the directory is stored as a byte.
+        UnreadTiffError: No decoder here knows the packing.
     """
     try:
         tags = _first_directory(content)
         compression = tags.get(COMPRESSION, (PLAIN,))[0]
-        strips = list(_strips(content, tags)) if OFFSETS in tags else []
+        cells = _tiles if TILE_OFFSETS in tags else _strips
+        strips = list(cells(content, tags))
     except (struct.error, IndexError, KeyError, ZeroDivisionError, OverflowError):
         return
+    if compression not in READ_PACKINGS:
+        raise UnreadTiffError
     for strip in strips:
         if _held(strip, compression) < strip.needed:
             raise DamagedTiffError
@@ -112,22 +126,41 @@ def _first_directory(content: Content) -> dict[int, tuple[int, ...]]:
 def _strips(content: Content, tags: dict[int, tuple[int, ...]]) -> Iterator[_Strip]:
     width, height = tags[WIDTH][0], tags[HEIGHT][0]
     rows = min(tags.get(ROWS, (height,))[0], height)
+    per_plane = -(-height // rows)
+    held = [min(rows, height - i * rows) for i in range(per_plane)]
+    yield from _listed(content, tags, (OFFSETS, COUNTS), width, held)
+
+
+def _tiles(content: Content, tags: dict[int, tuple[int, ...]]) -> Iterator[_Strip]:
+    width, height = tags[TILE_WIDTH][0], tags[TILE_HEIGHT][0]
+    tiles = -(-tags[WIDTH][0] // width) * -(-tags[HEIGHT][0] // height)
+    # Those at the edges are whole as well.
+    held = [height] * min(tiles, MOST_STRIPS)
+    yield from _listed(content, tags, (TILE_OFFSETS, TILE_COUNTS), width, held)
+
+
+def _listed(
+    content: Content,
+    tags: dict[int, tuple[int, ...]],
+    places: tuple[int, int],
+    width: int,
+    rows: list[int],
+) -> Iterator[_Strip]:
+    """The strips or tiles of each plane, which hold so many rows of so many pixels."""
     bits = tags.get(BITS, (1,))
     samples = tags.get(SAMPLES, (1,))[0]
     apart = tags.get(PLANAR, (1,))[0] == 2
     row = (width * (bits[0] if apart else bits[0] * samples) + 7) // 8
-    per_plane = -(-height // rows)
-    strips = per_plane * (samples if apart else 1)
+    offsets = tags[places[0]]
     # Decoders take all that follows where no lengths stand there.
-    to_end = tuple(max(len(content) - offset, 0) for offset in tags[OFFSETS])
-    counts = tags.get(COUNTS, to_end)
-    if min(len(tags[OFFSETS]), len(counts)) < strips:
+    to_end = tuple(max(len(content) - offset, 0) for offset in offsets)
+    counts = tags.get(places[1], to_end)
+    if min(len(offsets), len(counts)) < len(rows) * (samples if apart else 1):
         raise DamagedTiffError
-    for i in range(strips):
-        offset, count = tags[OFFSETS][i], counts[i]
+    for i in range(len(rows) * (samples if apart else 1)):
+        offset, count, needed = offsets[i], counts[i], rows[i % len(rows)] * row
         if offset + count > len(content):
             raise TruncatedTiffError
-        needed = min(rows, height - i % per_plane * rows) * row
         packed = min(count, MOST_PACKED * needed + SPARE_BYTES)
         yield _Strip(content[offset : offset + packed], needed)
 

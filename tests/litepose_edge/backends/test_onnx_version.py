@@ -64,3 +64,30 @@ def test_a_graph_without_a_name_is_refused(tmp_path):
 @pytest.mark.parametrize("path", sorted(bundled.FOLDER.glob("*.onnx")), ids=lambda path: path.name)
 def test_the_bundled_files_are_valid(path):
     check_version(path, path.read_bytes())
+
+
+@pytest.mark.parametrize("end", ["input", "output"])
+@pytest.mark.parametrize("missing", ["shape", "type"])
+def test_an_end_without_a_shape_is_refused(end, missing, tmp_path):
+    model = network(9)
+    value = getattr(model.graph, end)[0]
+    if missing == "shape":
+        value.type.tensor_type.ClearField("shape")
+    else:
+        value.ClearField("type")
+    with pytest.raises(onnx.checker.ValidationError):
+        onnx.checker.check_model(model)
+    with pytest.raises(ModelError, match=f"'{value.name}' has no shape"):
+        check_version(tmp_path, model.SerializeToString())
+
+
+def test_a_number_of_no_axes_and_a_sequence_are_taken(tmp_path):
+    model = network(9)
+    scalar = helper.make_tensor_value_info("one", TensorProto.FLOAT, [])
+    several = helper.make_tensor_sequence_value_info("several", TensorProto.FLOAT, None)
+    model.graph.node.append(helper.make_node("ReduceSum", ["o"], ["one"], keepdims=0))
+    model.graph.node.append(helper.make_node("SequenceConstruct", ["o"], ["several"]))
+    model.graph.output.extend([scalar, several])
+    model.opset_import[0].version = 13
+    onnx.checker.check_model(model)
+    check_version(tmp_path, model.SerializeToString())

@@ -84,8 +84,8 @@ def test_a_cut_picture_is_found_wherever_it_is_cut(name, part):
     content = WHOLE[name]
     assert damage(content) is None
     cut = content[: int(part * len(content))]
-    # A few bytes that only fill up a row may be missing.
-    spare = 3 if name.endswith(".bmp") else 0
+    # The bytes that only fill up a bitmap's last row may be missing.
+    spare = -3 * PICTURE.shape[1] % 4 if name.endswith(".bmp") else 0
     missing = len(content) - len(cut)
     assert picture_format(cut) is None or missing <= spare or damage(cut) is not None
 
@@ -276,6 +276,22 @@ def test_a_bitmap_of_no_known_header_is_damage():
     assert damage(bytes(sound)) is None
     sound[14:16] = b"\xff\xff"
     assert damage(bytes(sound)) == "is damaged"
+
+
+@pytest.mark.parametrize("width", [4, 5, 6, 7])
+def test_only_the_fill_of_a_bitmaps_last_row_may_be_missing(width):
+    content = cv2.imencode(".bmp", np.full((3, width, 3), 90, np.uint8))[1].tobytes()
+    fill = -width * 3 % 4
+    for missing in range(5):
+        cut = content[: len(content) - missing]
+        assert damage(cut) == (None if missing <= fill else "is truncated")
+
+
+def test_a_bitmap_whose_pixels_begin_inside_its_header_is_damage():
+    sound = bytearray(encoded(".bmp"))
+    for start, expected in ((0, "is damaged"), (53, "is damaged"), (54, None)):
+        sound[10:14] = start.to_bytes(4, "little")
+        assert damage(bytes(sound)) == expected
 
 
 @pytest.mark.parametrize(("mark", "name"), [(0xE0, b"JFIF"), (0xEE, b"Adobe")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
+import zipfile
 
 import pytest
 
@@ -165,6 +166,35 @@ def test_a_bit_that_flipped_in_an_archive_is_damage(tmp_path):
     content[place + 5] ^= 64
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="CRC"):
+        checkpoints.load(network(), path)
+
+
+def _in_directory(path, end_of_name):
+    """Where an archive's directory tells of a member."""
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(end_of_name))
+    place = path.read_bytes().rfind(name.encode()) - 46
+    assert path.read_bytes()[place : place + 4] == b"PK\1\2"
+    return place
+
+
+def test_a_member_that_is_marked_as_a_folder_is_damage(tmp_path):
+    path = saved(tmp_path, STATE)
+    content = bytearray(path.read_bytes())
+    attributes = _in_directory(path, "/data/1") + 38
+    content[attributes] |= 0x10
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        checkpoints.load(network(), path)
+
+
+def test_a_member_of_no_packed_bytes_and_no_checksum_is_damage(tmp_path):
+    path = saved(tmp_path, STATE)
+    content = bytearray(path.read_bytes())
+    entry = _in_directory(path, "/data/1")
+    content[entry + 16 : entry + 24] = bytes(8)  # checksum and packed size
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read"):
         checkpoints.load(network(), path)
 
 

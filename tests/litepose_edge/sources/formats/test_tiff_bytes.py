@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import time
+import zlib
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from litepose_edge.errors import SourceError
 from litepose_edge.sources import decode_image, read_image
 from litepose_edge.sources.formats import tiff_bytes
-from litepose_edge.sources.formats.picture_bytes import DAMAGED, TRUNCATED, damage
+from litepose_edge.sources.formats.picture_bytes import DAMAGED, TRUNCATED, UNREAD, damage
 
 RNG = np.random.default_rng(4)
 NOISE = RNG.integers(0, 256, (90, 120, 3), np.uint8)
@@ -202,3 +203,64 @@ def test_a_strip_without_a_length_reaches_to_the_end(packing):
     if packing == "tiff_adobe_deflate":
         content[200:210] = b"\xff" * 10
         assert damage(bytes(content)) == DAMAGED
+
+
+@pytest.mark.parametrize("packing", [0, 9, 10, 32767, 32895, 32947, 34712, 32517, 65535])
+def test_a_packing_that_nobody_knows_is_no_black_picture(packing):
+    content = bytearray(_pillow(RAMP, compression="tiff_lzw"))
+    place = _entry(content, tiff_bytes.COMPRESSION)
+    content[place : place + 2] = struct.pack("<H", packing)
+    assert damage(bytes(content)) == UNREAD
+    with pytest.raises(SourceError, match="packed by a method"):
+        decode_image(bytes(content))
+
+
+@pytest.mark.parametrize("packing", ["group3", "group4", "jpeg"])
+def test_other_packings_of_writers_are_left_to_the_decoder(packing):
+    content = _pillow(RAMP, "1" if packing.startswith("group") else "RGB", compression=packing)
+    assert damage(content) is None
+
+
+def _tiled(picture: np.ndarray, packing: int, tile: int = 32) -> bytes:
+    """A TIFF of square tiles, packed plainly or by deflate."""
+    height, width = picture.shape[:2]
+    filled = np.pad(picture, ((0, -height % tile), (0, -width % tile), (0, 0)))
+    tiles = [
+        filled[y : y + tile, x : x + tile].tobytes()
+        for y in range(0, height, tile)
+        for x in range(0, width, tile)
+    ]
+    if packing == 8:
+        tiles = [zlib.compress(each) for each in tiles]
+    entries, lists = 11, 8 + 2 + 12 * 11 + 4
+    starts = np.cumsum([0, *map(len, tiles)])[:-1] + lists + 6 + 8 * len(tiles)
+    directory = [
+        (tiff_bytes.WIDTH, 4, 1, width),
+        (tiff_bytes.HEIGHT, 4, 1, height),
+        (tiff_bytes.BITS, 3, 3, lists),
+        (tiff_bytes.COMPRESSION, 3, 1, packing),
+        (tiff_bytes.PHOTOMETRIC, 3, 1, 2),
+        (tiff_bytes.SAMPLES, 3, 1, 3),
+        (tiff_bytes.PLANAR, 3, 1, 1),
+        (tiff_bytes.TILE_WIDTH, 4, 1, tile),
+        (tiff_bytes.TILE_HEIGHT, 4, 1, tile),
+        (tiff_bytes.TILE_OFFSETS, 4, len(tiles), lists + 6),
+        (tiff_bytes.TILE_COUNTS, 4, len(tiles), lists + 6 + 4 * len(tiles)),
+    ]
+    assert len(directory) == entries
+    start = struct.pack("<2sHIH", b"II", 42, 8, entries)
+    start += b"".join(struct.pack("<HHII", *entry) for entry in directory) + bytes(4)
+    numbers = np.concatenate([starts, list(map(len, tiles))]).astype("<u4").tobytes()
+    return start + struct.pack("<3H", 8, 8, 8) + numbers + b"".join(tiles)
+
+
+@pytest.mark.parametrize("packing", [1, 8])
+def test_tiles_are_looked_at_as_strips_are(packing):
+    content = _tiled(RAMP, packing)
+    assert damage(content) is None
+    np.testing.assert_array_equal(decode_image(content), RAMP)
+    assert damage(content[:-40]) == TRUNCATED
+    if packing == 8:
+        middle = len(content) * 2 // 3
+        broken = content[:middle] + b"\xff" * 40 + content[middle + 40 :]
+        assert damage(broken) == DAMAGED
