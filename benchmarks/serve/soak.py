@@ -34,6 +34,7 @@ from litepose_edge.sources.photographs import scikit_image_photographs
 BAR_MB = 5.0
 WARM_UP = 0.2
 SAMPLES_S = 2.0
+LEAST_MINUTES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--connections", type=int, default=1000)
     given = parser.parse_args()
+    if not given.minutes >= LEAST_MINUTES:
+        parser.error(f"growth cannot be told before {LEAST_MINUTES} minutes")
     with tempfile.TemporaryDirectory() as folder:
         film = str(write_film(Path(folder) / "film.mp4"))
         with running(film) as service:

@@ -74,8 +74,7 @@ class Recorder:
                 return
             if self._thread is not None and self._thread.is_alive():
                 raise OutputError("the recording before is still being finished: ask again soon")
-            name = datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S.mp4")
-            film = self._open_film(self._folder / name, fps)
+            film = self._open_film(self._free_name(), fps)
             try:
                 self._check_space()
             except OutputError:
@@ -112,6 +111,10 @@ class Recorder:
         except LitePoseError as exc:
             self.problem = str(exc)
             log.warning("recording: %s", exc)
+        except Exception:
+            # Encoders raise what they like; the stream goes on, and viewers are told.
+            self.problem = "the recording failed and has ended: see the log"
+            log.exception("recording")
         finally:
             with self._changed:
                 self._wanted = False
@@ -133,6 +136,15 @@ class Recorder:
                 film.append(treated.image, treated.timestamp_s)
         finally:
             film.finish()
+
+    def _free_name(self) -> Path:
+        """A film of this second; with a number where there is one already."""
+        began = datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
+        path, number = self._folder / f"{began}.mp4", 1
+        while path.exists():
+            number += 1
+            path = self._folder / f"{began}-{number}.mp4"
+        return path
 
     def _check_space(self) -> None:
         try:

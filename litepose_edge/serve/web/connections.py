@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from litepose_edge.serve.options import Limits
+from litepose_edge.serve.web.guard import HEADERS
 from litepose_edge.serve.web.limits import client_key
 
 # So much of a slow viewer's stream may wait in the kernel: some pictures.
@@ -252,11 +253,15 @@ def bound_unsent(connection: socket.socket | None) -> None:
 
 def _answer(status: str, sentence: str) -> bytes:
     body = json.dumps({"error": sentence}).encode()
-    head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+    headers = {
+        **HEADERS,
+        "cache-control": "no-store",
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 _FULL = _answer("503 Service Unavailable", "too many connections are open: close some")

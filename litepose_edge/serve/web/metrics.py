@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from litepose_edge.serve.stream.figures import Histogram
 from litepose_edge.serve.stream.service import Service
+from litepose_edge.serve.stream.state import Condition
 from litepose_edge.serve.web.guard import RequestCounts
 
 PREFIX = "litepose_"
@@ -29,7 +30,11 @@ def metrics_text(service: Service, counts: RequestCounts, pictures: int) -> str:
         *_one("fps", "gauge", "Frames a second.", figures.fps),
         *_one("up", "gauge", "1 while frames come.", int(service.ready)),
         *_labelled(
-            "state", "gauge", "1 for the state the stream is in.", "state", {condition.value: 1}
+            "state",
+            "gauge",
+            "1 for the state the stream is in, 0 for the others.",
+            "state",
+            {each.value: int(each is condition) for each in Condition},
         ),
         *_histogram(
             "latency_seconds", "From a frame's coming to its poses.", service.figures.latency

@@ -82,7 +82,7 @@ def _paths(options: WebOptions, *, recording: bool) -> Document:
                 answer("Server-sent events.", content("text/event-stream", TEXT)),
             )
         },
-        "/v1/control": {"post": _post("Change controls.", ref("Wishes"), {"200": status})},
+        "/v1/control": {"post": _post("Change controls.", ref("ControlChanges"), {"200": status})},
         "/v1/snapshot": {"post": _snapshot()},
         "/v1/record": {
             "post": _post(

@@ -90,7 +90,7 @@ def schemas(models: tuple[str, ...]) -> Document:
     numbers = [NUMBER, {"type": "null"}]
     return {
         "Error": obj({"error": {**TEXT, "description": "One sentence."}}),
-        "Wishes": obj(changeable, optional=tuple(changeable)),
+        "ControlChanges": obj(changeable, optional=tuple(changeable)),
         "Controls": obj({**changeable, "recording": TRUTH}),
         "Image": obj({"width": WHOLE, "height": WHOLE}),
         "Person": _person(),

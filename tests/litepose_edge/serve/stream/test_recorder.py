@@ -1,4 +1,5 @@
 import threading
+from datetime import datetime, timezone
 
 import cv2
 import numpy as np
@@ -47,6 +48,39 @@ def test_a_recording_is_a_film_named_after_its_time(tmp_path):
     assert film.name[:2] == "20"
     capture = cv2.VideoCapture(str(film))
     assert sum(capture.grab() for _ in range(10)) == 5
+
+
+def test_two_films_of_one_second_have_two_names(tmp_path, monkeypatch):
+    class Clock:
+        @staticmethod
+        def now():
+            return datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+    monkeypatch.setattr(recorder, "datetime", Clock)
+    recording = Recorder(tmp_path, FilmWriter, 60)
+    for _ in range(3):
+        recording.start(10.0)
+        recording.take(treated(0))
+        recording.stop(timeout_s=20)
+    names = [path.name[10:] for path in sorted(tmp_path.iterdir())]
+    assert len(names) == 3
+    assert sorted(len(name) for name in names) == [13, 15, 15]
+
+
+def test_whatever_an_encoder_raises_ends_the_recording_and_is_told(tmp_path, caplog):
+    class BrokenFilm(SlowFilm):
+        def append(self, image, timestamp_s):
+            raise ZeroDivisionError("inside the encoder")
+
+    film = BrokenFilm()
+    recording = Recorder(tmp_path, lambda path, fps: film, 60)
+    recording.start(10.0)
+    recording.take(treated(0))
+    assert film.finished.wait(5)
+    recording.stop(timeout_s=5)
+    assert not recording.recording
+    assert "see the log" in recording.problem
+    assert "inside the encoder" in caplog.text
 
 
 def test_nothing_is_left_of_a_recording_without_frames(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from litepose_edge.cli.predict.film_writer import FilmWriter
 from litepose_edge.serve.stream.recorder import Recorder
+from litepose_edge.serve.stream.state import Condition
 from litepose_edge.sources import FrameSource
 from live_service import HEIGHT, WIDTH, film, make_service, running, wait_until
 
@@ -105,6 +106,10 @@ def test_metrics_are_prometheus_text(client):
         figures[name] = float(value)
     assert figures["litepose_up"] == 1
     assert figures["litepose_frames_total"] > 0
+    states = {name: value for name, value in figures.items() if name.startswith("litepose_state")}
+    assert states.pop('litepose_state{state="running"}') == 1
+    assert set(states.values()) == {0}
+    assert len(states) == len(Condition) - 1
     assert (
         figures['litepose_latency_seconds_bucket{le="+Inf"}']
         == (figures["litepose_latency_seconds_count"])

@@ -76,6 +76,7 @@ def test_what_is_no_request_is_answered_in_json_and_closed(strict, request_bytes
     answer = asked(strict, request_bytes)
     status, _, body = answer.partition(b"\r\n\r\n")
     assert status.startswith(b"HTTP/1.1 400 "), answer[:200]
+    assert b"\r\nx-content-type-options: nosniff\r\n" in status
     assert "error" in json.loads(body)
 
 
