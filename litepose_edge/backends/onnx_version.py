@@ -11,6 +11,8 @@ IR_VERSION, GRAPH, OPSETS = 1, 7, 8  # of the model
 GRAPH_NAME, INITIALIZER, INPUT, OUTPUT = 2, 5, 11, 12  # of the graph
 INITIALIZER_NAME, INPUT_NAME = 8, 1
 TYPE, TENSOR_TYPE, SHAPE = 2, 1, 2  # of an input or output, of its type, of a tensor's type
+# Tensor, sequence, map, opaque, sparse tensor, optional.
+TYPES = frozenset({TENSOR_TYPE, 4, 5, 7, 8, 9})
 # The first version that has operator sets, and the first whose weights need not be inputs.
 FIRST_IR_VERSION, FREE_WEIGHTS_IR_VERSION = 3, 4
 
@@ -61,10 +63,10 @@ def _check_shapes(path: Path, graph: memoryview) -> None:
         if field not in (INPUT, OUTPUT) or wire != BYTES:
             continue
         value = graph[body:end]
-        types = _inside(value, TYPE)
-        tensors = [tensor for kind in types for tensor in _inside(kind, TENSOR_TYPE)]
-        # Sequences and maps have none.
-        if not types or not any(map(len, types)) or any(not _inside(t, SHAPE) for t in tensors):
+        types = [one for kind in _inside(value, TYPE) for one in fields(kind) if one[0] in TYPES]
+        tensors = [t for kind in _inside(value, TYPE) for t in _inside(kind, TENSOR_TYPE)]
+        # What is no tensor has no shape.
+        if not types or any(not _inside(tensor, SHAPE) for tensor in tensors):
             name = b"".join(map(bytes, _inside(value, INPUT_NAME)))[:100]
             raise ModelError(
                 f"{path} is no valid ONNX file: its input or output {name!r} has no shape; let "

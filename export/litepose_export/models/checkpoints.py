@@ -81,8 +81,8 @@ def read_checkpoint(path: Path, device: str = "cpu") -> Any:
 def _check_archive(path: Path) -> bool:
     """Compare the checksums of a zip archive's members, which torch does not.
 
-    Members without a checksum were saved so on request. Of a member that is marked as a folder, or
-    as packed into nothing, torch reads nothing and leaves its tensor as memory was.
+    An archive without any checksum was saved so on request. Of a member that is marked as a folder,
+    or as packed into nothing, torch reads nothing and leaves its tensor as memory was.
 
     Returns:
         Whether it is an archive; old checkpoints are none.
@@ -94,15 +94,16 @@ def _check_archive(path: Path) -> bool:
         if file.read(len(ARCHIVE)) != ARCHIVE:
             return False
     with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
+        members = archive.infolist()
+        checked = any(member.CRC for member in members)
+        for member in members:
             unread = member.external_attr & DOS_FOLDER or not member.compress_size
             if unread and member.file_size:
                 raise ValueError(f"its member {member.filename} cannot be read")
-            if not member.CRC:
-                continue
-            with archive.open(member) as file:
-                while file.read(CHUNK_BYTES):
-                    pass
+            if checked:
+                with archive.open(member) as file:
+                    while file.read(CHUNK_BYTES):
+                        pass
     return True
 
 

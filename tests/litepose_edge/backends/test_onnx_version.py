@@ -67,12 +67,15 @@ def test_the_bundled_files_are_valid(path):
 
 
 @pytest.mark.parametrize("end", ["input", "output"])
-@pytest.mark.parametrize("missing", ["shape", "type"])
+@pytest.mark.parametrize("missing", ["shape", "type", "kind"])
 def test_an_end_without_a_shape_is_refused(end, missing, tmp_path):
     model = network(9)
     value = getattr(model.graph, end)[0]
     if missing == "shape":
         value.type.tensor_type.ClearField("shape")
+    elif missing == "kind":
+        value.type.Clear()
+        value.type.denotation = "IMAGE"
     else:
         value.ClearField("type")
     with pytest.raises(onnx.checker.ValidationError):

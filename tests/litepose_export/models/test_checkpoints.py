@@ -188,6 +188,16 @@ def test_a_member_that_is_marked_as_a_folder_is_damage(tmp_path):
         checkpoints.load(network(), path)
 
 
+def test_one_checksum_that_is_gone_is_damage(tmp_path):
+    path = saved(tmp_path, STATE)
+    content = bytearray(path.read_bytes())
+    entry = _in_directory(path, "/data/1")
+    content[entry + 16 : entry + 20] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="CRC"):
+        checkpoints.load(network(), path)
+
+
 def test_a_member_of_no_packed_bytes_and_no_checksum_is_damage(tmp_path):
     path = saved(tmp_path, STATE)
     content = bytearray(path.read_bytes())
