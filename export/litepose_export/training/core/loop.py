@@ -31,6 +31,7 @@ LOGGED = (
     *("right_px", "right_se", "down_px", "down_se", "worst_px"),
 )
 SHOWN_EVERY_S = 3.0  # large networks take longer than a second a step
+LAST_CHECKPOINT = "last.pt"
 LONGEST_STEP_S = 60.0  # whatever is longer was a pause: the machine slept
 Evaluate = Callable[[nn.Module], dict[str, float]]
 
@@ -133,7 +134,7 @@ class Trainer:
     @property
     def checkpoint_path(self) -> Path:
         """The checkpoint that `resume` reads."""
-        return self._folder / "last.pt"
+        return self._folder / LAST_CHECKPOINT
 
     @property
     def learning_rate(self) -> float:

@@ -37,6 +37,7 @@ from litepose_export.training.runs.runner import (
     check_mixes,
     prepare,
     run_to_end,
+    sample_seed,
     training_of,
 )
 
@@ -136,7 +137,7 @@ def _make_sampler(
         augmentation=options.choose_augmentation(WEAK if options.stage == "finetune" else STRONG),
         teacher_alignment=teacher_alignment(options.teacher) if options.teacher else "corner",
         teacher_share=options.teacher_share,
-        seed=options.seed,
+        seed=sample_seed(options),
         device=options.device,
         workers=WORKERS if options.device == "cuda" else 0,
     )

@@ -25,7 +25,13 @@ from litepose_export.training.data.people import common_skeleton
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.distillation.hints import Hints
 from litepose_export.training.runs.options import BottomUpRunOptions
-from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
+from litepose_export.training.runs.runner import (
+    Display,
+    prepare,
+    run_to_end,
+    sample_seed,
+    training_of,
+)
 
 # Small views first: a CPU trains on far more of them. People in the smallest are half as large as
 # at run time, so that whole people fit.
@@ -88,7 +94,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     hints: Hints | None = None
     if options.teacher is not None:
         hints = _hints(network, options.teacher, keypoints, options.device)
-    seed, share = processes.seed(options.seed), processes.share(schedule.batch)
+    seed, share = sample_seed(options, processes), processes.share(schedule.batch)
     prefetcher = Prefetcher(ViewSampler(load_photographs(datasets), views, seed, skeleton))
     trainer = Trainer(
         network,

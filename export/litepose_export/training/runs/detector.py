@@ -34,7 +34,13 @@ from litepose_export.training.detection.scenes import (
 )
 from litepose_export.training.detection.validation import DetectionValidator
 from litepose_export.training.runs.options import DetectorRunOptions
-from litepose_export.training.runs.runner import Display, prepare, run_to_end, training_of
+from litepose_export.training.runs.runner import (
+    Display,
+    prepare,
+    run_to_end,
+    sample_seed,
+    training_of,
+)
 
 TRAIN_SCHEDULE = Schedule(
     phases=(
@@ -91,7 +97,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         hard_negatives = _mine(network, photographs, labels, options, display)
     schedule = options.adjusted(schedule)
     sources = [len(dataset) for dataset in datasets]
-    seed, share = processes.seed(options.seed), processes.share(schedule.batch)
+    seed, share = sample_seed(options, processes), processes.share(schedule.batch)
     sampler = SceneSampler(photographs, labels, scenes, seed, hard_negatives, sources)
     prefetcher = Prefetcher(sampler)
     trainer = Trainer(

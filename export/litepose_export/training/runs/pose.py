@@ -41,6 +41,7 @@ from litepose_export.training.runs.runner import (
     check_mixes,
     prepare,
     run_to_end,
+    sample_seed,
     training_of,
 )
 
@@ -140,7 +141,7 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
     if people_as_such and (augmentation.background_swap or augmentation.occluder):
         with processes.one_at_a_machine_ahead():
             masks = load_masks(people, options.folder, display)
-    seed, share = processes.seed(options.seed), processes.share(schedule.batch)
+    seed, share = sample_seed(options, processes), processes.share(schedule.batch)
     prefetcher = Prefetcher(CropSampler(people, targets, augmentation, seed, masks))
     trainer = Trainer(
         made.module,

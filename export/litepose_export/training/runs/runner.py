@@ -5,23 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import cv2
+import numpy as np
 import torch
 from torch import nn
 
 from litepose_edge.atomic_files import make_folder, write_file
 from litepose_edge.manifest import Training
 from litepose_export.errors import ExportError
+from litepose_export.models.checkpoints import read_checkpoint
 from litepose_export.optional import requires
 from litepose_export.training.core.initialization import start_from
-from litepose_export.training.core.loop import Evaluate, Progress, Trainer
+from litepose_export.training.core.loop import LAST_CHECKPOINT, Evaluate, Progress, Trainer
 from litepose_export.training.core.schedule import Mix
 from litepose_export.training.data.people import data_hash
-from litepose_export.training.distributed.processes import Processes, join_processes
+from litepose_export.training.distributed.processes import ALONE, Processes, join_processes
 from litepose_export.training.runs.options import RunOptions, ScheduledRunOptions
 
 if TYPE_CHECKING:
@@ -76,6 +78,21 @@ def prepare(options: RunOptions, *, together: bool = False) -> Processes:
         torch.set_num_threads(options.threads)
     make_folder(options.folder)
     return processes
+
+
+def sample_seed(options: RunOptions, processes: Processes = ALONE) -> int:
+    """The seed of this process's samples.
+
+    A run that goes on has another one than at its beginning: it would draw the same samples again.
+    """
+    path, step = options.folder / LAST_CHECKPOINT, 0
+    if processes.first and path.exists():
+        content = read_checkpoint(path)
+        step = content.get("step", 0) if isinstance(content, Mapping) else 0
+    step, seed = int(processes.agreed(step)), options.seed
+    if step:
+        seed = int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+    return processes.seed(seed)
 
 
 def run_to_end(
