@@ -58,6 +58,7 @@ class SearchJob:
             "data": [path.name for path in self.data],
             "dev": self.dev.name,
             "init": None if self.init is None else self.init.name,
+            "init_sha256": None if self.init is None else data_hash((self.init,)),
             "data_sha256": data_hash((*self.data, self.dev)),
         }
 

@@ -102,20 +102,35 @@ def _ray_pool(make: MakeScore, workers: int, address: str) -> Iterator[Judge]:
 
 
 def _over_actors(
-    ray: Any, actors: Sequence[Any], candidates: Sequence[Genes], on_score: OnScore
+    ray: Any, actors: list[Any], candidates: Sequence[Genes], on_score: OnScore
 ) -> None:
-    """Each actor has one candidate at a time."""
+    """Each actor has one candidate at a time; one whose machine is lost leaves it to the others.
+
+    Args:
+        ray: The module.
+        actors: All of them; lost ones are taken out.
+        candidates: To be judged.
+        on_score: Told of each.
+    """
     left, idle = list(candidates)[::-1], list(actors)
     running: dict[Any, tuple[Any, Genes]] = {}
     while left or running:
         while left and idle:
             actor, genes = idle.pop(), left.pop()
             running[actor.score.remote(genes)] = (actor, genes)
+        if not running:
+            raise SearchError(
+                "all judges on the Ray cluster were lost: run the command again, it goes on"
+            )
         done, _ = ray.wait(list(running), num_returns=1)
         for reference in done:
             actor, genes = running.pop(reference)
             try:
                 on_score(genes, ray.get(reference))
+            except ray.exceptions.RayActorError:
+                actors.remove(actor)
+                left.append(genes)
+                continue
             except ray.exceptions.RayError as exc:
                 raise SearchError(
                     f"a judge on the Ray cluster failed: {str(exc).strip().splitlines()[-1]}; do "

@@ -205,13 +205,17 @@ def _timed_plan(
     began = time.monotonic()
     trial.run(SearchDisplay(display.started))
     a_step = (time.monotonic() - began) / TRIAL_STEPS
-    score = MakeSupernetScore(space, task, checkpoint, options.score, seed=job.seed)()
+    threads = torch.get_num_threads()
+    score = MakeSupernetScore(
+        space, task, checkpoint, options.score, seed=job.seed, threads=_threads(job, options)
+    )()
     rng = np.random.default_rng(job.seed)
     score(space.random(rng))
     began = time.monotonic()
     for _ in range(TRIED):
         score(space.random(rng))
     a_score = (time.monotonic() - began) / TRIED / max(1, options.workers)
+    torch.set_num_threads(threads)
     shutil.rmtree(trial.folder)
     seconds = 60 * job.minutes
     generation = a_score * options.evolution.population
