@@ -149,10 +149,10 @@ def serve(
             min=0.1,
             max=120,
             callback=options.finite,
-            help="Pictures a second for viewers at most; poses go on with every frame.",
+            help="Pictures a second for viewers at most; streams of poses have every frame.",
             rich_help_panel=VIEWERS,
         ),
-    ] = 15.0,
+    ] = 12.0,
     quality: Annotated[
         int,
         typer.Option(min=1, max=100, help="Of the pictures, as JPEG.", rich_help_panel=VIEWERS),

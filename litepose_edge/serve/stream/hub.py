@@ -10,7 +10,7 @@ from collections import deque
 from litepose_edge.serve.stream.figures import StreamFigures
 from litepose_edge.serve.stream.results import EncodingError, Message, Treated, jpeg, poses_text
 
-# A viewer that says what it has seen gets no newer picture while it is more behind.
+# A viewer of pictures that says what it has seen gets nothing newer while it is more behind.
 MOST_UNSEEN = 2
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,11 @@ class Viewer:
         self.has_picture = False
 
     @property
+    def wants_poses_alone(self) -> bool:
+        """Whether it takes poses without their picture; a page draws both or neither."""
+        return not (self.video and self.has_picture)
+
+    @property
     def wants_picture(self) -> bool:
         """Whether it takes a picture now: none waits, and it is not behind."""
         waiting = self._message is not None and self._message.picture is not None
@@ -49,9 +54,8 @@ class Viewer:
 
     def offer(self, message: Message) -> None:
         """Put the newest frame in the place of one that is still waiting."""
-        waits = self.video and self._message is not None and self._message.picture is not None
-        if waits and message.picture is None:
-            return  # the picture that waits goes with its own poses
+        if message.picture is None and not self.wants_poses_alone:
+            return
         self._message = message
         self._changed.set()
 
@@ -115,7 +119,7 @@ class Hub:
     Args:
         figures: Counts what viewers have seen.
         quality: Of the pictures, 1 to 100.
-        pictures_per_s: At most so many are encoded; poses go on.
+        pictures_per_s: At most so many are encoded; without pictures every frame goes out.
 
     Attributes:
         encoded: How many pictures were.
@@ -153,7 +157,7 @@ class Hub:
     def publish(self, treated: Treated) -> None:
         """Take a treated frame; called by the capturing thread, which never waits."""
         self._newest = treated
-        if not self._viewers:
+        if not self._is_wanted(treated):
             return
         with self._changed:
             self._waiting = treated
@@ -195,10 +199,7 @@ class Hub:
             assert treated is not None
             assert self._loop is not None
             picture = None
-            waiting = [viewer for viewer in tuple(self._viewers) if viewer.wants_picture]
-            due = treated.came_s - self._pictured_s >= self._gap_s
-            # Whoever has just come waits for no turn.
-            if waiting and (due or not all(viewer.has_picture for viewer in waiting)):
+            if self._picture_is_wanted(treated):
                 picture = self._picture(treated)
                 self._pictured_s = treated.came_s
             message = Message(poses_text(treated), picture, treated.index, treated.came_s)
@@ -206,6 +207,17 @@ class Hub:
                 self._loop.call_soon_threadsafe(self._deliver, message)
             except RuntimeError:  # the loop has ended
                 return
+
+    def _is_wanted(self, treated: Treated) -> bool:
+        """Whether any viewer takes something of a frame: waking a thread costs a tenth of it."""
+        alone = any(viewer.wants_poses_alone for viewer in tuple(self._viewers))
+        return alone or self._picture_is_wanted(treated)
+
+    def _picture_is_wanted(self, treated: Treated) -> bool:
+        waiting = [viewer for viewer in tuple(self._viewers) if viewer.wants_picture]
+        due = treated.came_s - self._pictured_s >= self._gap_s
+        # Whoever has just come waits for no turn.
+        return bool(waiting) and (due or not all(viewer.has_picture for viewer in waiting))
 
     def _picture(self, treated: Treated) -> bytes | None:
         try:

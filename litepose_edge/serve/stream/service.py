@@ -24,7 +24,7 @@ from litepose_edge.serve.stream.state import Condition, StreamState, safe_name
 
 JPEG_QUALITY = 75
 # Encoding all of 30 a second costs a tenth of the time that LRPose-s takes.
-PICTURES_PER_S = 15.0
+PICTURES_PER_S = 12.0
 
 log = logging.getLogger(__name__)
 
