@@ -12,6 +12,7 @@ import typer
 from litepose_edge.threads import most_threads
 
 NETWORKS, LIMITS = "Networks", "Limits"
+STREAMS = "Films, cameras and streams"
 
 
 def finite(value: float | None) -> float | None:
@@ -25,6 +26,13 @@ def possible_threads(value: int | None) -> int | None:
     """Refuse more threads than this machine can make use of."""
     if value is not None and value > most_threads():
         raise typer.BadParameter(f"expected at most {most_threads()} on this machine, got {value}")
+    return value
+
+
+def seconds(value: float) -> float:
+    """What times to wait are checked with."""
+    if not 0 < value < math.inf:
+        raise typer.BadParameter("expected a finite number of seconds above 0")
     return value
 
 
@@ -112,4 +120,42 @@ Precision = Annotated[
 ]
 BackendOption = Annotated[
     BackendName, typer.Option("--backend", help="Inference engine.", rich_help_panel=NETWORKS)
+]
+
+
+class TransportName(str, Enum):
+    """How an RTSP camera's packets travel."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+Transport = Annotated[
+    TransportName | None,
+    typer.Option(
+        help="RTSP cameras: tcp loses nothing, udp does not wait for what is late.",
+        rich_help_panel=STREAMS,
+    ),
+]
+LowLatency = Annotated[
+    bool,
+    typer.Option(
+        "--low-latency",
+        help="Streams: buffer nothing, the picture is some tenths of a second newer.",
+        rich_help_panel=STREAMS,
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        callback=seconds,
+        help="Cameras and streams have stopped after so many seconds without a frame.",
+        rich_help_panel=STREAMS,
+    ),
+]
+DetectEvery = Annotated[
+    int, typer.Option(min=1, help="Run the detector on every Nth frame.", rich_help_panel=STREAMS)
+]
+Smooth = Annotated[
+    bool, typer.Option(help="Smooth the keypoints over time.", rich_help_panel=STREAMS)
 ]

@@ -12,7 +12,6 @@ from litepose_edge import backends
 from litepose_edge.cli import options
 from litepose_edge.cli.console import messages, results
 from litepose_edge.cli.options import BackendName
-from litepose_edge.cli.predict.command import TransportName
 from litepose_edge.cli.predict.film_writer import FilmWriter
 from litepose_edge.errors import BackendUnavailableError, SourceError, install_hint
 from litepose_edge.estimator import Estimator
@@ -31,7 +30,7 @@ EXAMPLES = (
     "litepose-edge serve rtsp://camera/1 --host 0.0.0.0 --token-file token.txt",
     "litepose-edge serve clip.mp4 --once",
 )
-NETWORK, SOURCE, VIEWERS = "Who is answered", "Cameras, streams and films", "Viewers"
+NETWORK, VIEWERS = "Who is answered", "Viewers"
 TOKEN_VARIABLE = "LITEPOSE_EDGE_TOKEN"
 BUNDLED = ("lrpose-n", "lrpose-s", "lrpose-m")
 
@@ -87,42 +86,15 @@ def serve(
     ] = None,
     once: Annotated[
         bool,
-        typer.Option("--once", help="End with the film or stream.", rich_help_panel=SOURCE),
-    ] = False,
-    timeout: Annotated[
-        float,
         typer.Option(
-            min=0.1,
-            max=3600,
-            callback=options.finite,
-            help="Cameras and streams have stopped after so many seconds without a frame.",
-            rich_help_panel=SOURCE,
-        ),
-    ] = 10.0,
-    transport: Annotated[
-        TransportName | None,
-        typer.Option(
-            help="RTSP cameras: tcp loses nothing, udp does not wait for what is late.",
-            rich_help_panel=SOURCE,
-        ),
-    ] = None,
-    low_latency: Annotated[
-        bool,
-        typer.Option(
-            "--low-latency",
-            help="Streams: buffer nothing, the picture is some tenths of a second newer.",
-            rich_help_panel=SOURCE,
+            "--once", help="End with the film or stream.", rich_help_panel=options.STREAMS
         ),
     ] = False,
-    detect_every: Annotated[
-        int,
-        typer.Option(
-            min=1, max=1000, help="Run the detector on every Nth frame.", rich_help_panel=SOURCE
-        ),
-    ] = 10,
-    smooth: Annotated[
-        bool, typer.Option(help="Smooth the keypoints over time.", rich_help_panel=SOURCE)
-    ] = True,
+    timeout: options.Timeout = 10.0,
+    transport: options.Transport = None,
+    low_latency: options.LowLatency = False,
+    detect_every: options.DetectEvery = 10,
+    smooth: options.Smooth = True,
     allow_record: Annotated[
         bool,
         typer.Option(
@@ -213,6 +185,8 @@ def serve(
         assert not isinstance(spec, DetectorSpec)  # an estimator refuses one
         return Loaded(name, estimator, spec.skeleton, spec.min_keypoint_score)
 
+    models = BUNDLED if model in BUNDLED else (model, *BUNDLED)
+    wanted = {"min_score": min_score, "detect_every": detect_every, "model": model}
     capture = CaptureOptions(
         source=source,
         open_source=lambda: open_source(
@@ -229,8 +203,8 @@ def serve(
     service = Service(
         ServiceOptions(
             capture=capture,
-            controls=Controls(min_score=min_score, detect_every=detect_every, model=model),
-            models=BUNDLED if model in BUNDLED else (model, *BUNDLED),
+            controls=Controls().changed(wanted, models),
+            models=models,
             quality=quality,
             pictures_per_s=video_fps,
         ),

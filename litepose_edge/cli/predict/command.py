@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable
-from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -33,20 +31,7 @@ EXAMPLES = (
     "litepose-edge predict rtsp://camera/1 --reconnect --json",
     "litepose-edge predict - < photo.jpg",
 )
-OUTPUT, FILMS = "Output", "Films, cameras and streams"
-
-
-class TransportName(str, Enum):
-    """How an RTSP camera's packets travel."""
-
-    TCP = "tcp"
-    UDP = "udp"
-
-
-def _seconds(value: float) -> float:
-    if not 0 < value < math.inf:
-        raise typer.BadParameter("expected a finite number of seconds above 0")
-    return value
+OUTPUT = "Output"
 
 
 def predict(
@@ -99,56 +84,32 @@ def predict(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
-    detect_every: Annotated[
-        int, typer.Option(min=1, help="Run the detector on every Nth frame.", rich_help_panel=FILMS)
-    ] = 10,
-    smooth: Annotated[
-        bool, typer.Option(help="Smooth the keypoints over time.", rich_help_panel=FILMS)
-    ] = True,
+    detect_every: options.DetectEvery = 10,
+    smooth: options.Smooth = True,
     sound: Annotated[
         bool,
         typer.Option(
             "--sound", help="Keep the sound in the saved film (extra video).",
-            rich_help_panel=FILMS,
+            rich_help_panel=options.STREAMS,
         ),
     ] = False,
     reconnect: Annotated[
         bool,
         typer.Option(
             "--reconnect", help="Open cameras and streams again when they stop.",
-            rich_help_panel=FILMS,
+            rich_help_panel=options.STREAMS,
         ),
     ] = False,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            callback=_seconds,
-            help="Cameras and streams have stopped after so many seconds without a frame.",
-            rich_help_panel=FILMS,
-        ),
-    ] = TIMEOUT_S,
+    timeout: options.Timeout = TIMEOUT_S,
     drop: Annotated[
         bool,
         typer.Option(
             help="Drop frames of cameras that come too fast, or make them wait.",
-            rich_help_panel=FILMS,
+            rich_help_panel=options.STREAMS,
         ),
     ] = True,
-    transport: Annotated[
-        TransportName | None,
-        typer.Option(
-            help="RTSP cameras: tcp loses nothing, udp does not wait for what is late.",
-            rich_help_panel=FILMS,
-        ),
-    ] = None,
-    low_latency: Annotated[
-        bool,
-        typer.Option(
-            "--low-latency",
-            help="Streams: buffer nothing, the picture is some tenths of a second newer.",
-            rich_help_panel=FILMS,
-        ),
-    ] = False,
+    transport: options.Transport = None,
+    low_latency: options.LowLatency = False,
     model: options.Model = "lrpose-s",
     detector: options.Detector = "default",
     detector_size: options.DetectorSize = None,
