@@ -92,12 +92,27 @@ def person_confidence(box_scores: Float32, scores: Float32, min_pose_score: floa
         scores: `(P, K)` float32 of the keypoints.
         min_pose_score: Of the pose network's manifest.
     """
-    neutral = (1 - BOX_WEIGHT) * _log_odds(REFERENCE_BOX_SCORE) - _log_odds(min_pose_score)
     confidences = [
-        _probability(BOX_WEIGHT * _log_odds(min(box, MAX_BOX_SCORE)) + _log_odds(pose) + neutral)
-        for box, pose in zip(box_scores.tolist(), pose_scores(scores), strict=True)
+        _probability(_log_odds(pose) + said)
+        for pose, said in zip(
+            pose_scores(scores), _said_by_boxes(box_scores, min_pose_score), strict=True
+        )
     ]
     return np.array(confidences, np.float32)
+
+
+def least_pose_scores(box_scores: Float32, confidence: float, min_pose_score: float) -> Float32:
+    """The pose scores `(P,)` from which on `person_confidence` is so much."""
+    wanted = _log_odds(confidence)
+    least = [_probability(wanted - said) for said in _said_by_boxes(box_scores, min_pose_score)]
+    return np.array(least, np.float32)
+
+
+def _said_by_boxes(box_scores: Float32, min_pose_score: float) -> list[float]:
+    """What boxes add to the log-odds of their poses."""
+    neutral = (1 - BOX_WEIGHT) * _log_odds(REFERENCE_BOX_SCORE) - _log_odds(min_pose_score)
+    capped = [min(score, MAX_BOX_SCORE) for score in box_scores.tolist()]
+    return [BOX_WEIGHT * _log_odds(score) + neutral for score in capped]
 
 
 def with_odds_times(score: float, factor: float) -> float:

@@ -73,7 +73,12 @@ class TopDown:
         self._closed = False
 
     def __call__(
-        self, image: Image, boxes_xyxy: Float32, *, detected: bool = False
+        self,
+        image: Image,
+        boxes_xyxy: Float32,
+        *,
+        detected: bool = False,
+        least_scores: Float32 | None = None,
     ) -> tuple[Float32, Float32]:
         """Keypoints of the person in each box.
 
@@ -81,6 +86,8 @@ class TopDown:
             image: `(H, W, 3)` uint8 BGR.
             boxes_xyxy: `(P, 4)` float32 in image pixels.
             detected: Whether a detector found them: `flip_test_below_detected` then applies.
+            least_scores: `(P,)`: a pose that scores less gets no flip test, since nobody will
+                report it. None: all may get one.
 
         Returns:
             keypoints: `(P, K, 2)` float32 in image pixels.
@@ -93,12 +100,15 @@ class TopDown:
         one_by_one = count == 1 or self._threads == 1
         session = self._session(self._threads if one_by_one else 1)
         flip_test_below = self._flip_test_below(detected)
+        least = [0.0] * count if least_scores is None else least_scores.tolist()
 
         def infer(i: int) -> Outputs:
             normalizer = self._normalizers(self._size)
             crop = warp(image, to_input[i], self._size, out=normalizer.crop)
             outputs = self._run(session, normalizer, crop)
-            if flip_test_below and pose_scores(self._scores(outputs))[0] < flip_test_below:
+            if not flip_test_below:
+                return outputs
+            if least[i] <= pose_scores(self._scores(outputs))[0] < flip_test_below:
                 mirrored = self._run(session, normalizer, mirror(crop))
                 outputs = self._average(outputs, mirrored)
             return outputs

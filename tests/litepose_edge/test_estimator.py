@@ -171,14 +171,14 @@ def test_found_boxes_hold_the_confident_keypoints(astronaut, monkeypatch):
 def test_the_pose_network_is_told_whether_boxes_were_detected(estimator, astronaut, monkeypatch):
     told, keypoints = [], Networks.keypoints
 
-    def spy(networks, image, boxes, *, detected):
-        told.append(detected)
-        return keypoints(networks, image, boxes, detected=detected)
+    def spy(networks, image, boxes, *, detected, least_scores=None):
+        told.append((detected, least_scores is not None))
+        return keypoints(networks, image, boxes, detected=detected, least_scores=least_scores)
 
     monkeypatch.setattr(Networks, "keypoints", spy)
     estimator.predict(astronaut)
     estimator.predict(astronaut, boxes_xyxy=[[100, 0, 400, 500]])
-    assert told == [True, False]
+    assert told == [(True, True), (False, False)]
 
 
 def test_a_function_can_be_the_detector(astronaut):

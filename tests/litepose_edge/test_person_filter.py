@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -14,6 +14,7 @@ from litepose_edge.person_filter import (
     MAX_BOX_SCORE,
     PersonFilter,
     duplicates,
+    least_pose_scores,
     person_confidence,
     pose_scores,
     widened_boxes,
@@ -153,3 +154,13 @@ def test_widened_boxes_hold_the_boxes_they_come_from(corners, seed):
     wider = widened_boxes(boxes, keypoints, scores, Size(180, 180))
     assert (wider[:, :2] <= boxes[:, :2]).all()
     assert (wider[:, 2:] >= boxes[:, 2:]).all()
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.02, 0.98), st.floats(0.1, 0.9))
+def test_the_least_pose_score_gives_the_confidence_it_is_for(box, confidence, min_pose_score):
+    boxes = np.array([box], np.float32)
+    least = least_pose_scores(boxes, confidence, min_pose_score)
+    poses = np.repeat(least[:, None], 17, axis=1)  # their weighted mean is each of them
+    found = person_confidence(boxes, poses, min_pose_score)
+    assume(1e-4 < least[0] < 1 - 1e-4)
+    assert found[0] == pytest.approx(confidence, rel=1e-3, abs=1e-3)

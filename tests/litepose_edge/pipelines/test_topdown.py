@@ -19,6 +19,7 @@ from litepose_edge.manifest import (
     SimccSpec,
     TopDownSpec,
 )
+from litepose_edge.person_filter import pose_scores
 from litepose_edge.pipelines.topdown import TopDown
 from litepose_edge.testing import FakeSession, gaussian_heatmaps, logits
 
@@ -220,6 +221,26 @@ def test_detected_people_have_a_flip_test_bound_of_their_own(detected, answers):
     manifest = msgspec.structs.replace(MANIFEST, model=model)
     TopDown(lambda threads: FakeSession(answer), manifest, 1)(FRAME, BOX, detected=detected)
     assert len(asked) == answers
+
+
+@pytest.mark.parametrize("flip_test", [None, True])
+def test_a_pose_that_nobody_will_report_gets_no_flip_test(flip_test):
+    model = msgspec.structs.replace(SPEC, flip_test_below=0.5)
+    manifest = msgspec.structs.replace(MANIFEST, model=model)
+    asked = []
+
+    def answer(batch):
+        asked.append(batch)
+        return DOUBTFUL
+
+    run = TopDown(lambda threads: FakeSession(answer), manifest, 1, flip_test=flip_test)
+    run(FRAME, BOX)
+    assert len(asked) == 2
+    score = pose_scores(TopDown(lambda _: FakeSession(DOUBTFUL), MANIFEST, 1)(FRAME, BOX)[1])[0]
+    run(FRAME, BOX, least_scores=np.array([score - 0.01], np.float32))
+    assert len(asked) == 4
+    run(FRAME, BOX, least_scores=np.array([score + 0.01], np.float32))
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize(
