@@ -33,7 +33,7 @@ from litepose_edge.sources import open_source
 BARS = {1: 1.10, 16: 1.5}
 LATENCY_BAR_MS = 150.0
 WARM_UP_FRAMES = 30
-SERVING = ("MainThread", "litepose-viewers", "asyncio_")
+SERVING = ("MainThread", "litepose-viewers", "litepose-aside")
 
 
 def main() -> int:

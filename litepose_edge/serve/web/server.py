@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import uvicorn
@@ -103,6 +104,9 @@ class Server:
         self._server.should_exit = True
 
     async def _serve(self) -> None:
+        # Snapshots and the board's figures: each thread more would keep some megabytes for good.
+        aside = ThreadPoolExecutor(1, thread_name_prefix="litepose-aside")
+        asyncio.get_running_loop().set_default_executor(aside)
         self.app.start()
         watch = asyncio.create_task(self._watch())
         try:
