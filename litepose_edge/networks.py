@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DETECTOR = "persondet"
 # A flip test raises the odds of hardly anybody by a third (docs/experiments/flip-test.md): detected
-# people whose first look gives less than this part of the wanted odds get no second one.
-SECOND_LOOK_ODDS = 0.75
+# people who have less than this part of the wanted odds before it get none.
+FLIP_TEST_ODDS = 0.75
 Detector = str | PathLike[str] | Callable[[Image], Any] | None
 
 
@@ -173,8 +173,8 @@ class Networks:
             return self._images(image, min_score)
         boxes, box_scores = self.boxes(image, min_score)
         boxes, box_scores = boxes[:max_boxes], box_scores[:max_boxes]
-        worth_it = with_odds_times(min_score, SECOND_LOOK_ODDS)
-        least_scores = least_pose_scores(box_scores, worth_it, self._min_pose_score)
+        bound = with_odds_times(min_score, FLIP_TEST_ODDS)
+        least_scores = least_pose_scores(box_scores, bound, self._min_pose_score)
         keypoints, scores = self.keypoints(image, boxes, detected=True, least_scores=least_scores)
         return self._poses(image, boxes, keypoints, scores, self.confidence(box_scores, scores))
 

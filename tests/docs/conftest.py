@@ -1,9 +1,12 @@
-"""A folder with what the documents' examples name: a photograph, a clip, labelled people."""
+"""A folder with what the documents' examples name: photographs, labels, a network of one's own."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hands import write_hands
 from litepose_edge import COCO_17, Estimator
 from paths import ROOT
 
@@ -26,6 +30,9 @@ def examples_folder(tmp_path_factory: pytest.TempPathFactory, photographs: Path)
         cv2.imwrite(str(folder / "photos" / f"{i}.jpg"), np.ascontiguousarray(image))
     _write_clip(folder / "clip.mp4", astronaut)
     _write_labels(folder / "mine", astronaut)
+    shutil.copy(write_hands(folder / "hands", 12), folder / "hands" / "train.json")
+    shutil.copy(folder / "hands" / "train.json", folder / "hands" / "val.json")
+    _write_network(folder)
     shutil.copy(ROOT / "litepose_edge" / "models" / "lrpose-s.fp32.onnx", folder)
     return folder
 
@@ -35,6 +42,27 @@ def workplace(examples_folder: Path, tmp_path: Path) -> Path:
     """A copy of that folder, for the blocks of one page."""
     shutil.copytree(examples_folder, tmp_path, dirs_exist_ok=True)
     return tmp_path
+
+
+NETWORK = """
+from torch import nn
+
+def build(keypoints=21):
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, keypoints, 1),
+    )
+"""
+SAVE = "import torch; from my_package.nets import build; torch.save(build().state_dict(), 'w.pt')"
+
+
+def _write_network(folder: Path) -> None:
+    """`my_package.nets:build` and a checkpoint of it, where there is PyTorch."""
+    (folder / "my_package").mkdir()
+    (folder / "my_package" / "nets.py").write_text(NETWORK)
+    if importlib.util.find_spec("torch") is not None:
+        subprocess.run([sys.executable, "-c", SAVE], cwd=folder, check=True)
 
 
 def _write_clip(path: Path, image: NDArray[np.uint8]) -> None:
