@@ -108,7 +108,8 @@ def round_weights(
         kernel, seen = kernels[node.name], moments[node.name]
         weights = kernel.reshape(len(kernel), -1).astype(np.float64)
         scale = editor.weight_scale(node).astype(np.float64)
-        codes, scale = round_rows(weights, scale, seen.covariance(), largest_code)
+        least = editor.least_weight_scale(node)
+        codes, scale = round_rows(weights, scale, seen.covariance(), largest_code, least)
         editor.set_weights(node, codes.reshape(kernel.shape), scale)
         if len(node.input) > 2:
             editor.add_to_bias(node, (weights - codes * scale[:, None]) @ seen.mean)
@@ -117,7 +118,11 @@ def round_weights(
 
 
 def round_rows(
-    weights: Float64, scale: Float64, covariance: Float64, largest_code: int
+    weights: Float64,
+    scale: Float64,
+    covariance: Float64,
+    largest_code: int,
+    least_scale: Float64 | float = 0.0,
 ) -> tuple[Float64, Float64]:
     """Codes and scales of the rows of a matrix.
 
@@ -126,6 +131,7 @@ def round_rows(
         scale: `(R,)` that holds the largest weight of each row.
         covariance: `(D, D)` of the inputs, positive definite.
         largest_code: Codes run from minus this to this.
+        least_scale: `(R,)`, below which no scale goes.
 
     Returns:
         codes: `(R, D)` whole numbers.
@@ -134,7 +140,7 @@ def round_rows(
     # Weights with the largest spread of inputs first: most others can still compensate them.
     order = np.argsort(-np.diag(covariance), kind="stable")
     spread = np.diag(covariance)
-    scale = _best_scale(weights, scale, spread, largest_code)
+    scale = _best_scale(weights, np.maximum(scale, least_scale), spread, largest_code, least_scale)
     inverse = np.linalg.inv(covariance[np.ix_(order, order)])
     carry = np.linalg.cholesky(inverse).T  # upper triangular: row i spreads the error of weight i
     rest = weights[:, order].copy()
@@ -148,11 +154,17 @@ def round_rows(
     return back, scale
 
 
-def _best_scale(weights: Float64, scale: Float64, spread: Float64, largest_code: int) -> Float64:
+def _best_scale(
+    weights: Float64,
+    scale: Float64,
+    spread: Float64,
+    largest_code: int,
+    least_scale: Float64 | float,
+) -> Float64:
     """The factor of each row's scale that rounds to the nearest with the least error."""
     best, least = scale.copy(), np.full(len(scale), np.inf)
     for factor in NARROWER:
-        tried = scale * factor
+        tried = np.maximum(scale * factor, least_scale)
         codes = np.clip(np.round(weights / tried[:, None]), -largest_code, largest_code)
         error = ((weights - codes * tried[:, None]) ** 2 * spread).sum(axis=1)
         better = error < least

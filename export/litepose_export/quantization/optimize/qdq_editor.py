@@ -9,6 +9,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
+# Half of what 32 bits hold: a bias is corrected after its weights were rounded anew.
+MOST_BIAS_CODE = 2**30
+
 
 class QdqEditor:
     """A QDQ graph to change in place.
@@ -27,8 +30,14 @@ class QdqEditor:
         return numpy_helper.to_array(self._stored[name])
 
     def put(self, name: str, values: NDArray[Any], kind: Any = None) -> None:
-        """Replace an initialiser's values; its type stays unless a `kind` is given."""
-        stored = values.astype(kind or self.value(name).dtype)
+        """Replace an initialiser's values; its type stays unless a `kind` is given.
+
+        Codes beyond what their type holds become its ends.
+        """
+        kind = np.dtype(kind or self.value(name).dtype)
+        if np.issubdtype(kind, np.integer):
+            values = np.clip(values, np.iinfo(kind).min, np.iinfo(kind).max)
+        stored = values.astype(kind)
         self._stored[name].CopyFrom(numpy_helper.from_array(stored, name))
 
     def is_quantized(self, node: onnx.NodeProto) -> bool:
@@ -38,6 +47,18 @@ class QdqEditor:
     def weight_scale(self, node: onnx.NodeProto) -> NDArray[Any]:
         """`(C,)` scales of a quantized convolution's weights."""
         return self.value(self._makers[node.input[1]].input[1])
+
+    def least_weight_scale(self, node: onnx.NodeProto) -> NDArray[Any]:
+        """`(C,)`: with smaller ones the codes of a convolution's bias would not fit into 32 bits.
+
+        A channel of hardly any weights is nothing but its bias.
+        """
+        scale = self.weight_scale(node).astype(np.float64)
+        if len(node.input) < 3 or node.input[2] in self._stored:
+            return np.zeros_like(scale)
+        codes = np.abs(self.value(self._makers[node.input[2]].input[0]).astype(np.float64))
+        least: NDArray[Any] = scale * codes / MOST_BIAS_CODE
+        return least
 
     def set_weights(self, node: onnx.NodeProto, codes: NDArray[Any], scale: NDArray[Any]) -> None:
         """Replace a quantized convolution's weights; its bias keeps its values."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import msgspec
 import numpy as np
@@ -107,6 +108,51 @@ def test_gptq_on_unrelated_inputs_is_rounding_to_the_nearest():
     scale = np.abs(weights).max(axis=1) / 127
     codes, scales = round_rows(weights, scale, np.eye(20), 127)
     np.testing.assert_array_equal(codes, np.round(weights / scales[:, None]).clip(-127, 127))
+
+
+@pytest.mark.parametrize("part", [0.01, 0.8, 0.99])
+def test_a_channel_of_hardly_any_weights_keeps_its_bias(part, prepared, ranges, batches):
+    """A narrower scale would take the bias beyond the 32 bits of which it fills a part."""
+
+    def written(weight: float) -> tuple[onnx.ModelProto, onnx.ModelProto, QdqEditor]:
+        faint = onnx.ModelProto()
+        faint.CopyFrom(prepared)
+        for name, value in zip(layer.input[1:3], (weight, 0.7), strict=True):
+            stored = next(i for i in faint.graph.initializer if i.name == name)
+            values = onnx.numpy_helper.to_array(stored).copy()
+            # Halfway between two codes but for one: a narrower scale is the better one.
+            values[0] = value * 10.5 / 64 if values.ndim > 1 else value
+            if values.ndim > 1:
+                values[0, 0, 0, 0] = value
+            stored.CopyFrom(onnx.numpy_helper.from_array(values, name))
+        coarse = qdq.write_qdq(faint, ranges, "u8s8-reduced", float_nodes.select(faint, ["stem"]))
+        return faint, coarse, QdqEditor(coarse)
+
+    def bias_of(editor: QdqEditor) -> tuple[float, float]:
+        node = next(n for n in editor.model.graph.node if n.name == layer.name)
+        codes, scale = editor._makers[node.input[2]].input[:2]
+        return float(editor.value(codes)[0]), float(editor.value(scale)[0])
+
+    layer = [n for n in prepared.graph.node if n.op_type == "Conv" and len(n.input) > 2][1]
+    _, of_bias = bias_of(written(1.0)[2])  # with weights of 1
+    faint, coarse, editor = written(0.7 / (part * 2**31 * of_bias))
+    assert abs(bias_of(editor)[0]) > min(0.5 * part, 0.3) * 2**31
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        better = round_weights(faint, coarse, batches, 64)
+    code, scale = bias_of(QdqEditor(better))
+    assert code * scale == pytest.approx(0.7, abs=0.01)
+
+
+def test_codes_beyond_their_type_become_its_ends(prepared, ranges):
+    quantized = qdq.write_qdq(
+        prepared, ranges, "u8s8-reduced", float_nodes.select(prepared, ["stem"])
+    )
+    editor = QdqEditor(quantized)
+    layer = [n for n in quantized.graph.node if n.op_type == "Conv" and editor.is_quantized(n)][-1]
+    editor.add_to_bias(layer, np.full(len(editor.weight_scale(layer)), 1e12))
+    codes = editor.value(editor._makers[layer.input[2]].input[0])
+    assert (codes == np.iinfo(np.int32).max).all()
 
 
 def test_gptq_brings_int8_nearer_to_float(prepared, ranges, batches, run):
