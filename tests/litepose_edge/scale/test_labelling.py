@@ -65,13 +65,16 @@ def test_a_second_run_does_what_is_missing_alone(archive, tmp_path):
     assert contents(tmp_path / "out") == before
 
 
-def test_an_archive_that_grows_has_no_row_twice(archive, tmp_path):
-    run(archive, tmp_path / "out")
+def test_an_archive_that_grows_has_no_row_twice(archive, tmp_path, monkeypatch):
+    # Units end where digests of names say: names that are the same wherever tests run.
+    monkeypatch.chdir(archive.parent)
+    named = Path(archive.name)
+    run(named, tmp_path / "out")
     write_picture(archive / "0007b.png", people=3)
-    summary = run(archive, tmp_path / "out")
+    summary = run(named, tmp_path / "out")
     assert summary.kept > summary.shards
     assert summary.removed >= 1
-    run(archive, tmp_path / "other")
+    run(named, tmp_path / "other")
     kept, anew = contents(tmp_path / "out" / "people"), contents(tmp_path / "other" / "people")
     assert kept == anew
 
