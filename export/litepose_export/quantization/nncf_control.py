@@ -42,7 +42,9 @@ class AccuracyControl:
         self._known = CocoDataset(calibration.path, names, tuple(shuffled(calibration)))
 
     def metric(self, compiled: Any, dataset: Iterable[Any]) -> float:
-        """Minus the part of the bounds that a compiled network uses up: more is better.
+        """How much better than the worst a compiled network is: the bounds' parts it leaves unused.
+
+        Above 0: NNCF divides by that of the float network, which uses none.
 
         Args:
             compiled: OpenVINO's compiled model.
@@ -51,7 +53,7 @@ class AccuracyControl:
         candidate = _Compiled(compiled, self._session)
         sessions = (self._session, candidate)
         figures = compare_sessions(sessions, self._manifest, self._known, PEOPLE)
-        return -min(used_part(figures, self._bounds), WORST)
+        return 1 + WORST - min(used_part(figures, self._bounds), WORST)
 
 
 class _Compiled:
