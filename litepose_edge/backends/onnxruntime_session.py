@@ -47,19 +47,28 @@ class OnnxRuntimeSession:
             if not _from_onnxruntime(exc):
                 raise
             raise ModelError(f"ONNX Runtime cannot load the model: {_first_line(exc)}") from exc
+        try:
+            self._input, self._outputs = self._ends()
+        except UnicodeDecodeError as exc:
+            self._session = None
+            raise ModelError(f"expected names in UTF-8, the model's are not: {exc}") from exc
+        except ModelError:
+            self._session = None
+            raise
+        outlive_forks(self)
+
+    def _ends(self) -> tuple[TensorSpec, tuple[str, ...]]:
+        """The one input, and the names of the outputs."""
         inputs = self._session.get_inputs()
         if [given.name for given in inputs[:1]] == ["frame"] and PORTABLE_KEY in self.metadata:
-            self._session = None
             raise UnsupportedModelError(
                 "this is a portable graph, which takes frames: run it with ONNX Runtime itself, "
                 "or give the model file that it was made from"
             )
         if len(inputs) != 1:
-            self._session = None
             raise ModelError(f"expected a model with one input, got {len(inputs)}")
-        self._input = TensorSpec(inputs[0].name, tuple(inputs[0].shape), inputs[0].type)
-        self._outputs = tuple(output.name for output in self._session.get_outputs())
-        outlive_forks(self)
+        only = TensorSpec(inputs[0].name, tuple(inputs[0].shape), inputs[0].type)
+        return only, tuple(output.name for output in self._session.get_outputs())
 
     @property
     def input(self) -> TensorSpec:

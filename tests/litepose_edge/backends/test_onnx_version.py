@@ -6,6 +6,7 @@ import pytest
 
 from litepose_edge.backends import bundled, files
 from litepose_edge.backends.onnx_version import check_version
+from litepose_edge.backends.onnxruntime_session import OnnxRuntimeSession
 from litepose_edge.errors import ModelError
 
 onnx = pytest.importorskip("onnx")
@@ -94,3 +95,13 @@ def test_a_number_of_no_axes_and_a_sequence_are_taken(tmp_path):
     model.opset_import[0].version = 13
     onnx.checker.check_model(model)
     check_version(tmp_path, model.SerializeToString())
+
+
+@pytest.mark.parametrize("name", [b"image", b"o"])
+def test_names_that_are_no_text_are_refused(name):
+    content = network(9).SerializeToString()
+    marked = bytes([len(name)]) + name
+    assert marked in content
+    broken = content.replace(marked, bytes([len(name)]) + b"\xfe" + name[1:])
+    with pytest.raises(ModelError, match="UTF-8"):
+        OnnxRuntimeSession(broken, 1)
