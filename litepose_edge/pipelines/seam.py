@@ -31,9 +31,17 @@ class CropPipeline(Protocol):
     """Finds the keypoints of the person in each box: a top-down pose network."""
 
     def __call__(
-        self, image: Image, boxes_xyxy: Float32, *, detected: bool = False
+        self,
+        image: Image,
+        boxes_xyxy: Float32,
+        *,
+        detected: bool = False,
+        least_scores: Float32 | None = None,
     ) -> tuple[Float32, Float32]:
-        """Keypoints `(P, K, 2)` float32 in image pixels and scores `(P, K)`."""
+        """Keypoints `(P, K, 2)` float32 in image pixels and scores `(P, K)`.
+
+        A pose that scores less than its `least_scores` `(P,)` gets no flip test.
+        """
 
     def views(self, image: Image, boxes_xyxy: Float32) -> list[CropView]:
         """What the network sees of the person in each box."""
