@@ -15,7 +15,9 @@ Content = bytes | mmap.mmap
 
 # Tags of the TIFF 6.0 specification.
 WIDTH, HEIGHT, BITS, COMPRESSION, SAMPLES, ROWS, PLANAR = 256, 257, 258, 259, 277, 278, 284
-PHOTOMETRIC, OFFSETS, COUNTS = 262, 273, 279
+PHOTOMETRIC, OFFSETS, COUNTS, EXTRA_SAMPLES = 262, 273, 279, 338
+# Numbers of a pixel by how they are meant: white is 0, black is 0, RGB, palette, CMYK, YCbCr.
+COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 322, 323, 324, 325
 PLAIN, LZW, DEFLATE, PACKBITS = 1, 5, (8, 32946), 32773
 # Fax, JPEG, NeXT, RAW16, ThunderScan, PixarLog, JBIG, LogLuv, LERC, LZMA, Zstandard and WebP, which
@@ -25,7 +27,7 @@ LEFT_TO_DECODER |= frozenset({34925, 50000, 50001})
 READ_PACKINGS = LEFT_TO_DECODER | {PLAIN, LZW, *DEFLATE, PACKBITS}
 # No writer stores these as bytes and few readers take them so.
 WIDER = frozenset({WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, OFFSETS, SAMPLES, ROWS, COUNTS})
-READ = WIDER | {PLANAR, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS}
+READ = WIDER | {PLANAR, EXTRA_SAMPLES, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS}
 CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 MOST_STRIPS = 200_000
 # LZW: the code that empties the table, the one that ends a strip, the first free one.
@@ -70,7 +72,8 @@ def check_strips(content: Content) -> None:
     Raises:
         TruncatedTiffError: A strip reaches beyond the file.
         DamagedTiffError: A strip is not listed, holds less than its rows, or is no LZW, deflate or
-            PackBits data; a number of the directory is stored as a byte.
+            PackBits data; a number of the directory is stored as a byte; a pixel has more or fewer
+            numbers than its kind of colour.
         UnreadTiffError: No decoder here knows the packing.
     """
     try:
@@ -82,9 +85,20 @@ def check_strips(content: Content) -> None:
         return
     if compression not in READ_PACKINGS:
         raise UnreadTiffError
+    _check_colours(tags)
     for strip in strips:
         if _held(strip, compression) < strip.needed:
             raise DamagedTiffError
+
+
+def _check_colours(tags: dict[int, tuple[int, ...]]) -> None:
+    needed = COLOURS.get(tags.get(PHOTOMETRIC, (-1,))[0])
+    samples = tags.get(SAMPLES, (1,))[0]
+    grey = needed == 1
+    if needed is not None and (
+        samples < needed or (grey and samples > 1 + len(tags.get(EXTRA_SAMPLES, ())))
+    ):
+        raise DamagedTiffError
 
 
 def _held(strip: _Strip, compression: int) -> int:

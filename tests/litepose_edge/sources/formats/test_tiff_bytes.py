@@ -264,3 +264,17 @@ def test_tiles_are_looked_at_as_strips_are(packing):
         middle = len(content) * 2 // 3
         broken = content[:middle] + b"\xff" * 40 + content[middle + 40 :]
         assert damage(broken) == DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("mode", "photometric", "expected"),
+    [
+        ("RGB", 0, DAMAGED), ("RGB", 1, DAMAGED), ("RGB", 3, DAMAGED), ("RGB", 5, DAMAGED),
+        ("L", 2, DAMAGED), ("L", 0, None), ("CMYK", 5, None), ("RGBA", 2, None), ("LA", 1, None),
+    ],
+)  # fmt: skip
+def test_a_pixel_has_as_many_numbers_as_its_colours(mode, photometric, expected):
+    content = bytearray(_pillow(RAMP, mode))
+    place = _entry(content, tiff_bytes.PHOTOMETRIC)
+    content[place : place + 2] = struct.pack("<H", photometric)
+    assert damage(bytes(content)) == expected
