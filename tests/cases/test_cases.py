@@ -27,7 +27,7 @@ SLOW = (
     "report08",
     "report22",
 )
-SCRIPTS = sorted([*HERE.glob("fault*.py"), *HERE.glob("report*.py")])
+SCRIPTS = sorted([*HERE.glob("faults/*.py"), *HERE.glob("reports/*.py")])
 
 
 def _case(path: Path) -> object:
@@ -42,7 +42,8 @@ def test_the_fault_is_not_there(script, tmp_path):
     pytest.importorskip("skimage")
     if script.name.startswith(NEEDS_ROOT) and getattr(os, "geteuid", lambda: 1)() != 0:
         pytest.skip("mounts a small file system, which needs the superuser")
-    environment = {**os.environ, "CASES_DIR": str(tmp_path)}
+    paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    environment = {**os.environ, "CASES_DIR": str(tmp_path), "PYTHONPATH": paths}
     done = subprocess.run(
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, cwd=tmp_path
     )
