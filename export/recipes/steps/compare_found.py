@@ -1,9 +1,10 @@
 """Trains a search's network beside random and scaled ones of equal cost, all alike.
 
     python export/recipes/steps/compare_found.py found --data train.json --dev dev.json \
-        --steps 4000 --seed 0 --out compared
+        --steps 4000 --seed 0 --out compared -- --rate 0.5
 
-Prints a table of AP on dev and writes it to OUT/compared.json. A run that was ended goes on.
+What follows `--` goes to `litepose-export train`. Prints a table of AP on dev and writes it to
+OUT/compared.json. A run that was ended goes on.
 """
 
 from __future__ import annotations
@@ -13,21 +14,32 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from litepose_edge.atomic_files import write_file
 from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_export.models.checkpoints import read_state
 from litepose_export.search.costs.measure import measure_networks, measuring_of
 from litepose_export.search.costs.table import CostTable, read_costs
+from litepose_export.search.efficientpose.remap import remap
+from litepose_export.search.efficientpose.space import EfficientPoseSpace
+from litepose_export.search.efficientpose.supernet import derived_network, make_supernet
+from litepose_export.search.litepose.space import LitePoseSpace
 from litepose_export.search.result import SearchResult, read_result
 from litepose_export.search.space import Genes, Space
 from litepose_export.search.spaces import equal_random, equal_uniform, space_of
+from litepose_export.search.supernet.score import MakeSupernetScore, SupernetScore
+from litepose_export.search.supernet.tasks import CropTask, Photographs, SceneTask
+from litepose_export.training.core.checkpoint_file import write_checkpoint
 from litepose_export.training.data.people import common_skeleton
 
 TRAIN = "from litepose_export.cli import main; main()"
+SCRATCH, SUPERNET = "scratch", "supernet"
 
 
 def main() -> None:
@@ -41,7 +53,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--counter", help="as the search's, with arm-instructions")
+    parser.add_argument(
+        "--start",
+        default=SCRATCH,
+        help=f"weights of all of them: {SCRATCH}; {SUPERNET}, each its part of the search's; or "
+        "for efficientpose a checkpoint, remapped",
+    )
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("train", nargs="*", help="options of litepose-export train, after --")
     options = parser.parse_args()
     result = read_result(options.found / "result.json")
     table = read_costs(options.found / "costs.json")
@@ -49,11 +68,22 @@ def main() -> None:
     networks = _networks(result, table, space, options)
     how = measuring_of(table.kind, options.counter)
     measured = measure_networks(space, list(networks.values()), how, lambda _, __: lambda: None)
+    start = _start(space, options)
     rows: list[dict[str, Any]] = []
     for (name, genes), cost in zip(networks.items(), measured, strict=True):
-        ap = _train(space, genes, options.out / name, options)
+        init = options.out / f"{name}-start.pt"
+        if (network := start(genes)) is not None:
+            write_checkpoint({"average": network.state_dict(), "metadata": {}}, init)
+        ap = _train(space, genes, options.out / name, init, options)
         rows.append({"network": name, "cost": cost, "ap": ap, "genes": genes})
-        document = {"unit": table.unit, "steps": options.steps, "seed": options.seed, "rows": rows}
+        document = {
+            "unit": table.unit,
+            "steps": options.steps,
+            "seed": options.seed,
+            "start": options.start,
+            "train": options.train,
+            "rows": rows,
+        }
         write_file(options.out / "compared.json", (json.dumps(document, indent=1) + "\n").encode())
         print(f"{name:<10} {cost:8.3f} {table.unit}  AP {ap:.4f}", flush=True)
 
@@ -75,15 +105,36 @@ def _networks(
     return networks | {"uniform": equal_uniform(space, cost, result.chosen.cost)}
 
 
-def _train(space: Space, genes: Genes, out: Path, options: argparse.Namespace) -> float:
-    """AP on dev in the end, trained from scratch as `litepose-export train` does it."""
+def _start(space: Space, options: argparse.Namespace) -> Callable[[Genes], nn.Module | None]:
+    """Makes a network with the weights that it starts from; None where they are new."""
+    if options.start == SCRATCH:
+        return lambda _: None
+    photographs = Photographs((options.data,), options.dev)
+    if options.start == SUPERNET:
+        if isinstance(space, EfficientPoseSpace):
+            raise SystemExit("the super-network favours the found network: give a checkpoint")
+        scene = isinstance(space, LitePoseSpace)
+        task = SceneTask(photographs, space.keypoints) if scene else CropTask(photographs)
+        checkpoint = options.found / "supernet" / "last.pt"
+        return SupernetScore(MakeSupernetScore(space, task, checkpoint)).network
+    if not isinstance(space, EfficientPoseSpace):
+        raise SystemExit(f"only weights of EfficientPose's space are remapped, not {space.name}'s")
+    supernet = make_supernet(space)
+    remap(supernet, space, read_state(Path(options.start)))
+    return lambda genes: derived_network(supernet, space, genes)
+
+
+def _train(space: Space, genes: Genes, out: Path, init: Path, options: argparse.Namespace) -> float:
+    """AP on dev in the end, trained as `litepose-export train` does it."""
     architecture = out.with_suffix(".json")
     write_file(architecture, json.dumps(space.architecture(genes)).encode())
     command = [sys.executable, "-c", TRAIN, "train", str(architecture), "--out", str(out)]
     command += ["--data", str(options.data), "--dev", str(options.dev), "--device", "cpu"]
     command += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
     command += ["--seed", str(options.seed), "--threads", str(options.threads)]
-    command += ["--checkpoint-minutes", "1000"]
+    command += ["--checkpoint-minutes", "1000", *options.train]
+    if init.exists():
+        command += ["--init", str(init)]
     subprocess.run(command, check=True)
     with (out / "log.csv").open(newline="") as file:
         return float(list(csv.DictReader(file))[-1]["ap"])

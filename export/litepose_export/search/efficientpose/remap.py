@@ -8,30 +8,14 @@ first, so that a network that grows computes the same as before.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from litepose_export.errors import CheckpointError
-from litepose_export.models.architectures import litepose
-from litepose_export.models.architectures.efficientpose import (
-    Block,
-    InvertedResidual,
-    recover_arch,
-)
+from litepose_export.models.architectures.efficientpose import InvertedResidual
 from litepose_export.search.efficientpose.mixed import MixedLayer, MixedNetwork
+from litepose_export.search.efficientpose.seed_network import State, read_seed
 from litepose_export.search.efficientpose.space import EfficientPoseSpace
 from litepose_export.search.efficientpose.supernet import SHARED
-
-State = Mapping[str, Tensor]
-# LitePose's blocks are the same but for the activation and their names.
-LITEPOSE_NAMES = (
-    (re.compile(r"^first\.([01])\.0\."), r"first.\1.conv."),
-    (re.compile(r"^first\.([01])\.1\."), r"first.\1.bn."),
-)
-LITEPOSE_PARTS = {"inv": "pw", "depth_conv": "dw", "point_conv": "pwl"}
 
 
 @torch.no_grad()
@@ -45,18 +29,19 @@ def remap(supernet: MixedNetwork, space: EfficientPoseSpace, state: State) -> in
     Args:
         supernet: Changed in place.
         space: Its space.
-        state: Weights of an EfficientPose or a LitePose, of any widths, depths and kernels.
+        state: Weights of an EfficientPose, a LitePose or a classifier of inverted residuals
+            (MobileNetV2, EfficientNet-Lite), of any widths, depths and kernels.
 
     Returns:
         How many operators and shared tensors took something.
 
     Raises:
-        CheckpointError: The weights are of neither.
+        CheckpointError: The weights are of none of them.
     """
-    stages, others = _read(state)
-    taken = _remap_shared(supernet, others)
+    seed = read_seed(state)
+    taken = _remap_shared(supernet, seed.others)
     for layer, mixed in zip(space.layers, supernet.layers, strict=True):
-        blocks = stages[layer.stage] if layer.stage < len(stages) else []
+        blocks = seed.stages[layer.stage] if layer.stage < len(seed.stages) else []
         source = blocks[min(layer.index, len(blocks) - 1)] if blocks else None
         # A stage's first block changes width: it is no pattern for those that keep it.
         if source is None or (layer.index and len(blocks) == 1):
@@ -128,56 +113,3 @@ def _remap_shared(supernet: MixedNetwork, others: State) -> int:
         tensor[part] = source[part]
         taken += 1
     return taken
-
-
-def _read(state: State) -> tuple[list[list[dict[str, Tensor]]], dict[str, Tensor]]:
-    """Blocks by stage, and the rest by EfficientPose's names."""
-    if "stage.0.0.inv.0.weight" in state:
-        return _read_litepose(state)
-    try:
-        arch, _ = recover_arch(state)
-    except CheckpointError as exc:
-        raise CheckpointError(
-            "the weights to start a search from are neither EfficientPose's nor LitePose's: "
-            f"{exc}; give a checkpoint of one of them, or none"
-        ) from exc
-    stages, number = [], 0
-    for blocks in arch.stages:
-        found = []
-        for block in blocks:
-            if block is not None:
-                found.append(_part(state, f"blocks.stages.{_name(number, block)}."))
-            number += 1
-        stages.append(found)
-    return stages, {k: v for k, v in state.items() if not k.startswith("blocks.")}
-
-
-def _name(number: int, block: Block) -> str:
-    return f"x{number}_ir_k{block.kernel}_e{block.expand}"
-
-
-def _read_litepose(state: State) -> tuple[list[list[dict[str, Tensor]]], dict[str, Tensor]]:
-    arch, _ = litepose.recover_arch(state)
-    stages = [
-        [_litepose_block(state, f"stage.{stage}.{index}.") for index in range(len(blocks))]
-        for stage, blocks in enumerate(arch.blocks)
-    ]
-    others = {}
-    for key, value in state.items():
-        if key.startswith("first."):
-            for pattern, name in LITEPOSE_NAMES:
-                key = pattern.sub(name, key)
-            others[key] = value
-    return stages, others
-
-
-def _litepose_block(state: State, prefix: str) -> dict[str, Tensor]:
-    found = {}
-    for key, value in _part(state, prefix).items():
-        part, kind, name = key.split(".")
-        found[f"{LITEPOSE_PARTS[part]}.{('conv', 'bn')[int(kind)]}.{name}"] = value
-    return found
-
-
-def _part(state: State, prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
