@@ -17,6 +17,8 @@ import numpy as np
 from litepose_edge.measure.energy.interval import t_quantile
 
 CONFIDENCE = 0.95
+# A noise as large as the figures themselves tells nothing apart.
+MOST_NOISE = 1.0
 
 Verdict = Literal["faster", "slower", "no difference"]
 
@@ -45,7 +47,8 @@ class Comparison:
         ratio: Its time divided by the baseline's (geometric means over the repeats).
         threshold: Differences below this part are none: the floor, or this pair's own noise
             where that is larger.
-        verdict: Whether it is faster or slower than chance explains.
+        verdict: Whether it is faster or slower than chance explains; never where the noise is as
+            large as the figures.
     """
 
     ratio: float
@@ -76,7 +79,7 @@ def compare(baseline: Sequence[float], other: Sequence[float], floor: NoiseFloor
     difference = _log_mean(other) - _log_mean(baseline)
     threshold = max(floor.relative, _chance(baseline, other))
     verdict: Verdict = "no difference"
-    if abs(difference) > math.log1p(threshold):
+    if threshold < MOST_NOISE and abs(difference) > math.log1p(threshold):
         verdict = "faster" if difference < 0 else "slower"
     return Comparison(round(math.exp(difference), 4), round(threshold, 5), verdict)
 

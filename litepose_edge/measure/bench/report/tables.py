@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from litepose_edge.measure.bench.report.document import Report, Result
-from litepose_edge.measure.bench.report.noise import Comparison
+from litepose_edge.measure.bench.report.noise import MOST_NOISE, Comparison
 from litepose_edge.measure.energy import EnergyFigures
 from litepose_edge.measure.energy.interval import Interval
 
 NONE = "-"
-# A noise floor as large as the figures themselves tells nothing apart.
-MOST_NOISE = 1.0
 COLUMNS = (
     "configuration",
     "p50 ms",
@@ -89,8 +87,8 @@ def footnotes(report: Report) -> list[str]:
         "Noise floor: not known, the first configuration could not be measured twice."
         if noise is None
         else f"Noise floor (A/A, {noise.frame.repeats} processes each): "
-        f"{noise_text(noise.frame.relative)} of the median frame, "
-        f"{noise_text(noise.cpu.relative)} of the CPU time; "
+        f"median frame {noise_text(noise.frame.relative)}, "
+        f"CPU time {noise_text(noise.cpu.relative)}; "
         "what differs by less is called no difference."
     )
     modes = {r.configuration.mode: r.configuration.fps for r in report.results}
@@ -107,7 +105,7 @@ def footnotes(report: Report) -> list[str]:
 def noise_text(relative: float) -> str:
     """A floor in per cent; a floor as large as the figures is no figure."""
     if relative >= MOST_NOISE:
-        return "more than all"
+        return "too noisy to compare"
     return f"{100 * relative:.1f} %"
 
 
