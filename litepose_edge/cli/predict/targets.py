@@ -35,7 +35,8 @@ def drawing_targets(inputs: Sequence[Input], save: Path) -> list[Path]:
             becomes a PNG or an MP4. Where names repeat, they lie below their sources' folders.
 
     Raises:
-        BadParameter: One file, and several inputs or one of the other kind.
+        BadParameter: One file, and several inputs or one of the other kind; or a name for one
+            picture that ends as none does.
         OutputError: A drawing would take the place of its source.
     """
     targets = [save] if _is_one_file(inputs, save) else _in_folder(inputs, save)
@@ -55,8 +56,14 @@ def _is_one_file(inputs: Sequence[Input], save: Path) -> bool:
         return False
     suffix = save.suffix.lower()
     picture, film = suffix in IMAGE_SUFFIXES, suffix in FILM_CODECS
-    # An unknown suffix on its own is a film's the encoder knows nothing of: it says so itself.
-    unknown = bool(suffix) and len(inputs) == 1 and inputs[0].film
+    # An unknown suffix is a mistyped one; a film's encoder says so itself. `out.2` is a folder.
+    unknown = not suffix[1:].isdecimal() and bool(suffix) and len(inputs) == 1
+    if unknown and not (picture or film or inputs[0].film):
+        raise typer.BadParameter(
+            f"{save} ends as no picture does: give a name such as out.png, or a folder that is "
+            "there",
+            param_hint="--save",
+        )
     if not (picture or film or unknown):
         return False
     if len(inputs) > 1:

@@ -37,6 +37,13 @@ def test_names_are_kept_in_a_folder():
     assert saved(inputs) == ["a.jpg", "b.PNG", "c.tiff", "d.mov"]
 
 
+def test_one_image_goes_into_a_folder_that_is_there_or_has_no_suffix(tmp_path):
+    assert saved([image("a.jpg")]) == ["a.jpg"]
+    assert saved([image("a.jpg")], "run.2") == ["a.jpg"]
+    (tmp_path / "drawn.d").mkdir()
+    assert saved([image("a.jpg")], tmp_path / "drawn.d") == ["a.jpg"]
+
+
 def test_what_cannot_be_written_in_its_own_format_becomes_png_or_mp4():
     inputs = [image("a.heic"), image("b"), film("c.webm"), film("d.gif")]
     assert saved(inputs) == ["a.png", "b.png", "c.mp4", "d.mp4"]
@@ -65,6 +72,7 @@ def test_names_that_repeat_lie_below_their_folders_or_get_another_one():
         ([image("a.jpg"), image("b.jpg")], "out.png", "there are 2 inputs: give a folder"),
         ([image("a.jpg")], "out.mp4", "a.jpg is an image"),
         ([film("a.mp4")], "out.png", "a.mp4 is a film"),
+        ([image("a.jpg")], "out/a.tiff2", "ends as no picture does"),
     ],
 )
 def test_a_file_for_what_does_not_fit_into_it_is_a_usage_error(inputs, save, said):
