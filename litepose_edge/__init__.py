@@ -1,5 +1,6 @@
 """2-D human pose on CPUs without a GPU: `Estimator().predict(frame)`."""
 
+import importlib
 import typing
 
 from litepose_edge.errors import LitePoseError
@@ -11,6 +12,8 @@ from litepose_edge.skeletons import COCO_17, Skeleton
 
 if typing.TYPE_CHECKING:
     from litepose_edge.drawing import Trails
+    from litepose_edge.streaming import StreamResult
+    from litepose_edge.tracking.tracker import Tracker
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,20 +26,24 @@ __all__ = [
     "Poses",
     "Size",
     "Skeleton",
+    "StreamResult",
+    "Tracker",
     "Trails",
     "angle",
 ]
-
+_LATE = {
+    "StreamResult": "litepose_edge.streaming",
+    "Tracker": "litepose_edge.tracking.tracker",
+    "Trails": "litepose_edge.drawing",
+}
 
 if not typing.TYPE_CHECKING:  # with these in sight, type checkers take any name
 
     def __getattr__(name: str) -> object:
-        """What draws is imported when it is first wanted: most programs only predict."""
-        if name != "Trails":
+        """What most programs do without is imported when it is first wanted."""
+        if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from litepose_edge.drawing import Trails
-
-        return Trails
+        return getattr(importlib.import_module(_LATE[name]), name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -124,7 +124,8 @@ def decode_image(
     check_max_pixels(max_pixels)
     width, height = _claimed_size(content)
     if width <= 0 or height <= 0:
-        raise SourceError(f"{name} is no image of a known format")
+        what = "is no image of a known format" if content else "is empty"
+        raise SourceError(f"{name} {what}")
     _check_size(name, width, height, max_pixels)
     found = damage(content)
     if found is not None:

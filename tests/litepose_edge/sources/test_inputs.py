@@ -67,6 +67,8 @@ def test_bytes_are_checked_as_files_are(picture):
         read_input(content, max_pixels=100)
     with pytest.raises(SourceError, match="No such file"):
         read_input(Path("nowhere.jpg"))
+    with pytest.raises(SourceError, match="the content is empty"):
+        read_input(b"")
 
 
 def suggestion(frame):
