@@ -49,11 +49,14 @@ def find(name: str, precision: str) -> Path:
         )
     if not _is_bundled(name, precision):
         there = ", ".join(f"{known} ({', '.join(precisions(known))})" for known in names())
-        raise ModelFileMissingError(
-            f"no bundled model '{name}' in {precision}; there are: {there}. "
-            "To use a file of your own give its path, ending in .onnx; further float files of ours "
-            "lie in the source repository, in litepose_edge/models and export/weights"
-        )
+        found, more = f"'{name}'", "To use a file of your own give its path, ending in .onnx"
+        if precisions(name):
+            found += f" in {precision}"
+            more = (
+                "Further float files of ours lie in the source repository, in litepose_edge/models "
+                "and export/weights"
+            )
+        raise ModelFileMissingError(f"no bundled model {found}; there are: {there}. {more}")
     return FOLDER / _file(name, precision)
 
 

@@ -38,7 +38,7 @@ PARITY = {
     "gate_people": "people compared with float",
     "gate_joints": "keypoints compared",
     "oks": "mean OKS with float",
-    "shift_median_px": "median shift, pixels",
+    "shift_median_px": "median shift",
     "shift_p95_px": "95th percentile of shifts",
     "recall": "people found again",
     "ap_float": "AP of the float model",
@@ -97,7 +97,10 @@ def info(
         *_task(manifest),
         *_origin(manifest),
         *_gate(manifest),
-        *((PARITY.get(key, key), f"{figure:g}") for key, figure in manifest.parity.items()),
+        *(
+            (PARITY.get(key, key), f"{figure:g}{_unit(key)}")
+            for key, figure in manifest.parity.items()
+        ),
     ):
         results.print(f"{name:<{COLUMN}} {value}", markup=False)
 
@@ -224,16 +227,22 @@ def _gate(manifest: Manifest) -> list[tuple[str, str]]:
     lines = [("accuracy gate", f"{VERDICTS[made.gate]} ({people})")]
     if made.bounds:
         allowed = "; ".join(
-            f"{BOUNDS.get(name, name)} {bound:g}" for name, bound in made.bounds.items()
+            f"{BOUNDS.get(name, name)} {bound:g}{_unit(name)}"
+            for name, bound in made.bounds.items()
         )
         lines.append(("bounds", allowed))
     if made.intervals:
         known = "; ".join(
-            f"{INTERVALS.get(name, name)} {low:g} to {high:g}"
+            f"{INTERVALS.get(name, name)} {low:g} to {high:g}{_unit(name)}"
             for name, (low, high) in made.intervals.items()
         )
         lines.append(("95 % intervals", known))
     return lines
+
+
+def _unit(name: str) -> str:
+    """Of a figure that the exporter measured."""
+    return " px" if name.endswith("_px") else ""
 
 
 def _origin(manifest: Manifest) -> list[tuple[str, str]]:

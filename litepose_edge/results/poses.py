@@ -86,7 +86,8 @@ class Poses:
 
     def __repr__(self) -> str:
         size = f"{self.image_size.width}x{self.image_size.height}"
-        return f"Poses({len(self)} people, {self.skeleton.name}, image {size})"
+        people = "1 person" if len(self) == 1 else f"{len(self)} people"
+        return f"Poses({people}, {self.skeleton.name}, image {size})"
 
     def __iter__(self) -> Iterator[Person]:
         return (self._person(i) for i in range(len(self)))

@@ -33,8 +33,8 @@ def test_a_file_within_the_bounds_on_too_few_people_says_so(tmp_path, capsys):
     assert app.run(["info", str(path)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "within the bounds, on too few people to judge (40 people)" in said
-    assert "median shift at most 0.5; OKS at least 0.9" in said
-    assert "loss of AP -0.001 to 0.004; median shift 0.21 to 0.26" in said
+    assert "median shift at most 0.5 px; OKS at least 0.9" in said
+    assert "loss of AP -0.001 to 0.004; median shift 0.21 to 0.26 px" in said
 
 
 def test_a_manifest_written_before_bounds_were_recorded_still_reads(tmp_path, capsys):

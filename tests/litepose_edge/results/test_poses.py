@@ -85,6 +85,7 @@ def test_no_people_work_everywhere():
 
 def test_the_repr_is_one_short_line():
     assert repr(some_poses(2)) == "Poses(2 people, coco17, image 160x120)"
+    assert repr(some_poses(1)) == "Poses(1 person, coco17, image 160x120)"
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])
