@@ -19,6 +19,9 @@ SILENT = 0
 _logging: Any = getattr(cv2.utils, "logging", cv2)
 # Frames are given out as they come: no buffer while the format is found out, no waiting for order.
 LOW_LATENCY = ("fflags;nobuffer", "flags;low_delay", "max_delay;0")
+# What OpenCV asks FFmpeg for as long as nobody sets the variable.
+PREFER_TCP = "rtsp_flags;prefer_tcp"
+FFMPEG_VARIABLE, QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"
 
 
 def log_level() -> int:
@@ -43,11 +46,14 @@ def ffmpeg_options(transport: Transport | None, *, low_latency: bool) -> str | N
     """
     if transport not in (None, "tcp", "udp"):
         raise ValueError(f"transport must be 'tcp' or 'udp', got {transport!r:.100}")
-    chosen = [] if transport is None else [f"rtsp_transport;{transport}"]
-    chosen += LOW_LATENCY if low_latency else []
-    if not chosen:
+    if transport is None and not low_latency:
         return None
     own = os.environ.get(OPTIONS_VARIABLE)
+    chosen = list(LOW_LATENCY if low_latency else ())
+    if transport is not None:
+        chosen.insert(0, f"rtsp_transport;{transport}")
+    elif not own:
+        chosen.insert(0, PREFER_TCP)
     return "|".join([own, *chosen] if own else chosen)
 
 
@@ -128,8 +134,11 @@ _capture_options, _log_level = _CaptureOptions(), _LogLevel()
 def while_opening(options: str | None) -> Iterator[None]:
     """OpenCV says nothing by itself inside, and opens URLs with these options.
 
+    FFmpeg reads how much it says once, when the first film of the process is opened.
+
     Args:
         options: As `ffmpeg_options` gives them; None leaves the user's own.
     """
+    os.environ.setdefault(FFMPEG_VARIABLE, QUIET)
     with _log_level.held("silent"), _capture_options.held(options or ""):
         yield

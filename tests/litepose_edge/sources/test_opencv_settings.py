@@ -74,7 +74,9 @@ def test_a_camera_is_asked_for_the_transport(rtsp_camera, transport, way):
 def test_options_of_ones_own_stay_and_come_first(monkeypatch):
     assert ffmpeg_options(None, low_latency=False) is None
     assert ffmpeg_options("udp", low_latency=False) == "rtsp_transport;udp"
-    assert ffmpeg_options(None, low_latency=True).startswith("fflags;nobuffer|")
+    # OpenCV's own default, which it forgets as soon as the variable is set.
+    assert ffmpeg_options(None, low_latency=True).startswith("rtsp_flags;prefer_tcp|fflags;")
+    assert "prefer_tcp" not in ffmpeg_options("udp", low_latency=True)
     monkeypatch.setenv(OPTIONS_VARIABLE, "user_agent;me")
     assert ffmpeg_options("tcp", low_latency=False) == "user_agent;me|rtsp_transport;tcp"
     with while_opening(ffmpeg_options("tcp", low_latency=False)):
