@@ -11,15 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import PurePath
-from urllib.parse import urlsplit
 
 from litepose_edge.sources import IMAGE_SUFFIXES
-from litepose_edge.sources.kinds import URL
+from litepose_edge.sources.kinds import URL, is_film_name
 
-FILM_SUFFIXES = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4"}
-    | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
-)
 NAME_BYTES, INPUT_BYTES = 16, 8
 
 
@@ -52,12 +47,6 @@ class Failure:
     source: str
     kind: str
     reason: str
-
-
-def is_film_name(source: str) -> bool:
-    """Whether a path or URL is called as films are; nothing is opened."""
-    path = urlsplit(source).path if "://" in source else source
-    return PurePath(path).suffix.lower() in FILM_SUFFIXES
 
 
 def is_input_name(name: str) -> bool:

@@ -26,10 +26,17 @@ from litepose_edge.scale.crops import CropWriter
 from litepose_edge.scale.options import LabelOptions
 from litepose_edge.scale.remote import local_file
 from litepose_edge.scale.shards import Labelled, arrow, open_shard
-from litepose_edge.scale.units import Failure, Unit, is_film_name
+from litepose_edge.scale.units import Failure, Unit
 from litepose_edge.sources import is_video, open_source, read_image
 from litepose_edge.sources.images import BYTES_PER_PIXEL, METADATA_BYTES
-from litepose_edge.sources.kinds import URL, Kind, file_of_url, kind_of, without_password
+from litepose_edge.sources.kinds import (
+    URL,
+    Kind,
+    file_of_url,
+    is_film_name,
+    kind_of,
+    without_password,
+)
 
 # A film on a server may be as large as the disk.
 FILM_BYTES = 1 << 50

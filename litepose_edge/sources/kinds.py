@@ -7,13 +7,13 @@ import mmap
 import os
 import re
 import stat
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources.cameras import PIPELINE
 from litepose_edge.sources.formats.picture_bytes import is_animated, picture_format
-from litepose_edge.sources.images import first_bytes
+from litepose_edge.sources.images import IMAGE_SUFFIXES, first_bytes
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 # OpenCV adds a hundred for each of its ways to open a camera.
@@ -21,6 +21,18 @@ LAST_CAMERA = 9999
 VIDEO4LINUX_MAJOR = 81
 CAMERA_NAMES = re.compile(r"/dev/(video\d+|v4l/.+)")
 MOTION_JPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
+FILM_SUFFIXES = MOTION_JPEG_SUFFIXES | frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"}
+    | {".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
+)
+# How films begin: where, and with what. MP4 and MOV, AVI, Matroska and WebM, FLV, Ogg, MPEG
+# program and elementary streams, ASF and WMV, transport streams with and without times, MXF.
+_FILM_MARKS = (
+    *((4, box) for box in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")),
+    *((0, mark) for mark in (b"RIFF", b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\1")),
+    *((0, mark) for mark in (b"0&\xb2u", b"G", b"\x06\x0e+4", b"YUV4MPEG2")),
+    (4, b"G"),
+)
 
 
 class Kind(enum.Enum):
@@ -73,8 +85,19 @@ def _kind_of_nothing(source: str) -> Kind:
     return Kind.IMAGES
 
 
+def is_film_name(source: str) -> bool:
+    """Whether a path or URL is called as films are; nothing is opened."""
+    path = urlsplit(source).path if "://" in source else source
+    return PurePath(path).suffix.lower() in FILM_SUFFIXES
+
+
 def _kind_of_file(path: Path) -> Kind:
-    found = picture_format(first_bytes(path))
+    start = first_bytes(path)
+    found = picture_format(start)
+    if found is None and path.suffix.lower() in IMAGE_SUFFIXES:
+        # No picture, whatever its name; reading it as one says so.
+        is_film = any(start.startswith(mark, place) for place, mark in _FILM_MARKS)
+        return Kind.VIDEO if is_film else Kind.IMAGES
     # A film of JPEGs without a container begins as its first picture does.
     if found is None or (found == "jpeg" and path.suffix.lower() in MOTION_JPEG_SUFFIXES):
         return Kind.VIDEO

@@ -63,7 +63,7 @@ def predict(
         bool,
         typer.Option(
             "--json",
-            help="Print one line of JSON per image or frame; --json FILE writes them.",
+            help="Print one line of JSON per image or frame; --json FILE.jsonl writes them.",
             rich_help_panel=OUTPUT,
         ),
     ] = False,
@@ -134,7 +134,10 @@ def predict(
         targets = drawing_targets(inputs, save) if save is not None and inputs else None
         read = [one.source for one in inputs if one.file]
         check_targets(json_file, *(targets or ())[:1], sources=[*read, model, detector])
+        alone = len(inputs) + len(failures) == 1 and not Path(sources[0]).is_dir()
         if not inputs:
+            if not (quiet or alone):
+                messages.print(tally.line())
             raise typer.Exit(SOME_FAILED)
         estimator = stack.enter_context(
             Estimator(
@@ -185,7 +188,7 @@ def predict(
                 max_pixels=max_pixels,
                 quiet=quiet,
             )
-    if not quiet and (len(inputs) > 1 or tally.films):
+    if not quiet and (not alone or tally.films):
         messages.print(tally.line())
     if tally.failed:
         raise typer.Exit(SOME_FAILED)

@@ -24,6 +24,8 @@ def drawn_parts(text: str) -> str:
     wrong = [part for part in _parts(text) if part not in (*PARTS, NOTHING)]
     if wrong:
         raise typer.BadParameter(f"'{wrong[0]}' is none of {', '.join(PARTS)}, {NOTHING}")
+    if NOTHING in _parts(text) and len(_parts(text)) > 1:
+        raise typer.BadParameter(f"'{NOTHING}' stands alone, got '{text}'")
     return text
 
 

@@ -16,6 +16,7 @@ import typer
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources import is_video, list_images
+from litepose_edge.sources.kinds import is_film_name
 
 STDIN = "-"
 
@@ -76,13 +77,29 @@ def _named(source: str) -> list[Input]:
     path = Path(source)
     if is_video(source):
         return [Input(source, source, film=True, file=_is_file(path))]
+    if path.is_dir():
+        return _in_folder(path)
     images = list_images(source)
     pattern = glob.has_magic(source) and not os.path.lexists(source)
     return [
-        # A pattern matches whatever has such a name; a folder's images are known as such.
+        # A pattern matches whatever has such a name.
         Input(str(image), str(image), film=pattern and _is_film(str(image)), file=True)
         for image in images
     ]
+
+
+def _in_folder(folder: Path) -> list[Input]:
+    """Its images, and what is called as films are, by name."""
+    films = [path for path in folder.iterdir() if is_film_name(path.name) and path.is_file()]
+    try:
+        images = list_images(folder)
+    except SourceError:
+        if not films:
+            raise
+        images = []
+    inputs = [Input(str(path), str(path), film=False, file=True) for path in images]
+    inputs += [Input(str(path), str(path), film=True, file=True) for path in films]
+    return sorted(inputs, key=lambda one: Path(one.name))
 
 
 def _stdin(folder: str) -> Input:

@@ -53,6 +53,7 @@ def predict_pictures(
             if isinstance(image, SourceError):
                 print_error(one.sentence(image))
                 tally.failed += 1
+                advance(tally.people)
                 continue
             poses = estimator.predict(image)
             if targets is not None:

@@ -73,7 +73,7 @@ def bar_of(
         BarColumn(bar_width=None, table_column=Column(ratio=1, max_width=40)),
         TextColumn(
             f"{{task.completed:.0f}}{whole} {unit}, {{task.fields[rate]:.1f}} a second, "
-            "{task.fields[people]} people",
+            "people: {task.fields[people]}",
             table_column=Column(no_wrap=True),
         ),
         TimeRemainingColumn(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -56,6 +57,42 @@ def test_one_image_is_saved_under_the_name_that_is_given(inputs, capsys):
     assert run(["predict", "person.png", "black.jpg", "--save", "out.jpg"]) == 2
 
 
+def test_a_folder_is_its_images_and_films_by_name(inputs, capsys):
+    (inputs / "notes.txt").write_text("no picture")
+    assert run(["predict", ".", "--json"]) == 0
+    out, err = capsys.readouterr()
+    sources = [json.loads(line)["source"] for line in out.splitlines()]
+    assert sources == ["black.jpg", *["clip.avi"] * 3, "person.png"]
+    assert err.startswith("2 images, 3 frames, ")
+
+
+def test_the_closing_line_counts_what_failed(inputs, capsys):
+    assert run(["predict", "person.png", "missing.png"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("1 image, 1 person, ")
+    assert run(["predict", "none.png", "missing.png"]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("0 images, 0 people, ")
+    assert line.endswith(", 2 failed")
+    (inputs / "one").mkdir()
+    shutil.move("black.jpg", "one")
+    assert run(["predict", "one"]) == 0
+    assert capsys.readouterr().err.startswith("1 image, 0 people, ")
+
+
+def test_what_is_no_picture_is_called_so_whatever_its_name(inputs, capsys):
+    (inputs / "page.jpg").write_text("<html>")
+    assert run(["predict", "page.jpg", "--save", "out.png"]) == 1
+    assert capsys.readouterr().err == "error: page.jpg is no image of a known format\n"
+    shutil.copy("clip.avi", "film.jpg")
+    assert run(["predict", "film.jpg", "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_nothing_is_drawn_alone(inputs, capsys):
+    assert run(["predict", "person.png", "--draw", "none,boxes"]) == 2
+    assert "'none' stands alone" in capsys.readouterr().err
+
+
 def test_quiet_leaves_only_results_and_errors(inputs, capsys):
     for named in (["clip.avi"], ["person.png", "black.jpg"]):
         assert run(["predict", *named, "--json", "--quiet"]) == 0
@@ -81,11 +118,12 @@ def test_stdin_is_called_dash(inputs, capsys, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal of its own")
 def test_a_bar_on_a_terminal_shows_rate_and_people_and_leaves_results_alone(inputs):
+    (inputs / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
     terminal, its_end = os.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
     environment.pop("NO_COLOR", None)
     with subprocess.Popen(
-        [*PREDICT, "person.png", "black.jpg", "--json"],
+        [*PREDICT, "person.png", "black.jpg", "broken.png", "--json"],
         stdout=subprocess.PIPE, stderr=its_end, env=environment,
     ) as process:  # fmt: skip
         os.close(its_end)
@@ -100,10 +138,10 @@ def test_a_bar_on_a_terminal_shows_rate_and_people_and_leaves_results_alone(inpu
             seen += part
         lines = process.stdout.read().splitlines()
     os.close(terminal)
-    assert process.returncode == 0
+    assert process.returncode == 1
     assert [len(json.loads(line)["people"]) for line in lines] == [1, 0]
-    assert b" of 2 images, " in seen
-    assert b"1 people" in seen
+    assert b"3 of 3 images, " in seen
+    assert b"people: 1" in seen
     assert b"2 images, 1 person, " in seen
 
 
