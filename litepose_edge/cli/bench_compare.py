@@ -19,22 +19,26 @@ EXAMPLES = ("litepose-edge bench-compare pi5.json laptop.json --out both",)
 
 def compare(
     reports: Annotated[
-        list[Path], typer.Argument(help="Two or more bench.json; the first is the baseline.")
+        list[Path],
+        typer.Argument(
+            help="Two or more bench.json, or folders that hold one; the first is the baseline."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for compare.md, .csv and .html.")] = None,
 ) -> None:
     """Compare reports of several boards, commits or models.
 
     Configurations that are the same stand in one row, with ratios to the first report and the
-    noise floors of both.
+    noise floors of both. Reports that have no model in common are compared model against model.
     """
     if not 2 <= len(reports) <= comparison_pages.MOST_REPORTS:
         raise typer.BadParameter(
             f"expected 2 to {comparison_pages.MOST_REPORTS} reports, got {len(reports)}"
         )
+    files = [path / "bench.json" if path.is_dir() else path for path in reports]
     named = [
         NamedReport(name, read_report(path))
-        for name, path in zip(_names(reports), reports, strict=True)
+        for name, path in zip(_names(files), files, strict=True)
     ]
     if out is not None:
         check_targets(out / "compare.html")

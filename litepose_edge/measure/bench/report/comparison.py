@@ -50,28 +50,51 @@ def rows_of(named: Sequence[NamedReport]) -> list[Row]:
     """Every configuration of any report, the first report's first.
 
     Configurations are the same where model, precision, engine, threads, people, pace and source
-    are. The noise floor of two reports is the larger one of theirs: what lies between two runs of
-    one machine, such as its temperature, is not in it.
+    are. Reports of different models have none in common: there the models are compared. The noise
+    floor of two reports is the larger one of theirs: what lies between two runs of one machine,
+    such as its temperature, is not in it.
     """
-    found = [{_key(r.configuration): r for r in one.report.results} for one in named]
-    labels = {_key(r.configuration): r.label for one in named for r in one.report.results}
-    return [
-        Row(_label(key, labels[key]), _cells(named, [of_one.get(key) for of_one in found]))
-        for key in labels
-    ]
+    key_of = _work if _are_of_other_models(named) else _key
+    found = [{key_of(r.configuration): r for r in one.report.results} for one in named]
+    keys = dict.fromkeys(key for of_one in found for key in of_one)
+    rows = []
+    for key in keys:
+        results = [of_one.get(key) for of_one in found]
+        rows.append(Row(_label([r for r in results if r is not None]), _cells(named, results)))
+    return rows
+
+
+def _are_of_other_models(named: Sequence[NamedReport]) -> bool:
+    """Whether no two reports have a model in common, and each has one."""
+    models = [{_model(r.configuration) for r in one.report.results} for one in named]
+    return len(set().union(*models)) == len(models) and all(len(each) == 1 for each in models)
+
+
+def _model(configuration: Configuration) -> tuple[object, ...]:
+    return configuration.model_name, configuration.precision
+
+
+def _work(configuration: Configuration) -> tuple[object, ...]:
+    c = configuration
+    file = c.source.replace("\\", "/").rpartition("/")[2]
+    return c.engine, c.threads, c.people, _pace(c), file, c.detector_size
 
 
 def _key(configuration: Configuration) -> tuple[object, ...]:
-    c = configuration
-    pace = c.fps if c.mode == "paced" else None
-    file = c.source.replace("\\", "/").rpartition("/")[2]
-    return (
-        c.model_name, c.precision, c.engine, c.threads, c.people, pace, file, c.detector_size,
-    )  # fmt: skip
+    return *_model(configuration), *_work(configuration)
 
 
-def _label(key: tuple[object, ...], label: str) -> str:
-    return label if key[5] is None else f"{label}, {key[5]:g} frames/s"
+def _pace(configuration: Configuration) -> float | None:
+    return configuration.fps if configuration.mode == "paced" else None
+
+
+def _label(results: Sequence[Result]) -> str:
+    """Of a row's first result, with the models of all of them."""
+    weights = [" ".join(str(p) for p in _model(r.configuration) if p) for r in results]
+    first = results[0].configuration
+    label = results[0].label.removeprefix(weights[0])
+    pace = _pace(first)
+    return " | ".join(dict.fromkeys(weights)) + label + (f", {pace:g} frames/s" if pace else "")
 
 
 def _cells(named: Sequence[NamedReport], results: Sequence[Result | None]) -> tuple[Cell, ...]:

@@ -126,7 +126,7 @@ def energy_text(figures: EnergyFigures) -> str:
     """Net joules a frame with their interval, or why there are none; modelled says so."""
     net = figures.net_j_per_frame
     if net is None or figures.meter is None:
-        return f"null: {figures.reason}"
+        return f"not measured: {figures.reason}"
     half = (net.high - net.low) / 2
     modelled = "MODELLED, not measured: " if figures.meter.kind == "modelled" else ""
     person, hours = figures.net_j_per_person, figures.battery_h

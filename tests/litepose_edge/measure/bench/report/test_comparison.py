@@ -58,6 +58,26 @@ def test_the_floor_is_the_larger_one_of_both_runs():
     assert row.cells[1].frame.threshold >= floors[1]
 
 
+def test_reports_of_different_models_are_compared_model_against_model():
+    def of(name, scale, seed):
+        one = report(scale, seed)
+        results = [
+            replace(r, configuration=(c := replace(r.configuration, model=name)), label=c.label)
+            for r in one.results
+        ]
+        return replace(one, results=results)
+
+    rows = rows_of(named(of("lrpose-n", 4.0, 1), of("own/net.onnx", 8.0, 2)))
+    assert [row.label for row in rows] == [
+        "lrpose-n int8 | net.onnx int8, onnxruntime, 2 threads, 1 box given",
+        "lrpose-n int8 | net.onnx int8, onnxruntime, 1 thread, 1 box given",
+    ]
+    assert all(row.cells[1].frame.verdict == "slower" for row in rows)
+    # With a model in common it is that one which is compared.
+    several = rows_of(named(of("lrpose-n", 4.0, 1), of("net", 8.0, 2), of("lrpose-n", 4.0, 3)))
+    assert [row.cells[2].frame is None for row in several] == [False, False, True, True]
+
+
 def test_what_only_one_report_has_stands_alone():
     rows = rows_of(named(report(4.0, 1), report(4.0, 2, 4, 1)))
     assert [row.label.split(", ")[2] for row in rows] == ["2 threads", "1 thread", "4 threads"]

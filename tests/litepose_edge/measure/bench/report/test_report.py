@@ -192,8 +192,8 @@ def test_the_text_says_the_floor_and_what_is_no_difference():
 @pytest.mark.parametrize(
     ("figures", "said"),
     [
-        (EnergyFigures(meter=None, reason="rapl: no /sys"), "null: rapl: no /sys"),
-        (EnergyFigures(meter=METER, reason="it was reset"), "null: it was reset"),
+        (EnergyFigures(meter=None, reason="rapl: no /sys"), "not measured: rapl: no /sys"),
+        (EnergyFigures(meter=METER, reason="it was reset"), "not measured: it was reset"),
         (
             EnergyFigures(
                 meter=METER, net_j_per_frame=Interval(0.04, 0.03, 0.05), repeats=5, idle_w=2.0
