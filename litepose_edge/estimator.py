@@ -181,6 +181,8 @@ class Estimator:
             ValueError: There are not as many sets of boxes as frames.
         """
         self._lifetime.check()
+        if isinstance(frames, str | bytes | PathLike) or getattr(frames, "ndim", 4) == 3:
+            raise ValueError("expected a list of frames, got one: give it to predict")
         try:
             frames = list(frames)
             boxes = [None] * len(frames) if boxes_xyxy is None else list(boxes_xyxy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from os import PathLike
 from typing import Any, Literal, Protocol
@@ -112,7 +113,14 @@ def _of_pil(image: Any, max_pixels: int) -> NDArray[np.uint8]:
     if not width * height:
         raise InvalidImageError(f"expected a non-empty image, got a PIL image of {image.size}")
     _check_size(width, height, max_pixels)
-    return np.ascontiguousarray(np.asarray(image.convert("RGB"), np.uint8)[..., ::-1])
+    try:
+        picture = image.convert("RGB")
+    except ValueError as exc:
+        raise InvalidImageError(
+            f"PIL makes no RGB image of mode '{image.mode}': {exc}. Convert it: "
+            "frame.convert('RGBA')"
+        ) from exc
+    return np.ascontiguousarray(np.asarray(picture, np.uint8)[..., ::-1])
 
 
 def _check_size(width: int, height: int, max_pixels: float) -> None:
@@ -140,6 +148,8 @@ def _mend(image: object) -> str:
         return "; did cv2.imread fail to read the file?"
     if isinstance(image, list | tuple):
         return "; several images go to predict_batch"
+    if isinstance(image, io.IOBase):  # an open file, or bytes in memory
+        return ". Give its bytes: frame.read()"
     try:
         code = _conversion(image)
     except Exception:  # noqa: BLE001 - a tensor of its own ways: no help is no error
@@ -164,8 +174,14 @@ def _conversion(image: Any) -> str:
     channels = 1 if array.ndim == 2 else array.shape[-1]
     if array.ndim not in (2, 3) or channels not in CHANNELS:
         return ""
+    if array.dtype.kind == "f" and not array.min() >= 0:
+        return "undo its normalization first, so that its values are those of pixels"
     code = _with_channels(_as_bytes(code, array), channels)
-    return f"{code}, with colour='rgb' if its channels are R, G, B" if code and planes else code
+    # OpenCV gives none of these: their channels are mostly in the other order.
+    foreign = planes or array.dtype.kind == "f" or not isinstance(image, np.ndarray)
+    if code and foreign and channels != 1:
+        code += ", with colour='rgb' if its channels are R, G, B"
+    return code
 
 
 def _as_array(image: Any) -> tuple[str, NDArray[Any]]:
@@ -173,6 +189,8 @@ def _as_array(image: Any) -> tuple[str, NDArray[Any]]:
     if isinstance(image, np.ndarray):
         return "frame", image
     if hasattr(image, "detach"):  # a torch tensor, which may need gradients or lie on a device
+        if str(image.dtype) == "torch.bfloat16":  # NumPy has none
+            return "frame.detach().float().cpu().numpy()", image.detach().float().cpu().numpy()
         return "frame.detach().cpu().numpy()", image.detach().cpu().numpy()
     if hasattr(image, "__array__"):
         return "np.asarray(frame)", np.asarray(image)
@@ -199,9 +217,6 @@ def _as_bytes(code: str, image: NDArray[Any]) -> str:
         case "u" | "i":
             return f"{code}.clip(0, 255).astype(np.uint8)"
         case "f":
-            least, most = float(np.nanmin(image)), float(np.nanmax(image))
-            if least < 0:
-                return ""  # mean and deviation were taken off
-            scaled = f"({code} * 255)" if most <= 1 else code
+            scaled = f"({code} * 255)" if image.max() <= 1 else code
             return f"{scaled}.clip(0, 255).astype(np.uint8)"
     return ""

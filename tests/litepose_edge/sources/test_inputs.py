@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -55,6 +56,9 @@ def test_a_pil_image_of_more_bits_or_pixels_is_refused(picture):
         read_input(images.fromarray(picture[..., 0].astype(np.float32)))
     with pytest.raises(InvalidImageError, match="max_pixels"):
         read_input(images.fromarray(picture), max_pixels=100)
+    transparent = images.new("La", (4, 4))
+    with pytest.raises(InvalidImageError, match=r"mode 'La'.*Convert it: frame"):
+        read_input(transparent)
 
 
 def test_bytes_are_checked_as_files_are(picture):
@@ -81,18 +85,17 @@ def suggestion(frame):
     return found.group(1)
 
 
-def converted(frame):
-    """What the suggested line makes of the frame."""
-    code, _, colour = suggestion(frame).partition(", with ")
-    image = eval(code, {"np": np, "cv2": cv2, "frame": frame})
-    return read_input(image, colour="rgb" if "rgb" in colour else "bgr")
+def converted(frame, colour="bgr"):
+    """What the suggested line makes of the frame, whose channels are of this order."""
+    code, _, _ = suggestion(frame).partition(", with ")
+    return read_input(eval(code, {"np": np, "cv2": cv2, "frame": frame}), colour=colour)
 
 
 def test_planes_are_refused_with_the_line_that_makes_pixels_of_them(picture):
     planes = picture[..., ::-1].transpose(2, 0, 1)
     assert suggestion(planes).startswith("frame.transpose(1, 2, 0), with colour='rgb'")
-    np.testing.assert_array_equal(converted(planes), picture)
-    np.testing.assert_array_equal(converted(planes[None]), picture)
+    np.testing.assert_array_equal(converted(planes, "rgb"), picture)
+    np.testing.assert_array_equal(converted(planes[None], "rgb"), picture)
 
 
 def test_floats_are_refused_with_the_line_that_makes_bytes_of_them(picture):
@@ -109,6 +112,19 @@ def test_grey_and_transparent_pictures_are_refused_with_the_line_that_converts_t
     bgra = np.dstack([picture, picture[..., 0]])
     np.testing.assert_array_equal(converted(bgra), picture)
     assert converted(picture[..., 0] > 9).max() == 255
+
+
+def test_channels_that_may_be_rgb_are_asked_about(picture):
+    assert "colour='rgb'" in suggestion(picture / 255.0)
+    assert "colour='rgb'" not in suggestion(picture[None, ..., 0])
+    assert "colour='rgb'" not in suggestion(picture.astype(np.uint16))
+
+
+def test_a_file_that_is_open_is_refused_with_what_reads_it(picture):
+    content = io.BytesIO(cv2.imencode(".png", picture)[1].tobytes())
+    with pytest.raises(InvalidImageError, match=r"got BytesIO\. Give its bytes: frame\.read\(\)"):
+        read_input(content)
+    np.testing.assert_array_equal(read_input(content.read()), picture)
 
 
 def test_a_batch_is_sent_to_predict_batch(picture):
@@ -129,6 +145,10 @@ def test_a_tensor_is_refused_with_the_line_that_makes_an_array_of_it(picture):
     image = eval(code, {"np": np, "frame": tensor})
     assert "rgb" in colour
     assert np.abs(read_input(image, colour="rgb").astype(int) - picture).max() <= 1
+    half = tensor.bfloat16()
+    code, _, _ = suggestion(half).partition(", with ")
+    image = eval(code, {"np": np, "frame": half})
+    assert np.abs(read_input(image, colour="rgb").astype(int) - picture).max() <= 2
 
 
 @pytest.mark.parametrize(
@@ -138,7 +158,8 @@ def test_a_tensor_is_refused_with_the_line_that_makes_an_array_of_it(picture):
         (3, "got int"),
         (np.zeros((0, 4, 3), np.uint8), "non-empty"),
         (np.zeros((5, 5, 7), np.uint8), r"got \(5, 5, 7\) uint8$"),
-        (np.full((4, 4, 3), -1.5), r"got \(4, 4, 3\) float64$"),
+        (np.full((4, 4, 3), -1.5), r"got \(4, 4, 3\) float64.*undo its normalization"),
+        (np.full((4, 4, 3), np.nan), "undo its normalization"),
         (np.zeros((4, 4, 3), np.complex64), "complex64$"),
     ],
 )
