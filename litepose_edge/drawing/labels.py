@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,7 @@ class Labels:
 
     def write(self, text: str, box: Rectangle, colour: Colour) -> None:
         """Write a text at a box: above its left corner, or where that is taken beside it."""
+        text = re.sub(r"\s*[\r\n]+\s*", " ", text)  # one line
         (width, height), below = cv2.getTextSize(text, FONT, self._scale, self._stroke)
         width, height = width + 2 * self._pad, height + below // 2 + 2 * self._pad
         x1, y1, x2, y2 = box

@@ -105,8 +105,10 @@ def draw_poses(
         trails: Where they were.
 
     Raises:
-        ValueError: There are not as many labels as people.
+        ValueError: There are not as many labels as people, or the trails are none.
     """
+    if not isinstance(trails, Trails | None):
+        raise ValueError(f"trails must be Trails, kept from frame to frame, got {trails!r:.100}")
     texts = _texts(people, style)
     canvas = np.ascontiguousarray(image).copy()
     short_side = min(canvas.shape[:2])

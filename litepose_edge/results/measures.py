@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from litepose_edge.geometry import Float32
 
+# One point; a `Keypoint` is one.
+Point = tuple[float, ...]
 
+
+@overload
+def angle(a: Point, b: Point, c: Point) -> float: ...
+@overload
+def angle(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Any: ...
 def angle(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Any:
     """The angle at `b` between the lines to `a` and to `c`, in degrees.
 
@@ -19,7 +26,8 @@ def angle(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Any:
         c: The same.
 
     Returns:
-        A float in `[0, 180]`, or `(...)` float64 of them; NaN where `a` or `c` lies on `b`.
+        A float in `[0, 180]`, or `(...)` float64 of them; NaN where `a` or `c` lies on `b`
+        or a point is not finite.
 
     Raises:
         ValueError: One is no point, or they are not as many.
@@ -33,6 +41,7 @@ def angle(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Any:
     cross = to_first[..., 0] * to_last[..., 1] - to_first[..., 1] * to_last[..., 0]
     dot = (to_first * to_last).sum(axis=-1)
     nowhere = (to_first == 0).all(axis=-1) | (to_last == 0).all(axis=-1)
+    nowhere |= ~np.isfinite(to_first + to_last).all(axis=-1)
     degrees = np.where(nowhere, np.nan, np.degrees(np.arctan2(np.abs(cross), dot)))
     return float(degrees) if degrees.ndim == 0 else degrees
 

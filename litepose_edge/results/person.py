@@ -65,6 +65,10 @@ class Person:
         x, y = self.keypoints[i].tolist()
         return Keypoint(x, y, float(self.scores[i]))
 
+    def __contains__(self, name: object) -> bool:
+        """Whether the skeleton has a keypoint of that name, visible or not."""
+        return name in self.skeleton.keypoint_names
+
     def __iter__(self) -> Iterator[Keypoint]:
         return (self[i] for i in range(len(self)))
 
@@ -94,7 +98,8 @@ class Person:
         Raises:
             UnknownKeypointError: There is none of that name.
         """
-        return all(self[name].score >= self.min_keypoint_score for name in names)
+        seen = self.visible
+        return all(bool(seen[self.skeleton.index(name)]) for name in names)
 
     def angle(self, a: str, b: str, c: str) -> float:
         """The angle at keypoint `b` between the lines to `a` and `c`.

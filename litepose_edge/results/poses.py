@@ -239,10 +239,11 @@ class Poses:
             skeletons: Draw bones and keypoints.
             boxes: Draw boxes.
             ids: Label tracked people with their ids.
-            labels: False draws no text. A text for each person stands behind id and score.
+            labels: False draws no text. A text for each person stands behind id and score;
+                OpenCV 4 has no letters but those of ASCII and draws question marks.
             scores: Label people with their scores.
             trails: Where tracked people were: `Trails`, kept from frame to frame.
-            thickness: Of lines, in pixels; 0 draws no bones.
+            thickness: Of lines, in pixels; 0 draws no bones, boxes and trails.
             radius: Of keypoints, in pixels; 0 draws none.
             palette: `"person"` gives each person a colour, `"side"` the left and right of
                 bodies; a list of BGR colours is used in turn. Tracked people are coloured by

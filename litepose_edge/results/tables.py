@@ -61,8 +61,6 @@ def supervision_key_points(poses: Poses) -> Any:
             "supervision is not installed. Run: pip install 'supervision>=0.31' "
             "(older ones bring a second OpenCV)"
         ) from exc
-    if not len(poses):
-        return supervision.KeyPoints.empty()
     extra: dict[str, Any] = {"person_score": poses.person_scores.copy()}
     if poses.track_ids is not None:
         extra["track_id"] = poses.track_ids.copy()

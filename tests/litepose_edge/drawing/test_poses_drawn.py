@@ -214,6 +214,17 @@ def test_labels_are_a_switch_or_texts(wrong):
     assert tracked().draw(frame, labels=("a",)).any()
 
 
+def test_a_label_is_one_line():
+    frame = np.zeros((90, 120, 3), np.uint8)
+    two = tracked().draw(frame, ids=False, labels=["a\nb"])
+    np.testing.assert_array_equal(two, tracked().draw(frame, ids=False, labels=["a b"]))
+
+
+def test_trails_are_trails():
+    with pytest.raises(ValueError, match="trails must be Trails"):
+        tracked().draw(np.zeros((90, 120, 3), np.uint8), trails=True)
+
+
 def test_a_palette_of_an_array_is_refused_by_a_sentence():
     with pytest.raises(ValueError, match="palette must be"):
         tracked().draw(np.zeros((90, 120, 3), np.uint8), palette=np.zeros((2, 3), int))

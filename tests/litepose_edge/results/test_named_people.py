@@ -74,6 +74,24 @@ def test_visible_is_a_score_of_at_least_the_models_threshold(poses):
     assert poses[1:].min_keypoint_score == 0.25
 
 
+def test_a_score_at_the_threshold_is_visible_by_every_word_for_it(poses):
+    """float32(0.7) is less than 0.7."""
+    at_it = dataclasses.replace(
+        poses, scores=np.full((2, 17), 0.7, np.float32), min_keypoint_score=0.7
+    )
+    assert at_it.visible.all()
+    assert at_it[0].sees(*at_it.skeleton.keypoint_names)
+    assert at_it[0].angle("nose", "left_hip", "left_knee") == pytest.approx(
+        at_it.angle("nose", "left_hip", "left_knee")[0]
+    )
+
+
+def test_a_person_has_keypoints_by_their_names(poses):
+    assert "nose" in poses[0]
+    assert "wing" not in poses[0]
+    assert 0 not in poses[0]
+
+
 def test_angles_are_degrees_at_the_middle_point(poses):
     assert poses[0].angle("left_shoulder", "left_elbow", "left_wrist") == pytest.approx(90)
     assert math.isnan(poses[1].angle("left_shoulder", "left_elbow", "left_wrist"))
@@ -95,6 +113,8 @@ def test_an_angle_of_points(c, degrees):
 
 def test_an_angle_at_a_point_that_is_also_an_end_is_not_a_number():
     assert math.isnan(angle((1, 1), (1, 1), (2, 0)))
+    assert math.isnan(angle((math.inf, 0), (0, 0), (1, 1)))
+    assert math.isnan(angle((1, 0), (0, 0), (math.nan, 1)))
     assert angle(np.eye(2), np.zeros(2), np.eye(2)[::-1]).tolist() == [90, 90]
 
 
@@ -158,6 +178,15 @@ def test_supervisions_annotators_leave_out_what_is_not_visible(poses):
     none = dataclasses.replace(poses, scores=np.zeros((2, 17), np.float32)).to_supervision()
     lines = supervision.EdgeAnnotator(edges=[(a + 1, b + 1) for a, b in COCO_17.bones])
     assert not lines.annotate(picture.copy(), none).any()
+
+
+def test_supervision_gets_the_same_fields_of_nobody(poses):
+    pytest.importorskip("supervision", reason="supervision is not installed")
+    tracked = dataclasses.replace(poses, track_ids=np.array([1, 2]))
+    nobody = tracked[:0].to_supervision()
+    assert len(nobody) == 0
+    assert nobody.data.keys() == tracked.to_supervision().data.keys()
+    assert (nobody.detection_confidence > 0.5).shape == (0,)
 
 
 def test_older_supervision_gets_invisible_keypoints_at_its_own_place_for_them(poses, monkeypatch):
