@@ -7,10 +7,10 @@ import sys
 from litepose_edge import Estimator
 
 
-def main() -> None:
+def main(source: str) -> None:
     """Print where each person's nose is, frame by frame."""
     with Estimator() as estimator:
-        for result in estimator.stream(sys.argv[1], detect_every=10):
+        for result in estimator.stream(source, detect_every=10):
             for person in result.poses:
                 x, y, _ = person["nose"]
                 seconds = f"{result.timestamp_s:.2f} s"
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__))

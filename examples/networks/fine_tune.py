@@ -32,4 +32,4 @@ def main(train: str, dev: str, folder: str, epochs: str = "30") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:] if len(sys.argv) > 3 else sys.exit(__doc__))

@@ -33,4 +33,4 @@ def main(train: str, val: str, folder: str, epochs: str = "130", side: str = "16
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:] if len(sys.argv) > 3 else sys.exit(__doc__))

@@ -19,4 +19,4 @@ def main(source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:] if len(sys.argv) == 3 else sys.exit(__doc__))

@@ -31,4 +31,4 @@ async def main(paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    asyncio.run(main(sys.argv[1:] or sys.exit(__doc__)))

@@ -10,7 +10,7 @@ import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
-from litepose_edge import Estimator
+from litepose_edge import Estimator, LitePoseError
 from litepose_edge.threads import available_threads
 
 _estimator: Estimator | None = None
@@ -24,7 +24,10 @@ def start() -> None:
 
 def people(path: str) -> str:
     assert _estimator is not None
-    poses = _estimator.predict(path)  # what comes back must be picklable; poses are
+    try:
+        poses = _estimator.predict(path)  # what comes back must be picklable; poses are
+    except LitePoseError as exc:
+        return str(exc)
     return f"{path}: {len(poses)} people, scores {poses.person_scores.round(2).tolist()}"
 
 
@@ -37,4 +40,4 @@ def main(paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1:] or sys.exit(__doc__))

@@ -57,4 +57,4 @@ def main(source: str, corners: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1] if len(sys.argv) > 4 else sys.exit(__doc__), sys.argv[2:])

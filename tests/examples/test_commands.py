@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -63,15 +64,34 @@ def test_an_example_is_short(path):
     assert len(path.read_text().splitlines()) <= 60
 
 
-def test_track_video(photographs, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+def test_an_example_without_arguments_says_how_it_is_called(path):
+    source = path.read_text()
+    if "sys.argv" not in source or path.stem == "fastapi_service":  # it has a default
+        pytest.skip("takes no arguments")
+    usage = ast.unparse(ast.parse(source).body[-1])
+    assert "sys.exit(" in usage
+
+
+def test_an_example_is_called_with_what_it_needs():
+    told = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "solutions" / "zone_counter.py"), "clip.mp4"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "python zone_counter.py clip.mp4 9,9 400,9 400,300" in told.stderr
+
+
+def test_track_video(photographs, tmp_path, capsys):
     picture = cv2.imread(str(photographs / "astronaut.png"))
     clip = tmp_path / "still.avi"
     writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (512, 512))
     for _ in range(12):
         writer.write(picture)
     writer.release()
-    monkeypatch.setattr(sys, "argv", ["track_video.py", str(clip)])
-    example("track_video").main()
+    example("track_video").main(str(clip))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 11  # who is not sure at first sight counts from the second on
     assert all("person 1" in line for line in lines)

@@ -60,8 +60,9 @@ def main() -> None:
         "for efficientpose a checkpoint, remapped",
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("train", nargs="*", help="options of litepose-export train, after --")
-    options = parser.parse_args()
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:end])
+    options.train = sys.argv[end + 1 :]
     result = read_result(options.found / "result.json")
     table = read_costs(options.found / "costs.json")
     space = space_of(result, len(common_skeleton([read_coco(options.data)])))
