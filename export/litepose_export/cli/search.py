@@ -89,7 +89,7 @@ def search(
         Path | None,
         typer.Option(
             help="Weights to start from: of the largest network; efficientpose: of any network of "
-            "its kind, remapped (FNA)."
+            "inverted residuals, MobileNetV2 too, remapped (FNA)."
         ),
     ] = None,
     counter: Annotated[

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import make_folder, write_file
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.models.checkpoints import read_state
 from litepose_export.search.costs.measure import measure_networks, measuring_of
@@ -70,6 +70,7 @@ def main() -> None:
     how = measuring_of(table.kind, options.counter)
     measured = measure_networks(space, list(networks.values()), how, lambda _, __: lambda: None)
     start = _start(space, options)
+    make_folder(options.out)
     rows: list[dict[str, Any]] = []
     for (name, genes), cost in zip(networks.items(), measured, strict=True):
         init = options.out / f"{name}-start.pt"
