@@ -9,7 +9,7 @@ import numpy as np
 
 from litepose_edge.geometry import Size
 from litepose_export.errors import SearchError
-from litepose_export.search.efficientpose.space import EfficientPoseSpace
+from litepose_export.search.efficientpose.space import EfficientPoseSpace, Layout
 from litepose_export.search.evolution import within_budget
 from litepose_export.search.litepose.space import CHANNELS, LitePoseSpace
 from litepose_export.search.lrpose.space import LRPoseSpace
@@ -46,7 +46,10 @@ def space_of(result: SearchResult, keypoints: int) -> Space:
             )
         case _:
             size: Any = result.settings["input_size"]
-            space = EfficientPoseSpace(result.settings["layout"], keypoints, Size(**size))
+            layout: Any = result.settings["layout"]
+            if not isinstance(layout, str):
+                layout = Layout(layout["stem"], tuple(layout["channels"]), tuple(layout["depths"]))
+            space = EfficientPoseSpace(layout, keypoints, Size(**size))
     choices = {choice.name: list(choice.options) for choice in space.choices}
     if choices != result.choices:
         raise SearchError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import asdict
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -15,6 +16,10 @@ from litepose_edge.geometry import Size
 from litepose_export.errors import SearchError
 from litepose_export.search.costs.correction import Agreement, Correction
 from litepose_export.search.costs.table import CostTable, Entry
+from litepose_export.search.efficientpose.space import (
+    EfficientPoseSpace,
+    Layout,
+)
 from litepose_export.search.litepose.space import LitePoseSpace
 from litepose_export.search.lrpose.space import LRPoseSpace
 from litepose_export.search.report import report_page
@@ -95,6 +100,20 @@ def test_a_result_s_space_is_made_again(space):
     found = make_result(space, table, [(space.largest, 0.5)], space.largest, budget=99, seed=0)
     again = space_of(found, space.keypoints)
     assert again.choices == space.choices
+    assert again.architecture(space.largest) == space.architecture(space.largest)
+
+
+def test_a_layout_of_ones_own_is_made_again(tmp_path):
+    layout = Layout(8, (8, 16, 24, 32), (2, 1, 1, 2))
+    space = EfficientPoseSpace(layout, 17, Size(48, 64))
+    entries = {o.key: Entry(1.0) for o in space.operators(space.largest)}
+    settings = {"layout": asdict(layout), "input_size": {"width": 48, "height": 64}}
+    found = make_result(
+        space, CostTable("macs", "any", entries), [(space.largest, 0.5)], space.largest,
+        budget=99, seed=0, settings=settings,
+    )  # fmt: skip
+    found.save(tmp_path / "result.json")
+    again = space_of(read_result(tmp_path / "result.json"), 17)
     assert again.architecture(space.largest) == space.architecture(space.largest)
 
 
