@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from torch import nn
 from litepose_edge.atomic_files import make_folder, write_file
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.models.checkpoints import read_state
-from litepose_export.search.costs.measure import measure_networks, measuring_of
+from litepose_export.search.costs.measure import Measuring, measure_networks, measuring_of
 from litepose_export.search.costs.table import CostTable, read_costs
 from litepose_export.search.efficientpose.remap import remap
 from litepose_export.search.efficientpose.space import EfficientPoseSpace
@@ -40,6 +41,7 @@ from litepose_export.training.data.people import common_skeleton
 
 TRAIN = "from litepose_export.cli import main; main()"
 SCRATCH, SUPERNET = "scratch", "supernet"
+DRAWN = 4  # random networks that are measured for each that is trained
 
 
 def main() -> None:
@@ -66,13 +68,12 @@ def main() -> None:
     result = read_result(options.found / "result.json")
     table = read_costs(options.found / "costs.json")
     space = space_of(result, len(common_skeleton([read_coco(options.data)])))
-    networks = _networks(result, table, space, options)
     how = measuring_of(table.kind, options.counter)
-    measured = measure_networks(space, list(networks.values()), how, lambda _, __: lambda: None)
+    networks = _networks(result, table, space, how, options)
     start = _start(space, options)
     make_folder(options.out)
     rows: list[dict[str, Any]] = []
-    for (name, genes), cost in zip(networks.items(), measured, strict=True):
+    for name, (genes, cost) in networks.items():
         init = options.out / f"{name}-start.pt"
         if (network := start(genes)) is not None:
             write_checkpoint({"average": network.state_dict(), "metadata": {}}, init)
@@ -91,20 +92,32 @@ def main() -> None:
 
 
 def _networks(
-    result: SearchResult, table: CostTable, space: Space, options: argparse.Namespace
-) -> dict[str, Genes]:
-    """The found one, random ones of equal cost, and the scaled one."""
+    result: SearchResult,
+    table: CostTable,
+    space: Space,
+    how: Measuring,
+    options: argparse.Namespace,
+) -> dict[str, tuple[Genes, float]]:
+    """The found one, random ones of equal cost, and the scaled one, with their measured costs.
+
+    Of random ones that cost the same by the table those are taken whose measured cost is nearest.
+    """
 
     def cost(genes: Genes) -> float:
         return table.of(space, genes)
 
     found = result.chosen.genes
     rng = np.random.default_rng((options.seed, 11))
-    others = (g for g in equal_random(space, cost, result.chosen.cost, rng) if g != found)
-    networks = {"found": found}
-    for number, genes in zip(range(options.random), others, strict=False):
-        networks[f"random-{number}"] = genes
-    return networks | {"uniform": equal_uniform(space, cost, result.chosen.cost)}
+    drawn = (g for g in equal_random(space, cost, result.chosen.cost, rng) if g != found)
+    others = list(itertools.islice(drawn, DRAWN * options.random))
+    scaled = equal_uniform(space, cost, result.chosen.cost)
+    genes = [found, scaled, *others]
+    measured = measure_networks(space, genes, how, lambda _, __: lambda: None)
+    pairs = list(zip(genes, measured, strict=True))
+    wanted = measured[0]
+    near = sorted(pairs[2:], key=lambda pair: abs(pair[1] / wanted - 1))[: options.random]
+    named = {f"random-{number}": pair for number, pair in enumerate(near)}
+    return {"found": pairs[0], **named, "uniform": pairs[1]}
 
 
 def _start(space: Space, options: argparse.Namespace) -> Callable[[Genes], nn.Module | None]:
