@@ -11,6 +11,7 @@ from litepose_export.models.architectures.litepose import FusionHead
 from litepose_export.training.bottomup.associative_loss import LossWeights, associative_loss
 from litepose_export.training.bottomup.views import ViewBatch
 from litepose_export.training.core.normalization import normalise
+from litepose_export.training.core.precision import trains_in_bfloat16
 from litepose_export.training.distillation.hints import Hints
 
 # For thousands of steps in place of the published hundreds of epochs.
@@ -21,13 +22,11 @@ MIN_PEAK = SHORT_RUN.heat_of(0.1)
 
 @dataclass(slots=True)
 class BottomUpLoss:
-    """Loss of a bottom-up network on a batch of views.
+    """Loss of a bottom-up network on a batch of views, in bfloat16 where that is faster.
 
     Attributes:
         weights: Of the loss's parts.
         device: `"cpu"` or `"cuda"`.
-        half: Compute the network in bfloat16: quicker for dense convolutions, slower for 7x7
-            depthwise ones.
         hints: From a teacher's hidden layers, or None.
         depthwise_every: The gradient of depthwise kernels is computed once in so many steps:
             on a CPU it takes far more of a step than its share of the weights.
@@ -35,7 +34,6 @@ class BottomUpLoss:
 
     weights: LossWeights = SHORT_RUN
     device: str = "cpu"
-    half: bool = False
     hints: Hints | None = None
     depthwise_every: int = 4
     _calls: int = 0
@@ -49,7 +47,8 @@ class BottomUpLoss:
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d) and layer.groups > 1:
                 layer.weight.requires_grad_(not skipped)
-        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.half):
+        half = trains_in_bfloat16(network, self.device)
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             features = network.features(images)
             coarse, fine = network.maps(features)
         labels = (batch.points, batch.labelled, batch.counted)

@@ -16,7 +16,7 @@ from litepose_export.training.core.pose_batch import (
     TEACHER_MAP_STRIDE,
     PoseBatch,
 )
-from litepose_export.training.core.precision import bfloat16_pays
+from litepose_export.training.core.precision import trains_in_bfloat16
 from litepose_export.training.core.target_options import TargetOptions
 from litepose_export.training.core.targets import gaussian_maps, warp_maps, widen_maps
 
@@ -44,7 +44,7 @@ class PoseLoss:
         """Scalar loss, with a graph behind it."""
         images = normalise(batch.crops.to(self.device))
         targets = make_targets(batch, self.options).to(self.device)
-        half = bfloat16_pays(self.device)
+        half = trains_in_bfloat16(network, self.device)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             outputs = network(images)
         logits, parts = outputs if isinstance(outputs, tuple) else (outputs, ())

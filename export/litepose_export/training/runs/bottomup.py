@@ -19,7 +19,6 @@ from litepose_export.training.bottomup.validation import BottomUpValidator
 from litepose_export.training.bottomup.views import ViewOptions, ViewSampler, load_photographs
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Progress, Trainer
-from litepose_export.training.core.precision import bfloat16_pays
 from litepose_export.training.core.schedule import Phase, Schedule
 from litepose_export.training.data.people import common_skeleton
 from litepose_export.training.data.prefetcher import Prefetcher
@@ -101,8 +100,6 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
         batches=lambda s, shares: prefetcher.batches(share, s, shares),
         loss=BottomUpLoss(
             device=options.device,
-            half=options.device == "cuda"
-            or (name == networks.DENSE and bfloat16_pays(options.device)),
             hints=hints,
         ),
         schedule=schedule,

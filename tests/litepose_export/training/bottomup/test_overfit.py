@@ -22,7 +22,6 @@ from litepose_export.training.bottomup.loss import MIN_PEAK, BottomUpLoss  # noq
 from litepose_export.training.bottomup.views import ViewSampler, load_photographs  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget, Trainer  # noqa: E402
-from litepose_export.training.core.precision import bfloat16_pays  # noqa: E402
 from litepose_export.training.core.schedule import Phase, Schedule  # noqa: E402
 from litepose_export.training.data.prefetcher import Prefetcher  # noqa: E402
 from paths import SHARED  # noqa: E402
@@ -68,7 +67,7 @@ def test_twenty_overfitted_photographs_come_back_through_export_and_decoding(tmp
     trainer = Trainer(
         found.build(17, SIZE),
         batches=lambda size, shares: prefetcher.batches(SCHEDULE.batch, size, shares),
-        loss=BottomUpLoss(half=bfloat16_pays("cpu")),
+        loss=BottomUpLoss(),
         schedule=SCHEDULE,
         budget=Budget(steps=STEPS),
         folder=tmp_path,

@@ -5,6 +5,8 @@ import time
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
 from litepose_export.training.core import muon, precision  # noqa: E402
 
 pytestmark = pytest.mark.export
@@ -31,6 +33,14 @@ def clock(monkeypatch):
 def test_the_faster_arithmetic_is_used(clock, half, single, pays):
     clock[True], clock[False] = half, single
     assert precision.bfloat16_pays("cpu") is pays
+
+
+@pytest.mark.parametrize(("kernel", "groups", "pays"), [(3, 8, True), (5, 8, False), (7, 1, True)])
+def test_large_depthwise_kernels_train_in_float32_on_a_cpu(clock, kernel, groups, pays):
+    clock[True], clock[False] = 1.0, 3.0
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, kernel, groups=groups))
+    assert precision.trains_in_bfloat16(network, "cpu") is pays
+    assert precision.trains_in_bfloat16(network, "cuda")
 
 
 def test_accelerators_compute_in_bfloat16_untried(clock):
