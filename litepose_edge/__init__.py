@@ -13,7 +13,6 @@ from litepose_edge.skeletons import COCO_17, Skeleton
 if typing.TYPE_CHECKING:
     from litepose_edge.drawing import Trails
     from litepose_edge.streaming import StreamResult
-    from litepose_edge.tracking.tracker import Tracker
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,13 +26,11 @@ __all__ = [
     "Size",
     "Skeleton",
     "StreamResult",
-    "Tracker",
     "Trails",
     "angle",
 ]
 _LATE = {
     "StreamResult": "litepose_edge.streaming",
-    "Tracker": "litepose_edge.tracking.tracker",
     "Trails": "litepose_edge.drawing",
 }
 

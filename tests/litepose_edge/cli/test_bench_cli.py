@@ -149,7 +149,7 @@ def test_without_a_meter_the_energy_is_null_and_says_why(tmp_path):
     energy = json.loads((tmp_path / "bench.json").read_text())["results"][0]["energy"]
     assert energy["net_j_per_frame"] is None
     assert "rapl: " in energy["reason"]
-    assert "null: " in (tmp_path / "bench.md").read_text()
+    assert "not measured: " in (tmp_path / "bench.md").read_text()
 
 
 def test_paced_with_several_threads_adds_spinning_beside_the_default(monkeypatch, capsys):
