@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +36,8 @@ def compare(
         raise typer.BadParameter(
             f"expected 2 to {comparison_pages.MOST_REPORTS} reports, got {len(reports)}"
         )
-    files = [path / "bench.json" if path.is_dir() else path for path in reports]
+    # As os.path asks: a name may be too long for `is_dir`.
+    files = [path / "bench.json" if os.path.isdir(path) else path for path in reports]  # noqa: PTH112
     named = [
         NamedReport(name, read_report(path))
         for name, path in zip(_names(files), files, strict=True)

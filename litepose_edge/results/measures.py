@@ -37,11 +37,12 @@ def angle(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Any:
         np.broadcast_shapes(first.shape, joint.shape, last.shape)
     except ValueError as exc:
         raise ValueError(f"expected points of one shape: {exc}") from exc
-    to_first, to_last = first - joint, last - joint
-    cross = to_first[..., 0] * to_last[..., 1] - to_first[..., 1] * to_last[..., 0]
-    dot = (to_first * to_last).sum(axis=-1)
-    nowhere = (to_first == 0).all(axis=-1) | (to_last == 0).all(axis=-1)
-    nowhere |= ~np.isfinite(to_first + to_last).all(axis=-1)
+    with np.errstate(invalid="ignore"):  # of what is not finite
+        to_first, to_last = first - joint, last - joint
+        cross = to_first[..., 0] * to_last[..., 1] - to_first[..., 1] * to_last[..., 0]
+        dot = (to_first * to_last).sum(axis=-1)
+        nowhere = (to_first == 0).all(axis=-1) | (to_last == 0).all(axis=-1)
+        nowhere |= ~np.isfinite(to_first + to_last).all(axis=-1)
     degrees = np.where(nowhere, np.nan, np.degrees(np.arctan2(np.abs(cross), dot)))
     return float(degrees) if degrees.ndim == 0 else degrees
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -134,7 +135,8 @@ def predict(
         targets = drawing_targets(inputs, save) if save is not None and inputs else None
         read = [one.source for one in inputs if one.file]
         check_targets(json_file, *(targets or ())[:1], sources=[*read, model, detector])
-        alone = len(inputs) + len(failures) == 1 and not Path(sources[0]).is_dir()
+        is_folder = os.path.isdir(sources[0])  # noqa: PTH112 - a name may be too long to ask about
+        alone = len(inputs) + len(failures) == 1 and not is_folder
         if not inputs:
             if not (quiet or alone):
                 messages.print(tally.line())

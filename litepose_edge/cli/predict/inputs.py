@@ -77,7 +77,7 @@ def _named(source: str) -> list[Input]:
     path = Path(source)
     if is_video(source):
         return [Input(source, source, film=True, file=_is_file(path))]
-    if path.is_dir():
+    if os.path.isdir(source):  # noqa: PTH112 - a name may be too long to ask about
         return _in_folder(path)
     images = list_images(source)
     pattern = glob.has_magic(source) and not os.path.lexists(source)
@@ -90,7 +90,10 @@ def _named(source: str) -> list[Input]:
 
 def _in_folder(folder: Path) -> list[Input]:
     """Its images, and what is called as films are, by name."""
-    films = [path for path in folder.iterdir() if is_film_name(path.name) and path.is_file()]
+    try:
+        films = [path for path in folder.iterdir() if is_film_name(path.name) and path.is_file()]
+    except OSError:
+        films = []  # the images' list says why
     try:
         images = list_images(folder)
     except SourceError:

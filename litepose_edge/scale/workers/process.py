@@ -24,8 +24,6 @@ DEATHS = 2
 DEATHS_AT_START = 3
 END_S = 5.0
 # One thread each: NumPy's and others' own threads would get into each other's way.
-# FFmpeg's own lines about broken files say what failures.parquet says.
-FFMPEG_LOG = {"OPENCV_FFMPEG_LOGLEVEL": "-8"}
 CHILD = "litepose_edge.scale.workers.child"
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -143,7 +141,7 @@ class WorkerProcess:
         raise WorkerError(f"a worker process failed: {error!r}") from error
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {**FFMPEG_LOG, **os.environ, **dict.fromkeys(ONE_THREAD, "1")}
+        environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
         with self._lock:
             if self._closed:
                 raise EOFError

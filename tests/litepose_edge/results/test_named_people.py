@@ -114,6 +114,7 @@ def test_an_angle_of_points(c, degrees):
 def test_an_angle_at_a_point_that_is_also_an_end_is_not_a_number():
     assert math.isnan(angle((1, 1), (1, 1), (2, 0)))
     assert math.isnan(angle((math.inf, 0), (0, 0), (1, 1)))
+    assert math.isnan(angle((math.inf, 0), (math.inf, 0), (0, 1)))
     assert math.isnan(angle((1, 0), (0, 0), (math.nan, 1)))
     assert angle(np.eye(2), np.zeros(2), np.eye(2)[::-1]).tolist() == [90, 90]
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -64,6 +65,21 @@ def test_a_folder_is_its_images_and_films_by_name(inputs, capsys):
     sources = [json.loads(line)["source"] for line in out.splitlines()]
     assert sources == ["black.jpg", *["clip.avi"] * 3, "person.png"]
     assert err.startswith("2 images, 3 frames, ")
+
+
+def test_a_name_too_long_to_ask_about_is_no_file(inputs, capsys):
+    assert run(["predict", "a" * 5000]) == 1
+    assert capsys.readouterr().err.startswith("error: no such file or folder: aaa")
+    assert run(["bench", "compare", "a" * 5000, "b.json"]) == 1
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(inputs, capsys, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert run(["predict", "."]) == 1
+    assert "cannot read the folder .: Permission denied" in capsys.readouterr().err
 
 
 def test_the_closing_line_counts_what_failed(inputs, capsys):
