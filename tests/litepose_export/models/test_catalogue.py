@@ -37,6 +37,20 @@ def test_a_transposed_convolution_counts_at_input_positions():
     assert cost.macs == cost.parameters * 6 * 4
 
 
+def test_a_network_that_asks_its_normalization_is_counted_all_the_same():
+    class Asking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            return self.bn(self.conv(x)) * self.bn.eps
+
+    for network in (Asking(), nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4))):
+        assert (count(network, Size(5, 2)).macs, count(network, Size(5, 2)).parameters) == (120, 20)
+        assert network.training
+
+
 def test_attention_counts_both_products_of_all_pairs_of_tokens():
     class Tokens(nn.Module):
         def __init__(self):
