@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import threading
 from typing import Any
 
@@ -52,7 +53,7 @@ class OpenVinoSession:
             "INFERENCE_NUM_THREADS": threads * streams,
             "NUM_STREAMS": str(streams),
         }
-        core = openvino.Core()
+        core = _core()
         try:
             network = _read(core, model)
             self._metadata = _metadata(network)
@@ -120,6 +121,23 @@ class OpenVinoSession:
         """Free the network; closing twice is fine."""
         self._compiled = None
         self._local = threading.local()
+
+
+# By process: a fork makes its own and leaves its parent's alone.
+_cores: dict[int, Any] = {}
+
+
+def _core() -> Any:
+    """The one that all networks share, as long as the process lives.
+
+    A core gives the thread that compiles first a stack for signals and takes it away when it is
+    freed. Two of them that are freed in the order in which they were made leave the thread with one
+    that is no longer there, and the next signal, such as Ctrl-C, ends the process.
+    """
+    process = os.getpid()
+    if process not in _cores:
+        _cores.setdefault(process, openvino.Core())
+    return _cores[process]
 
 
 def _read(core: Any, model: ModelFiles) -> Any:

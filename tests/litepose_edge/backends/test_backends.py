@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -235,6 +238,29 @@ def test_openvino_names_its_precision_and_leaves_no_thread_idle():
         assert streams == max(1, min(cpus // threads, MAX_STREAMS))
         assert session.engine_property("INFERENCE_NUM_THREADS") == threads * streams
         session.close()
+
+
+@pytest.mark.openvino
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_signal_is_handled_after_networks_were_closed_in_the_order_they_were_opened():
+    """Cores that were freed in this order took the thread's stack for signals with them."""
+    program = """
+        import gc, os, signal
+        from litepose_edge.backends import find_model
+        signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+        sessions = [find_model(n, backend="openvino").open(1) for n in ("lrpose-n", "lrpose-s")]
+        while sessions:
+            sessions.pop(0).close()
+            gc.collect()
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 @pytest.mark.openvino
