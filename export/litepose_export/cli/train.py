@@ -87,7 +87,8 @@ def train(
         Path | None,
         typer.Option(
             help="Weights to start from: a checkpoint, LRPose's float .onnx, or a released "
-            "network's name; with --data-on-device also a folder of checkpoints."
+            "network's name; EfficientPose: of any network of inverted residuals, MobileNetV2 "
+            "too, remapped (FNA); with --data-on-device also a folder of checkpoints."
         ),
     ] = None,
     stage: Annotated[

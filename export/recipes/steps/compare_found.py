@@ -24,12 +24,9 @@ from torch import nn
 
 from litepose_edge.atomic_files import make_folder, write_file
 from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_export.models.checkpoints import read_state
 from litepose_export.search.costs.measure import Measuring, measure_networks, measuring_of
 from litepose_export.search.costs.table import CostTable, read_costs
-from litepose_export.search.efficientpose.remap import remap
 from litepose_export.search.efficientpose.space import EfficientPoseSpace
-from litepose_export.search.efficientpose.supernet import derived_network, make_supernet
 from litepose_export.search.litepose.space import LitePoseSpace
 from litepose_export.search.result import SearchResult, read_result
 from litepose_export.search.space import Genes, Space
@@ -59,7 +56,7 @@ def main() -> None:
         "--start",
         default=SCRATCH,
         help=f"weights of all of them: {SCRATCH}; {SUPERNET}, each its part of the search's; or "
-        "for efficientpose a checkpoint, remapped",
+        "a file for `train --init`",
     )
     parser.add_argument("--out", type=Path, required=True)
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
@@ -70,13 +67,14 @@ def main() -> None:
     space = space_of(result, len(common_skeleton([read_coco(options.data)])))
     how = measuring_of(table.kind, options.counter)
     networks = _networks(result, table, space, how, options)
-    start = _start(space, options)
+    part_of = _part_of_supernet(space, options) if options.start == SUPERNET else None
     make_folder(options.out)
     rows: list[dict[str, Any]] = []
     for name, (genes, cost) in networks.items():
-        init = options.out / f"{name}-start.pt"
-        if (network := start(genes)) is not None:
-            write_checkpoint({"average": network.state_dict(), "metadata": {}}, init)
+        init = None if options.start == SCRATCH else Path(options.start)
+        if part_of is not None:
+            init = options.out / f"{name}-start.pt"
+            write_checkpoint({"average": part_of(genes).state_dict(), "metadata": {}}, init)
         ap = _train(space, genes, options.out / name, init, options)
         rows.append({"network": name, "cost": cost, "ap": ap, "genes": genes})
         document = {
@@ -120,26 +118,20 @@ def _networks(
     return {"found": pairs[0], **named, "uniform": pairs[1]}
 
 
-def _start(space: Space, options: argparse.Namespace) -> Callable[[Genes], nn.Module | None]:
-    """Makes a network with the weights that it starts from; None where they are new."""
-    if options.start == SCRATCH:
-        return lambda _: None
+def _part_of_supernet(space: Space, options: argparse.Namespace) -> Callable[[Genes], nn.Module]:
+    """Makes a network with its part of the search's weights."""
+    if isinstance(space, EfficientPoseSpace):
+        raise SystemExit("the super-network favours the found network: give a checkpoint")
     photographs = Photographs((options.data,), options.dev)
-    if options.start == SUPERNET:
-        if isinstance(space, EfficientPoseSpace):
-            raise SystemExit("the super-network favours the found network: give a checkpoint")
-        scene = isinstance(space, LitePoseSpace)
-        task = SceneTask(photographs, space.keypoints) if scene else CropTask(photographs)
-        checkpoint = options.found / "supernet" / "last.pt"
-        return SupernetScore(MakeSupernetScore(space, task, checkpoint)).network
-    if not isinstance(space, EfficientPoseSpace):
-        raise SystemExit(f"only weights of EfficientPose's space are remapped, not {space.name}'s")
-    supernet = make_supernet(space)
-    remap(supernet, space, read_state(Path(options.start)))
-    return lambda genes: derived_network(supernet, space, genes)
+    scene = isinstance(space, LitePoseSpace)
+    task = SceneTask(photographs, space.keypoints) if scene else CropTask(photographs)
+    checkpoint = options.found / "supernet" / "last.pt"
+    return SupernetScore(MakeSupernetScore(space, task, checkpoint)).network
 
 
-def _train(space: Space, genes: Genes, out: Path, init: Path, options: argparse.Namespace) -> float:
+def _train(
+    space: Space, genes: Genes, out: Path, init: Path | None, options: argparse.Namespace
+) -> float:
     """AP on dev in the end, trained as `litepose-export train` does it."""
     architecture = out.with_suffix(".json")
     write_file(architecture, json.dumps(space.architecture(genes)).encode())
@@ -148,7 +140,7 @@ def _train(space: Space, genes: Genes, out: Path, init: Path, options: argparse.
     command += ["--steps", str(options.steps), "--batch-size", str(options.batch_size)]
     command += ["--seed", str(options.seed), "--threads", str(options.threads)]
     command += ["--checkpoint-minutes", "1000", *options.train]
-    if init.exists():
+    if init is not None:
         command += ["--init", str(init)]
     subprocess.run(command, check=True)
     with (out / "log.csv").open(newline="") as file:

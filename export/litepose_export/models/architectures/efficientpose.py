@@ -106,20 +106,25 @@ class InvertedResidual(nn.Module):
 
 
 class Blocks(nn.Module):
-    """The trunk behind the stem, blocks in one running count; skipped ones leave a gap."""
+    """The trunk behind the stem, blocks in one running count; skipped ones leave a gap.
+
+    Attributes:
+        places: Of each block by name, which stage it is in and its place there, from 0.
+    """
 
     def __init__(self, arch: Arch) -> None:
         super().__init__()
         self.stages = nn.Sequential()
+        self.places: dict[str, tuple[int, int]] = {}
         inputs, number = arch.stem, 0
-        for outputs, blocks, first_stride in zip(arch.channels, arch.stages, STRIDES, strict=True):
+        layout = zip(arch.channels, arch.stages, STRIDES, strict=True)
+        for stage, (outputs, blocks, first_stride) in enumerate(layout):
             for i, block in enumerate(blocks):
                 if block is not None:
+                    name = f"x{number}_ir_k{block.kernel}_e{block.expand}"
                     stride = first_stride if i == 0 else 1
-                    self.stages.add_module(
-                        f"x{number}_ir_k{block.kernel}_e{block.expand}",
-                        InvertedResidual(inputs, outputs, stride, block),
-                    )
+                    self.stages.add_module(name, InvertedResidual(inputs, outputs, stride, block))
+                    self.places[name] = stage, i
                     inputs = outputs
                 number += 1
 

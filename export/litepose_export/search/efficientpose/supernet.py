@@ -35,6 +35,16 @@ def _operator(layer: Layer, block: Block | None) -> nn.Module:
     return InvertedResidual(layer.inputs, layer.outputs, layer.stride, block)
 
 
+def shared_tensors(supernet: MixedNetwork) -> dict[str, Tensor]:
+    """Stem's and head's tensors, by EfficientPose's names; they are the super-network's own."""
+    return {
+        name + key.removeprefix(own): value
+        for key, value in supernet.state_dict(keep_vars=True).items()
+        for own, name in SHARED.items()
+        if key.startswith(own)
+    }
+
+
 def inherited(supernet: MixedNetwork, space: EfficientPoseSpace, genes: Genes) -> dict[str, Tensor]:
     """The weights of one network, by EfficientPose's names; they are the super-network's own.
 

@@ -17,8 +17,10 @@ from litepose_edge.manifest import METADATA_KEY, manifest_from_metadata
 from litepose_edge.skeletons import Skeleton
 from litepose_export.conversion.storage import restore_storage
 from litepose_export.errors import CheckpointError
+from litepose_export.models.architectures.efficientpose import EfficientPose
 from litepose_export.models.checkpoints import read_state
 from litepose_export.models.folding import fold_batch_norms
+from litepose_export.models.remapping.remap import remap_network
 from litepose_export.models.trained import read_trained
 
 FLOAT = "*.fp32.onnx"
@@ -33,9 +35,13 @@ def start_from(
 ) -> int:
     """Give a network whatever fits of a checkpoint or a model file.
 
+    An EfficientPose whose blocks are others than the checkpoint's takes them remapped
+    (`models.remapping`).
+
     Args:
         network: Changed in place.
-        path: Checkpoint of ours, or the float `.onnx` file of a network like this one.
+        path: Checkpoint of ours, of a network like this one, or the float `.onnx` file of one; for
+            EfficientPose of any network of inverted residuals.
         run: Runs a network on a batch of training images; a checkpoint does not need it.
         reinit: Names of modules that take nothing and keep their initial weights.
 
@@ -50,6 +56,8 @@ def start_from(
     weights = read_state(path)
     own = network.state_dict()
     fitting = _fitting(weights, own, reinit)
+    if isinstance(network, EfficientPose) and _misses_blocks(own, fitting, reinit):
+        return _remap(network, weights, reinit)
     if not fitting:
         raise CheckpointError(f"nothing in {path} fits the network")
     network.load_state_dict({**own, **fitting})
@@ -110,6 +118,23 @@ def _fitting(
         for name, value in weights.items()
         if name in own and own[name].shape == value.shape and not name.startswith(left)
     }
+
+
+def _misses_blocks(
+    own: Mapping[str, Tensor], fitting: Mapping[str, Tensor], reinit: Sequence[str]
+) -> bool:
+    """Whether an EfficientPose's blocks would not all be taken as they are."""
+    wanted = _fitting(own, own, reinit)
+    return any(name.startswith("blocks.") and name not in fitting for name in wanted)
+
+
+def _remap(network: EfficientPose, weights: Mapping[str, Tensor], reinit: Sequence[str]) -> int:
+    initial = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    others = _fitting(initial, initial, reinit)
+    taken = remap_network(network, weights)
+    left = {name: tensor for name, tensor in initial.items() if name not in others}
+    network.load_state_dict({**network.state_dict(), **left})
+    return taken
 
 
 def _read_folded(

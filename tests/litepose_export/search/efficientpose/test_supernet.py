@@ -18,7 +18,7 @@ from litepose_export.models.architectures.efficientpose import (  # noqa: E402
 )
 from litepose_export.models.architectures.litepose import LitePose  # noqa: E402
 from litepose_export.search.efficientpose.mixed import single  # noqa: E402
-from litepose_export.search.efficientpose.remap import centred, remap  # noqa: E402
+from litepose_export.search.efficientpose.remap import remap  # noqa: E402
 from litepose_export.search.efficientpose.space import (  # noqa: E402
     BLOCKS,
     EfficientPoseSpace,
@@ -184,11 +184,3 @@ def test_other_widths_and_litepose_are_taken_where_they_fit() -> None:
     torch.testing.assert_close(
         supernet.get_parameter("before.0.conv.weight"), state["first.0.0.weight"]
     )
-
-
-def test_kernels_are_cut_and_padded_around_their_centre() -> None:
-    kernel = torch.arange(25.0).view(1, 1, 5, 5)
-    torch.testing.assert_close(centred(kernel, 3), kernel[..., 1:4, 1:4])
-    grown = centred(kernel, 7)
-    torch.testing.assert_close(grown[..., 1:6, 1:6], kernel)
-    assert float(grown.sum()) == float(kernel.sum())

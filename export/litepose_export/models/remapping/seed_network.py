@@ -134,7 +134,7 @@ def _of_classifier(state: State) -> Seed:
         stages[-1].append(_block((pw, dw, pwl)))
     if not stages:
         raise CheckpointError(
-            "the weights to start a search from hold no inverted residuals without "
+            "the weights to start from hold no inverted residuals without "
             "squeeze-and-excitation: give a checkpoint of EfficientPose, LitePose, MobileNetV2 or "
             "EfficientNet-Lite, with its tensors in the order of its layers, or none"
         )

@@ -1,6 +1,9 @@
-"""Classifiers that EfficientPose's search starts from: read by their shapes."""
+"""Trained networks that an EfficientPose starts from: read by their shapes, and remapped."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -8,20 +11,18 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402
 
-from litepose_edge.geometry import Size  # noqa: E402
 from litepose_export.errors import CheckpointError  # noqa: E402
-from litepose_export.search.efficientpose.mixed import single  # noqa: E402
-from litepose_export.search.efficientpose.remap import remap  # noqa: E402
-from litepose_export.search.efficientpose.seed_network import read_seed  # noqa: E402
-from litepose_export.search.efficientpose.space import (  # noqa: E402
-    EfficientPoseSpace,
-    Layout,
+from litepose_export.models.architectures.efficientpose import (  # noqa: E402
+    Arch,
+    Block,
+    EfficientPose,
 )
-from litepose_export.search.efficientpose.supernet import make_supernet  # noqa: E402
+from litepose_export.models.remapping.remap import centred, remap_network  # noqa: E402
+from litepose_export.models.remapping.seed_network import read_seed  # noqa: E402
+from litepose_export.training.core.initialization import start_from  # noqa: E402
 
 pytestmark = pytest.mark.export
 WIDTHS, DEPTHS, STRIDES = (16, 24, 32, 48), (2, 1, 2, 2), (2, 2, 2, 1)
-SPACE = EfficientPoseSpace(Layout(8, WIDTHS, DEPTHS), 5, Size(64, 64))
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Module:
@@ -79,20 +80,71 @@ def trained() -> MobileNet:
     return network.eval()
 
 
-def test_features_are_those_of_the_classifier() -> None:
-    """Of the network of its own blocks, which the super-network holds, and of larger kernels."""
+def features(network: EfficientPose) -> nn.Module:
+    return nn.Sequential(network.first, network.blocks).eval()
+
+
+def build(stages: Sequence[Sequence[Block | None]]) -> EfficientPose:
+    torch.manual_seed(1)
+    return EfficientPose(Arch(8, WIDTHS, tuple(map(tuple, stages))), 5)
+
+
+def uniform(kernel: int, expand: int) -> list[list[Block | None]]:
+    return [[Block(kernel, expand)] * depth for depth in DEPTHS]
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_features_are_those_of_the_classifier(kernel: int) -> None:
+    """Of the network of its own blocks, and of larger kernels."""
     classifier = trained()
-    supernet = make_supernet(SPACE).eval()
-    remap(supernet, SPACE, classifier.state_dict())
-    supernet.after = nn.Identity()
+    network = build(uniform(kernel, 6))
+    assert remap_network(network, classifier.state_dict()) == 7 + 15
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        wanted = classifier(images)
-        for kernel in (3, 5, 7):
-            supernet.gates = single(SPACE.uniform(kernel, 6))
-            torch.testing.assert_close(supernet(images), wanted, rtol=1e-4, atol=1e-4)
-        supernet.gates = single(SPACE.uniform(3, 3))
-        assert float((supernet(images) - wanted).abs().max()) > 0.01
+        torch.testing.assert_close(
+            features(network)(images), classifier(images), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_layers_that_are_left_out_are_passed_over() -> None:
+    """The block behind one is the third of its stage, and takes the third's weights."""
+    stages = uniform(3, 6)
+    stages[0].insert(1, None)
+    network, state = build(stages), trained().state_dict()
+    remap_network(network, state)
+    own = network.blocks.stages.get_submodule("x2_ir_k3_e6").state_dict()
+    torch.testing.assert_close(own["dw.conv.weight"], state["features.3.conv.3.weight"])
+
+
+def test_a_run_starts_from_a_classifier(tmp_path: Path) -> None:
+    classifier = trained()
+    torch.save(classifier.state_dict(), tmp_path / "classifier.pth")
+    network = build(uniform(5, 6))
+    left = network.first[0].conv.weight.clone()
+    start_from(network, tmp_path / "classifier.pth", lambda _: None, ["first"])
+    assert torch.equal(network.first[0].conv.weight, left)
+    start_from(network, tmp_path / "classifier.pth", lambda _: None)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            features(network)(images), classifier(images), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_weights_of_the_same_blocks_are_taken_as_they_are(tmp_path: Path) -> None:
+    """Also where the keypoints differ: only the predictions stay new."""
+    stages = uniform(3, 6)
+    torch.manual_seed(2)
+    other = EfficientPose(Arch(8, WIDTHS, tuple(map(tuple, stages))), 9)
+    torch.save({"average": other.state_dict()}, tmp_path / "last.pt")
+    network = build(stages)
+    predictions = network.final[2].weight.clone()
+    start_from(network, tmp_path / "last.pt", lambda _: None)
+    own = network.state_dict()
+    assert torch.equal(own.pop("final.2.weight"), predictions)
+    own.pop("final.2.bias")
+    for name, tensor in own.items():
+        assert torch.equal(tensor, other.state_dict()[name]), name
 
 
 def test_stages_begin_where_the_width_changes() -> None:
@@ -132,6 +184,14 @@ def test_squeeze_and_excitation_and_other_networks_are_refused() -> None:
 
 
 def test_blocks_of_the_published_space_are_told_by_name() -> None:
-    seed = read_seed(SPACE.build(SPACE.uniform(5, 3)).state_dict())
+    seed = read_seed(build(uniform(5, 3)).state_dict())
     assert seed.stages[0][0]["dw.conv.weight"].shape == (24, 1, 5, 5)
     assert "final.2.weight" in seed.others
+
+
+def test_kernels_are_cut_and_padded_around_their_centre() -> None:
+    kernel = torch.arange(25.0).view(1, 1, 5, 5)
+    torch.testing.assert_close(centred(kernel, 3), kernel[..., 1:4, 1:4])
+    grown = centred(kernel, 7)
+    torch.testing.assert_close(grown[..., 1:6, 1:6], kernel)
+    assert float(grown.sum()) == float(kernel.sum())

@@ -1,0 +1,1 @@
+"""Gives networks of inverted residuals the weights of trained ones of other shapes (FNA)."""
