@@ -75,7 +75,7 @@ class TrackerOptions:
         max_missing_s: The track of a person who is not seen for longer ends; seen again later,
             the person has a new id.
         min_score: Confidence that a person needs to be reported.
-        max_people: At most so many at once.
+        max_people: At most so many at once, and as many missing ones.
     """
 
     detect_every: int
@@ -238,9 +238,11 @@ class Tracker:
         self._frames_until_detection = self._options.detect_every - 1
         found, found_scores = self._networks.boxes(image, self._options.min_score)
         new = np.ones(len(found), np.bool_)
-        for t, d in tracks.match(box_iou(boxes, found), DETECTION_IOU):
+        pairs = tracks.match(box_iou(boxes, found), DETECTION_IOU)
+        for t, d in pairs:
             boxes[t], scores[t], new[d] = found[d], found_scores[d], False
-        room = max(self._options.max_people - len(boxes), 0)
+        # Tracks that are not found again take no room: they may be where somebody was.
+        room = max(self._options.max_people - len(pairs), 0)
         return (
             np.concatenate([boxes, found[new][:room]]),
             np.concatenate([scores, found_scores[new][:room]]),
@@ -265,17 +267,18 @@ class Tracker:
         )
         people &= self._distinct(observed, predicted, people)
         refound = self._refound(observed, predicted, people)
-        following = []
+        following, missing = [], []
         for t, track in enumerate(self._tracks):
             row = refound.get(t, t)
             if people[row]:
                 following.append(self._updated(track, observed[row], now))
             elif track.track_id is not None and now - track.seen_s <= options.max_missing_s:
-                following.append(track)
+                missing.append(track)
         for row in range(count, len(people)):
             if people[row] and row not in refound.values():
                 following.append(self._initiated(observed[row], now))
-        return following
+        missing.sort(key=lambda track: track.seen_s, reverse=True)
+        return following + missing[: options.max_people]
 
     def _distinct(
         self,
@@ -283,7 +286,10 @@ class Tracker:
         predicted: list[tuple[Float32, Float32]],
         people: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """Who is no duplicate: of two, the better continuation of its own track stays."""
+        """Who is no duplicate: of two, the better continuation of its own track stays.
+
+        At most `max_people`, tracked ones before new ones.
+        """
         rows = np.flatnonzero(people)
         distinct = np.zeros(len(people), np.bool_)
         if len(rows) < 2:
@@ -297,7 +303,7 @@ class Tracker:
             own = self._similarity(points[None], observed, np.array([t])).item()
             rank[t] = 1 + own + (self._tracks[t].track_id is not None)
         same = duplicates(keypoints, scores, bodies, self._sigmas)
-        distinct[rows[suppress(same, rank[rows])]] = True
+        distinct[rows[suppress(same, rank[rows])][: self._options.max_people]] = True
         return distinct
 
     def _refound(

@@ -220,6 +220,35 @@ def test_people_beyond_the_cap_are_left_out():
     assert max(len(tracker.update(world.picture)) for _ in range(25)) == 4
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_people_elsewhere_after_a_cut_are_seen_whatever_the_cap(count):
+    """Tracks that are missing take no one's place."""
+    world = World(size=60)
+    tracker = world.tracker(max_people=count)
+    world.people = {"a": (60, 240), "b": (160, 240)}
+    for _ in range(5):
+        assert len(tracker.update(world.picture)) == count
+    world.people = {"a": (400, 240), "b": (560, 240)}
+    poses = tracker.update(world.picture)
+    assert tracker.detected
+    assert len(poses) == count
+    assert set(poses.track_ids.tolist()).isdisjoint(range(1, count + 1))
+    world.people = {"a": (60, 240), "b": (160, 240)}
+    assert tracker.update(world.picture).track_ids.tolist() == list(range(1, count + 1))
+
+
+def test_no_more_missing_people_are_kept_than_there_may_be():
+    world = World(size=60)
+    tracker = world.tracker(max_people=1, detect_every=1, max_missing_s=100)
+    for place in range(40, 640, 60):
+        world.people = {"a": (place, 240)}
+        assert len(tracker.update(world.picture)) == 1
+    world.people = {"a": (40, 100)}
+    before = world.crops
+    tracker.update(world.picture)
+    assert world.crops - before <= 3
+
+
 @pytest.mark.parametrize("steps", [[0.01, 0.5, 0.02, 0.3], [1 / 15] * 4])
 def test_irregular_times_lose_no_one(steps):
     world = World()
