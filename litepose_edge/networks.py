@@ -270,6 +270,7 @@ class Networks:
         for pipeline in pipelines:
             if pipeline is not None:
                 pipeline.close()
+        self._options.model.close()
 
     def _poses(
         self, image: Image, boxes: Float32, keypoints: Float32, scores: Float32, people: Float32
@@ -294,9 +295,8 @@ class Networks:
         precision = None
         if detector == "default":
             # The pose network may be a file of either precision; the detector follows the wish.
-            detector, precision = DEFAULT_DETECTOR, self._options.precision
-            if precision not in bundled.precisions(detector):
-                precision = None  # the wheel has the detector in INT8 alone
+            detector = DEFAULT_DETECTOR
+            precision = bundled.nearest_precision(detector, self._options.precision)
         found = backends.find_model(
             detector, precision=precision, backend=self._options.backend, threads=self._threads
         )

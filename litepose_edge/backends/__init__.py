@@ -63,6 +63,15 @@ class Model:
             return self._first[1]
         return open_files(self._files, self._backend, threads).session
 
+    @property
+    def loadable(self) -> bytes:
+        """What the engine is given, in the form for this processor; nothing in it names a file."""
+        return self._files.loadable
+
+    def close(self) -> None:
+        """Free the session opened on loading, which nobody may have asked for; twice is fine."""
+        self._first[1].close()
+
 
 def find_model(
     model: str | PathLike[str],

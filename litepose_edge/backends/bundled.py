@@ -36,6 +36,14 @@ def precisions(name: str) -> tuple[Precision, ...]:
     return tuple(p for p in PRECISIONS if _is_bundled(name, p))
 
 
+def nearest_precision(name: str, wanted: Precision | None) -> Precision | None:
+    """The wanted precision where a model is bundled in it, else None, which takes what there is.
+
+    Wheels have the detector in INT8 alone: it then serves pose networks of either precision.
+    """
+    return wanted if wanted in precisions(name) else None
+
+
 def find(name: str, precision: str) -> Path:
     """The bundled file of a model.
 

@@ -13,7 +13,6 @@ from litepose_edge.backends import Model, bundled
 from litepose_edge.cli import options
 from litepose_edge.cli.console import results
 from litepose_edge.cli.options import BackendName
-from litepose_edge.geometry import Size
 from litepose_edge.manifest import (
     BottomUpSpec,
     DetectorSpec,
@@ -120,15 +119,14 @@ def _work(model: Model) -> list[tuple[str, str]]:
     if model.path.suffix != ".onnx":
         return []
     given = model.manifest.input
-    counted = count_operations(model.path, Size(given.width, given.height))
-    height, width = counted.input_shape[-2:]
+    counted = count_operations(model.path, given.shape)
     what = "person" if isinstance(model.manifest.model, TopDownSpec) else "image"
     return [
         ("parameters", f"{counted.parameters / 1e6:.2f} million"),
         (
             "work",
             f"{counted.macs / 1e9:.2f} billion multiply-accumulates (GMACs) for one {what} "
-            f"of {width}x{height} pixels",
+            f"of {given.width}x{given.height} pixels",
         ),
     ]
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from litepose_edge.geometry import Size
-
 Shape = Sequence[int]
 
 
@@ -32,7 +30,7 @@ class Operations:
     input_shape: tuple[int, ...]
 
 
-def count_operations(path: Path, size: Size) -> Operations:
+def count_operations(path: Path, item: Shape) -> Operations:
     """Count a model file's operations.
 
     The network runs once, as it is written: convolutions of a file with quantization nodes are
@@ -40,7 +38,8 @@ def count_operations(path: Path, size: Size) -> Operations:
 
     Args:
         path: An ONNX file.
-        size: Of the input, where the file takes several.
+        item: Shape of one image or crop, such as `(3, 256, 192)`, for axes that the file leaves
+            open.
     """
     # Not at the top: `doctor` must start where ONNX Runtime cannot be imported.
     import onnxruntime
@@ -57,7 +56,7 @@ def count_operations(path: Path, size: Size) -> Operations:
             str(path), options, providers=["CPUExecutionProvider"]
         )
         (given,) = session.get_inputs()
-        usual = (1, 3, size.height, size.width)
+        usual = (1, *item)
         sides = zip(given.shape, usual, strict=True)
         shape = tuple(side if isinstance(side, int) else other for side, other in sides)
         kind = np.uint8 if given.type == "tensor(uint8)" else np.float32

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from litepose_edge import COCO_17, backends
+from litepose_edge import COCO_17, Estimator, backends
 from litepose_edge.backends import bundled, files
 from litepose_edge.errors import (
     BackendUnavailableError,
@@ -110,6 +110,20 @@ def test_precisions_that_there_are_not_are_refused_for_names_and_paths(precision
         with pytest.raises(ValueError, match="precision must be 'int8' or 'fp32', got") as error:
             backends.find_model(model, precision=precision)
         assert len(str(error.value)) < 200
+
+
+def test_a_session_that_nobody_asked_for_is_freed(monkeypatch):
+    model = backends.find_model("lrpose-n", threads=2)
+    session = model.open(2)
+    model.close()
+    model.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        session.run(np.zeros((1, 3, 192, 144), np.float32))
+
+    closed = []
+    monkeypatch.setattr(backends.Model, "close", lambda model: closed.append(model))
+    Estimator("lrpose-n", detector=None).close()
+    assert len(closed) == 1
 
 
 def test_the_probe_is_small_and_answers():

@@ -59,6 +59,12 @@ def test_a_float_file_that_the_wheel_leaves_out_is_not_said_to_be_there(tmp_path
         assert len(estimator.predict(np.zeros((120, 160, 3), np.uint8))) == 0
 
 
+def test_the_detector_follows_the_wish_where_it_can():
+    assert bundled.nearest_precision("lrpose-s", "fp32") == "fp32"
+    assert bundled.nearest_precision("lrpose-m", "fp32") is None
+    assert bundled.nearest_precision("lrpose-m", None) is None
+
+
 def test_a_precision_that_is_not_bundled_is_refused_with_those_that_are():
     with pytest.raises(ModelFileMissingError, match=r"'lrpose-m' in fp32; .*lrpose-m \(int8\)"):
         backends.find_model("lrpose-m", precision="fp32")

@@ -19,6 +19,7 @@ from torch import nn  # noqa: E402
 import litepose_export as lx  # noqa: E402
 import own_networks  # noqa: E402
 from litepose_edge import Estimator, Skeleton, backends  # noqa: E402
+from litepose_edge.cli.app import run  # noqa: E402
 from litepose_edge.errors import ManifestError  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
@@ -74,13 +75,16 @@ def test_any_module_becomes_a_verified_file_that_runs(kind, keypoints, tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"dynamic_batch": True}, {"uint8_input": True}])
-def test_own_networks_take_the_options_of_ours(options, tmp_path):
+def test_own_networks_take_the_options_of_ours(options, tmp_path, capsys):
     manifest = lx.heatmap_manifest("own", input_size=SIZE)
     path = tmp_path / "own.onnx"
     report = lx.export(own(own_networks.Deconvolutions), path, manifest, **options)
     assert report.input == (
         "float32 (N, 3, 128, 96)" if "dynamic_batch" in options else "uint8 (1, 128, 96, 3)"
     )
+    assert run(["info", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "for one person of 96x128 pixels" in " ".join(told.split())
 
 
 def test_the_module_itself_is_not_touched(tmp_path):

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import backends
-from litepose_edge.backends import Session, TensorSpec
-from litepose_edge.backends.bundled import read
+from litepose_edge.backends import Session, TensorSpec, bundled
 from litepose_edge.decoding.score_calibration import calibrate
 from litepose_edge.estimator import Estimator
 from litepose_edge.geometry import Float32
@@ -102,7 +101,7 @@ def open_detector(configuration: Configuration) -> BoxPipeline:
     """The default detector in a configuration's precision, backend and size."""
     found = backends.find_model(
         DETECTOR,
-        precision=configuration.precision,
+        precision=bundled.nearest_precision(DETECTOR, configuration.precision),
         backend=configuration.backend,
         threads=configuration.threads,
     )
@@ -145,7 +144,7 @@ def open_topdown(
 
     def open_session(count: int) -> Session:
         if configuration.engine == "onnxruntime-spinning":
-            return wrap(SpinningSession(read(found.path), count))
+            return wrap(SpinningSession(found.loadable, count))
         return wrap(found.open(count))
 
     return TopDown(open_session, found.manifest, threads, flip_test=_flip_test(configuration))

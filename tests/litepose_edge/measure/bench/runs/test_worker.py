@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 
 from litepose_edge import Estimator
+from litepose_edge.backends import bundled
+from litepose_edge.backends.signed_activations import with_signed_activations
 from litepose_edge.errors import SourceError
+from litepose_edge.measure.bench.runs import pipeline as pipelines
 from litepose_edge.measure.bench.runs.clip import MIN_SCORE, ClipFrame, load_frames
 from litepose_edge.measure.bench.runs.configuration import Configuration, MeasurementPlan
 from litepose_edge.measure.bench.runs.digest import checksum
@@ -210,6 +215,32 @@ def test_spinning_gives_the_keypoints_of_all_people():
     # Decoded one by one instead of together: the last bits may differ.
     assert others == pytest.approx(keypoints, abs=1e-2)
     assert their_scores == pytest.approx(scores, abs=1e-5)
+
+
+def test_the_spinning_engine_runs_the_form_for_this_processor(monkeypatch):
+    given = []
+
+    class Recorded(pipelines.SpinningSession):
+        def __init__(self, model, threads):
+            given.append(model)
+            super().__init__(model, threads)
+
+    monkeypatch.setattr(pipelines, "SpinningSession", Recorded)
+    monkeypatch.setattr(bundled, "is_arm", lambda: True)
+    pipeline = open_pipeline(configuration(model="lrpose-n", engine="onnxruntime-spinning"))
+    pipeline.predict(ClipFrame(*draw_scene(1)))
+    pipeline.close()
+    unsigned = bundled.find("lrpose-n", "int8").read_bytes()
+    assert given == [with_signed_activations(unsigned)] != [unsigned]
+
+
+def test_the_wheels_detector_serves_float_networks(monkeypatch, tmp_path):
+    shutil.copytree(bundled.FOLDER, tmp_path / "models")
+    (tmp_path / "models" / "persondet.fp32.onnx").unlink()
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "models")
+    image, boxes = draw_scene(1)
+    found, _ = open_detector(configuration(precision="fp32"))(image, MIN_SCORE)
+    assert found.shape[1] == boxes.shape[1] == 4
 
 
 def test_spinning_is_measured_with_given_people_only():
