@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,9 @@ def in_parallel(
 ) -> Generator[StreamResult, None, None]:
     """Frames by several workers at once, results in the order of the frames.
 
+    A live source's results are handed out as soon as they are there. A file's stay one frame
+    longer, which keeps every worker busy while the consumer works.
+
     Args:
         source: Closed at the end, also when the consumer stops early.
         predict: One frame's people; called from several threads.
@@ -65,33 +68,66 @@ def in_parallel(
 
     process, reader = os.getpid(), Reader(source)
     pool = worker_pool(workers, "frames")
-    waiting: deque[tuple[Frame, Future[Poses]]] = deque()
+    results = _Results(workers, reader.wake if source.live else None)
+    failures: list[Exception] = []
     try:
         with quick_switching:
-            failed: Exception | None = None
-            frames = iter(reader)
-            while True:
-                try:
-                    frame = next(frames, None)
-                except Exception as exc:  # noqa: BLE001 - raised after the frames before it
-                    frame, failed = None, exc
-                if frame is None:
-                    break
-                waiting.append((frame, pool.submit(predict, frame)))
-                # One frame in reserve keeps every worker busy while the consumer works.
-                if len(waiting) > workers:
-                    yield _oldest(waiting)
-            while waiting:
-                yield _oldest(waiting)
-            if failed is not None:
-                raise failed
+            for frame in _until_failure(reader.frames(results.due), failures):
+                if frame is not None:
+                    results.add(frame, pool.submit(predict, frame))
+                while results.due():
+                    yield results.oldest()
+            while results.waiting:
+                yield results.oldest()
+            if failures:
+                raise failures[0]
     finally:
         # The threads of both are in the process that began the stream, not in a fork of it.
         if os.getpid() == process:
-            for _, future in waiting:
+            for _, future in results.waiting:
                 future.cancel()
             reader.close()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _until_failure(
+    frames: Iterator[Frame | None], failures: list[Exception]
+) -> Iterator[Frame | None]:
+    """Frames up to an error, which is kept: those before it have results to hand out."""
+    try:
+        yield from frames
+    except Exception as exc:  # noqa: BLE001 - the caller raises it
+        failures.append(exc)
+
+
+class _Results:
+    """Results under way, in the order of their frames.
+
+    Args:
+        workers: How many work on them.
+        wake: Called when one is done, of a source that is live.
+    """
+
+    def __init__(self, workers: int, wake: Callable[[], None] | None) -> None:
+        self._workers, self._wake = workers, wake
+        self.waiting: deque[tuple[Frame, Future[Poses]]] = deque()
+
+    def add(self, frame: Frame, future: Future[Poses]) -> None:
+        self.waiting.append((frame, future))
+        if (wake := self._wake) is not None:
+            future.add_done_callback(lambda _: wake())
+
+    def due(self) -> bool:
+        """Whether the oldest is to be handed out."""
+        # One frame in reserve keeps every worker busy while the consumer works.
+        if len(self.waiting) > self._workers:
+            return True
+        return self._wake is not None and len(self.waiting) > 0 and self.waiting[0][1].done()
+
+    def oldest(self) -> StreamResult:
+        """Waits for it."""
+        frame, future = self.waiting.popleft()
+        return _result(frame, future.result())
 
 
 def one_by_one(
@@ -114,11 +150,6 @@ def one_by_one(
     finally:
         if os.getpid() == process:
             reader.close()
-
-
-def _oldest(waiting: deque[tuple[Frame, Future[Poses]]]) -> StreamResult:
-    frame, future = waiting.popleft()
-    return _result(frame, future.result())
 
 
 def _result(frame: Frame, poses: Poses) -> StreamResult:

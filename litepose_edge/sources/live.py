@@ -65,6 +65,7 @@ class LiveFrames(Iterator[Frame]):
         self._capture, self._reopen = capture, reopen
         self._options, self._counts = options, counts
         self._stop = threading.Event()
+        self._reading = threading.Lock()  # a capture that is being read must not be released
         self._index = 0
         self._last_s = -1.0
         self._began = self._came = time.monotonic()
@@ -73,6 +74,10 @@ class LiveFrames(Iterator[Frame]):
         self._delay_s = FIRST_DELAY_S
 
     def __next__(self) -> Frame:
+        with self._reading:
+            return self._next()
+
+    def _next(self) -> Frame:
         while not self._stop.is_set():
             image = self._read()
             if image is None:
@@ -83,11 +88,14 @@ class LiveFrames(Iterator[Frame]):
             height, width = image.shape[:2]
             if width * height > self._options.max_pixels:
                 raise too_large(self._options.name, width, height, self._options.max_pixels)
+            if self._stop.is_set():
+                break
             frame = Frame(image, self._index, self._timestamp_s())
             self._index, self._last_s = self._index + 1, frame.timestamp_s
             self._came, self._delay_s = time.monotonic(), FIRST_DELAY_S
             return frame
-        self.close()
+        self._stop.set()
+        self._capture.release()
         raise StopIteration
 
     def interrupt(self) -> None:
@@ -95,9 +103,16 @@ class LiveFrames(Iterator[Frame]):
         self._stop.set()
 
     def close(self) -> None:
-        """Let go of the camera or connection; closing twice is fine."""
+        """Let go of the camera or connection; closing twice is fine.
+
+        While another thread reads, that thread lets go when its read is over.
+        """
         self._stop.set()
-        self._capture.release()
+        if self._reading.acquire(blocking=False):
+            try:
+                self._capture.release()
+            finally:
+                self._reading.release()
 
     def _read(self) -> Any:
         """The next frame that can be decoded; None where the source has stopped."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources.frames import Frame, FrameSource
@@ -43,19 +43,36 @@ class Reader:
         return self._source.counts.dropped
 
     def __iter__(self) -> Iterator[Frame]:
+        for frame in self.frames(lambda: False):
+            assert frame is not None
+            yield frame
+
+    def wake(self) -> None:
+        """Have `frames` ask again whether it is interrupted; from any thread."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def frames(self, interrupted: Callable[[], bool]) -> Iterator[Frame | None]:
+        """The frames, and None in between where there is something else to do.
+
+        Args:
+            interrupted: Whether there is, while no frame has come; asked after `wake`.
+        """
         while True:
             with self._changed:
                 if not self._changed.wait_for(
-                    lambda: self._waiting or self._ended, self._timeout_s
+                    lambda: self._waiting or self._ended or interrupted(), self._timeout_s
                 ):
                     self._join_s = 0.0
                     raise SourceError(
                         f"{self._source.name} stopped: no frame came for {self._timeout_s:g} s"
                     )
-                if not self._waiting:
+                frame = None
+                if self._waiting:
+                    frame = self._waiting.popleft()
+                    self._changed.notify_all()
+                elif self._ended:
                     break
-                frame = self._waiting.popleft()
-                self._changed.notify_all()
             yield frame
         if self._error is not None:
             raise self._error

@@ -187,6 +187,17 @@ def test_several_frames_are_under_way_at_once():
     assert most == 3
 
 
+def test_a_camera_s_results_do_not_wait_for_further_frames():
+    """With several workers one that is done would otherwise stay until the next frames came."""
+    source = frames_of(4, live=True, pause_s=0.2)
+    handed_out = [
+        (time.monotonic(), r.index) for r in in_parallel(source, lambda frame: NO_PEOPLE, 4)
+    ]
+    assert [index for _, index in handed_out] == list(range(4))
+    # One frame's time apart, and not all at the end.
+    assert handed_out[-1][0] - handed_out[0][0] > 0.4
+
+
 def test_a_slow_consumer_never_lets_results_pile_up():
     done = []
     for result in in_parallel(frames_of(40), lambda f: done.append(f.index) or NO_PEOPLE, 2):

@@ -111,6 +111,33 @@ def test_a_lost_camera_is_opened_again_and_the_times_show_the_gap():
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_capture_is_not_released_while_it_is_read():
+    """FFmpeg's memory would be freed under the thread that is in it."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Stalled(FakeCapture):
+        def grab(self):
+            if self.read:
+                inside.set()
+                assert go_on.wait(5)
+                assert not self.released
+            return super().grab()
+
+    capture = Stalled([GREY] * 3)
+    frames, _ = live_frames([capture])
+    next(frames)
+    reader = threading.Thread(target=lambda: list(frames))
+    reader.start()
+    assert inside.wait(5)
+    frames.close()
+    assert not capture.released
+    go_on.set()
+    reader.join(5)
+    assert capture.released
+    frames.close()
+
+
+@pytest.mark.usefixtures("quick")
 def test_after_so_many_seconds_it_gives_up():
     frames, _ = live_frames([FakeCapture([GREY])], reconnect_s=0.2)
     next(frames)
