@@ -20,6 +20,7 @@ from litepose_edge.serve.stream.playback import PlayedFrame, PlayedFrames, playe
 from litepose_edge.serve.stream.results import Treated
 from litepose_edge.serve.stream.state import Condition, StreamState, safe_reason
 from litepose_edge.sources import FrameSource, Reader
+from litepose_edge.sources.frames import ASSUMED_FPS
 from litepose_edge.streaming import quick_switching
 from litepose_edge.tracking.tracker import Tracker
 
@@ -92,6 +93,12 @@ class CaptureLoop:
         return self._thread.is_alive() and idle_s > self._options.timeout_s + HANGING_S
 
     @property
+    def fps(self) -> float:
+        """Frames a second that the source says to give; 30 where there is none."""
+        source = self._source
+        return ASSUMED_FPS if source is None else source.fps
+
+    @property
     def dropped(self) -> int:
         """Frames that came too fast to be treated, or could not be decoded."""
         source = self._source
@@ -120,6 +127,10 @@ class CaptureLoop:
                 try:
                     self._play()
                 except SourceError as exc:
+                    if self._options.once and self._frames > frames:
+                        # A stream ends in no other way, nor does a film that is cut.
+                        self._end(safe_reason(exc, self._options.source))
+                        break
                     self._fail(Condition.WAITING, exc)
                 except LitePoseError as exc:
                     self._fail(Condition.FAILED, exc)
@@ -129,15 +140,20 @@ class CaptureLoop:
                     self._fail(Condition.FAILED, exc)
                 else:
                     if self._options.once and not self._stop.is_set():
-                        self._figures.stopped()
-                        self._state.set(Condition.ENDED, "the source has ended")
+                        self._end("the source has ended")
                         break
-                    continue
+                    if self._frames > frames + 1:
+                        continue
+                    # One picture, such as a camera's snapshot: to be asked for now and then.
                 delay_s = (
                     FIRST_DELAY_S if self._frames > frames else min(2 * delay_s, LONGEST_DELAY_S)
                 )
                 self._stop.wait(delay_s)
         self._people.close()
+
+    def _end(self, reason: str) -> None:
+        self._figures.stopped()
+        self._state.set(Condition.ENDED, reason)
 
     def _fail(self, condition: Condition, exc: Exception) -> None:
         self._figures.stopped()

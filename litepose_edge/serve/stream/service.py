@@ -126,7 +126,8 @@ class Service:
         if self.recorder is None:
             raise OutputError("recording is off: start the service with --allow-record")
         if wanted:
-            self.recorder.start(self.figures.snapshot().fps)
+            # While paused, and before frames flow, nothing has been counted yet.
+            self.recorder.start(self.figures.snapshot().fps or self.capture.fps)
         else:
             self.recorder.stop()
 

@@ -76,7 +76,7 @@ class Server:
         service: Started and stopped by `run`.
         options: Who is answered.
         listening: Closed at the end.
-        started: Called when requests are answered.
+        started: Called when requests are answered; what it raises ends the server.
     """
 
     def __init__(
@@ -109,20 +109,23 @@ class Server:
         asyncio.get_running_loop().set_default_executor(aside)
         self.app.start()
         watch = asyncio.create_task(self._watch())
+        watch.add_done_callback(lambda _: self.stop())
         try:
             await self._server.serve(sockets=[self._listening])
         finally:
             notify("STOPPING=1")
             watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            (failed,) = await asyncio.gather(watch, return_exceptions=True)
+        if isinstance(failed, Exception):
+            raise failed
 
     async def _watch(self) -> None:
         """Begin the stream when requests are answered, feed the watchdog, end what has ended."""
         while not self._server.started:
             await asyncio.sleep(TICK_S / 20)
-        self._started()
         notify("READY=1")
         self._service.start()
+        self._started()
         since_s = FEED_S
         while self._service.state.now[0] is not Condition.ENDED:
             if since_s >= FEED_S and not self._service.hangs:
@@ -132,7 +135,6 @@ class Server:
             since_s += TICK_S
         # Viewers have a moment to hear of it.
         await asyncio.sleep(LAST_WORDS_S)
-        self.stop()
 
 
 def config_of(app: Application, options: WebOptions) -> uvicorn.Config:

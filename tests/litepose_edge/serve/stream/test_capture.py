@@ -37,6 +37,70 @@ def test_a_source_played_once_ends_with_it():
     assert all(treated.poses.track_ids.tolist() == [1] for treated in published)
 
 
+def test_a_stream_served_once_ends_where_it_breaks_off():
+    """A stream has no other end; the film's reason is told."""
+
+    def breaks_off() -> Iterator[Frame]:
+        yield from frames(3)
+        raise SourceError("film.mp4 stopped after 3 frames")
+
+    service = make_service(lambda: FrameSource("film.mp4", breaks_off(), live=True), once=True)
+    published = run_to_its_end(service)
+    assert published
+    assert service.state.now[1] == "film.mp4 stopped after 3 frames"
+
+
+def test_one_picture_is_not_asked_for_without_a_pause(monkeypatch):
+    monkeypatch.setattr(capture, "FIRST_DELAY_S", 0.2)
+    opened = []
+
+    def picture() -> FrameSource:
+        opened.append(1)
+        return FrameSource("http://camera/snapshot.jpg", iter(list(frames(1))), live=True)
+
+    service = make_service(picture)
+    service.start()
+    try:
+        wait_until(lambda: len(opened) > 2)
+        before = len(opened)
+        threading.Event().wait(0.5)
+        assert len(opened) - before <= 4
+        assert service.state.now[0] is Condition.RUNNING
+    finally:
+        service.stop()
+
+
+def test_a_recording_begun_before_frames_flow_has_the_rate_of_the_source():
+    class Rates:
+        recording, problem = False, None
+
+        def __init__(self) -> None:
+            self.begun: list[float] = []
+
+        def start(self, fps: float) -> None:
+            self.begun.append(fps)
+
+        def take(self, treated) -> None: ...
+
+        def stop(self, timeout_s: float | None = 0.0) -> None: ...
+
+    recorder = Rates()
+    service = make_service(lambda: film(300, fps=50), recorder=recorder)
+    service.record(True)  # nothing has been opened yet
+    service.change({"paused": True})
+    service.start()
+    try:
+        wait_until(lambda: service.state.now[0] is Condition.PAUSED)
+        service.record(True)
+        service.change({"paused": False})
+        wait_until(lambda: service.figures.snapshot().frames > 20)
+        service.record(True)
+    finally:
+        service.stop()
+    assert recorder.begun[:2] == [30.0, 50.0]
+    assert 5 < recorder.begun[2] < 51
+
+
 def test_a_film_begins_again_and_everything_goes_on_growing():
     service = make_service(lambda: film(4, fps=100))
     published = collected(service)

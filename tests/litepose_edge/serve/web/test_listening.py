@@ -5,7 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
+from litepose_edge.serve.options import WebOptions
 from litepose_edge.serve.web import server
+from live_service import make_service
+
+
+def test_a_server_that_cannot_say_that_it_answers_ends_with_the_reason():
+    """Its standard output may be closed; the stream would otherwise wait for ever, unseen."""
+
+    def closed() -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    listening = server.listen("127.0.0.1", 0)
+    answering = server.Server(make_service(), WebOptions(), listening, closed)
+    with pytest.raises(BrokenPipeError):
+        answering.run()
 
 
 def test_pictures_do_not_wait_for_acknowledgements():
