@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from litepose_export.search.costs.measure import Measuring, Started, measure_networks
+from litepose_export.search.costs.measure import Measuring, Started, measure_beside
 from litepose_export.search.costs.table import CostTable
 from litepose_export.search.result import TOLERANCE
 from litepose_export.search.run_folder import RunFolder
@@ -53,7 +53,7 @@ def confirm(
     for attempt in range(ATTEMPTS):
         group = ranked[attempt * MEASURED : (attempt + 1) * MEASURED]
         if group and group[-1] not in measured:
-            found = measure_networks(space, group, how, started)
+            found = measure_beside(table, space, group, how, started)
             measured |= zip(group, found, strict=True)
             folder.put(PART, list(measured.values()))
         for genes in group:

@@ -24,7 +24,7 @@ from torch import nn
 
 from litepose_edge.atomic_files import make_folder, write_file
 from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_export.search.costs.measure import Measuring, measure_networks, measuring_of
+from litepose_export.search.costs.measure import Measuring, measure_beside, measuring_of
 from litepose_export.search.costs.table import CostTable, read_costs
 from litepose_export.search.efficientpose.space import EfficientPoseSpace
 from litepose_export.search.litepose.space import LitePoseSpace
@@ -110,7 +110,7 @@ def _networks(
     others = list(itertools.islice(drawn, DRAWN * options.random))
     scaled = equal_uniform(space, cost, result.chosen.cost)
     genes = [found, scaled, *others]
-    measured = measure_networks(space, genes, how, lambda _, __: lambda: None)
+    measured = measure_beside(table, space, genes, how, lambda _, __: lambda: None)
     pairs = list(zip(genes, measured, strict=True))
     wanted = measured[0]
     near = sorted(pairs[2:], key=lambda pair: abs(pair[1] / wanted - 1))[: options.random]

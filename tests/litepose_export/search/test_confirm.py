@@ -23,11 +23,11 @@ def measured(monkeypatch):
     """What was measured; a candidate costs its first gene."""
     groups = []
 
-    def measure(space, candidates, how, started):
+    def measure(table, space, candidates, how, started):
         groups.append(list(candidates))
         return [float(genes[0]) for genes in candidates]
 
-    monkeypatch.setattr(module, "measure_networks", measure)
+    monkeypatch.setattr(module, "measure_beside", measure)
     return groups
 
 

@@ -21,12 +21,13 @@ from litepose_export.errors import SearchError
 from litepose_export.quantization.calibration.qdq import Scheme
 from litepose_export.search.costs import forms, graphs
 from litepose_export.search.costs.correction import Agreement, agreement, fit
-from litepose_export.search.costs.table import CostKind, CostTable, Entry, read_costs
+from litepose_export.search.costs.table import Anchor, CostKind, CostTable, Entry, read_costs
 from litepose_export.search.costs.timing import time_graphs
 from litepose_export.search.space import Genes, Operator, Space
 
 # Whole networks that the correction is fitted to, and others that it is checked on.
 FITTED, CHECKED = 12, 20
+ANCHORS = 3
 SEED = 7
 Advance = Callable[[], None]
 Started = Callable[[str, int], Advance]
@@ -205,6 +206,32 @@ def measure_networks(
     return [entries[str(i)].cost for i in range(len(candidates))]
 
 
+def measure_beside(
+    table: CostTable, space: Space, candidates: Sequence[Genes], how: Measuring, started: Started
+) -> list[float]:
+    """What whole networks cost at the speed that the processor had when the table was measured.
+
+    Processors change their speed from minute to minute, by heat, by what else they run, by whom
+    they are shared with. The table's anchors are measured in turns with the candidates, whose
+    costs are scaled as theirs have changed.
+
+    Args:
+        table: Of the space.
+        space: Whose networks.
+        candidates: Which.
+        how: What is measured.
+        started: Told of each step.
+    """
+    anchors = table.anchors if how.kind.endswith("latency") else ()
+    wanted = [*candidates, *(anchor.genes for anchor in anchors)]
+    found = measure_networks(space, wanted, how, started)
+    costs, now = found[: len(candidates)], found[len(candidates) :]
+    if not anchors:
+        return costs
+    ratios = [anchor.cost / cost for anchor, cost in zip(anchors, now, strict=True)]
+    return [cost * float(np.median(ratios)) for cost in costs]
+
+
 def measure_space(
     space: Space,
     how: Measuring,
@@ -250,7 +277,11 @@ def measure_space(
     totals = [sum(table.of_operator(o) for o in each) for each in parts]
     counts = [len(each) for each in parts]
     last = len(chosen) - min(checked, max(len(chosen) - 3, 0))
-    table = replace(table, correction=fit(totals[:last], counts[:last], measured[:last]))
+    table = replace(
+        table,
+        correction=fit(totals[:last], counts[:last], measured[:last]),
+        anchors=tuple(map(Anchor, chosen[:ANCHORS], measured[:ANCHORS])),
+    )
     compared: Agreement | None = None
     if last < len(chosen):
         predicted = [table.correction.apply(t, n) for t, n in zip(totals, counts, strict=True)]
@@ -283,6 +314,16 @@ def _versions() -> dict[str, str]:
     return {"onnxruntime": importlib.metadata.version("onnxruntime")}
 
 
+def _is_of(table: CostTable, space: Space) -> bool:
+    """Whether it has the costs of a space's operators, and anchors of that space."""
+    try:
+        for anchor in table.anchors:
+            space.check(anchor.genes)
+    except SearchError:
+        return False
+    return not table.missing(space.all_operators())
+
+
 def cost_table(space: Space, how: Measuring, path: Path, started: Started) -> CostTable:
     """The cost table of a space, kept in a file: what is there is not measured again.
 
@@ -299,7 +340,7 @@ def cost_table(space: Space, how: Measuring, path: Path, started: Started) -> Co
     table = read_costs(path) if path.exists() else None
     known = table is not None and (table.kind, table.processor) == (how.kind, how.processor)
     known = known and table is not None and _of_this_engine(table)
-    if table is not None and known and not table.missing(space.all_operators()):
+    if table is not None and known and _is_of(table, space):
         return table
     table = measure_space(space, how, started, table)
     table.save(path)

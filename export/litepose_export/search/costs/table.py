@@ -22,7 +22,7 @@ UNITS: dict[CostKind, str] = {
     "macs": "million multiply-accumulates",
     "arm-instructions": "million instructions",
 }
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,19 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """A whole network that was measured with the table, to be measured again beside others.
+
+    Attributes:
+        genes: Which.
+        cost: In the table's unit.
+    """
+
+    genes: Genes
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class CostTable:
     """What operators cost on one processor.
 
@@ -50,6 +63,7 @@ class CostTable:
         agreement: With measured networks that the correction was not fitted to; None if there was
             no such check.
         versions: Of what the costs depend on, such as ONNX Runtime.
+        anchors: Of the space that was measured last; none where costs are counted.
     """
 
     kind: CostKind
@@ -58,6 +72,7 @@ class CostTable:
     correction: Correction = field(default_factory=Correction)
     agreement: Agreement | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    anchors: tuple[Anchor, ...] = ()
 
     @property
     def unit(self) -> str:

@@ -111,7 +111,7 @@ def search_efficientpose(
     costs.check_budget(job.budget)
     search = _prepare(job, options, folder, space, task, costs)
     log = _run(search, job, display)
-    found = settle(search, space, how, folder, display.started)
+    found = settle(search, space, table, how, folder, display.started)
 
     genes = {search.choice(part * job.budget) for part in FRONT if part * job.budget >= costs.least}
     make = MakeInheritedScore(space, task, job.folder / STATE_FILE, job.threads)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from litepose_export.errors import SearchError
-from litepose_export.search.costs.measure import Measuring, Started, measure_networks
+from litepose_export.search.costs.measure import Measuring, Started, measure_beside
+from litepose_export.search.costs.table import CostTable
 from litepose_export.search.efficientpose.loop import DifferentiableSearch
 from litepose_export.search.efficientpose.space import EfficientPoseSpace
 from litepose_export.search.run_folder import RunFolder
@@ -40,6 +41,7 @@ class Settled:
 def settle(
     search: DifferentiableSearch,
     space: EfficientPoseSpace,
+    table: CostTable,
     how: Measuring,
     folder: RunFolder,
     started: Started,
@@ -52,6 +54,7 @@ def settle(
     Args:
         search: At its end.
         space: Its space.
+        table: What operators cost.
         how: How whole networks are measured.
         folder: Keeps what was measured, so that a search that goes on does not measure again.
         started: Told of each measurement.
@@ -65,7 +68,8 @@ def settle(
         group = _derived(search, target)
         missing = [genes for genes in group if genes not in measured]
         if missing:
-            measured |= zip(missing, measure_networks(space, missing, how, started), strict=True)
+            found = measure_beside(table, space, missing, how, started)
+            measured |= zip(missing, found, strict=True)
             folder.put(PART, [[genes, cost] for genes, cost in measured.items()])
         if not set(group) - set(ratios):
             break

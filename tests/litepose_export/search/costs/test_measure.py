@@ -12,12 +12,14 @@ pytest.importorskip("torch")
 from litepose_edge.geometry import Size
 from litepose_export.errors import SearchError
 from litepose_export.search.costs.measure import (
+    ANCHORS,
     CommandMeter,
     cost_table,
+    measure_beside,
     measure_space,
     measuring_of,
 )
-from litepose_export.search.costs.table import read_costs
+from litepose_export.search.costs.table import Anchor, Entry, read_costs
 from litepose_export.search.lrpose.space import LRPoseSpace
 from litepose_export.search.space import Choice
 
@@ -63,6 +65,43 @@ def test_a_table_is_read_as_it_was_written_and_not_measured_again(latencies, tmp
 
     how = measuring_of("int8-latency")
     assert cost_table(space, how, tmp_path / "costs.json", fail) == table
+
+
+@pytest.mark.parametrize("slower", [1.0, 2.0])
+def test_whole_networks_cost_what_they_would_have_with_the_table(latencies, slower):
+    """A processor that runs at half its speed now, or beside others, makes no network dearer."""
+    space, table = latencies
+    assert len(table.anchors) == ANCHORS
+    meant = {anchor.genes: anchor.cost for anchor in table.anchors}
+    meant[space.smallest] = meant.get(space.smallest, 0.5)
+
+    def meter(graphs, advance, *, warm=False):
+        assert warm
+        costs = [meant[genes] for genes in wanted]
+        return {name: Entry(slower * cost) for name, cost in zip(graphs, costs, strict=True)}
+
+    wanted = [space.smallest, *(anchor.genes for anchor in table.anchors)]
+    how = replace(measuring_of("int8-latency"), meter=meter)
+    found = measure_beside(table, space, [space.smallest], how, started)
+    assert found == pytest.approx([meant[space.smallest]])
+
+
+def test_what_is_counted_needs_no_anchors(latencies):
+    space, _ = latencies
+    how = measuring_of("macs")
+    table = measure_space(space, how, started)
+    assert table.anchors == ()
+    found = measure_beside(table, space, [space.smallest], how, started)
+    assert found == pytest.approx([table.of(space, space.smallest)])
+
+
+def test_anchors_of_another_space_are_measured_anew(latencies, tmp_path):
+    space, table = latencies
+    other = replace(table, anchors=(Anchor((99,), 1.0),))
+    other.save(tmp_path / "costs.json")
+    how = measuring_of("int8-latency")
+    found = cost_table(space, how, tmp_path / "costs.json", started)
+    assert [anchor.genes for anchor in found.anchors] == [a.genes for a in table.anchors]
 
 
 def test_a_table_of_other_costs_is_refused(latencies, tmp_path):

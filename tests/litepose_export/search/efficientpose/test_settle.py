@@ -14,6 +14,7 @@ from litepose_export.search.costs.measure import (  # noqa: E402
     measure_space,
     measuring_of,
 )
+from litepose_export.search.costs.table import CostTable  # noqa: E402
 from litepose_export.search.efficientpose import settle as module  # noqa: E402
 from litepose_export.search.efficientpose.cost import Costs, costs_of  # noqa: E402
 from litepose_export.search.efficientpose.loop import DifferentiableSearch  # noqa: E402
@@ -61,17 +62,22 @@ def measured_as(
     counts: list[int] = []
 
     def measure(
-        space: EfficientPoseSpace, genes: Sequence[tuple[int, ...]], how: Measuring, started: object
+        table: CostTable,
+        space: EfficientPoseSpace,
+        genes: Sequence[tuple[int, ...]],
+        how: Measuring,
+        started: object,
     ) -> list[float]:
         counts.append(len(genes))
         return [cost(each) for each in genes]
 
-    monkeypatch.setattr(module, "measure_networks", measure)
+    monkeypatch.setattr(module, "measure_beside", measure)
     return counts
 
 
 def settled(search: DifferentiableSearch, folder: RunFolder) -> Settled:
-    return settle(search, SPACE, HOW, folder, lambda _, __: lambda: None)
+    table = CostTable("macs", "any")
+    return settle(search, SPACE, table, HOW, folder, lambda _, __: lambda: None)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.07, 1.25])
