@@ -275,6 +275,9 @@ class Estimator:
         from litepose_edge.sources.opening import open_source  # 10 ms, for videos only
         from litepose_edge.streaming import in_parallel, one_by_one
 
+        tracker = None
+        if detect_every is not None:  # before a camera is opened, for its options may be wrong
+            tracker = self.tracker(detect_every=detect_every, smooth=smooth)
         opened = open_source(
             source,
             max_pixels=self._max_pixels,
@@ -282,13 +285,12 @@ class Estimator:
             timeout_s=timeout_s,
             colour=colour,
         )
-        if detect_every is None:
+        if tracker is None:
             networks = self._shared_networks() if self._threads > 1 else self._networks
             results = in_parallel(
                 opened, lambda frame: self._predict(networks, frame.image, None), self._threads
             )
             return self._while_usable(results)
-        tracker = self.tracker(detect_every=detect_every, smooth=smooth)
         results = one_by_one(
             opened, lambda frame: tracker.update(frame.image, timestamp_s=frame.timestamp_s)
         )

@@ -73,6 +73,8 @@ def evaluate(
     Bottom-up and one-stage networks find all people themselves, without boxes. Needs the extra
     `eval`.
     """
+    if detector == "none" and detector_size is not None:
+        raise typer.BadParameter("--detector-size is of a detector, and there is none")
     dataset = read_coco(data, images)
     given_alone = metric is MetricName.PCKH or detector == "none"
 

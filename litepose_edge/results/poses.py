@@ -18,6 +18,7 @@ from litepose_edge.results.documents import JSON_SCHEMA, coco_entry, person_docu
 from litepose_edge.results.person import Person
 from litepose_edge.skeletons import Skeleton
 from litepose_edge.sources import Colour, ImageLike, read_input
+from litepose_edge.sources.inputs import MAX_PIXELS
 
 if TYPE_CHECKING:
     from litepose_edge import drawing
@@ -269,7 +270,9 @@ class Poses:
             palette=palette,
             min_score=real_number("min_score", least, 0, 1),
         )
-        image = read_input(frame, colour=colour)
+        # What has been predicted can be drawn, whatever its size; files are decoded as usual.
+        most = max(MAX_PIXELS, self.image_size.width * self.image_size.height)
+        image = read_input(frame, colour=colour, max_pixels=most)
         drawing.check_size(image, self.image_size)
         drawn = drawing.draw_poses(image, self, style, trails)
         if colour == "rgb" and isinstance(frame, np.ndarray):

@@ -35,10 +35,11 @@ ImageLike = str | PathLike[str] | bytes | PilImage | NDArray[Any] | None
 # Whole numbers of PIL's modes that `convert` would cut off at 255, and floats.
 DEEP_MODES = ("I", "F")
 CHANNELS = (1, 3, 4)
+MAX_PIXELS = 100_000_000  # of an image, unless a caller says so
 
 
 def read_input(
-    image: object, *, colour: Colour = "bgr", max_pixels: int = 100_000_000
+    image: object, *, colour: Colour = "bgr", max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.uint8]:
     """An image as a C-contiguous `(H, W, 3)` uint8 BGR array.
 

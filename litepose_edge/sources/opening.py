@@ -122,7 +122,9 @@ def _of_items(source: Source, max_pixels: int, colour: Colour) -> FrameSource | 
     if isinstance(source, Sequence):
         return FrameSource("the list", _from_items(source, max_pixels, colour), count=len(source))
     if isinstance(source, Iterable):
-        return FrameSource("the iterable", _from_items(source, max_pixels, colour))
+        # Frames are decoded ahead, and many a generator fills the same array again and again.
+        items = (item.copy() if isinstance(item, np.ndarray) else item for item in source)
+        return FrameSource("the iterable", _from_items(items, max_pixels, colour))
     return None
 
 
@@ -258,7 +260,8 @@ def _checked_reconnect(reconnect: bool | float) -> float:
     """Seconds to go on trying: 0 never, infinity for ever."""
     if isinstance(reconnect, bool):
         return math.inf if reconnect else 0.0
-    return real_number("reconnect", reconnect, 0)
+    seconds = real_number("reconnect", reconnect, 0)
+    return seconds if seconds <= LONGEST_TIMEOUT_S else math.inf
 
 
 def _checked_timeout(timeout_s: float) -> float:

@@ -16,7 +16,15 @@ from litepose_edge.cli.app import run
 from litepose_edge.errors import InvalidImageError, SourceError
 from litepose_edge.geometry import Size
 from litepose_edge.results import Poses
-from litepose_edge.sources import Frame, FrameSource, Reader, is_video, open_source, read_image
+from litepose_edge.sources import (
+    Frame,
+    FrameSource,
+    Reader,
+    is_video,
+    open_source,
+    opening,
+    read_image,
+)
 from litepose_edge.streaming import in_parallel, one_by_one
 
 GREY = np.full((48, 64, 3), 90, np.uint8)
@@ -119,6 +127,31 @@ def test_frames_before_a_break_are_given_and_then_the_error():
 def test_what_is_no_source_at_all_is_a_type_error(source):
     with pytest.raises(TypeError, match="a source is"):
         open_source(source)
+
+
+def test_a_generator_may_fill_the_same_array_again_and_again():
+    def filled():
+        image = np.zeros((8, 8, 3), np.uint8)
+        for shade in range(8):
+            image[:] = shade
+            yield image
+
+    reader = Reader(open_source(filled()))
+    shades = []
+    for frame in reader:
+        time.sleep(0.01)  # the reader runs ahead meanwhile
+        shades.append(int(frame.image.max()))
+    assert shades == list(range(8))
+
+
+def test_a_stream_s_options_are_checked_before_its_source_is_opened(monkeypatch):
+    opened = []
+    monkeypatch.setattr(opening, "open_source", lambda *args, **more: opened.append(args))
+    with Estimator("lrpose-n", threads=1, detector=None) as estimator:
+        for options in ({"detect_every": 0}, {"detect_every": 5}):
+            with pytest.raises(ValueError, match=r"detect_every|needs a detector"):
+                estimator.stream(0, **options)
+    assert not opened
 
 
 def test_an_unknown_camera_is_one_clear_error():

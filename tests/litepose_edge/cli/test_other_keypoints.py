@@ -93,5 +93,7 @@ def test_eval_measures_21_keypoints_of_a_category_of_its_own(model, hands, capsy
 def test_eval_says_when_model_and_labels_have_different_keypoints(hands, capsys):
     pytest.importorskip("pycocotools")
     command = ["eval", "--data", hands, "--model", "lrpose-n", "--detector", "none"]
+    assert run([str(word) for word in [*command, "--detector-size", "224"]]) == 2
+    assert "there is none" in " ".join(capsys.readouterr().err.split())
     assert run([str(word) for word in command]) != 0
     assert "21 keypoints" in capsys.readouterr().err

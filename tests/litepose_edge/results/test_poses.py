@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from litepose_edge import COCO_17, Poses, Size
+from litepose_edge.errors import InvalidImageError
+from litepose_edge.results import poses as poses_module
 
 
 def some_poses(people: int) -> Poses:
@@ -81,6 +83,15 @@ def test_no_people_work_everywhere():
     assert json.loads(poses.to_json())["people"] == []
     assert poses.draw(np.zeros((10, 10, 3), np.uint8)).shape == (10, 10, 3)
     assert poses.track_ids is None
+
+
+def test_what_was_predicted_can_be_drawn_whatever_its_size(monkeypatch):
+    monkeypatch.setattr(poses_module, "MAX_PIXELS", 100)
+    frame = np.zeros((20, 30, 3), np.uint8)
+    nobody = Poses.empty(COCO_17, Size(30, 20), min_keypoint_score=0.2)
+    assert nobody.draw(frame).shape == frame.shape
+    with pytest.raises(InvalidImageError):
+        nobody.draw(np.zeros((20, 31, 3), np.uint8))
 
 
 def test_the_repr_is_one_short_line():

@@ -12,7 +12,7 @@ import pytest
 
 from litepose_edge import Estimator
 from litepose_edge.errors import SourceError
-from litepose_edge.sources import Frame, FrameSource, Reader, SourceCounts, open_source
+from litepose_edge.sources import Frame, FrameSource, Reader, SourceCounts, open_source, opening
 from litepose_edge.sources import live as live_module
 from litepose_edge.sources.live import LiveFrames, LiveOptions
 
@@ -154,6 +154,16 @@ def test_a_stream_that_opens_and_gives_nothing_is_asked_less_and_less_often():
     with pytest.raises(SourceError, match="did not come back"):
         next(frames)
     assert counts.reconnected <= 0.5 / 0.05 + 3
+
+
+@pytest.mark.parametrize(("seconds", "timeout_s"), [(10, 42), (1e10, None), (1e300, None)])
+def test_a_wait_longer_than_threads_can_wait_is_for_ever(seconds, timeout_s, monkeypatch):
+    monkeypatch.setattr(opening, "open_capture", lambda *given: FakeCapture([GREY] * 3))
+    source = open_source(0, reconnect=seconds)
+    assert source.timeout_s == timeout_s
+    reader = Reader(source)
+    assert next(iter(reader)).index < 3
+    reader.close()
 
 
 def test_closing_ends_the_wait_for_a_lost_camera():
