@@ -69,7 +69,7 @@ class Model:
         return self._files.loadable
 
     def close(self) -> None:
-        """Free the session opened on loading, which nobody may have asked for; twice is fine."""
+        """Free the session opened on loading, whether it was used or not; twice is fine."""
         self._first[1].close()
 
 
