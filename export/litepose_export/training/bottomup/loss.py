@@ -18,6 +18,7 @@ from litepose_export.training.distillation.hints import Hints
 SHORT_RUN = LossWeights(positive=8.0, tags=0.01)
 # The published threshold where heat is a probability, in terms of that loss.
 MIN_PEAK = SHORT_RUN.heat_of(0.1)
+DEPTHWISE_EVERY = 4
 
 
 @dataclass(slots=True)
@@ -29,13 +30,14 @@ class BottomUpLoss:
         device: `"cpu"` or `"cuda"`.
         hints: From a teacher's hidden layers, or None.
         depthwise_every: The gradient of depthwise kernels is computed once in so many steps:
-            on a CPU it takes far more of a step than its share of the weights.
+            on a CPU it takes far more of a step than its share of the weights. 1 where several
+            processes train together, whose steps must all have the same gradients.
     """
 
     weights: LossWeights = SHORT_RUN
     device: str = "cpu"
     hints: Hints | None = None
-    depthwise_every: int = 4
+    depthwise_every: int = DEPTHWISE_EVERY
     _calls: int = 0
 
     def __call__(self, network: nn.Module, batch: ViewBatch) -> Tensor:

@@ -14,7 +14,7 @@ from litepose_export.errors import CheckpointError, ExportError
 from litepose_export.models import manifests, networks
 from litepose_export.models.architectures.litepose import FusionHead
 from litepose_export.models.trained import TrainedAs
-from litepose_export.training.bottomup.loss import MIN_PEAK, BottomUpLoss
+from litepose_export.training.bottomup.loss import DEPTHWISE_EVERY, MIN_PEAK, BottomUpLoss
 from litepose_export.training.bottomup.validation import BottomUpValidator
 from litepose_export.training.bottomup.views import ViewOptions, ViewSampler, load_photographs
 from litepose_export.training.core.initialization import start_from
@@ -101,6 +101,8 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
         loss=BottomUpLoss(
             device=options.device,
             hints=hints,
+            # Several processes have to agree which weights have gradients, at every step the same.
+            depthwise_every=DEPTHWISE_EVERY if processes.count == 1 else 1,
         ),
         schedule=schedule,
         budget=options.budget,

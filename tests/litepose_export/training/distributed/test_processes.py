@@ -25,6 +25,7 @@ from paths import ROOT  # noqa: E402
 
 HELPER = ROOT / "tests" / "helpers" / "process_training.py"
 STEPS = 20
+COMMAND_LINE = ("--no-python", sys.executable, "-c", "from litepose_export.cli import main; main()")
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_another_number_of_processes_continues(runs, batches):
 def test_the_command_trains_in_two_processes(photo_dataset, tmp_path):
     out = tmp_path / "run"
     command = [
-        *("--no-python", sys.executable, "-c", "from litepose_export.cli import main; main()"),
+        *COMMAND_LINE,
         *("train", "lrpose-n", "--data", str(photo_dataset), "--dev", str(photo_dataset)),
         *("--steps", "3", "--batch-size", "8", "--out", str(out)),
     ]
@@ -118,6 +119,16 @@ def test_the_command_trains_in_two_processes(photo_dataset, tmp_path):
     assert record["steps"] == 3
     with (out / "log.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 1
+
+
+def test_a_bottom_up_network_trains_in_two_processes(photo_dataset, tmp_path):
+    out = tmp_path / "run"
+    steps = 5  # alone, depthwise kernels have a gradient in the fourth only
+    command = [*COMMAND_LINE, "train", "litepose-xs", "--data", str(photo_dataset)]
+    command += ["--steps", str(steps), "--batch-size", "2", "--out", str(out)]
+    done = torchrun(2, *command)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert checkpoint(out)["step"] == steps
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
