@@ -94,6 +94,8 @@ class Trainer:
             first writes the checkpoints and scores them.
         synchronized: Whether normalisations look at the batches of all processes, or each at its
             own.
+        before_step: Told before each step, in every process, which part of the run is done;
+            or None.
     """
 
     def __init__(
@@ -113,8 +115,10 @@ class Trainer:
         frozen_statistics: bool = False,
         processes: Processes = ALONE,
         synchronized: bool = True,
+        before_step: Callable[[float], None] | None = None,
     ) -> None:
         self.processes, self._synchronized = processes, synchronized
+        self._before_step = before_step
         self._frozen_statistics = frozen_statistics
         self._frozen = [network.get_submodule(name).requires_grad_(False) for name in frozen]
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -268,6 +272,8 @@ class Trainer:
         return Progress(self.step, part, loss, rate, height)
 
     def _advance(self, loss_of: Callable[[Any], Tensor], batch: Any, part: float) -> Tensor:
+        if self._before_step is not None:
+            self._before_step(part)
         factor = self.schedule.factor(self.step, part)
         for optimizer in self._optimizers:
             for group in optimizer.param_groups:

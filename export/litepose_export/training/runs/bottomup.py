@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from litepose_export.training.bottomup.loss import DEPTHWISE_EVERY, MIN_PEAK, Bo
 from litepose_export.training.bottomup.validation import BottomUpValidator
 from litepose_export.training.bottomup.views import ViewOptions, ViewSampler, load_photographs
 from litepose_export.training.core.initialization import start_from
-from litepose_export.training.core.loop import Evaluate, Progress, Trainer
+from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.schedule import Phase, Schedule
 from litepose_export.training.data.people import common_skeleton
 from litepose_export.training.data.prefetcher import Prefetcher
@@ -113,14 +112,9 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
         metadata=trained.to_metadata(),
         processes=processes,
         synchronized=options.synchronized,
+        before_step=None if hints is None else hints.set_progress,
     )
-
-    def stepped(progress: Progress) -> None:
-        if hints is not None:
-            hints.set_progress(progress.part)
-        display.stepped(progress)
-
-    return run_to_end(trainer, prefetcher, options, evaluate, replace(display, stepped=stepped))
+    return run_to_end(trainer, prefetcher, options, evaluate, display)
 
 
 def _hints(network: nn.Module, checkpoint: Path, keypoints: int, device: str) -> Hints:

@@ -14,8 +14,13 @@ pytestmark = pytest.mark.export
 import torch  # noqa: E402
 
 from litepose_export.cli import app  # noqa: E402
+from litepose_export.models import networks  # noqa: E402
+from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.distillation.hints import Hints  # noqa: E402
+from litepose_export.training.distributed.processes import Processes  # noqa: E402
 from litepose_export.training.runs import bottomup  # noqa: E402
+from litepose_export.training.runs.options import BottomUpRunOptions  # noqa: E402
+from training_samples import SILENT  # noqa: E402
 
 
 def test_a_run_from_the_command_line_is_scored_recorded_and_continued(photo_dataset, tmp_path):
@@ -60,7 +65,7 @@ def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(
         raise RuntimeError(f"at {part}")
 
     monkeypatch.setattr(Hints, "set_progress", stop)
-    with pytest.raises(RuntimeError, match=r"at 0\.15"):  # of 20 steps, after the third
+    with pytest.raises(RuntimeError, match=r"at 0\.1$"):  # of 20 steps, before the third
         app.run([*arguments, "--out", str(out), "--steps", "20"])
     monkeypatch.undo()
     monkeypatch.setattr(bottomup, "TRAIN_SCHEDULE", small)
@@ -68,3 +73,25 @@ def test_a_run_takes_hints_from_a_checkpoint_and_continues_with_them(
     wrong = ["--out", str(tmp_path / "other"), "--steps", "1", "--teacher", str(out / "last.pt")]
     assert app.run(["train", "litepose-xs", *common, *wrong]) == 3
     assert "tensors fit" in capsys.readouterr().err
+
+
+def test_hints_fade_in_every_process_and_not_in_the_reporting_one_alone(
+    photo_dataset, tmp_path, monkeypatch
+):
+    teacher = tmp_path / "teacher.pt"
+    dense = networks.find(networks.DENSE)
+    weights = dense.build(17, dense.input_size).state_dict()
+    torch.save({"average": weights}, teacher)
+    told: list[float] = []
+    monkeypatch.setattr(Hints, "set_progress", lambda hints, part: told.append(part))
+    # As the second of several that torchrun started, but that the others are not waited for.
+    monkeypatch.setattr(bottomup, "prepare", lambda options, together: Processes(rank=1))
+    options = BottomUpRunOptions(
+        data=(photo_dataset,),
+        folder=tmp_path,
+        budget=Budget(steps=2),
+        teacher=teacher,
+        batch=2,
+    )
+    bottomup.train_bottom_up("litepose-xs", options, SILENT)
+    assert told == [0.0, 0.5]
