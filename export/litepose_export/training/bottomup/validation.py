@@ -70,6 +70,7 @@ class BottomUpValidator:
         self._ids = [dataset.images[i].image_id for i in chosen]
         self._photographs = read_photographs(dataset.images[i].path for i in chosen)
         assert isinstance(manifest.model, BottomUpSpec)
+        self._sigmas = manifest.model.skeleton.oks_sigmas
         if min_peak is not None:
             spec = msgspec.structs.replace(manifest.model, min_peak=min_peak)
             manifest = msgspec.structs.replace(manifest, model=spec)
@@ -89,4 +90,6 @@ class BottomUpValidator:
         for image_id, photograph in zip(self._ids, self._photographs, strict=True):
             results += pipeline(photograph).to_coco(image_id)
         network.train(was_training)
-        return coco_metrics(self._annotations, results, "keypoints", self._ids).to_dict()
+        return coco_metrics(
+            self._annotations, results, "keypoints", self._ids, self._sigmas
+        ).to_dict()

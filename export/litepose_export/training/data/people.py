@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge.geometry import Float32
-from litepose_edge.measure.accuracy.coco import CocoDataset
+from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
 from litepose_edge.skeletons import COCO_17, Skeleton
 from litepose_export.errors import ExportError
 from litepose_export.training.core.photographs import Image, read_photographs
@@ -59,6 +59,28 @@ def common_skeleton(datasets: Sequence[CocoDataset]) -> Skeleton:
                 f"{datasets[0].path} ({len(found[0])}): train on files of one keypoint set"
             )
     return found[0]
+
+
+def read_dev(path: Path, images: Sequence[Path], skeleton: Skeleton) -> CocoDataset:
+    """The file that a run scores on.
+
+    Args:
+        path: COCO keypoint file.
+        images: Folders of its photographs; `images/` beside it if empty.
+        skeleton: The keypoints that the network finds.
+
+    Raises:
+        ExportError: It labels other keypoints.
+        SourceError: It is not in COCO's keypoint format.
+    """
+    dataset = read_coco(path, images)
+    found = Skeleton.from_coco(dataset.path)
+    if found.keypoint_names != skeleton.keypoint_names:
+        raise ExportError(
+            f"{path} labels other keypoints ({len(found)}) than the data to train on "
+            f"({len(skeleton)}, {skeleton.name}): give a --dev file of the same"
+        )
+    return dataset
 
 
 def load_people(

@@ -89,6 +89,7 @@ def train_on_accelerator(
     together = MultiSizeNetworks({name: build_lrpose(name) for name in names})
     check_modules(together.members, options)
     _check_folder(options.init, names)
+    evaluate = _score_first(make_validator(names[0], options))
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     schedule = replace(
         options.adjusted(ACCELERATOR_SCHEDULES[options.stage]),
@@ -109,7 +110,6 @@ def train_on_accelerator(
         metadata=metadata,
         frozen=tuple(f"members.{module}" for module in options.frozen),
     )
-    evaluate = _score_first(make_validator(names[0], options))
     initialize = partial(_initialize, trainer, options.reinit)
     checkpoint = run_to_end(trainer, sampler, options, evaluate, display, initialize)
     _save_each(trainer, metadata)

@@ -19,7 +19,7 @@ from litepose_export.training.bottomup.views import ViewOptions, ViewSampler, lo
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.schedule import Phase, Schedule
-from litepose_export.training.data.people import common_skeleton
+from litepose_export.training.data.people import common_skeleton, read_dev
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.distillation.hints import Hints
 from litepose_export.training.runs.options import BottomUpRunOptions
@@ -66,7 +66,8 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
         display: Where progress goes.
 
     Raises:
-        ExportError: The catalogue has no bottom-up network of that name.
+        ExportError: The catalogue has no bottom-up network of that name, or files label different
+            keypoints.
     """
     processes = prepare(options, together=True)
     found = networks.find(name)
@@ -82,7 +83,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = BottomUpValidator(
-            read_coco(options.dev, options.images),
+            read_dev(options.dev, options.images, skeleton),
             manifests.manifest(found, keypoints, Size(side, side), trained=trained),
             min_peak=MIN_PEAK,
             max_photographs=SCORED_PHOTOGRAPHS,

@@ -11,7 +11,6 @@ from torch import nn
 
 from litepose_edge.geometry import Size
 from litepose_edge.manifest import TopDownSpec
-from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.skeletons import COCO_17, Skeleton
 from litepose_export.errors import ExportError
 from litepose_export.models import networks, user_networks
@@ -26,7 +25,7 @@ from litepose_export.training.core.schedule import Phase, Schedule
 from litepose_export.training.core.validation import Validator
 from litepose_export.training.data.augmentation import MEDIUM, WEAK, Augmentation
 from litepose_export.training.data.crop_sampler import CropSampler
-from litepose_export.training.data.people import common_skeleton
+from litepose_export.training.data.people import read_dev
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.runs.options import HeatmapRunOptions, PoseRunOptions, Stage
 from litepose_export.training.runs.pose_data import load_masks, load_pose_data
@@ -227,13 +226,8 @@ def _validator(dev: Path, images: Sequence[Path], made: PoseNetwork) -> Validato
     """
     assert isinstance(made.manifest.model, TopDownSpec)
     skeleton, heatmaps = made.manifest.model.skeleton, made.heatmaps
-    dataset = read_coco(dev, images)
-    if common_skeleton([dataset]).keypoint_names != skeleton.keypoint_names:
-        raise ExportError(
-            f"{dev} labels other keypoints than the data to train on ({skeleton.name})"
-        )
     return Validator(
-        dataset,
+        read_dev(dev, images, skeleton),
         made.manifest.input.size,
         activation=heatmaps.activation,
         refinement=heatmaps.refinement,
@@ -257,12 +251,16 @@ def build_lrpose(name: str) -> LRPose:
 
 
 def make_validator(name: str, options: HeatmapRunOptions) -> Evaluate | None:
-    """Scores a network on the run's dev file, if it has one."""
+    """Scores a network of COCO's 17 keypoints on the run's dev file, if it has one.
+
+    Raises:
+        ExportError: The file labels other keypoints.
+    """
     if options.dev is None:
         return None
     input_size = networks.find(name).input_size
     return Validator(
-        read_coco(options.dev, options.images),
+        read_dev(options.dev, options.images, COCO_17),
         input_size,
         activation=activation(options.loss or "rce"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,11 +11,15 @@ pytestmark = pytest.mark.export
 
 import torch  # noqa: E402
 
+from hands import write_hands  # noqa: E402
+from litepose_edge import geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
+from litepose_edge.skeletons import Skeleton  # noqa: E402
 from litepose_edge.testing import gaussian_heatmaps  # noqa: E402
 from litepose_export.models import manifests, networks  # noqa: E402
 from litepose_export.models.architectures.litepose import Arch, Block, LitePose  # noqa: E402
+from litepose_export.models.trained import TrainedAs  # noqa: E402
 from litepose_export.training.bottomup.validation import BottomUpValidator, TorchSession  # noqa: E402
 
 TINY = Arch(8, (8, 8, 8, 8), (8, 8, 8), ((Block(2, 3),),) * 4)
@@ -24,13 +29,16 @@ MANIFEST = manifests.manifest(networks.find("litepose-xs"), 17, Size(240, 240))
 
 
 class Knowing(torch.nn.Module):
-    """Answers with the maps that the labels of an eight-figure file ask for, as if learned."""
+    """Answers with the maps that a file's labels of one each ask for, as if learned."""
 
     def __init__(self, dataset) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
-        # 180x240 pictures lie in the middle of a 240x240 input.
-        self._points = [image.keypoints[0, :, :2] + [30, 0] for image in dataset]
+        self._points = []
+        for image in dataset:
+            size = Size.of(cv2.imread(str(image.path)))
+            to_input = geometry.letterbox_affine(size, Size(240, 240))
+            self._points.append(geometry.transform(to_input, image.keypoints[0, :, :2]))
         self.calls = 0
 
     def forward(self, image):
@@ -53,6 +61,16 @@ def test_a_network_that_knows_every_joint_scores_full_marks_without_boxes(photo_
     metrics = score(network)
     assert metrics["ap"] > 0.9
     assert network.training
+
+
+def test_other_keypoints_are_scored_too(tmp_path):
+    path = write_hands(tmp_path / "hands", 3)
+    skeleton = Skeleton.from_coco(path)
+    entry, size = networks.find("litepose-xs"), Size(240, 240)
+    manifest = manifests.manifest(entry, 21, size, trained=TrainedAs(skeleton=skeleton))
+    dataset = read_coco(path)
+    score = BottomUpValidator(dataset, manifest, resize="letterbox")
+    assert score(Knowing(dataset))["ap"] > 0.9
 
 
 def test_no_more_photographs_are_scored_than_asked_for(photo_dataset):

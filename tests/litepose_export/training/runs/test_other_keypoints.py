@@ -111,6 +111,16 @@ def test_a_dev_file_of_other_keypoints_is_refused(hands, photo_dataset, tmp_path
         pose.train_pose("lrpose-n", options, SILENT)
 
 
+@pytest.mark.parametrize("network", ["litepose-xs", "lrpose-n --data-on-device"])
+def test_a_dev_file_of_other_keypoints_is_refused_to_others_too(
+    network, hands, photo_dataset, tmp_path, capsys
+):
+    network, *more = network.split()
+    more += ["--dev", hands, "--steps", 1, "--batch-size", 2, "--device", "cpu"]
+    assert command(network, photo_dataset, tmp_path / "run", *more) == 3
+    assert "labels other keypoints (21)" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_teacher_of_people_does_not_teach_hands(hands, tmp_path):
     options = PoseRunOptions(
         data=(hands,), folder=tmp_path, budget=Budget(steps=1), teachers=(tmp_path, tmp_path)
