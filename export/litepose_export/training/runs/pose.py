@@ -316,10 +316,13 @@ def choose_settings(
             schedule = replace(schedule, learning_rate=NEW_LAYER_RATE, muon_rate=NEW_LAYER_MUON)
         elif few:
             assert schedule.muon_rate is not None
+            # Who did not ask for the stage gives further files against forgetting.
+            asked = PRETRAINED_SCHEDULES[options.stage]
             schedule = replace(
                 schedule,
                 learning_rate=schedule.learning_rate * FEW_RATE,
                 muon_rate=schedule.muon_rate * FEW_RATE,
+                first_source_only_after=asked.first_source_only_after,
             )
         augmentation = MEDIUM
     else:

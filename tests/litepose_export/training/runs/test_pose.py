@@ -102,6 +102,18 @@ def test_a_few_people_are_fine_tuned_on_slowly_unless_their_keypoints_are_new(tm
     assert new.learning_rate == pose.NEW_LAYER_RATE
 
 
+def test_a_second_file_is_shown_with_few_people_unless_the_finetune_stage_was_asked_for(tmp_path):
+    input_size = networks.find("lrpose-s").input_size
+    options = PoseRunOptions(
+        data=(), folder=tmp_path, budget=Budget(steps=1), init=Path("trained.pt")
+    )
+    few, _ = pose.choose_settings(input_size, options, few=True)
+    assert few.shares(0.0, 2) == few.shares(0.65, 2) == (0.5, 0.5)
+    assert few.shares(0.75, 2) == (1.0, 0.0)
+    asked, _ = pose.choose_settings(input_size, replace(options, stage="finetune"), few=True)
+    assert asked.shares(0.0, 2) == (1.0, 0.0)
+
+
 def test_a_run_on_shards_trains_and_both_kinds_of_data_do_not_mix(people, photo_dataset, tmp_path):
     maps = np.zeros((len(people), 17, 32, 24), np.uint8)
     targets = DistillationTargets(maps, people.keypoints, people.keypoints[..., 2] > 0)
