@@ -37,7 +37,7 @@ class Schedule:
         ema_warmup: `min(ema_decay, (1 + step) / (ema_warmup + step))`.
         first_source_only_after: Part of the run after which only the first file is used.
         mixes: In place of that, `(until, shares)`: up to a part of the run, so much of a batch
-            comes from each source; the last goes on to the end.
+            comes from each source, of which there are as many; the last goes on to the end.
         constant_rate_share: Part of the run at the peak rates; the cosine falls over the rest.
             With a large one a run can be prolonged: only its end depends on its length.
     """
@@ -75,8 +75,7 @@ class Schedule:
         """How much of a batch comes from each source: equal, at the end the first, or `mixes`."""
         if self.mixes:
             mix = next((m for until, m in self.mixes if progress < until), self.mixes[-1][1])
-            known = mix[:sources]
-            return tuple(share / sum(known) for share in known)
+            return tuple(share / sum(mix) for share in mix)
         if sources == 1 or progress >= self.first_source_only_after:
             return (1.0, *[0.0] * (sources - 1))
         return (1 / sources,) * sources

@@ -25,7 +25,7 @@ from litepose_export.training.core.checkpoint_file import write_checkpoint
 from litepose_export.training.core.initialization import start_from
 from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.losses import activation
-from litepose_export.training.core.schedule import Phase, Schedule
+from litepose_export.training.core.schedule import Mix, Phase, Schedule
 from litepose_export.training.data.augmentation import STRONG, WEAK
 from litepose_export.training.data.people import common_skeleton, load_people
 from litepose_export.training.distillation.teacher import teacher_alignment
@@ -41,21 +41,23 @@ from litepose_export.training.runs.runner import (
     training_of,
 )
 
-# Large batches, and so many crops that every person comes hundreds of times; people whom only the
-# teacher labels are the last source.
+# Large batches, and so many crops that every person comes hundreds of times.
 _TRAIN = Schedule(
     batch=512,
     learning_rate=2e-3,
     muon_rate=0.02,
     warmup_steps=200,
     weight_decay=0.05,
-    mixes=((0.6, (0.5, 0.4, 0.1)), (1.0, (0.75, 0.15, 0.1))),
 )
 ACCELERATOR_SCHEDULES: dict[Stage, Schedule] = {
     "train": _TRAIN,
-    "finetune": replace(
-        _TRAIN, learning_rate=2.5e-4, muon_rate=0.004, mixes=((1.0, (1.0, 0.0, 0.0)),)
-    ),
+    "finetune": replace(_TRAIN, learning_rate=2.5e-4, muon_rate=0.004),
+}
+UNLABELLED_SHARE = 0.1  # of a batch
+# Up to a part of a run, so much of the labelled people is of the files behind the first, together.
+OTHER_FILES: dict[Stage, tuple[tuple[float, float], ...]] = {
+    "train": ((0.6, 4 / 9), (1.0, 1 / 6)),
+    "finetune": ((1.0, 0.0),),
 }
 UNLABELLED_SIDE_PX = 24.0  # of the shorter side of a box
 WORKERS = 8  # processes that place crops
@@ -91,12 +93,15 @@ def train_on_accelerator(
     _check_folder(options.init, names)
     evaluate = _score_first(make_validator(names[0], options))
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
-    schedule = replace(
-        options.adjusted(ACCELERATOR_SCHEDULES[options.stage]),
-        phases=(Phase(1.0, networks.find(names[0]).input_size),),
-    )
-    sampler, sources = _make_sampler(names, options, display)
+    sampler, files, unlabelled = _make_sampler(names, options, display)
+    sources = files + unlabelled
     check_mixes(options.mixes, sources)
+    schedule = replace(
+        ACCELERATOR_SCHEDULES[options.stage],
+        phases=(Phase(1.0, networks.find(names[0]).input_size),),
+        mixes=default_mixes(options.stage, files, unlabelled=unlabelled),
+    )
+    schedule = options.adjusted(schedule)
     metadata = TrainedAs(activation=activation(loss), training=training_of(options)).to_metadata()
     trainer = Trainer(
         together,
@@ -116,10 +121,30 @@ def train_on_accelerator(
     return checkpoint
 
 
+def default_mixes(stage: Stage, files: int, *, unlabelled: bool) -> tuple[Mix, ...]:
+    """How much of a batch comes from each source of people, unless a run says so.
+
+    Args:
+        stage: Of the run.
+        files: Annotation files with labelled people.
+        unlabelled: Whether people whom only the teacher labels are a source behind the files.
+    """
+    if not files:
+        return ((1.0, (1.0,)),)
+    mixes: list[Mix] = []
+    share = UNLABELLED_SHARE if unlabelled and stage == "train" else 0.0
+    others, behind = files - 1, [share] * unlabelled
+    for until, part in OTHER_FILES[stage]:
+        rest = (1 - share) * part if others else 0.0
+        each = [rest / max(others, 1)] * others
+        mixes.append((until, (1 - share - rest, *each, *behind)))
+    return tuple(mixes)
+
+
 def _make_sampler(
     names: tuple[str, ...], options: AcceleratorRunOptions, display: Display
-) -> tuple[AcceleratorSampler, int]:
-    """What makes the batches, and of how many sources of people."""
+) -> tuple[AcceleratorSampler, int, bool]:
+    """What makes the batches, of how many files with people, and whether of unlabelled ones too."""
     teacher = IRNetwork(options.teacher) if options.teacher is not None else None
     datasets = [read_coco(path, options.images) for path in options.data]
     skeleton = common_skeleton(datasets)
@@ -148,7 +173,9 @@ def _make_sampler(
     if teacher is not None:
         progress = display.started("run the teacher", math.ceil(len(people) / BATCH))
     sampler = AcceleratorSampler(people, teacher, sampling, masks, progress)
-    return sampler, len(np.unique(people.source))
+    sources = np.unique(people.source)
+    files = int((sources < len(datasets)).sum())
+    return sampler, files, len(sources) > files
 
 
 def _check_folder(init: Path | None, names: tuple[str, ...]) -> None:

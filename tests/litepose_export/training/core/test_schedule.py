@@ -35,7 +35,8 @@ def test_mixes_are_the_shares_of_a_batch():
     assert schedule.shares(0.2, 3) == pytest.approx((0.5, 0.4, 0.1))
     assert schedule.shares(0.9, 3) == pytest.approx((0.75, 0.15, 0.1))
     assert schedule.shares(1.0, 3) == pytest.approx((0.75, 0.15, 0.1))
-    assert schedule.shares(0.2, 2) == pytest.approx((5 / 9, 4 / 9))
+    of_parts = Schedule(mixes=((1.0, (3.0, 1.0)),))
+    assert of_parts.shares(0.2, 2) == pytest.approx((0.75, 0.25))
 
 
 def test_mixes_are_read_as_they_are_written():

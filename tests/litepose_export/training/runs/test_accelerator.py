@@ -17,6 +17,7 @@ from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
+from litepose_export.training.core.schedule import Schedule  # noqa: E402
 from litepose_export.training.runs import accelerator  # noqa: E402
 from litepose_export.training.runs.options import AcceleratorRunOptions  # noqa: E402
 from training_samples import SILENT  # noqa: E402
@@ -60,6 +61,34 @@ def test_each_size_starts_from_its_own_checkpoint_of_a_folder(photo_dataset, tmp
     assert app.run(["train", "lrpose-n+lrpose-s", *common]) == 0  # n is new
     learned = initialization.read_average(LRPose("s"), tmp_path / "run/lrpose-s.pt")
     torch.testing.assert_close(learned.predict.weight, known.predict.weight, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("files", "unlabelled", "expected"),
+    [
+        (1, False, ((1.0,), (1.0,))),
+        (1, True, ((0.9, 0.1), (0.9, 0.1))),
+        (2, True, ((0.5, 0.4, 0.1), (0.75, 0.15, 0.1))),
+        (3, True, ((0.5, 0.2, 0.2, 0.1), (0.75, 0.075, 0.075, 0.1))),
+        (4, False, ((5 / 9, *[4 / 27] * 3), (5 / 6, *[1 / 18] * 3))),
+        (0, True, ((1.0,), (1.0,))),
+    ],
+)
+def test_a_mix_has_a_share_of_every_source(files, unlabelled, expected):
+    schedule = Schedule(mixes=accelerator.default_mixes("train", files, unlabelled=unlabelled))
+    for progress, shares in zip((0.3, 0.9), expected, strict=True):
+        assert schedule.shares(progress, files + unlabelled) == pytest.approx(shares)
+    last = Schedule(mixes=accelerator.default_mixes("finetune", files, unlabelled=unlabelled))
+    only_first = (1.0, *[0.0] * (files + unlabelled - 1))
+    assert last.shares(0.3, files + unlabelled) == pytest.approx(only_first)
+
+
+def test_four_files_train_together(photo_dataset, tmp_path):
+    arguments = ["train", "lrpose-n", "--data-on-device", "--device", "cpu", "--steps", "1"]
+    arguments += ["--data", str(photo_dataset)] * 4 + ["--augmentation", "none"]
+    assert app.run([*arguments, "--out", str(tmp_path / "run")]) == 0
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert [len(shares) for _, shares in record["schedule"]["mixes"]] == [4, 4]
 
 
 def test_shards_are_refused(tmp_path):
