@@ -67,6 +67,15 @@ def people_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def unlabelled_dataset(photo_dataset: Path) -> Path:
+    """The drawn figures' photographs in a COCO file that labels no one."""
+    document = json.loads(photo_dataset.read_text("utf-8"))
+    path = photo_dataset.with_name("unlabelled.json")
+    path.write_text(json.dumps(document | {"annotations": []}), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
 def filled() -> Callable[[Any], dict[str, Any]]:
     """Makes a network's weights from the names of its tensors, as the reference vectors were."""
     torch = pytest.importorskip("torch")

@@ -67,7 +67,7 @@ class CropHalves:
     def batches(self, half: str, segment: int) -> Generator[Any, None, None]:
         """Batches of a half without end; the same whenever a segment is asked for."""
         people = self._people(half)
-        sources = len(np.unique(people.source))
+        sources = people.sources
         prefetcher = Prefetcher(self._sampler(people, half, segment))
         try:
             yield from prefetcher.batches(self.batch, self.size, (1 / sources,) * sources)
@@ -77,7 +77,7 @@ class CropHalves:
     def recalibration_images(self) -> Iterator[Tensor]:
         """The same normalised images `(N, 3, H, W)` for every candidate's statistics."""
         people = self._people(WEIGHTS)
-        sources = len(np.unique(people.source))
+        sources = people.sources
         sampler = self._sampler(people, RECALIBRATION, 0)
         for _ in range(RECALIBRATION_BATCHES):
             batch = sampler.draw(RECALIBRATION_IMAGES, self.size, (1 / sources,) * sources)

@@ -82,7 +82,7 @@ class Scorer:
         """Batches `(N, 3, H, W)` as in training, for the statistics of normalisations."""
         if size not in self._crops:
             task = self._how.task
-            sampler, sources = task.sampler((self._how.seed, 1)), len(task.photographs.data)
+            sampler, sources = task.sampler((self._how.seed, 1)), task.sources()
             shares = (1 / sources,) * sources
             self._crops[size] = [
                 sampler.draw(RECALIBRATION_IMAGES, size, shares).crops

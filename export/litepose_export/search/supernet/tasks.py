@@ -71,6 +71,9 @@ class Task(Protocol):
     def sampler(self, seed: Any) -> Sampler[Any]:
         """Batches to learn from, repeatable from the seed."""
 
+    def sources(self) -> int:
+        """How many files to learn from show people: those that a batch has shares of."""
+
     def held_out(self, seed: Any) -> Sampler[Any]:
         """Batches of the dev file, hardly augmented."""
 
@@ -119,6 +122,10 @@ class CropTask:
     def sampler(self, seed: Any) -> CropSampler:
         """Crops to learn from."""
         return CropSampler(self._load("data"), None, self.augmentation, seed)
+
+    def sources(self) -> int:
+        """Files with people who can be shown."""
+        return self._load("data").sources
 
     def held_out(self, seed: Any) -> CropSampler:
         """Crops of the dev file."""
@@ -178,6 +185,10 @@ class SceneTask:
         """Views to learn from."""
         options = ViewOptions(short_side=self.short_side)
         return ViewSampler(self._load("data"), options, seed, self.photographs.skeleton())
+
+    def sources(self) -> int:
+        """Files with photographs of labelled people."""
+        return self._load("data").sources
 
     def held_out(self, seed: Any) -> ViewSampler:
         """Views of the dev file."""

@@ -154,7 +154,7 @@ class SupernetTraining:
             schedule=schedule,
             budget=Budget(steps=end),
             folder=self.folder,
-            sources=len(self.task.photographs.data),
+            sources=self.task.sources(),
         )
         trainer.resume()
         try:

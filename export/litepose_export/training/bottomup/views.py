@@ -16,6 +16,7 @@ from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.measure.accuracy.coco import AnnotatedImage, CocoDataset
 from litepose_edge.preprocess import warp
 from litepose_edge.skeletons import Skeleton, skeleton_of
+from litepose_export.errors import ExportError
 from litepose_export.training.core.photographs import Image, read_photographs
 from litepose_export.training.data import augmentation
 
@@ -40,15 +41,31 @@ class LabelledPhotographs:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def sources(self) -> int:
+        """Of how many files they are: one whose photographs show no one is not counted."""
+        return len(np.unique(self.source))
+
 
 def load_photographs(datasets: Sequence[CocoDataset]) -> LabelledPhotographs:
-    """Every photograph in which a person has keypoints."""
+    """Every photograph in which a person has keypoints.
+
+    Raises:
+        ExportError: There is not one.
+        SourceError: A photograph is missing or cannot be read.
+    """
     chosen = [
         (number, image)
         for number, dataset in enumerate(datasets)
         for image in dataset
         if has_keypoints(image).any()
     ]
+    if not chosen:
+        names = ", ".join(str(dataset.path) for dataset in datasets)
+        raise ExportError(
+            f"nothing to train on in {names}: expected photographs of people with labelled "
+            "keypoints, got none"
+        )
     return LabelledPhotographs(
         images=read_photographs(image.path for _, image in chosen),
         labels=tuple(image for _, image in chosen),
@@ -133,8 +150,8 @@ class ViewSampler:
         self._photographs = photographs
         self._options = options
         self._rng = np.random.default_rng(seed)
-        sources = int(photographs.source.max()) + 1
-        self._members = [np.flatnonzero(photographs.source == s) for s in range(sources)]
+        source = photographs.source
+        self._members = [np.flatnonzero(source == s) for s in np.unique(source)]
         self._joints = photographs.labels[0].keypoints.shape[1]
         self._flip = list((skeleton or skeleton_of(self._joints)).flip_permutation)
 

@@ -43,6 +43,11 @@ class People:
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
 
+    @property
+    def sources(self) -> int:
+        """Of how many sources they are: a file that shows no one is none."""
+        return len(np.unique(self.source))
+
 
 def common_skeleton(datasets: Sequence[CocoDataset]) -> Skeleton:
     """The keypoint set of annotation files, which must label the same keypoints.

@@ -94,7 +94,8 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     if options.teacher is not None:
         hints = _hints(network, options.teacher, keypoints, options.device)
     seed, share = sample_seed(options, processes), processes.share(schedule.batch)
-    prefetcher = Prefetcher(ViewSampler(load_photographs(datasets), views, seed, skeleton))
+    photographs = load_photographs(datasets)
+    prefetcher = Prefetcher(ViewSampler(photographs, views, seed, skeleton))
     trainer = Trainer(
         network,
         batches=lambda s, shares: prefetcher.batches(share, s, shares),
@@ -107,7 +108,7 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,
-        sources=len(datasets),
+        sources=photographs.sources,
         device=options.device,
         helper=hints,
         metadata=trained.to_metadata(),

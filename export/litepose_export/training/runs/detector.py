@@ -9,7 +9,7 @@ import numpy as np
 from litepose_edge.atomic_files import replacing
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.accuracy.coco import read_coco
-from litepose_export.errors import CheckpointError
+from litepose_export.errors import CheckpointError, ExportError
 from litepose_export.models import manifests
 from litepose_export.models.architectures.persondet import PersonDet
 from litepose_export.models.trained import TrainedAs
@@ -74,10 +74,16 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
 
     Raises:
         CheckpointError: Fine-tuning has nothing to start from.
+        ExportError: The files name no photographs.
     """
     processes = prepare(options, together=True)
     datasets = [read_coco(path, options.images) for path in options.data]
     images = [image for dataset in datasets for image in dataset]
+    if not images:
+        raise ExportError(
+            "nothing to train on: expected photographs in "
+            + ", ".join(str(dataset.path) for dataset in datasets)
+        )
     photographs = read_photographs(image.path for image in images)
     pseudo_labels = [np.zeros((0, 5), np.float32) for _ in photographs]
     if options.teacher is not None:
@@ -96,7 +102,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         schedule, scenes = FINETUNE_SCHEDULE, FINETUNE_SCENES
         hard_negatives = _mine(network, photographs, labels, options, display)
     schedule = options.adjusted(schedule)
-    sources = [len(dataset) for dataset in datasets]
+    sources = [len(dataset) for dataset in datasets if len(dataset)]
     seed, share = sample_seed(options, processes), processes.share(schedule.batch)
     sampler = SceneSampler(photographs, labels, scenes, seed, hard_negatives, sources)
     prefetcher = Prefetcher(sampler)

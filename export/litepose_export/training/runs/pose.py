@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from torch import nn
 
 from litepose_edge.geometry import Size
@@ -133,8 +132,7 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         few=few,
     )
     schedule, budget = _fit_budget(schedule, options, len(people))
-    sources = len(np.unique(people.source))
-    check_mixes(options.mixes, sources)
+    check_mixes(options.mixes, people.sources)
     people_as_such = people.skeleton.keypoint_names == COCO_17.keypoint_names
     masks = None
     if people_as_such and (augmentation.background_swap or augmentation.occluder):
@@ -154,7 +152,7 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         schedule=schedule,
         budget=budget,
         folder=options.folder,
-        sources=sources,
+        sources=people.sources,
         device=options.device,
         metadata=trained.to_metadata(),
         frozen=options.frozen,

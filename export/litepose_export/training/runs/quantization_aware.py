@@ -53,7 +53,7 @@ def train_quantized(
     datasets = [read_coco(path, options.images) for path in options.data]
     people = load_people(datasets)
     prefetcher = Prefetcher(CropSampler(people, None, WEAK, options.seed))
-    shares = tuple(1 / len(datasets) for _ in datasets)
+    shares = (1 / people.sources,) * people.sources
 
     def batches(count: int, size: Size) -> Iterator[NDArray[Any]]:
         for batch in prefetcher.batches(count, size, shares):

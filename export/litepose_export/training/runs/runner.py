@@ -176,7 +176,7 @@ def check_mixes(mixes: Sequence[Mix], sources: int) -> None:
     if counts:
         raise ExportError(
             f"each --mix needs {sources} shares, one for each file of the data that shows people, "
-            f"got {min(counts)}"
+            f"got {min(counts)}: leave out files that show none"
         )
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st  # noqa: E402
 from litepose_edge import COCO_17, geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
+from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.training.bottomup.views import (  # noqa: E402
     COUNTED_RADIUS_PX,
     ViewOptions,
@@ -95,6 +96,16 @@ def test_a_mirrored_view_trades_left_for_right(photographs):
     there = straight.points[:, :, FLIP]
     there[..., 0] = 95 - there[..., 0]
     torch.testing.assert_close(mirrored.points, there, atol=1e-3, rtol=0)
+
+
+def test_a_file_without_people_has_no_share(photo_dataset, unlabelled_dataset):
+    datasets = [read_coco(path) for path in (unlabelled_dataset, photo_dataset)]
+    photographs = load_photographs(datasets)
+    assert photographs.sources == 1
+    batch = ViewSampler(photographs, ViewOptions(), seed=0).draw(4, Size(64, 64), (1.0,))
+    assert len(batch.crops) == 4
+    with pytest.raises(ExportError, match="nothing to train on"):
+        load_photographs(datasets[:1])
 
 
 def test_the_same_seed_draws_the_same_views(photographs):

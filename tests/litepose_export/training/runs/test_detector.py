@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
-from litepose_export.errors import CheckpointError  # noqa: E402
+from litepose_export.errors import CheckpointError, ExportError  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.runs.detector import train_detector  # noqa: E402
 from litepose_export.training.runs.options import DetectorRunOptions  # noqa: E402
@@ -25,6 +26,18 @@ def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
     assert record["data"] == [photo_dataset.name]
     assert len(record["data_sha256"]) == 64
     assert record["steps"] == 1
+
+
+def test_a_file_without_photographs_has_no_share(photo_dataset, tmp_path):
+    document = json.loads(photo_dataset.read_text("utf-8"))
+    empty = tmp_path / "empty.json"
+    empty.write_text(json.dumps(document | {"images": [], "annotations": []}), "utf-8")
+    options = DetectorRunOptions(
+        data=(empty, photo_dataset), folder=tmp_path / "run", budget=Budget(steps=1), batch=2
+    )
+    assert train_detector(options, SILENT).exists()
+    with pytest.raises(ExportError, match="nothing to train on"):
+        train_detector(replace(options, data=(empty,), folder=tmp_path / "none"), SILENT)
 
 
 def test_fine_tuning_needs_weights_to_start_from(photo_dataset, tmp_path):

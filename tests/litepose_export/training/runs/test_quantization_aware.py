@@ -46,6 +46,12 @@ def test_a_run_leaves_files_for_x86_and_arm_that_passed_the_gate(options):
         assert (quantization.scheme, quantization.gate) == (scheme, "too few")
 
 
+def test_a_file_without_people_is_no_hindrance(options, unlabelled_dataset):
+    data = (*options.data, unlabelled_dataset)
+    train_quantized(replace(options, data=data, steps=1), started, QUICK)
+    assert (options.folder / X86_FILE).exists()
+
+
 def test_a_run_starts_from_a_float_file(options, tmp_path):
     with pytest.raises(CheckpointError, match=r"--init FILE\.onnx"):
         train_quantized(replace(options, init=tmp_path / "last.pt"), started, QUICK)
