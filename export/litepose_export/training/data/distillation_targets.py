@@ -12,6 +12,7 @@ from litepose_edge import geometry
 from litepose_edge.atomic_files import replacing
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import BOX_PADDING
+from litepose_export.training.data.array_file import MADE_AGAIN, read_arrays
 
 TEACHER_INPUT = Size(192, 256)
 TARGETS_FORMAT = 2  # 1 took the maps of every teacher for centred ones
@@ -51,8 +52,12 @@ def save_distillation_targets(targets: DistillationTargets, path: Path) -> None:
 
 
 def load_distillation_targets(path: Path) -> DistillationTargets | None:
-    """Read what `save_distillation_targets` wrote; None if an older version did."""
-    with np.load(path) as stored:
-        if "format" not in stored or stored["format"] != TARGETS_FORMAT:
-            return None
-        return DistillationTargets(stored["maps"], stored["keypoints"], stored["trusted"])
+    """Read what `save_distillation_targets` wrote; None if an older version did.
+
+    Raises:
+        ExportError: The file is damaged.
+    """
+    stored = read_arrays(path, ("maps", "keypoints", "trusted"), MADE_AGAIN)
+    if "format" not in stored or stored["format"] != TARGETS_FORMAT:
+        return None
+    return DistillationTargets(stored["maps"], stored["keypoints"], stored["trusted"])

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
-from litepose_edge.atomic_files import check_file, make_folder, replacing
+from litepose_edge.atomic_files import make_folder, replacing
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.skeletons import COCO_17, Skeleton
 from litepose_export.errors import ExportError
+from litepose_export.training.data.array_file import read_arrays
 from litepose_export.training.data.distillation_targets import DistillationTargets
 from litepose_export.training.data.people import People
 
@@ -32,6 +33,8 @@ ASPECT = 0.75  # width to height of the inputs
 LONGEST_PX = 320
 QUALITY = 92
 MAX_SHARD_BYTES = 60 * 2**20
+# Every shard holds them.
+ARRAYS = ("jpeg", "jpeg_ends", "boxes", "keypoints", "source", "image_boxes", "image_box_counts")
 
 
 Shard = dict[str, NDArray[Any]]
@@ -233,14 +236,12 @@ def _write(
 
 
 def _read(path: Path) -> Shard:
-    try:
-        check_file(path)
-        with np.load(path, allow_pickle=False) as stored:
-            shard = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as exc:
-        raise ExportError(f"cannot read {path}: {exc}") from exc
-    if "format" not in shard or int(shard["format"]) != FORMAT:
+    shard = read_arrays(path, (), "copy it again, or make it again with pack")
+    if "format" not in shard or shard["format"].ndim or shard["format"] != FORMAT:
         raise ExportError(f"{path} is no shard of packed crops of format {FORMAT}")
+    missing = [name for name in ARRAYS if name not in shard]
+    if missing:
+        raise ExportError(f"{path} holds no {', '.join(missing)}: make it again with pack")
     return shard
 
 

@@ -19,6 +19,7 @@ from litepose_edge.atomic_files import replacing
 from litepose_edge.geometry import Float32, Float64
 from litepose_export.errors import ExportError
 from litepose_export.training.core.photographs import Image
+from litepose_export.training.data.array_file import MADE_AGAIN, read_arrays
 from litepose_export.training.data.people import People
 
 LONGEST_PX = 160
@@ -90,12 +91,11 @@ def load_person_masks(path: Path) -> PersonMasks:
     """Read what `save_person_masks` wrote.
 
     Raises:
-        ExportError: A map is damaged.
+        ExportError: The file is damaged.
     """
-    with np.load(path) as stored:
-        blobs = np.split(stored["png"], stored["png_ends"][:-1])
-        person_ids = stored["person_ids"]
-    return PersonMasks(tuple(_unpacked(blob) for blob in blobs), person_ids)
+    stored = read_arrays(path, ("png", "png_ends", "person_ids"), MADE_AGAIN)
+    blobs = np.split(stored["png"], stored["png_ends"][:-1])
+    return PersonMasks(tuple(_unpacked(blob) for blob in blobs), stored["person_ids"])
 
 
 def _unpacked(png: NDArray[np.uint8]) -> NDArray[np.uint8]:

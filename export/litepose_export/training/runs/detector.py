@@ -17,6 +17,7 @@ from litepose_export.training.core.initialization import read_average
 from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.photographs import Image, read_photographs
 from litepose_export.training.core.schedule import Phase, Schedule
+from litepose_export.training.data.array_file import MADE_AGAIN, read_arrays
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.detection.hard_negatives import (
     TILES_A_BATCH,
@@ -144,9 +145,9 @@ def _pseudo_labels(
 ) -> list[Float32]:
     """The teacher's boxes, from the cache if it was made of as many photographs."""
     if cache.exists():
-        with np.load(cache) as stored:
-            if len(stored["counts"]) == len(photographs):
-                return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
+        stored = read_arrays(cache, ("boxes", "counts"), MADE_AGAIN)
+        if len(stored["counts"]) == len(photographs):
+            return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
     progress = display.started("run the teacher", len(photographs))
     found = detect_people(photographs, teacher, threads=1, progress=progress)
     with replacing(cache) as partial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -103,3 +104,17 @@ def test_what_is_no_shard_is_refused(tmp_path):
     other.write_bytes(b"nothing")
     with pytest.raises(ExportError, match="cannot read"):
         load_packs([other])
+
+
+def test_a_shard_that_was_cut_on_its_way_is_named(people, targets, tmp_path):
+    shard = pack(people, targets, tmp_path)[0]
+    whole = shard.read_bytes()
+    for part in (0, len(whole) // 3, len(whole) - 30):
+        shard.write_bytes(whole[:part])
+        with pytest.raises(ExportError, match=r"crops-000\.npz .*copy it again"):
+            load_packs([shard])
+    arrays = dict(np.load(io.BytesIO(whole)))
+    del arrays["boxes"]
+    np.savez(shard, **arrays)
+    with pytest.raises(ExportError, match="holds no boxes"):
+        load_packs([shard])

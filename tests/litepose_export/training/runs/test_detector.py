@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
+from litepose_edge.backends import bundled  # noqa: E402
 from litepose_export.errors import CheckpointError, ExportError  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.runs.detector import train_detector  # noqa: E402
@@ -38,6 +39,16 @@ def test_a_file_without_photographs_has_no_share(photo_dataset, tmp_path):
     assert train_detector(options, SILENT).exists()
     with pytest.raises(ExportError, match="nothing to train on"):
         train_detector(replace(options, data=(empty,), folder=tmp_path / "none"), SILENT)
+
+
+def test_pseudo_labels_that_were_cut_are_named(photo_dataset, tmp_path):
+    (tmp_path / "pseudo_labels.npz").write_bytes(b"PK")
+    teacher = bundled.find("persondet", "fp32")
+    options = DetectorRunOptions(
+        data=(photo_dataset,), folder=tmp_path, budget=Budget(steps=1), teacher=teacher
+    )
+    with pytest.raises(ExportError, match=r"pseudo_labels\.npz .*remove it"):
+        train_detector(options, SILENT)
 
 
 def test_fine_tuning_needs_weights_to_start_from(photo_dataset, tmp_path):
