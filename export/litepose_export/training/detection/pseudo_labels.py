@@ -7,13 +7,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from litepose_edge import geometry
+from litepose_edge.backends import files, open_files
+from litepose_edge.backends.session import Session
 from litepose_edge.boxes import nms
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.manifest import IMAGENET_MEAN, IMAGENET_STD
+from litepose_export.errors import ExportError
 
 INPUT = Size(640, 640)
 STRIDES = (8, 16, 32)
@@ -23,25 +25,35 @@ MIN_SCORE = 0.2
 MAX_IOU = 0.6
 
 
+def open_detector(path: Path) -> Session:
+    """An RTMDet person detector (raw heads: class logits, then distances in pixels), on one thread.
+
+    Raises:
+        ModelError: The ONNX file is not there, or ONNX Runtime cannot load it.
+        ExportError: It has other outputs.
+    """
+    opened = open_files(files.read(path), "onnxruntime", threads=1)
+    if len(opened.outputs) != 2 * len(STRIDES):
+        raise ExportError(
+            f"{path} has {len(opened.outputs)} outputs and is no RTMDet person detector: expected "
+            f"its {2 * len(STRIDES)} raw heads, class logits and distances of {len(STRIDES)} levels"
+        )
+    return opened.session
+
+
 def detect_people(
-    images: Sequence[NDArray[np.uint8]], model: Path, threads: int, progress: Callable[[], None]
+    images: Sequence[NDArray[np.uint8]], detector: Session, progress: Callable[[], None]
 ) -> list[Float32]:
-    """Run an RTMDet person detector (raw heads: class logits, then distances in pixels).
+    """Run a person detector.
 
     Args:
         images: `(H, W, 3)` uint8 BGR.
-        model: The detector's ONNX file.
-        threads: CPU threads to run it on.
+        detector: As `open_detector` opens it.
         progress: Called after each image.
 
     Returns:
         For each image `(P, 5)` float32 `(x1, y1, x2, y2, score)`, best first.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(str(model), options, ["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
     found = []
     for image in images:
         to_input = geometry.letterbox_affine(Size.of(image), INPUT)
@@ -49,7 +61,7 @@ def detect_people(
             image, to_input, (INPUT.width, INPUT.height), borderValue=(114, 114, 114)
         )
         batch = ((pixels.astype(np.float32) - MEAN) / STD).transpose(2, 0, 1)[None]
-        outputs = session.run(None, {name: np.ascontiguousarray(batch)})
+        outputs = detector.run(np.ascontiguousarray(batch)).values()
         boxes, scores = _decode([np.asarray(o)[0] for o in outputs])
         kept = nms(boxes, scores, MAX_IOU)
         corners = geometry.transform(geometry.invert(to_input), boxes[kept].reshape(-1, 2))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from litepose_edge.atomic_files import replacing
+from litepose_edge.backends.session import Session
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.errors import CheckpointError, ExportError
@@ -25,7 +26,7 @@ from litepose_export.training.detection.hard_negatives import (
     mine_hard_negatives,
 )
 from litepose_export.training.detection.loss import DetectionLoss
-from litepose_export.training.detection.pseudo_labels import detect_people
+from litepose_export.training.detection.pseudo_labels import detect_people, open_detector
 from litepose_export.training.detection.scenes import (
     BoxLabels,
     SceneOptions,
@@ -75,7 +76,8 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
 
     Raises:
         CheckpointError: Fine-tuning has nothing to start from.
-        ExportError: The files name no photographs.
+        ExportError: The files name no photographs, or the teacher is no RTMDet detector.
+        ModelError: The teacher is not there or cannot be loaded.
     """
     processes = prepare(options, together=True)
     datasets = [read_coco(path, options.images) for path in options.data]
@@ -85,12 +87,13 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
             "nothing to train on: expected photographs in "
             + ", ".join(str(dataset.path) for dataset in datasets)
         )
+    teacher = None if options.teacher is None else open_detector(options.teacher)
     photographs = read_photographs(image.path for image in images)
     pseudo_labels = [np.zeros((0, 5), np.float32) for _ in photographs]
-    if options.teacher is not None:
+    if teacher is not None:
         cache = options.folder / "pseudo_labels.npz"
         with processes.one_at_a_machine_ahead():
-            pseudo_labels = _pseudo_labels(photographs, options.teacher, cache, display)
+            pseudo_labels = _pseudo_labels(photographs, teacher, cache, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = DetectionValidator(
@@ -141,7 +144,7 @@ def _mine(
 
 
 def _pseudo_labels(
-    photographs: tuple[Image, ...], teacher: Path, cache: Path, display: Display
+    photographs: tuple[Image, ...], teacher: Session, cache: Path, display: Display
 ) -> list[Float32]:
     """The teacher's boxes, from the cache if it was made of as many photographs."""
     if cache.exists():
@@ -149,7 +152,7 @@ def _pseudo_labels(
         if len(stored["counts"]) == len(photographs):
             return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
     progress = display.started("run the teacher", len(photographs))
-    found = detect_people(photographs, teacher, threads=1, progress=progress)
+    found = detect_people(photographs, teacher, progress)
     with replacing(cache) as partial:
         np.savez(partial, boxes=np.concatenate(found), counts=np.array([len(f) for f in found]))
     return found
