@@ -13,6 +13,7 @@ from litepose_edge.cli.console import results
 from litepose_edge.cli.options import Images, finite
 from litepose_edge.geometry import Size
 from litepose_export.cli.console import progress, requires
+from litepose_export.cli.training import MAX_SEED
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -76,7 +77,9 @@ def search(
         typer.Option(callback=finite, min=0.001, help="About so long; steps repeat exactly."),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of the search.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, samples and candidates.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Of weights, samples and candidates.")
+    ] = 0,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a step.")] = None,
     input_size: Annotated[
         list[str] | None,

@@ -15,6 +15,8 @@ from litepose_edge.geometry import Size
 from litepose_export.cli.console import importable_here, progress, requires
 from litepose_export.cli.quantization.gate import gate_progress, print_quantization
 from litepose_export.cli.training import (
+    MAX_SEED,
+    DeviceName,
     one_or_none,
     print_checkpoint,
     speaks_for_all,
@@ -200,9 +202,9 @@ def train(
         float,
         typer.Option(callback=finite, min=0.0, help="Between checkpoints, each scored on --dev."),
     ] = CHECKPOINT_MINUTES,
-    seed: Annotated[int, typer.Option(help="Of weights and samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of weights and samples.")] = 0,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; cuda where there is one.")
+        DeviceName | None, typer.Option(help="Unless given, cuda where there is one.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
     batch_statistics: Annotated[
@@ -325,14 +327,16 @@ def _input_size(network: str, width: int | None, height: int | None) -> Size | N
     return Size(width or own.width, height or own.height)
 
 
-def _schedule(steps: int | None, minutes: float | None, device: str | None) -> dict[str, Any]:
+def _schedule(
+    steps: int | None, minutes: float | None, device: DeviceName | None
+) -> dict[str, Any]:
     """Budget and device of a run."""
     with requires("export"):
         import torch
 
         from litepose_export.training.core.loop import Budget
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return {"budget": Budget(steps=steps, minutes=minutes), "device": chosen}
+    usual = DeviceName.CUDA if torch.cuda.is_available() else DeviceName.CPU
+    return {"budget": Budget(steps=steps, minutes=minutes), "device": (device or usual).value}
 
 
 def _pose_run(

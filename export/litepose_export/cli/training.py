@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,16 @@ from litepose_export.cli.console import requires
 if TYPE_CHECKING:
     from litepose_export.training.core import loop
     from litepose_export.training.runs.runner import Display
+
+
+MAX_SEED = 2**32 - 1
+
+
+class DeviceName(str, Enum):
+    """Where networks are trained."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 def speaks_for_all() -> bool:

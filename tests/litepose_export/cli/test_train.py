@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
 
@@ -43,11 +43,24 @@ def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_pa
         ["lrpose-s", "--mix", "1:0.5,0.5"],  # of one file
         ["lrpose-s", "--mix", "half:1"],
         ["lrpose-s", "--augmentation", "gentle"],
+        ["lrpose-s", "--device", "foo"],
+        ["lrpose-s", "--seed", "-1"],
+        ["lrpose-s", "--seed", str(2**64)],
     ],
 )
 def test_options_that_do_not_fit_a_network_are_refused(arguments, photo_dataset, tmp_path):
     common = ["--data", str(photo_dataset), "--steps", "1", "--out", str(tmp_path)]
     assert app.run(["train", *arguments, *common]) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.parametrize("network", ["lrpose-n", "litepose-xs", "persondet"])
+def test_cuda_where_there_is_none_is_refused(network, photo_dataset, tmp_path, capsys):
+    arguments = ["train", network, "--data", str(photo_dataset), "--out", str(tmp_path / "run")]
+    assert app.run([*arguments, "--steps", "1", "--device", "cuda"]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "finds no CUDA GPU here" in said
+    assert "--device cpu" in said
 
 
 def test_the_command_line_packs_and_draws(photo_dataset, tmp_path, capsys):

@@ -113,6 +113,7 @@ def wait_for(process: subprocess.Popen, path: Path) -> None:
         (["--input-size", "60x96"], "multiples of 32"),
         (["--distil"], "add --sandwich"),
         (["--input-size", "big"], "WIDTHxHEIGHT"),
+        (["--seed", "-1"], "--seed"),
         (["--minutes", "1"], "one of --steps and --minutes"),
     ],
 )

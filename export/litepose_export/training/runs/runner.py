@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from litepose_export.training.runs.event_files import EventFiles
 
 
+DEVICES = ("cpu", "cuda")
+
+
 @dataclass(frozen=True, slots=True)
 class Display:
     """Where a run's progress goes.
@@ -63,9 +66,10 @@ def prepare(options: RunOptions, *, together: bool = False) -> Processes:
         together: Whether several processes can train so.
 
     Raises:
-        ExportError: There are several, and they cannot.
+        ExportError: There are several, and they cannot; or the device is not there.
     """
     device = options.device if isinstance(options, ScheduledRunOptions) else "cpu"
+    _check_device(device)
     processes = join_processes(device)
     if processes.count > 1 and not together:
         raise ExportError(
@@ -78,6 +82,19 @@ def prepare(options: RunOptions, *, together: bool = False) -> Processes:
         torch.set_num_threads(options.threads)
     make_folder(options.folder)
     return processes
+
+
+def _check_device(device: str) -> None:
+    if device not in DEVICES:
+        raise ExportError(
+            f"expected the device 'cpu' or 'cuda', got '{device}'; CUDA_VISIBLE_DEVICES chooses "
+            "among several GPUs"
+        )
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ExportError(
+            f"PyTorch {torch.__version__} finds no CUDA GPU here: train on the CPU (--device cpu), "
+            "or install the GPU's driver and a PyTorch for CUDA"
+        )
 
 
 def sample_seed(options: RunOptions, processes: Processes = ALONE) -> int:

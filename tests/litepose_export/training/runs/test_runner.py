@@ -9,9 +9,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
+from litepose_export.errors import ExportError  # noqa: E402
+from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.distributed.processes import Processes  # noqa: E402
-from litepose_export.training.runs.options import RunOptions  # noqa: E402
-from litepose_export.training.runs.runner import commit_id, sample_seed  # noqa: E402
+from litepose_export.training.runs.options import DetectorRunOptions, RunOptions  # noqa: E402
+from litepose_export.training.runs.runner import commit_id, prepare, sample_seed  # noqa: E402
 
 
 def test_the_commit_is_what_git_says_and_unknown_where_there_is_none(tmp_path, monkeypatch):
@@ -21,6 +23,12 @@ def test_the_commit_is_what_git_says_and_unknown_where_there_is_none(tmp_path, m
     assert commit_id() == "unknown"
     monkeypatch.setenv("PATH", str(tmp_path))  # without git
     assert commit_id() == "unknown"
+
+
+def test_a_device_that_is_not_known_is_refused(tmp_path):
+    options = DetectorRunOptions(data=(), folder=tmp_path, budget=Budget(steps=1), device="cuda:1")
+    with pytest.raises(ExportError, match=r"got 'cuda:1'; CUDA_VISIBLE_DEVICES"):
+        prepare(options)
 
 
 def test_a_run_that_goes_on_draws_other_samples_than_at_its_beginning(tmp_path):
