@@ -45,7 +45,7 @@ class IRNetwork(nn.Module):
         path: The `.xml` file; the `.bin` lies beside it.
 
     Raises:
-        ExportError: No IR, or one with operators this module does not know.
+        ExportError: No IR, a cut one, or one with operators or numbers this module does not know.
     """
 
     def __init__(self, path: Path) -> None:
@@ -152,10 +152,20 @@ def _needed(result: str, inputs: Mapping[str, tuple[tuple[str, int], ...]]) -> l
 
 
 def _constant(attributes: Attributes, weights: bytes) -> Tensor:
-    shape = _numbers(attributes["shape"])
-    values = np.frombuffer(
-        weights, TYPES[attributes["element_type"]], math.prod(shape), int(attributes["offset"])
-    )
+    shape, stored = _numbers(attributes["shape"]), attributes["element_type"]
+    if stored not in TYPES:
+        raise ExportError(
+            f"an OpenVINO IR keeps numbers as {stored}, which is not known here: expected "
+            f"{', '.join(TYPES)}; give the float network, not one quantized to INT8"
+        )
+    count, offset = math.prod(shape), int(attributes["offset"])
+    kind = np.dtype(TYPES[stored])
+    if offset + count * kind.itemsize > len(weights):
+        raise ExportError(
+            f"the .bin file of an OpenVINO IR ends after {len(weights)} bytes, expected "
+            f"{offset + count * kind.itemsize} at least: copy it again"
+        )
+    values = np.frombuffer(weights, kind, count, offset)
     if values.dtype.kind == "u":
         values = values.astype(np.int64)
     return torch.from_numpy(values.reshape(shape).copy())

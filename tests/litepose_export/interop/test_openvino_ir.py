@@ -95,6 +95,24 @@ def test_what_is_no_ir_is_refused(text, tmp_path):
         IRNetwork(path)
 
 
+def test_a_quantized_ir_is_refused(tmp_path):
+    image = ops.parameter([1, 3, 8, 8], np.float32)
+    kernel = ops.convert(ops.constant(np.ones((4, 3, 1, 1), np.int8)), "f32")
+    found = ops.convolution(image, kernel, (1, 1), (0, 0), (0, 0), (1, 1))
+    openvino.save_model(openvino.Model([found], [image], "int8"), tmp_path / "int8.xml")
+    with pytest.raises(ExportError, match=r"keeps numbers as i8.*not one quantized to INT8"):
+        IRNetwork(tmp_path / "int8.xml")
+
+
+def test_weights_that_were_cut_are_refused(saved, tmp_path):
+    path = tmp_path / "cut.xml"
+    path.write_bytes(saved.read_bytes())
+    weights = saved.with_suffix(".bin").read_bytes()
+    path.with_suffix(".bin").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(ExportError, match=r"ends after \d+ bytes.*copy it again"):
+        IRNetwork(path)
+
+
 def test_pp_tinypose_answers_alike(dev_json):
     path = dev_json.parents[2] / "peers/pose/pptinypose_256x192/model.xml"
     images = np.random.default_rng(0).normal(size=(1, 3, 256, 192)).astype(np.float32)
