@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from litepose_edge.geometry import Float64, Size
+from litepose_export.errors import ExportError
 from litepose_export.training.accelerator.cuda_graphs import Replay
 from litepose_export.training.core.photographs import Image
 
@@ -27,18 +28,20 @@ class PhotographStore:
         images: `(H, W, 3)` uint8 BGR.
         device: Where they live: `"cpu"` or `"cuda"`.
         masks: For each photograph `(H, W)` uint8 ids of people, 0 for background; or None.
+
+    Raises:
+        ExportError: They are of more pixels than 32 bits can number.
     """
 
     def __init__(
         self, images: Sequence[Image], device: str, masks: Sequence[NDArray[np.uint8]] | None = None
     ) -> None:
+        _check_pixels(images)
         given = [None] * len(images) if masks is None else masks
         with ThreadPoolExecutor() as pool:
             levels = [level for found in pool.map(_levels, images, given) for level in found]
         shapes = np.array([level.shape for level in levels], np.int64)
         ends = np.cumsum(shapes.prod(axis=1))
-        if ends[-1] > torch.iinfo(torch.int32).max:
-            raise ValueError(f"{ends[-1]} pixels are more than 32 bits can number")
         flat = np.empty(ends[-1], np.int32)
         for level, end in zip(levels, ends, strict=True):
             flat[end - level.size : end] = level.ravel()
@@ -105,6 +108,17 @@ class PhotographStore:
             return torch.stack([torch.as_tensor(channel) for channel in found], 1)
 
         return Replay(cut)
+
+
+def _check_pixels(images: Sequence[Image]) -> None:
+    # Half and quarter have a fourth and a sixteenth of the pixels, rounded down.
+    most = int(torch.iinfo(torch.int32).max / sum(0.25**level for level in range(LEVELS)))
+    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    if pixels > most:
+        raise ExportError(
+            f"--data-on-device keeps at most {most} pixels of photographs, got {pixels} in "
+            f"{len(images)}: give fewer or smaller ones, or train without --data-on-device"
+        )
 
 
 def _levels(image: Image, mask: NDArray[np.uint8] | None) -> list[NDArray[np.int32]]:

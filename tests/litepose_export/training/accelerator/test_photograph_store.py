@@ -14,6 +14,8 @@ import torch  # noqa: E402
 from litepose_edge import geometry  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_edge.preprocess import warp  # noqa: E402
+from litepose_export.errors import ExportError  # noqa: E402
+from litepose_export.training.accelerator import photograph_store  # noqa: E402
 from litepose_export.training.accelerator.photograph_store import PhotographStore  # noqa: E402
 
 
@@ -36,6 +38,14 @@ def test_views_are_cut_as_the_runtime_does():
         difference = np.abs(found.permute(1, 2, 0).numpy() - expected)
         assert difference.mean() < 1.0
         assert np.quantile(difference, 0.99) < 12  # whose blocks begin elsewhere, at the edge
+
+
+def test_more_pixels_than_can_be_numbered_are_refused_before_they_are_copied(monkeypatch):
+    monkeypatch.setattr(photograph_store, "_levels", None)
+    # One row stands for all: it takes no memory.
+    large = np.broadcast_to(np.zeros((1, 30_000, 3), np.uint8), (30_000, 30_000, 3))
+    with pytest.raises(ExportError, match=r"got 1800000000 in 2: .* without --data-on-device"):
+        PhotographStore([large, large], "cpu")
 
 
 def test_the_mask_of_a_person_is_cut_along():
