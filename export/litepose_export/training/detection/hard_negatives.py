@@ -82,6 +82,9 @@ def mine_hard_negatives(
     for _ in range(tries // TILES_A_BATCH):
         found = [random_tile(rng, images, people_xyxy) for _ in range(TILES_A_BATCH)]
         batch = [tile for tile in found if tile is not None]
+        progress()
+        if not batch:  # people are nearly everywhere
+            continue
         pixels = [
             cv2.cvtColor(crop_tile(images[t.photograph], t, MINING_INPUT), cv2.COLOR_BGR2RGB)
             for t in batch
@@ -90,7 +93,6 @@ def mine_hard_negatives(
         best = flatten(levels).logits.float().amax(dim=1)
         tiles += batch
         scores += best.tolist()
-        progress()
     network.train(was_training)
     order = np.argsort(scores)[::-1][: round(share * len(tiles))]
     return [tiles[i] for i in order]

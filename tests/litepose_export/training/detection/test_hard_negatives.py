@@ -32,6 +32,17 @@ def test_where_a_person_fills_the_picture_there_is_no_tile():
     )
 
 
+def test_where_people_fill_all_pictures_nothing_is_mined():
+    images = [np.zeros((100, 120, 3), np.uint8)]
+    everywhere = [np.array([[0, 0, 120, 100]], np.float32)]
+    rng, passed = np.random.default_rng(1), []
+    tiles = hard_negatives.mine_hard_negatives(
+        torch.nn.Identity(), images, everywhere, rng, lambda: passed.append(1), tries=32
+    )
+    assert tiles == []
+    assert len(passed) == 2
+
+
 def test_mining_finds_the_tiles_that_score_highest():
     """A stand-in that believes in brightness: the bright photograph's tiles must come back."""
 
