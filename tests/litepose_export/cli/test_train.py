@@ -63,6 +63,16 @@ def test_cuda_where_there_is_none_is_refused(network, photo_dataset, tmp_path, c
     assert "--device cpu" in said
 
 
+@pytest.mark.parametrize("network", ["lrpose-n", "litepose-xs", "persondet"])
+def test_a_dev_file_without_labels_is_refused_before_training(
+    network, photo_dataset, unlabelled_dataset, tmp_path, capsys
+):
+    arguments = ["train", network, "--data", str(photo_dataset), "--out", str(tmp_path / "run")]
+    assert app.run([*arguments, "--steps", "1", "--dev", str(unlabelled_dataset)]) == 3
+    assert "nothing to score on in" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
 def test_the_command_line_packs_and_draws(photo_dataset, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     assert app.run(["pack", "--data", str(photo_dataset), "--out", str(tmp_path)]) == 0

@@ -16,6 +16,8 @@ from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
 from litepose_edge.pipelines.bottomup import BottomUp
 from litepose_edge.pipelines.bottomup_options import BottomUpOptions, Resize
+from litepose_export.errors import ExportError
+from litepose_export.training.bottomup.views import has_keypoints
 from litepose_export.training.core.photographs import read_photographs
 
 
@@ -51,6 +53,10 @@ class BottomUpValidator:
         resize: Input policy of the runtime.
         min_peak: Heat below which a peak is no keypoint; the manifest's unless given.
         max_photographs: Score on at most so many photographs, evenly spread over the file.
+
+    Raises:
+        ExportError: No one in these photographs has labelled keypoints.
+        SourceError: A photograph is missing or cannot be read.
     """
 
     def __init__(
@@ -66,9 +72,15 @@ class BottomUpValidator:
         if max_photographs is not None:
             count = min(max_photographs, count)
         chosen = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int))
+        images = [dataset.images[i] for i in chosen]
+        if not any(has_keypoints(image).any() for image in images):
+            raise ExportError(
+                f"nothing to score on in {dataset.path}: expected people with labelled keypoints, "
+                f"got none in {len(images)} photographs"
+            )
         self._annotations = dataset.path
-        self._ids = [dataset.images[i].image_id for i in chosen]
-        self._photographs = read_photographs(dataset.images[i].path for i in chosen)
+        self._ids = [image.image_id for image in images]
+        self._photographs = read_photographs(image.path for image in images)
         assert isinstance(manifest.model, BottomUpSpec)
         self._sigmas = manifest.model.skeleton.oks_sigmas
         if min_peak is not None:

@@ -25,6 +25,7 @@ from litepose_edge.person_filter import pose_scores
 from litepose_edge.preprocess import warp
 from litepose_edge.results import coco_entry
 from litepose_edge.skeletons import COCO_17, Skeleton
+from litepose_export.errors import ExportError
 from litepose_export.models.thresholds import (
     MOST_BACKGROUND,
     Observed,
@@ -61,6 +62,10 @@ class Validator:
         alignment: Where cells lie in the input.
         blur_kernel: Of DARK's refinements.
         skeleton: What is labelled, and found.
+
+    Raises:
+        ExportError: No one has labelled keypoints.
+        SourceError: A photograph is missing or cannot be read.
     """
 
     def __init__(
@@ -83,6 +88,11 @@ class Validator:
         self._alignment: Alignment = alignment
         self._blur_kernel, self._skeleton = blur_kernel, skeleton
         self._crops = _crops(dataset, input_size, padding)
+        if not self._crops:
+            raise ExportError(
+                f"nothing to score on in {dataset.path}: expected people with labelled keypoints, "
+                "got none"
+            )
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> dict[str, float]:

@@ -15,6 +15,7 @@ from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_edge.measure.accuracy.coco_entries import box_entries
 from litepose_edge.measure.accuracy.coco_metrics import coco_metrics
+from litepose_export.errors import ExportError
 from litepose_export.models.architectures.persondet import cell_centres, flatten, to_boxes
 from litepose_export.training.core.normalization import normalise
 from litepose_export.training.core.photographs import read_photographs
@@ -22,9 +23,22 @@ from litepose_export.training.detection.scenes import GREY
 
 
 class DetectionValidator:
-    """Holds a COCO file's photographs, letterboxed, and scores a detector on them."""
+    """Holds a COCO file's photographs, letterboxed, and scores a detector on them.
+
+    Args:
+        dataset: Photographs and boxes.
+        input_size: Of the detector.
+
+    Raises:
+        ExportError: There is no box.
+        SourceError: A photograph is missing or cannot be read.
+    """
 
     def __init__(self, dataset: CocoDataset, input_size: Size) -> None:
+        if not any(len(image.boxes_xyxy) for image in dataset):
+            raise ExportError(
+                f"nothing to score on in {dataset.path}: expected boxes of people, got none"
+            )
         self._dataset = dataset
         self._input_size = input_size
         self._pixels = []
