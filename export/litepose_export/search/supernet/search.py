@@ -200,6 +200,9 @@ def _timed_plan(
         seed=job.seed,
         batch=job.batch,
     )
+    # A trial that was killed is done again: what it left would spare this one the loading, which
+    # would then be counted.
+    shutil.rmtree(trial.folder, ignore_errors=True)
     checkpoint = trial.run(SearchDisplay(display.started))  # loads photographs as well
     checkpoint.unlink()
     began = time.monotonic()
