@@ -22,7 +22,7 @@ def take_out_batch_norms(model: onnx.ModelProto) -> None:
     convolution, say, a normalisation becomes a product and a sum, which compute the same.
     Normalisations whose numbers are no constants stay.
     """
-    # From the back: a normalisation of a sum may follow normalisations of the summands.
+    # From the front: a sum may be normalised whose summands were, which are folded by then.
     for node in list(model.graph.node):
         if node.op_type == "BatchNormalization":
             _take_out(model.graph, node)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from litepose_export.models.architectures.layers import FusedBlock, SeparableHead
 from litepose_export.models.architectures.litepose import InvertedBottleneck, LitePose
-from litepose_export.models.architectures.lrpose import LRPose
 
 
 @torch.no_grad()
@@ -36,9 +35,6 @@ def re_organize_weights(network: nn.Module) -> None:
             _sort_inputs(_layer(module.project, 0), order)
     if isinstance(network, LitePose):
         _sort_streams(network)
-
-
-SUPPORTED = (LitePose, LRPose)
 
 
 def _order(readers: Sequence[nn.Conv2d]) -> Tensor:

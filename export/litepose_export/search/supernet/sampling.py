@@ -45,8 +45,6 @@ class SubNetworks:
         chosen = [self._draw(rng, step) for _ in range(self.drawn)]
         if self.sandwich:
             chosen = [self.space.largest, self._least(step), *chosen]
-        if self.shrinking and not self.sandwich and self._open(step) == 0:
-            chosen = [self.space.largest]
         unique = dict.fromkeys(self._at_size(genes, size) for genes in chosen)
         return list(unique)
 
