@@ -307,12 +307,12 @@ def _family_of(network: str) -> tuple[tuple[str, ...], str]:
 
 
 def _mixes(texts: list[str], data: list[Path], unlabelled: bool) -> tuple[Mix, ...]:
-    """The mixes asked for; shards say themselves of how many files they are."""
+    """The mixes asked for; of how many sources shards and unlabelled people are, they say."""
     with requires("export"):
         from litepose_export.training.core.schedule import parse_mixes
     packed = any(path.suffix == ".npz" for path in data)
     try:
-        return parse_mixes(texts, None if packed else len(data) + unlabelled)
+        return parse_mixes(texts, None if packed or unlabelled else len(data))
     except ValueError as exc:
         raise typer.BadParameter(f"--mix {exc}") from exc
 

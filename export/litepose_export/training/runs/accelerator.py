@@ -94,8 +94,6 @@ def train_on_accelerator(
     evaluate = _score_first(make_validator(names[0], options))
     torch.backends.cudnn.benchmark = True  # every batch has the same shape
     sampler, files, unlabelled = _make_sampler(names, options, display)
-    sources = files + unlabelled
-    check_mixes(options.mixes, sources)
     schedule = replace(
         ACCELERATOR_SCHEDULES[options.stage],
         phases=(Phase(1.0, networks.find(names[0]).input_size),),
@@ -110,7 +108,7 @@ def train_on_accelerator(
         schedule=schedule,
         budget=options.budget,
         folder=options.folder,
-        sources=sources,
+        sources=files + unlabelled,
         device=options.device,
         metadata=metadata,
         frozen=tuple(f"members.{module}" for module in options.frozen),
@@ -157,6 +155,10 @@ def _make_sampler(
         datasets,
         unlabelled_side_px=None if teacher is None else UNLABELLED_SIDE_PX,
     )
+    sources = np.unique(people.source)
+    files = int((sources < len(datasets)).sum())
+    unlabelled = len(sources) > files
+    check_mixes(options.mixes, files, unlabelled=unlabelled)
     sampling = SamplerOptions(
         sizes=tuple(networks.find(name).input_size for name in names),
         augmentation=options.choose_augmentation(WEAK if options.stage == "finetune" else STRONG),
@@ -173,9 +175,7 @@ def _make_sampler(
     if teacher is not None:
         progress = display.started("run the teacher", math.ceil(len(people) / BATCH))
     sampler = AcceleratorSampler(people, teacher, sampling, masks, progress)
-    sources = np.unique(people.source)
-    files = int((sources < len(datasets)).sum())
-    return sampler, files, len(sources) > files
+    return sampler, files, unlabelled
 
 
 def _check_folder(init: Path | None, names: tuple[str, ...]) -> None:

@@ -183,17 +183,23 @@ def _open_events(options: ScheduledRunOptions) -> EventFiles | None:
     return EventFiles(options.folder / "tensorboard")
 
 
-def check_mixes(mixes: Sequence[Mix], sources: int) -> None:
+def check_mixes(mixes: Sequence[Mix], files: int, *, unlabelled: bool = False) -> None:
     """Refuse mixes of other numbers of sources than the data have.
+
+    Args:
+        mixes: What the run asks for.
+        files: How many files show people.
+        unlabelled: Whether people without keypoints are a source behind them.
 
     Raises:
         ExportError: They are.
     """
-    counts = {len(shares) for _, shares in mixes} - {sources}
+    counts = {len(shares) for _, shares in mixes} - {files + unlabelled}
     if counts:
+        also = " and one for people without keypoints" if unlabelled else ""
         raise ExportError(
-            f"each --mix needs {sources} shares, one for each file of the data that shows people, "
-            f"got {min(counts)}: leave out files that show none"
+            f"each --mix needs {files + unlabelled} shares, one for each file of the data that "
+            f"shows people{also}, got {min(counts)}: leave out files that show none"
         )
 
 

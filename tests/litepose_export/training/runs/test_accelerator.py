@@ -91,6 +91,30 @@ def test_four_files_train_together(photo_dataset, tmp_path):
     assert [len(shares) for _, shares in record["schedule"]["mixes"]] == [4, 4]
 
 
+class NoJoints(torch.nn.Module):
+    """A teacher that finds nothing."""
+
+    def __init__(self, path):
+        super().__init__()
+
+    def forward(self, images):
+        return images.new_zeros(len(images), 17, 64, 48)
+
+
+@pytest.mark.parametrize(("mix", "exit_code"), [("1:1", 0), ("1:0.5,0.5", 3)])
+def test_people_without_keypoints_have_a_share_only_where_there_are_any(
+    mix, exit_code, photo_dataset, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(accelerator, "IRNetwork", NoJoints)
+    monkeypatch.setattr(accelerator, "teacher_alignment", lambda path: "corner")
+    arguments = ["train", "lrpose-n", "--data-on-device", "--device", "cpu", "--steps", "1"]
+    arguments += ["--data", str(photo_dataset), "--teacher", "t.xml", "--mix", mix]
+    arguments += ["--augmentation", "none", "--out", str(tmp_path / "run")]
+    assert app.run(arguments) == exit_code
+    if exit_code:
+        assert "needs 1 shares" in " ".join(capsys.readouterr().err.split())
+
+
 def test_shards_are_refused(tmp_path):
     options = AcceleratorRunOptions(
         data=(tmp_path / "crops.npz",), folder=tmp_path, budget=Budget(steps=1)
