@@ -54,18 +54,50 @@ def halve_storage(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def restore_storage(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Undo `halve_storage`: float32 initialisers and no Casts, for quantization."""
+    """Undo `halve_storage`, for quantization: float32 initialisers in place of its Casts.
+
+    Every other Cast stays: graphs of others cast their constants to other types.
+    """
     restored = onnx.ModelProto()
     restored.CopyFrom(model)
-    halves = {i.name: i for i in restored.graph.initializer}
+    graph = restored.graph
+    halves = {i.name: i for i in graph.initializer if i.data_type == onnx.TensorProto.FLOAT16}
+    # Values that whoever runs the graph may replace are no constants.
+    for given in graph.input:
+        halves.pop(given.name, None)
+    wholes: dict[str, list[onnx.TensorProto]] = {name: [] for name in halves}
     kept = []
-    for node in restored.graph.node:
-        source = halves.get(node.input[0]) if node.op_type == "Cast" else None
+    for node in graph.node:
+        source = halves.get(node.input[0]) if _casts_to_float(node) else None
         if source is None:
             kept.append(node)
             continue
         values = numpy_helper.to_array(source).astype(np.float32)
-        source.CopyFrom(numpy_helper.from_array(values, node.output[0]))
-    del restored.graph.node[:]
-    restored.graph.node.extend(kept)
+        wholes[source.name].append(numpy_helper.from_array(values, node.output[0]))
+    del graph.node[:]
+    graph.node.extend(kept)
+    read = _names_read(graph)
+    stored = []
+    for initializer in graph.initializer:
+        if initializer.name not in halves or initializer.name in read:
+            stored.append(initializer)
+        stored += wholes.get(initializer.name, [])
+    del graph.initializer[:]
+    graph.initializer.extend(stored)
     return restored
+
+
+def _casts_to_float(node: onnx.NodeProto) -> bool:
+    to_float = any(a.name == "to" and a.i == onnx.TensorProto.FLOAT for a in node.attribute)
+    return node.op_type == "Cast" and to_float
+
+
+def _names_read(graph: onnx.GraphProto) -> set[str]:
+    """What nodes and outputs read, in branches and loops too."""
+    read = {output.name for output in graph.output}
+    for node in graph.node:
+        read.update(node.input)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                read |= _names_read(inner)
+    return read
