@@ -34,6 +34,7 @@ COLUMN = 28
 # What the exporter measured when it wrote the file.
 PARITY = {
     "tensor_difference": "largest error of the export",
+    "threshold": "score that became 0.3",
     "gate_people": "people compared with float",
     "gate_joints": "keypoints compared",
     "oks": "mean OKS with float",

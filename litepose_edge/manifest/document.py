@@ -64,7 +64,8 @@ class Manifest(Part, frozen=True):
         model: The task and its decoding.
         quantization: How INT8 was made; None for float files.
         training: Where the weights come from.
-        parity: Figures the exporter measured when it wrote the file.
+        parity: Figures the exporter measured when it wrote the file, and the `threshold` that it
+            was given.
     """
 
     schema: int

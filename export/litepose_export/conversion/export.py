@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -16,25 +15,24 @@ import onnx
 import torch
 from torch import nn
 
-from litepose_edge.manifest import (
-    BottomUpSpec,
-    HeatmapSpec,
-    Manifest,
-    TopDownSpec,
-    output_names,
-)
+from litepose_edge.manifest import BottomUpSpec, Manifest, TopDownSpec, output_names
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.onnx_file import read_onnx
-from litepose_export.conversion.parity import Parity, check_parity, random_inputs
+from litepose_export.conversion.parity import (
+    HALF_TOLERANCE,
+    TOLERANCE,
+    Parity,
+    check_parity,
+    random_inputs,
+)
 from litepose_export.conversion.sample_inputs import calibration_inputs
-from litepose_export.conversion.storage import halve_storage, store
+from litepose_export.conversion.score_shift import shift_scores
+from litepose_export.conversion.storage import halve_storage, is_halved, store
 from litepose_export.conversion.thresholds import measure_thresholds
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph
 from litepose_export.conversion.uint8_input import Uint8Input
 from litepose_export.errors import ExportError
 from litepose_export.models import manifests, networks, user_networks
-from litepose_export.models.architectures.lrpose import LRPose
-from litepose_export.models.architectures.persondet import PersonDet
 from litepose_export.models.checkpoints import fit, load, read_state
 from litepose_export.models.counting import count
 from litepose_export.models.trained import read_trained
@@ -43,7 +41,7 @@ PARITY_INPUTS = 8
 # Graphs of free size are also compared at a size so much larger, down and across.
 OTHER_SIZE = (64, 128)
 Step = Callable[[str], None]
-SHOWN_SCORE = 0.3  # the runtime's default min_score
+THRESHOLD = "threshold"  # among the manifest's figures: the score that became the default
 
 
 def _silent(what: str) -> None:
@@ -98,7 +96,8 @@ class ExportOptions:
         colour: Channel order of the weights; the known one unless given.
         graph: What kind of graph.
         half_storage: Keep the weights as float16 in the file: half the size, and a little
-            rounding of the weights.
+            rounding of the weights, so that outputs may differ from PyTorch's by 5e-3 of their
+            largest value.
         thresholds_on: Labelled people on whom the thresholds in the manifest are measured; those
             that the checkpoint says unless given.
         released: For LRPose: the thresholds of the released network of that name instead.
@@ -150,10 +149,12 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     elif options.max_join_distance is not None:
         raise ExportError("max_join_distance is for bottom-up networks only")
     elif options.threshold is not None:
-        shift = _shift_scores(module, options.threshold, manifest)
+        shift = shift_scores(module, options.threshold, manifest)
         if trained.thresholds is not None:
             shifted = replace(trained, thresholds=trained.thresholds.shifted(shift))
             manifest = described(shifted)
+        figures = {**manifest.parity, THRESHOLD: options.threshold}
+        manifest = msgspec.structs.replace(manifest, parity=figures)
     return module, manifest
 
 
@@ -216,6 +217,7 @@ def export_module(
         CheckpointError: The weights do not fit.
         ExportError: The network does not give what its manifest describes.
     """
+    manifest = msgspec.structs.replace(manifest, parity={})  # which may come from another file
     own, weights = _own_module(network, manifest, options, checkpoint, step)
     report = _export(own, manifest, target, options, samples, step, 1)
     return replace(report, weights=weights)
@@ -268,13 +270,17 @@ def _export(
     graph = export_graph(network, manifest.input, outputs, options.graph, multiple=multiple)
     step("compare with PyTorch")
     parity, described = verify_graph(network, graph, manifest, options.graph, samples)
+    if options.half_storage:
+        # The file's own figures; those of float32 have shown that the graph is the network.
+        graph = halve_storage(graph)
+        parity, described = verify_graph(network, graph, manifest, options.graph, samples)
     if options.thresholds_on is not None:
         step("measure the thresholds")
         measured = measure_thresholds(graph, described, options.thresholds_on)
         assert isinstance(described.model, TopDownSpec)
         described = msgspec.structs.replace(described, model=measured.applied(described.model))
     step("write the file")
-    store(halve_storage(graph) if options.half_storage else graph, described, target)
+    store(graph, described, target)
     skeleton = getattr(manifest.model, "skeleton", ())
     return ExportReport(
         network=manifest.name,
@@ -320,7 +326,12 @@ def verify(
     elif checkpoint is None:
         raise ExportError(f"compare {model} with what? Give a checkpoint or a network")
     else:
-        options = ExportOptions(width=spec.width, height=spec.height, colour=spec.colour)
+        options = ExportOptions(
+            width=spec.width,
+            height=spec.height,
+            colour=spec.colour,
+            threshold=manifest.parity.get(THRESHOLD),
+        )
         name = read_trained(checkpoint).network or manifest.name
         network, _ = load_network(name, checkpoint, options)
     step("compare with PyTorch")
@@ -361,8 +372,9 @@ def verify_graph(
             spec, height=spec.height + OTHER_SIZE[0], width=spec.width + OTHER_SIZE[1]
         )
         batches += random_inputs(larger, 1)
-    parity = check_parity(network, graph, batches, manifest)
-    figures = {"tensor_difference": float(f"{parity.tensor:.1e}")}
+    tolerance = HALF_TOLERANCE if is_halved(graph) else TOLERANCE
+    parity = check_parity(network, graph, batches, manifest, tolerance)
+    figures = {**manifest.parity, "tensor_difference": float(f"{parity.tensor:.1e}")}
     return parity, msgspec.structs.replace(manifest, parity=figures)
 
 
@@ -371,27 +383,3 @@ def _describe_input(graph: onnx.ModelProto) -> str:
     kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower().replace("float", "float32")
     shape = ", ".join(d.dim_param or str(d.dim_value) for d in tensor.shape.dim)
     return f"{kind} ({shape})"
-
-
-@torch.no_grad()
-def _shift_scores(network: nn.Module, threshold: float, manifest: Manifest) -> float:
-    """Shift the scores; returns by how much log-odds."""
-    match network, manifest.model:
-        case PersonDet(), _:
-            layers = list(network.scores)
-        case LRPose(), TopDownSpec(heatmaps=HeatmapSpec(activation="sigmoid")):
-            layers = [network.predict]
-        case _:
-            raise ExportError(
-                "a threshold is for detectors, bottom-up networks and LRPose's logits"
-            )
-    shift = _logit(SHOWN_SCORE) - _logit(threshold)
-    for layer in layers:
-        assert isinstance(layer, nn.Conv2d)
-        assert layer.bias is not None
-        layer.bias += shift
-    return shift
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))

@@ -21,6 +21,8 @@ from litepose_edge.manifest import HeatmapSpec, InputSpec, Manifest, TopDownSpec
 from litepose_export.errors import ParityError
 
 TOLERANCE = 1e-4
+# Of weights stored as float16: their rounding moves trained networks' outputs by up to 1e-3.
+HALF_TOLERANCE = 5e-3
 # A joint's place is compared only where its peak stands this far, as a part of the map's range,
 # above the next one: between equal peaks the last bit decides.
 CLEAR_PEAK = 1e-3
@@ -55,7 +57,11 @@ def random_inputs(spec: InputSpec, count: int) -> list[NDArray[Any]]:
 
 @torch.no_grad()
 def check_parity(
-    network: nn.Module, model: onnx.ModelProto, batches: Sequence[NDArray[Any]], manifest: Manifest
+    network: nn.Module,
+    model: onnx.ModelProto,
+    batches: Sequence[NDArray[Any]],
+    manifest: Manifest,
+    tolerance: float = TOLERANCE,
 ) -> Parity:
     """Compare PyTorch, computing in float64, with ONNX Runtime.
 
@@ -67,9 +73,10 @@ def check_parity(
         model: The graph after it.
         batches: What both are given.
         manifest: Says how maps become keypoints.
+        tolerance: How far outputs may be apart, as a part of their largest value.
 
     Raises:
-        ParityError: An output differs by more than 1e-4 of its largest value, or is not finite.
+        ParityError: An output differs by more than that, or is not finite.
     """
     reference = _in_double(network, batches[0])
     session = open_bytes(model.SerializeToString())
@@ -88,10 +95,10 @@ def check_parity(
                 moved = _keypoint_shift(want, got, manifest)
                 shift = max(shift, float(moved[clear[-1]].max(initial=0)))
     session.close()
-    if not worst <= TOLERANCE:
+    if not worst <= tolerance:
         raise ParityError(
             f"the exported graph differs from PyTorch by {worst:.2g} of an output's largest "
-            f"value; at most {TOLERANCE:g} is allowed, nothing was written"
+            f"value; at most {tolerance:g} is allowed, nothing was written"
         )
     if not clear:
         return Parity(worst)

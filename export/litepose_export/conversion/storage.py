@@ -10,8 +10,10 @@ from onnx import numpy_helper
 
 from litepose_edge.atomic_files import write_file
 from litepose_edge.manifest import METADATA_KEY, Manifest, encode_manifest
+from litepose_export.errors import ExportError
 
 MIN_FLOATS = 256
+MOST_HALF = float(np.finfo(np.float16).max)
 
 
 def store(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
@@ -31,6 +33,9 @@ def halve_storage(model: onnx.ModelProto) -> onnx.ModelProto:
     """Store large float initialisers as float16, with Casts that engines fold when they load.
 
     Computation stays float32; only the weights lose their lower bits.
+
+    Raises:
+        ExportError: A weight is larger than float16 holds.
     """
     halved = onnx.ModelProto()
     halved.CopyFrom(model)
@@ -42,6 +47,12 @@ def halve_storage(model: onnx.ModelProto) -> onnx.ModelProto:
         if values.size < MIN_FLOATS:
             continue
         name = initializer.name
+        largest = np.abs(values[np.isfinite(values)]).max(initial=0)
+        if largest > MOST_HALF:
+            raise ExportError(
+                f"expected weights of at most {MOST_HALF:g} for storage as float16, got "
+                f"{largest:g} in {name}: leave out float16 storage"
+            )
         stored = numpy_helper.from_array(values.astype(np.float16), f"{name}_half")
         initializer.CopyFrom(stored)
         casts.append(
@@ -51,6 +62,11 @@ def halve_storage(model: onnx.ModelProto) -> onnx.ModelProto:
     del halved.graph.node[:]
     halved.graph.node.extend([*casts, *nodes])
     return halved
+
+
+def is_halved(model: onnx.ModelProto) -> bool:
+    """Whether weights are stored as float16."""
+    return any(i.data_type == onnx.TensorProto.FLOAT16 for i in model.graph.initializer)
 
 
 def restore_storage(model: onnx.ModelProto) -> onnx.ModelProto:
