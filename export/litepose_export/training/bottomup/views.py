@@ -138,6 +138,9 @@ class ViewSampler:
         options: How views are augmented.
         seed: Of the random stream.
         skeleton: Which keypoints are labelled; the usual set of as many unless given.
+
+    Attributes:
+        rng: The random stream.
     """
 
     def __init__(
@@ -149,7 +152,7 @@ class ViewSampler:
     ) -> None:
         self._photographs = photographs
         self._options = options
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
         source = photographs.source
         self._members = [np.flatnonzero(source == s) for s in np.unique(source)]
         self._joints = photographs.labels[0].keypoints.shape[1]
@@ -157,12 +160,12 @@ class ViewSampler:
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> ViewBatch:
         """One batch of `count` views, `shares` of it from each annotation file."""
-        sources = self._rng.choice(len(self._members), count, p=shares)
+        sources = self.rng.choice(len(self._members), count, p=shares)
         crops = np.empty((count, input_size.height, input_size.width, 3), np.uint8)
         counted = np.empty(crops.shape[:3], np.float32)
         views = []
         for i, source in enumerate(sources):
-            number = int(self._rng.choice(self._members[source]))
+            number = int(self.rng.choice(self._members[source]))
             crops[i], people, counted[i] = self._view(number, input_size)
             views.append(people)
         most = max(1, *(len(people) for people in views))
@@ -180,7 +183,7 @@ class ViewSampler:
         self, number: int, input_size: Size
     ) -> tuple[NDArray[np.uint8], Float32, NDArray[np.uint8]]:
         """Pixels, `(P, K, 3)` people with a joint inside, and where the view counts."""
-        rng, options = self._rng, self._options
+        rng, options = self.rng, self._options
         image, labels = self._photographs.images[number], self._photographs.labels[number]
         known = has_keypoints(labels)
         to_input, mirrored = random_view(

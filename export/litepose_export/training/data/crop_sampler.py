@@ -35,6 +35,9 @@ class CropSampler:
         options: How crops are augmented.
         seed: Of the random stream.
         masks: For copy-paste augmentation, or None to do without.
+
+    Attributes:
+        rng: The random stream.
     """
 
     def __init__(
@@ -50,8 +53,8 @@ class CropSampler:
         self._masks = masks
         self._targets = targets
         self._options = options
-        self._rng = np.random.default_rng(seed)
-        self._placements = PlacementSampler(people, options, self._rng)
+        self.rng = np.random.default_rng(seed)
+        self._placements = PlacementSampler(people, options, self.rng)
         self._weights, self._points = _labels(people, targets)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> PoseBatch:
@@ -98,7 +101,7 @@ class CropSampler:
         return geometry.compose(teacher_input, geometry.invert(placement.to_input))
 
     def _pixels(self, placement: CropPlacement, input_size: Size) -> NDArray[np.uint8]:
-        rng, options, people = self._rng, self._options, self._people
+        rng, options, people = self.rng, self._options, self._people
         # As the runtime cuts its crops, so that both see the same pixels.
         image = people.images[people.image_index[placement.person]]
         crop = warp(image, placement.to_input, input_size)
@@ -120,7 +123,7 @@ class CropSampler:
         input_size: Size,
     ) -> NDArray[np.uint8]:
         """Now and then the person in another photograph, or an occluder in front of them."""
-        rng, options, people = self._rng, self._options, self._people
+        rng, options, people = self.rng, self._options, self._people
         known = masks.person_ids[placement.person] > 0 and not placement.background
         if rng.random() < options.background_swap and known:
             number, to_scene = self._placements.draw_scene(input_size)
@@ -146,7 +149,7 @@ class CropSampler:
 
     def _other_crop(self, input_size: Size) -> NDArray[np.uint8] | None:
         """A random person's crop for CutMix; None where a plain cover is wanted."""
-        rng, options, people = self._rng, self._options, self._people
+        rng, options, people = self.rng, self._options, self._people
         if options.cutmix == 0 or rng.random() >= options.cutmix:
             return None
         person = int(rng.integers(len(people)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
 
 from litepose_edge.geometry import Size
 
@@ -13,18 +15,32 @@ BatchT = TypeVar("BatchT", covariant=True)
 
 
 class Sampler(Protocol[BatchT]):
-    """Makes batches."""
+    """Makes batches, all of whose randomness is of one stream."""
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The random stream."""
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> BatchT:
         """One batch of `count` samples, `shares` of it from each annotation file."""
 
 
 class Prefetcher(Generic[BatchT]):
-    """Runs a sampler in one background thread and keeps a few batches ready."""
+    """Runs a sampler in one background thread and keeps a few batches ready.
+
+    Which batches come depends on the sampler's random stream alone: it goes on behind the last
+    batch that was taken, however many were ready behind that one.
+
+    Args:
+        sampler: Makes the batches; nothing else draws from its stream.
+        depth: How many batches are kept ready.
+    """
 
     def __init__(self, sampler: Sampler[BatchT], depth: int = 4) -> None:
         self._sampler = sampler
-        self._ready: queue.Queue[BatchT | BaseException] = queue.Queue(depth)
+        # Batches, each with the state of the random stream behind it.
+        self._ready: queue.Queue[tuple[BatchT, Mapping[str, Any]] | Exception] = queue.Queue(depth)
+        self._taken: Mapping[str, Any] = sampler.rng.bit_generator.state
         self._stopped = threading.Event()
         self._request: tuple[int, Size, tuple[float, ...]] | None = None
         self._thread: threading.Thread | None = None
@@ -32,14 +48,16 @@ class Prefetcher(Generic[BatchT]):
     def batches(self, count: int, input_size: Size, shares: tuple[float, ...]) -> Iterator[BatchT]:
         """Batches without end; call again to change what they are made of."""
         self.close()
+        self._sampler.rng.bit_generator.state = self._taken
         self._stopped.clear()
         self._request = (count, input_size, shares)
         self._thread = threading.Thread(target=self._produce, daemon=True)
         self._thread.start()
         while True:
-            batch = self._ready.get()
-            if isinstance(batch, BaseException):
-                raise batch
+            made = self._ready.get()
+            if isinstance(made, Exception):
+                raise made
+            batch, self._taken = made
             yield batch
 
     def close(self) -> None:
@@ -63,12 +81,14 @@ class Prefetcher(Generic[BatchT]):
         assert self._request is not None
         while not self._stopped.is_set():
             try:
-                batch: BatchT | BaseException = self._sampler.draw(*self._request)
+                batch = self._sampler.draw(*self._request)
+                made: tuple[BatchT, Mapping[str, Any]] | Exception
+                made = batch, self._sampler.rng.bit_generator.state
             except Exception as exc:  # noqa: BLE001 - handed to the consumer, which raises it
-                batch = exc
+                made = exc
             while not self._stopped.is_set():
                 try:
-                    self._ready.put(batch, timeout=0.2)
+                    self._ready.put(made, timeout=0.2)
                     break
                 except queue.Full:
                     continue

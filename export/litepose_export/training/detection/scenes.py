@@ -101,6 +101,9 @@ class SceneSampler:
         hard_negatives: Places to show more often among those without people.
         sources: How many of the photographs, in their order, each source of data brings; all are
             one source unless given.
+
+    Attributes:
+        rng: The random stream.
     """
 
     def __init__(
@@ -116,7 +119,7 @@ class SceneSampler:
         self._ends = np.cumsum(sources or [len(images)])
         self._people = [occupied(found) for found in labels]
         self._hard_negatives = hard_negatives
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
 
     def draw(self, count: int, input_size: Size, shares: tuple[float, ...]) -> SceneBatch:
         """A batch of scenes; `shares` says how much of it comes from each source."""
@@ -124,14 +127,14 @@ class SceneSampler:
         labels = []
         for i in range(count):
             scene, found = self._scene(input_size, shares)
-            if self._rng.random() < self._options.blur:
-                scene = blur_or_downscale(self._rng, scene)
-            cv2.cvtColor(jitter_colours(self._rng, scene), cv2.COLOR_BGR2RGB, dst=images[i])
+            if self.rng.random() < self._options.blur:
+                scene = blur_or_downscale(self.rng, scene)
+            cv2.cvtColor(jitter_colours(self.rng, scene), cv2.COLOR_BGR2RGB, dst=images[i])
             labels.append(found)
         return SceneBatch(torch.from_numpy(images), _pad(labels))
 
     def _scene(self, size: Size, shares: tuple[float, ...]) -> tuple[NDArray[np.uint8], BoxLabels]:
-        rng, options = self._rng, self._options
+        rng, options = self.rng, self._options
         if rng.random() < options.empty:
             return self._empty_scene(size), no_people()
         canvas = np.full((size.height, size.width, 3), GREY, np.uint8)
@@ -156,10 +159,10 @@ class SceneSampler:
         """The number of a random photograph, of a source chosen by its share."""
         source = 0
         if len(self._ends) > 1:
-            source = int(np.searchsorted(np.cumsum(shares), self._rng.random(), side="right"))
+            source = int(np.searchsorted(np.cumsum(shares), self.rng.random(), side="right"))
             source = min(source, len(self._ends) - 1)
         first = int(self._ends[source - 1]) if source else 0
-        return int(self._rng.integers(first, self._ends[source]))
+        return int(self.rng.integers(first, self._ends[source]))
 
     def _place(
         self,
@@ -168,7 +171,7 @@ class SceneSampler:
         shares: tuple[float, ...],
     ) -> BoxLabels:
         """Draw one random photograph into a part of the canvas; return what is visible of it."""
-        rng = self._rng
+        rng = self.rng
         number = self._choose(shares)
         image, labels = self._images[number], self._labels[number]
         x1, y1, x2, y2 = area
@@ -195,7 +198,7 @@ class SceneSampler:
         return _visible(labels, to_part, part, np.array([x1, y1, x1, y1], np.float32))
 
     def _empty_scene(self, size: Size) -> NDArray[np.uint8]:
-        rng = self._rng
+        rng = self.rng
         if rng.random() < self._options.drawn:
             return textures.draw_texture(rng, size)
         hard = self._hard_negatives
