@@ -29,6 +29,10 @@ class QdqEditor:
         """An initialiser's values."""
         return numpy_helper.to_array(self._stored[name])
 
+    def is_stored(self, name: str) -> bool:
+        """Whether a value is an initialiser."""
+        return name in self._stored
+
     def put(self, name: str, values: NDArray[Any], kind: Any = None) -> None:
         """Replace an initialiser's values; its type stays unless a `kind` is given.
 
@@ -84,20 +88,22 @@ class QdqEditor:
 def with_signed_activations(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph with signed activations, for ARM: every code and zero point moved by 128.
 
-    Both compute the same numbers, since only differences of codes and zero points count.
+    Both compute the same numbers, since only differences of codes and zero points count. Codes are
+    computed by the graph, or stored where constants lie among the activations.
     """
     signed = onnx.ModelProto()
     signed.CopyFrom(model)
     editor = QdqEditor(signed)
-    zeros = {
-        node.input[2]
-        for node in signed.graph.node
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) > 2
-    }
-    for name in sorted(zeros):
-        zero = editor.value(name)
-        if zero.dtype == np.uint8:
-            editor.put(name, zero.astype(np.int16) - 128, np.int8)
+    unsigned: set[str] = set()
+    for node in signed.graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.input) < 3:
+            continue
+        if editor.value(node.input[2]).dtype == np.uint8:
+            unsigned.add(node.input[2])
+            if node.op_type == "DequantizeLinear" and editor.is_stored(node.input[0]):
+                unsigned.add(node.input[0])
+    for name in sorted(unsigned):
+        editor.put(name, editor.value(name).astype(np.int16) - 128, np.int8)
     for node in signed.graph.node:
         for attribute in node.attribute:
             if attribute.name == "output_dtype" and attribute.i == TensorProto.UINT8:
