@@ -31,6 +31,7 @@ from litepose_export.training.core.schedule import Phase, Schedule
 from litepose_export.training.core.target_options import TargetOptions
 from litepose_export.training.core.validation import Validator
 from litepose_export.training.data import augmentation
+from litepose_export.training.data.content_hash import hash_people
 from litepose_export.training.data.crop_sampler import CropSampler
 from litepose_export.training.data.distillation_targets import (
     DistillationTargets,
@@ -98,15 +99,18 @@ def load(data: Path, peers: Path | None, targets_path: Path | None) -> Material:
     datasets = [read_coco(data / name / "train.json") for name in ("coco", "lspet")]
     people = load_people(datasets)
     targets = None
-    if targets_path is not None and targets_path.exists():
-        targets = load_distillation_targets(targets_path)
-    if targets is None and peers is not None:
+    files: tuple[Path, ...] = ()
+    if peers is not None:
         pose = peers / "pose"
         files = (pose / "pptinypose_256x192/model.xml", pose / "ultralight_simplepose_256x192.onnx")
+    made_of = hash_people(people, files) if files else None
+    if targets_path is not None and targets_path.exists():
+        targets = load_distillation_targets(targets_path, made_of)
+    if targets is None and made_of is not None:
         first, second = (open_teacher(path) for path in files)
         targets = distill(people, first, second, lambda: None)
         if targets_path is not None:
-            save_distillation_targets(targets, targets_path)
+            save_distillation_targets(targets, targets_path, made_of)
     return Material(datasets, people, targets, read_coco(data / "coco" / "dev.json"))
 
 

@@ -39,25 +39,41 @@ def to_teacher_input(boxes_xyxy: Float32) -> Float64:
     return geometry.crop_affine(boxes_xyxy, TEACHER_INPUT, BOX_PADDING)
 
 
-def save_distillation_targets(targets: DistillationTargets, path: Path) -> None:
-    """Write targets to an uncompressed `.npz`."""
+def save_distillation_targets(targets: DistillationTargets, path: Path, made_of: str) -> None:
+    """Write targets to an uncompressed `.npz`.
+
+    Args:
+        targets: What to keep.
+        path: The file.
+        made_of: `hash_people` of the people and the teachers.
+    """
     with replacing(path) as partial:
         np.savez(
             partial,
             format=TARGETS_FORMAT,
+            made_of=made_of,
             maps=targets.maps,
             keypoints=targets.keypoints,
             trusted=targets.trusted,
         )
 
 
-def load_distillation_targets(path: Path) -> DistillationTargets | None:
-    """Read what `save_distillation_targets` wrote; None if an older version did.
+def load_distillation_targets(path: Path, made_of: str | None) -> DistillationTargets | None:
+    """Read what `save_distillation_targets` wrote.
+
+    Args:
+        path: The file.
+        made_of: `hash_people` of the people and the teachers; None takes those of any.
+
+    Returns:
+        None if an older version wrote it, or of other people or teachers.
 
     Raises:
         ExportError: The file is damaged.
     """
     stored = read_arrays(path, ("maps", "keypoints", "trusted"), MADE_AGAIN)
     if "format" not in stored or stored["format"] != TARGETS_FORMAT:
+        return None
+    if made_of is not None and stored.get("made_of") != made_of:
         return None
     return DistillationTargets(stored["maps"], stored["keypoints"], stored["trusted"])

@@ -70,6 +70,8 @@ def pack(
 ) -> list[Path]:
     """Write people to `crops-000.npz`, `crops-001.npz`, ...; every shard is a fair sample.
 
+    Shards behind the last one, which an earlier packing of more people left, are deleted.
+
     Args:
         people: Who.
         targets: A teacher's maps and pseudo-labels of them, or None.
@@ -100,6 +102,10 @@ def pack(
         size += needed
         progress()
     paths.append(_write(folder, len(paths), crops, members, people, targets))
+    for other in folder.glob("crops-*.npz"):
+        number = other.stem.removeprefix("crops-")
+        if number.isdecimal() and int(number) >= len(paths):
+            other.unlink()
     return paths
 
 

@@ -79,21 +79,42 @@ def segment_people(people: People, progress: Callable[[], None]) -> PersonMasks:
     return PersonMasks(maps, person_ids)
 
 
-def save_person_masks(masks: PersonMasks, path: Path) -> None:
-    """Write masks to an `.npz`, their maps as PNG."""
+def save_person_masks(masks: PersonMasks, path: Path, made_of: str) -> None:
+    """Write masks to an `.npz`, their maps as PNG.
+
+    Args:
+        masks: What to keep.
+        path: The file.
+        made_of: `hash_people` of the people.
+    """
     blobs = [cv2.imencode(".png", drawn)[1] for drawn in masks.maps]
     ends = np.cumsum([len(blob) for blob in blobs])
     with replacing(path) as partial:
-        np.savez(partial, png=np.concatenate(blobs), png_ends=ends, person_ids=masks.person_ids)
+        np.savez(
+            partial,
+            png=np.concatenate(blobs),
+            png_ends=ends,
+            person_ids=masks.person_ids,
+            made_of=made_of,
+        )
 
 
-def load_person_masks(path: Path) -> PersonMasks:
+def load_person_masks(path: Path, made_of: str) -> PersonMasks | None:
     """Read what `save_person_masks` wrote.
+
+    Args:
+        path: The file.
+        made_of: `hash_people` of the people.
+
+    Returns:
+        None if it was written of other people, or by an older version.
 
     Raises:
         ExportError: The file is damaged.
     """
     stored = read_arrays(path, ("png", "png_ends", "person_ids"), MADE_AGAIN)
+    if stored.get("made_of") != made_of:
+        return None
     blobs = np.split(stored["png"], stored["png_ends"][:-1])
     return PersonMasks(tuple(_unpacked(blob) for blob in blobs), stored["person_ids"])
 

@@ -19,6 +19,7 @@ from litepose_export.training.core.loop import Evaluate, Trainer
 from litepose_export.training.core.photographs import Image, read_photographs
 from litepose_export.training.core.schedule import Phase, Schedule
 from litepose_export.training.data.array_file import MADE_AGAIN, read_arrays
+from litepose_export.training.data.content_hash import hash_photographs
 from litepose_export.training.data.prefetcher import Prefetcher
 from litepose_export.training.detection.hard_negatives import (
     TILES_A_BATCH,
@@ -90,10 +91,11 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
     teacher = None if options.teacher is None else open_detector(options.teacher)
     photographs = read_photographs(image.path for image in images)
     pseudo_labels = [np.zeros((0, 5), np.float32) for _ in photographs]
-    if teacher is not None:
+    if teacher is not None and options.teacher is not None:
         cache = options.folder / "pseudo_labels.npz"
         with processes.one_at_a_machine_ahead():
-            pseudo_labels = _pseudo_labels(photographs, teacher, cache, display)
+            made_of = hash_photographs(photographs, (options.teacher,))
+            pseudo_labels = _pseudo_labels(photographs, teacher, cache, made_of, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = DetectionValidator(
@@ -144,15 +146,16 @@ def _mine(
 
 
 def _pseudo_labels(
-    photographs: tuple[Image, ...], teacher: Session, cache: Path, display: Display
+    photographs: tuple[Image, ...], teacher: Session, cache: Path, made_of: str, display: Display
 ) -> list[Float32]:
-    """The teacher's boxes, from the cache if it was made of as many photographs."""
+    """The teacher's boxes, from the cache if it was made of the same photographs and teacher."""
     if cache.exists():
         stored = read_arrays(cache, ("boxes", "counts"), MADE_AGAIN)
-        if len(stored["counts"]) == len(photographs):
+        if stored.get("made_of") == made_of:
             return np.split(stored["boxes"], np.cumsum(stored["counts"])[:-1])
     progress = display.started("run the teacher", len(photographs))
     found = detect_people(photographs, teacher, progress)
     with replacing(cache) as partial:
-        np.savez(partial, boxes=np.concatenate(found), counts=np.array([len(f) for f in found]))
+        counts = np.array([len(boxes) for boxes in found])
+        np.savez(partial, boxes=np.concatenate(found), counts=counts, made_of=made_of)
     return found

@@ -1,6 +1,7 @@
 """The data of pose runs: people from annotation files or shards, distillation targets, masks.
 
-Targets and masks take long to make and are kept in the run's folder.
+Targets and masks take long to make and are kept in the run's folder, with a hash of what they were
+made of: of other people, labels or teachers they are made anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from litepose_edge.atomic_files import make_folder
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_edge.skeletons import COCO_17
 from litepose_export.errors import ExportError
+from litepose_export.training.data.content_hash import hash_people
 from litepose_export.training.data.distillation_targets import (
     DistillationTargets,
     load_distillation_targets,
@@ -63,6 +65,7 @@ def load_pose_data(
             cache, started = folder / TARGETS_FILE, display.started
             return people, _kept_targets(
                 people,
+                teachers,
                 cache,
                 lambda: distill_keypoints(
                     people, teachers[0], started("run the teacher", len(people))
@@ -83,14 +86,12 @@ def load_pose_data(
 
 
 def load_masks(people: People, folder: Path, display: Display) -> PersonMasks:
-    """Masks of all people, from the folder if they were made of as many people."""
-    cache = folder / MASKS_FILE
-    if cache.exists():
-        masks = load_person_masks(cache)
-        if len(masks.person_ids) == len(people):
-            return masks
+    """Masks of all people, from the folder if they were made of the same ones."""
+    cache, made_of = folder / MASKS_FILE, hash_people(people)
+    if cache.exists() and (kept := load_person_masks(cache, made_of)) is not None:
+        return kept
     masks = segment_people(people, display.started("segment people", len(people)))
-    save_person_masks(masks, cache)
+    save_person_masks(masks, cache, made_of)
     return masks
 
 
@@ -114,23 +115,25 @@ def pack_people(
 def _distillation_targets(
     people: People, teachers: tuple[Path, ...], cache: Path, display: Display
 ) -> DistillationTargets:
-    """What two teachers' maps say, from the cache if it was made of as many people."""
+    """What two teachers' maps say, from the cache if it is of the same people and teachers."""
 
     def make() -> DistillationTargets:
         first, second = (open_teacher(path) for path in teachers)
         return distill(people, first, second, display.started("run the teachers", len(people)))
 
-    return _kept_targets(people, cache, make)
+    return _kept_targets(people, teachers, cache, make)
 
 
 def _kept_targets(
-    people: People, cache: Path, make: Callable[[], DistillationTargets]
+    people: People,
+    teachers: tuple[Path, ...],
+    cache: Path,
+    make: Callable[[], DistillationTargets],
 ) -> DistillationTargets:
-    """Targets from the cache if it was made of as many people; else new ones, kept there."""
-    if cache.exists():
-        targets = load_distillation_targets(cache)
-        if targets is not None and len(targets.maps) == len(people):
-            return targets
+    """Targets from the cache if they were made of the same; else new ones, kept there."""
+    made_of = hash_people(people, teachers)
+    if cache.exists() and (kept := load_distillation_targets(cache, made_of)) is not None:
+        return kept
     targets = make()
-    save_distillation_targets(targets, cache)
+    save_distillation_targets(targets, cache, made_of)
     return targets

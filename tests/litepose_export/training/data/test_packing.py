@@ -118,3 +118,11 @@ def test_a_shard_that_was_cut_on_its_way_is_named(people, targets, tmp_path):
     np.savez(shard, **arrays)
     with pytest.raises(ExportError, match="holds no boxes"):
         load_packs([shard])
+
+
+def test_packing_fewer_people_leaves_no_shard_of_the_many(people, tmp_path):
+    keepsake = tmp_path / "crops-of-others.npz"
+    keepsake.write_bytes(b"")
+    assert len(pack(people, None, tmp_path, max_bytes=40_000)) > 1
+    paths = pack(people, None, tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([*paths, keepsake])

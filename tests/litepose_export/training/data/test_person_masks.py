@@ -78,8 +78,9 @@ def test_masks_survive_their_file(people, tmp_path):
     assert len(masks.maps) == len(people.images)
     for number, at in zip(masks.person_ids, people.image_index, strict=True):
         assert (number == 0) or (masks.maps[at] == number).any()
-    save_person_masks(masks, tmp_path / "c.npz")
-    read = load_person_masks(tmp_path / "c.npz")
+    save_person_masks(masks, tmp_path / "c.npz", "hash")
+    assert load_person_masks(tmp_path / "c.npz", "another hash") is None
+    read = load_person_masks(tmp_path / "c.npz", "hash")
     np.testing.assert_array_equal(read.person_ids, masks.person_ids)
     for ours, theirs in zip(read.maps, masks.maps, strict=True):
         np.testing.assert_array_equal(ours, theirs)

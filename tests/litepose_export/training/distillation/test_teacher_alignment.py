@@ -144,8 +144,8 @@ def test_targets_of_an_older_version_are_not_read(person, tmp_path):
     network = teacher.Teacher(brightness("corner"), "corner")
     targets = teacher.distill(person, network, network, lambda: None, threads=1)
     path = tmp_path / "targets.npz"
-    save_distillation_targets(targets, path)
-    read = load_distillation_targets(path)
+    save_distillation_targets(targets, path, "hash")
+    read = load_distillation_targets(path, "hash")
     np.testing.assert_array_equal(read.maps, targets.maps)
     np.savez(path, maps=targets.maps, keypoints=targets.keypoints, trusted=targets.trusted)
-    assert load_distillation_targets(path) is None
+    assert load_distillation_targets(path, "hash") is None

@@ -1,0 +1,65 @@
+"""What a run's folder keeps of its data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.export
+
+from litepose_export.training.data.distillation_targets import DistillationTargets  # noqa: E402
+from litepose_export.training.runs import detector, pose_data  # noqa: E402
+from training_samples import SILENT  # noqa: E402
+
+
+@pytest.fixture
+def teachers(tmp_path):
+    """Two files, of which only the bytes matter."""
+    paths = tmp_path / "first.tflite", tmp_path / "second.tflite"
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    return paths
+
+
+def test_targets_are_made_anew_of_other_labels_and_of_other_teachers(people, teachers, tmp_path):
+    made = []
+
+    def kept(asked, first):
+        def make():
+            made.append(first)
+            count = len(asked)
+            maps = np.full((count, 17, 32, 24), len(made), np.uint8)
+            return DistillationTargets(maps, asked.keypoints, np.ones((count, 17), np.bool_))
+
+        cache = tmp_path / "targets.npz"
+        return int(pose_data._kept_targets(asked, (first,), cache, make).maps[0, 0, 0, 0])
+
+    corrected = replace(people, boxes_xyxy=people.boxes_xyxy + 1)
+    assert [kept(people, teachers[0]), kept(people, teachers[0])] == [1, 1]
+    assert [kept(people, teachers[1]), kept(corrected, teachers[1])] == [2, 3]
+
+
+def test_masks_are_made_anew_of_other_labels(people, tmp_path, monkeypatch):
+    first = pose_data.load_masks(people, tmp_path, SILENT)
+    nobody = replace(people, keypoints=np.zeros_like(people.keypoints))
+    assert not pose_data.load_masks(nobody, tmp_path, SILENT).person_ids.any()
+    assert first.person_ids.any()
+    monkeypatch.setattr(pose_data, "segment_people", None)  # not called
+    assert not pose_data.load_masks(nobody, tmp_path, SILENT).person_ids.any()
+
+
+def test_a_detectors_pseudo_labels_are_made_anew_by_another_teacher(
+    people, teachers, tmp_path, monkeypatch
+):
+    def detect(photographs, teacher, threads, progress):
+        return [np.full((1, 5), teacher == teachers[1], np.float32) for _ in photographs]
+
+    monkeypatch.setattr(detector, "detect_people", detect)
+    found = [
+        detector._pseudo_labels(people.images, teacher, tmp_path / "boxes.npz", SILENT)[0][0, 0]
+        for teacher in (teachers[0], teachers[0], teachers[1])
+    ]
+    assert found == [0, 0, 1]
