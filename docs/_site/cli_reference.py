@@ -53,7 +53,7 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
     signature = inspect.signature(function)
     return [
         _parameter(name, hints[name], signature.parameters[name].default) for name in hints
-        if name != "return" and not _info(hints[name]).hidden
+        if name != "return" and hints[name] is not typer.Context and not _info(hints[name]).hidden
     ]  # fmt: skip
 
 

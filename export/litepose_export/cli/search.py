@@ -13,6 +13,7 @@ from litepose_edge.cli.console import results
 from litepose_edge.cli.options import Images, finite
 from litepose_edge.geometry import Size
 from litepose_export.cli.console import progress, requires
+from litepose_export.cli.given_options import refuse_given
 from litepose_export.cli.training import MAX_SEED
 
 if TYPE_CHECKING:
@@ -53,7 +54,20 @@ class LayoutName(str, Enum):
     B = "b"
 
 
+SUPERNETS = (SpaceName.LITEPOSE, SpaceName.LRPOSE)
+# Options that some spaces take only.
+OPTIONS = {
+    (SpaceName.EFFICIENTPOSE,): ("layout",),
+    (SpaceName.LITEPOSE,): ("open_depth", "open_kernels"),
+    SUPERNETS: (
+        *("sandwich", "distil", "gradual_shrinking", "rank", "rank_steps"),
+        *("score", "population", "generations", "mutation"),
+    ),
+}
+
+
 def search(
+    ctx: typer.Context,
     space: Annotated[
         SpaceName,
         typer.Argument(help="Differentiable (efficientpose), or a supernet and evolution."),
@@ -100,7 +114,9 @@ def search(
         typer.Option(help="With arm-instructions: the command that counts files in a folder."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="PyTorch's CPU threads.")] = None,
-    layout: Annotated[LayoutName, typer.Option(help="Stages of A or of B and C.")] = LayoutName.A,
+    layout: Annotated[
+        LayoutName, typer.Option(help="efficientpose: stages of A or of B and C.")
+    ] = LayoutName.A,
     open_depth: Annotated[
         bool,
         typer.Option("--open-depth", help="litepose: open depth."),
@@ -159,6 +175,12 @@ def search(
     """Search the network for a budget of time on this processor."""
     if (steps is None) == (minutes is None):
         raise typer.BadParameter("give one of --steps and --minutes")
+    others = [options for known, options in OPTIONS.items() if space not in known]
+    refuse_given(ctx, sum(others, ()), f"{space.value} does not take these")
+    if cost is not CostName.ARM_INSTRUCTIONS:
+        refuse_given(ctx, ("counter",), f"--cost {cost.value} counts no instructions")
+    if not rank:
+        refuse_given(ctx, ("rank_steps",), "there are none without --rank")
     with requires("export"):
         from litepose_export.search import commands
         from litepose_export.search.job import SearchJob

@@ -22,6 +22,7 @@ from litepose_export.cli.training import (
     speaks_for_all,
     training_display,
 )
+from litepose_export.cli.training_options import check_options
 from litepose_export.training.core.target_options import CHECKPOINT_MINUTES, TEACHER_SHARE
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class BatchStatistics(str, Enum):
 
 
 def train(
+    ctx: typer.Context,
     network: Annotated[
         str,
         typer.Argument(
@@ -123,7 +125,10 @@ def train(
     teacher_share: Annotated[
         float,
         typer.Option(
-            callback=finite, min=0, max=1, help="Weight of the teacher against the labels."
+            callback=finite,
+            min=0,
+            max=1,
+            help="Weight of the teacher against the labels; one person's crops only.",
         ),
     ] = TEACHER_SHARE,
     mix: Annotated[
@@ -154,7 +159,10 @@ def train(
         ),
     ] = False,
     qat: Annotated[
-        bool, typer.Option("--qat", help="Fine-tune the INT8 form of --init FILE.onnx instead.")
+        bool,
+        typer.Option(
+            "--qat", help="Fine-tune the INT8 form of --init FILE.onnx instead, --steps long."
+        ),
     ] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps in all.")] = None,
     epochs: Annotated[
@@ -219,22 +227,8 @@ def train(
     if sum(given is not None for given in (steps, minutes, epochs)) != 1:
         raise typer.BadParameter("give one of --epochs, --steps and --minutes")
     names, family = _family_of(network)
-    if not network.startswith("lrpose") and (data_on_device or qat):
-        raise typer.BadParameter("only LRPose takes --data-on-device and --qat")
-    crops = family not in ("litepose", "persondet")
-    if not crops and (freeze or reinit or mix or augmentation):
-        raise typer.BadParameter(
-            "only networks of one person's crop take --freeze, --reinit, --mix and --augmentation"
-        )
+    check_options(ctx, names, family)
     mixes = _mixes(mix or [], data, data_on_device and bool(teacher))
-    sized = (epochs, height, width)
-    if any(given is not None for given in sized) and (not crops or data_on_device or qat):
-        raise typer.BadParameter(
-            "--epochs, --height and --width are for networks of one person's crop, without "
-            "--data-on-device and --qat"
-        )
-    if len(names) > 1 and not data_on_device:
-        raise typer.BadParameter("several networks learn together with --data-on-device only")
     common = {
         "data": tuple(data),
         "dev": dev,

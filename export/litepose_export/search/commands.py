@@ -49,8 +49,10 @@ def search_litepose(
         options: Of the supernet and the evolution; see `_supernet_search`.
 
     Raises:
-        SearchError: A size is no multiple of 16, or the search cannot be run.
+        SearchError: A size is no multiple of 16, the weights are a model file's, or the search
+            cannot be run.
     """
+    _check_start(job.init)
     chosen = tuple(sizes) or (LITEPOSE_SIZE,)
     _check_sizes(chosen, LITEPOSE_MULTIPLE)
     photographs = Photographs(job.data, job.dev, job.images)
@@ -86,8 +88,10 @@ def search_lrpose(
         options: Of the supernet and the evolution; see `_supernet_search`.
 
     Raises:
-        SearchError: A size is no multiple of 32, or the search cannot be run.
+        SearchError: A size is no multiple of 32, the weights are a model file's, or the search
+            cannot be run.
     """
+    _check_start(job.init)
     chosen = tuple(sizes) or INPUT_SIZES
     _check_sizes(chosen, LRPOSE_MULTIPLE)
     photographs = Photographs(job.data, job.dev, job.images)
@@ -120,8 +124,10 @@ def search_efficientpose(
         options: As `EfficientPoseOptions` has them.
 
     Raises:
-        SearchError: There are several sizes, or the search cannot be run.
+        SearchError: There are several sizes, the weights are a model file's, or the search cannot
+            be run.
     """
+    _check_start(job.init)
     if len(sizes) > 1:
         raise SearchError("efficientpose searches at one --input-size")
     if sizes:
@@ -156,13 +162,19 @@ def _check_sizes(sizes: Sequence[Size], multiple: int) -> None:
             )
 
 
+def _check_start(init: Path | None) -> None:
+    """Refuse a model file, whose normalizations are folded, before costs are measured."""
+    if init is not None and init.suffix == ".onnx":
+        raise SearchError(
+            f"a search starts from a checkpoint, got {init}: give the last.pt of a training run"
+        )
+
+
 def _start(init: Path | None) -> Callable[[nn.Module], None]:
     """Weights to start from: what fits of them, the most important channels first."""
 
     def start(network: nn.Module) -> None:
         if init is not None:
-            if init.suffix == ".onnx":
-                raise SearchError(f"a supernet starts from a checkpoint, got {init}")
             start_from(network, init, lambda _: None)
             re_organize_weights(network)
 

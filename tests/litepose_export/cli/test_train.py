@@ -39,6 +39,10 @@ def test_what_cannot_be_trained_is_refused(network, extra, photo_dataset, tmp_pa
         ["lrpose-s+persondet", "--data-on-device"],
         ["lrpose-s", "--data-on-device", "--teacher", "a.xml", "--teacher", "b.xml"],
         ["persondet", "--augmentation", "weak"],
+        ["persondet", "--loss", "mse"],
+        ["litepose-xs", "--loss", "rce"],
+        ["litepose-xs", "--teacher-share", "0.5"],
+        ["lrpose-n+lrpose-s", "--data-on-device", "--name", "ours"],
         ["litepose-xs", "--mix", "1:1"],
         ["lrpose-s", "--mix", "1:0.5,0.5"],  # of one file
         ["lrpose-s", "--mix", "half:1"],
@@ -71,6 +75,40 @@ def test_a_dev_file_without_labels_is_refused_before_training(
     assert app.run([*arguments, "--steps", "1", "--dev", str(unlabelled_dataset)]) == 3
     assert "nothing to score on in" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run" / "last.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--teacher", "a.onnx"],
+        ["--loss", "mse"],
+        ["--batch-size", "8"],
+        ["--rate", "0.5"],
+        ["--learning-rate", "1e-3"],
+        ["--constant-rate-share", "0.5"],
+        ["--augmentation", "weak"],
+        ["--mix", "1:1"],
+        ["--freeze", "trunk"],
+        ["--reinit", "trunk"],
+        ["--name", "ours"],
+        ["--licence", "MIT"],
+        ["--data-name", "ours"],
+        ["--device", "cpu"],
+        ["--stage", "finetune"],
+        ["--tensorboard"],
+        ["--checkpoint-minutes", "1"],
+        ["--data-on-device"],
+    ],
+    ids=lambda option: option[0],
+)
+def test_quantization_aware_training_refuses_what_it_would_ignore(
+    option, photo_dataset, tmp_path, capsys
+):
+    common = ["--data", str(photo_dataset), "--steps", "1", "--out", str(tmp_path)]
+    arguments = ["train", "lrpose-s", "--qat", "--init", str(tmp_path / "s.onnx"), *common]
+    assert app.run([*arguments, *option]) == 2
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert f"{option[0]}: --qat goes with" in said
 
 
 def test_the_command_line_packs_and_draws(photo_dataset, tmp_path, capsys):

@@ -107,6 +107,49 @@ def wait_for(process: subprocess.Popen, path: Path) -> None:
     raise AssertionError(f"{path} did not come")
 
 
+SUPERNET_ONLY = (
+    ["--score", "loss"],
+    ["--rank", "2"],
+    ["--population", "3"],
+    ["--generations", "2"],
+    ["--mutation", "0.1"],
+    ["--sandwich"],
+    ["--distil"],
+    ["--gradual-shrinking"],
+)
+
+
+@pytest.mark.parametrize(
+    ("space", "option"),
+    [
+        *(("efficientpose", option) for option in SUPERNET_ONLY),
+        ("efficientpose", ["--open-depth"]),
+        ("litepose", ["--layout", "b"]),
+        ("lrpose", ["--layout", "a"]),
+        ("lrpose", ["--open-depth"]),
+        ("lrpose", ["--open-kernels"]),
+        ("lrpose", ["--counter", "count"]),  # of another cost
+        ("lrpose", ["--rank-steps", "3"]),  # of no networks
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_an_option_of_other_searches_is_refused(space, option, people_dataset, tmp_path, capsys):
+    base = ["search", space, "--budget", "40", "--cost", "macs"]
+    assert app.run(toy(people_dataset, tmp_path / "s", *option, base=base)) == 2
+    assert f"{option[0]}: " in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("space", ["lrpose", "litepose", "efficientpose"])
+def test_a_released_file_is_refused_before_anything_is_measured(
+    space, people_dataset, tmp_path, capsys
+):
+    out = tmp_path / "s"
+    base = ["search", space, "--budget", "40", "--cost", "macs"]
+    assert app.run(toy(people_dataset, out, "--init", "lrpose-s", base=base)) == 3
+    assert "starts from a checkpoint" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -100,7 +100,9 @@ def train_on_accelerator(
         mixes=default_mixes(options.stage, files, unlabelled=unlabelled),
     )
     schedule = options.adjusted(schedule)
-    metadata = TrainedAs(activation=activation(loss), training=training_of(options)).to_metadata()
+    trained = TrainedAs(
+        activation=activation(loss), training=training_of(options), name=options.name
+    )
     trainer = Trainer(
         together,
         batches=lambda _, shares: sampler.batches(schedule.batch, shares),
@@ -110,12 +112,12 @@ def train_on_accelerator(
         folder=options.folder,
         sources=files + unlabelled,
         device=options.device,
-        metadata=metadata,
+        metadata=trained.to_metadata(),
         frozen=tuple(f"members.{module}" for module in options.frozen),
     )
     initialize = partial(_initialize, trainer, options.reinit)
     checkpoint = run_to_end(trainer, sampler, options, evaluate, display, initialize)
-    _save_each(trainer, metadata)
+    _save_each(trainer, trained)
     return checkpoint
 
 
@@ -205,11 +207,12 @@ def _silent() -> None:
     """Nothing to show."""
 
 
-def _save_each(trainer: Trainer, metadata: Mapping[str, str]) -> None:
+def _save_each(trainer: Trainer, trained: TrainedAs) -> None:
     """Write a checkpoint of each network alone."""
     assert isinstance(trainer.average, MultiSizeNetworks)
     for name, network in trainer.average.members.items():
-        state = {"average": network.state_dict(), "step": trainer.step, "metadata": dict(metadata)}
+        metadata = replace(trained, network=name).to_metadata()
+        state = {"average": network.state_dict(), "step": trainer.step, "metadata": metadata}
         write_checkpoint(state, trainer.checkpoint_path.with_name(f"{name}.pt"))
 
 

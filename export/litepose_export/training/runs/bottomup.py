@@ -76,7 +76,9 @@ def train_bottom_up(name: str, options: BottomUpRunOptions, display: Display) ->
     datasets = [read_coco(path, options.images) for path in options.data]
     skeleton = common_skeleton(datasets)
     keypoints = len(skeleton)
-    trained = TrainedAs(skeleton=skeleton, training=training_of(options))
+    trained = TrainedAs(
+        skeleton=skeleton, training=training_of(options), network=name, name=options.name
+    )
     schedule = FINETUNE_SCHEDULE if options.stage == "finetune" else TRAIN_SCHEDULE
     schedule = options.adjusted(schedule)
     side = min(found.input_size.width, found.input_size.height)

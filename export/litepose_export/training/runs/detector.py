@@ -108,6 +108,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         schedule, scenes = FINETUNE_SCHEDULE, FINETUNE_SCENES
         hard_negatives = _mine(network, photographs, labels, options, display)
     schedule = options.adjusted(schedule)
+    trained = TrainedAs(training=training_of(options), network="persondet", name=options.name)
     sources = [len(dataset) for dataset in datasets if len(dataset)]
     seed, share = sample_seed(options, processes), processes.share(schedule.batch)
     sampler = SceneSampler(photographs, labels, scenes, seed, hard_negatives, sources)
@@ -121,7 +122,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         folder=options.folder,
         sources=len(sources),
         device=options.device,
-        metadata=TrainedAs(training=training_of(options)).to_metadata(),
+        metadata=trained.to_metadata(),
         processes=processes,
         synchronized=options.synchronized,
     )

@@ -15,6 +15,7 @@ import torch  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
 from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
+from litepose_export.models.trained import read_trained  # noqa: E402
 from litepose_export.training.core import initialization  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.core.schedule import Schedule  # noqa: E402
@@ -48,6 +49,15 @@ def test_sizes_learn_together_and_are_saved_alone(photo_dataset, tmp_path):
     assert record["kind"] == "accelerator"
     assert record["reinit"] == ["lrpose-s.context"]
     assert float(record["checkpoints"][-1]["ap"]) >= 0
+
+
+def test_the_name_of_a_run_goes_into_its_checkpoint(photo_dataset, tmp_path):
+    options = AcceleratorRunOptions(
+        data=(photo_dataset,), folder=tmp_path, budget=Budget(steps=1), name="ours"
+    )
+    accelerator.train_on_accelerator(("lrpose-n",), options, SILENT)
+    trained = read_trained(tmp_path / "lrpose-n.pt")
+    assert (trained.network, trained.name) == ("lrpose-n", "ours")
 
 
 def test_each_size_starts_from_its_own_checkpoint_of_a_folder(photo_dataset, tmp_path):

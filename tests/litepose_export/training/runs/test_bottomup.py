@@ -15,6 +15,7 @@ import torch  # noqa: E402
 
 from litepose_export.cli import app  # noqa: E402
 from litepose_export.models import networks  # noqa: E402
+from litepose_export.models.trained import read_trained  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.distillation.hints import Hints  # noqa: E402
 from litepose_export.training.distributed.processes import Processes  # noqa: E402
@@ -27,9 +28,11 @@ def test_a_run_from_the_command_line_is_scored_recorded_and_continued(photo_data
     out = tmp_path / "run"
     arguments = [
         "train", "litepose-xs-dense", "--data", str(photo_dataset), "--dev", str(photo_dataset),
-        "--out", str(out), "--threads", "1",
+        "--out", str(out), "--threads", "1", "--name", "ours",
     ]  # fmt: skip
     assert app.run([*arguments, "--steps", "1"]) == 0
+    trained = read_trained(out / "last.pt")
+    assert (trained.network, trained.name) == ("litepose-xs-dense", "ours")
     assert app.run([*arguments, "--steps", "2"]) == 0
     record = json.loads((out / "run.json").read_text())
     assert record["steps"] == 2

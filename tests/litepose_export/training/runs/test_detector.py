@@ -16,6 +16,7 @@ import onnx  # noqa: E402
 from litepose_edge.backends import bundled  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
 from litepose_export.errors import CheckpointError, ExportError  # noqa: E402
+from litepose_export.models.trained import read_trained  # noqa: E402
 from litepose_export.training.core.loop import Budget  # noqa: E402
 from litepose_export.training.runs import detector  # noqa: E402
 from litepose_export.training.runs.detector import train_detector  # noqa: E402
@@ -24,9 +25,11 @@ from training_samples import SILENT  # noqa: E402
 
 
 def test_a_whole_run_leaves_a_checkpoint_and_a_record(photo_dataset, tmp_path):
-    options = DetectorRunOptions(data=(photo_dataset,), folder=tmp_path, budget=Budget(steps=1))
-    checkpoint = train_detector(options, SILENT)
-    assert checkpoint.exists()
+    options = DetectorRunOptions(
+        data=(photo_dataset,), folder=tmp_path, budget=Budget(steps=1), name="ours"
+    )
+    trained = read_trained(train_detector(options, SILENT))
+    assert (trained.network, trained.name) == ("persondet", "ours")
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["kind"] == "detector"
     assert record["data"] == [photo_dataset.name]
