@@ -20,7 +20,7 @@ from litepose_export.search.supernet.training import SupernetOptions, SupernetTr
 def test_a_trial_that_was_killed_does_not_count_loading_as_steps(
     photo_dataset, tmp_path, monkeypatch
 ):
-    space = LRPoseSpace(17, [Size(32, 64)])
+    space = LRPoseSpace(17, [Size(64, 96)])
     photographs = tasks.Photographs((photo_dataset,), photo_dataset)
     job = SearchJob(
         data=(photo_dataset,),

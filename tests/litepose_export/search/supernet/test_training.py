@@ -19,7 +19,7 @@ from litepose_export.search.supernet.training import SupernetOptions, SupernetTr
 def test_a_file_without_people_has_no_share(family, photo_dataset, unlabelled_dataset, tmp_path):
     photographs = Photographs((photo_dataset, unlabelled_dataset), photo_dataset)
     if family == "lrpose":
-        space, task = LRPoseSpace(17, [Size(32, 64)]), CropTask(photographs)
+        space, task = LRPoseSpace(17, [Size(64, 96)]), CropTask(photographs)
     else:
         space = LitePoseSpace(17, [Size(32, 32)], blocks=(1, 1, 1, 1))
         task = SceneTask(photographs, 17, short_side=32)
