@@ -119,7 +119,7 @@ def test_eight_threads_get_what_one_thread_gets(estimator, astronaut):
     found = estimator.predict(astronaut)
 
     def run(worker: int) -> bool:
-        order = np.random.default_rng(worker).permutation(200) % 25
+        order = np.random.default_rng(worker).permutation(75) % 25
         return all(
             same(estimator.predict(frames[i], boxes_xyxy=boxes[i]), serial[i])
             and (i % 5 or same(estimator.predict(astronaut), found))
