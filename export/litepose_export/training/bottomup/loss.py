@@ -49,7 +49,7 @@ class BottomUpLoss:
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d) and layer.groups > 1:
                 layer.weight.requires_grad_(not skipped)
-        half = trains_in_bfloat16(network, self.device)
+        half = trains_in_bfloat16(network, images)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             features = network.features(images)
             coarse, fine = network.maps(features)

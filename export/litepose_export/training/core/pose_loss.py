@@ -44,7 +44,7 @@ class PoseLoss:
         """Scalar loss, with a graph behind it."""
         images = normalise(batch.crops.to(self.device))
         targets = make_targets(batch, self.options).to(self.device)
-        half = trains_in_bfloat16(network, self.device)
+        half = trains_in_bfloat16(network, images)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             outputs = network(images)
         logits, parts = outputs if isinstance(outputs, tuple) else (outputs, ())

@@ -6,23 +6,31 @@ import time
 from functools import lru_cache
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 # Gradients of depthwise convolutions with such kernels take a CPU twice as long in bfloat16.
 SLOW_DEPTHWISE = 5
+# Of smaller images the deepest maps have a cell or two, and there bfloat16 gives numbers that vary
+# from run to run, and now and then none (PyTorch 2.13 on a CPU with AMX).
+LEAST_SIDE = 64
 
 
-def trains_in_bfloat16(network: nn.Module, device: str) -> bool:
-    """Whether a network trains faster in bfloat16 on a device.
+def trains_in_bfloat16(network: nn.Module, images: Tensor) -> bool:
+    """Whether a network trains faster in bfloat16, and as well.
 
     Args:
         network: On a CPU one with depthwise kernels of 5x5 and more does not.
-        device: `"cpu"` or `"cuda"`.
+        images: `(N, 3, H, W)`, what it is given, on its device; of sides below 64 not on a CPU.
     """
-    if device == "cpu" and any(map(_is_slow, network.modules())):
+    device = images.device.type
+    if device == "cpu" and (min(images.shape[2:]) < LEAST_SIDE or _has_slow_layers(network)):
         return False
     return bfloat16_pays(device)
+
+
+def _has_slow_layers(network: nn.Module) -> bool:
+    return any(map(_is_slow, network.modules()))
 
 
 def _is_slow(layer: nn.Module) -> bool:

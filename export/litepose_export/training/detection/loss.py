@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from litepose_export.models.architectures.persondet import cell_centres, flatten, to_boxes
 from litepose_export.training.core.normalization import normalise
-from litepose_export.training.core.precision import bfloat16_pays
+from litepose_export.training.core.precision import trains_in_bfloat16
 from litepose_export.training.detection.assignment import Truth, detection_loss
 from litepose_export.training.detection.scenes import SceneBatch
 
@@ -23,7 +23,7 @@ class DetectionLoss:
     def __call__(self, network: nn.Module, batch: SceneBatch) -> Tensor:
         """Scalar loss, with a graph behind it."""
         images = normalise(batch.images.to(self.device))
-        half = bfloat16_pays(self.device)
+        half = trains_in_bfloat16(network, images)
         with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             levels = network(images)
         raw = flatten(tuple(level.float() for level in levels))

@@ -12,7 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 from litepose_export.errors import ExportError
 from litepose_export.models.architectures.litepose import FusionHead
-from litepose_export.training.core.precision import bfloat16_pays
+from litepose_export.training.core.precision import trains_in_bfloat16
 
 # Of the five features that the head takes: strides 8, 16 and 16 again. The finer ones are
 # edges and colours, which every network learns by itself.
@@ -62,7 +62,7 @@ class Hints(nn.Module):
             features: The student's five, of the same images.
         """
         kind = images.device.type
-        half = bfloat16_pays(kind)
+        half = trains_in_bfloat16(self._teacher[0], images)
         with torch.no_grad(), torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
             theirs = self._teacher[0].features(images)[HINTED]
         errors = [

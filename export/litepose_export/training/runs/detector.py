@@ -95,7 +95,7 @@ def train_detector(options: DetectorRunOptions, display: Display) -> Path:
         cache = options.folder / "pseudo_labels.npz"
         with processes.one_at_a_machine_ahead():
             made_of = hash_photographs(photographs, (options.teacher,))
-            pseudo_labels = _pseudo_labels(photographs, teacher, cache, made_of, display)
+            pseudo_labels = kept_pseudo_labels(photographs, teacher, cache, made_of, display)
     evaluate: Evaluate | None = None
     if options.dev is not None:
         evaluate = DetectionValidator(
@@ -146,7 +146,7 @@ def _mine(
     return mine_hard_negatives(trained, photographs, people, rng, progress, tries=MINING_TRIES)
 
 
-def _pseudo_labels(
+def kept_pseudo_labels(
     photographs: tuple[Image, ...], teacher: Session, cache: Path, made_of: str, display: Display
 ) -> list[Float32]:
     """The teacher's boxes, from the cache if it was made of the same photographs and teacher."""

@@ -63,7 +63,7 @@ def load_pose_data(
             return people, None
         if len(teachers) == 1:
             cache, started = folder / TARGETS_FILE, display.started
-            return people, _kept_targets(
+            return people, kept_targets(
                 people,
                 teachers,
                 cache,
@@ -121,10 +121,10 @@ def _distillation_targets(
         first, second = (open_teacher(path) for path in teachers)
         return distill(people, first, second, display.started("run the teachers", len(people)))
 
-    return _kept_targets(people, teachers, cache, make)
+    return kept_targets(people, teachers, cache, make)
 
 
-def _kept_targets(
+def kept_targets(
     people: People,
     teachers: tuple[Path, ...],
     cache: Path,

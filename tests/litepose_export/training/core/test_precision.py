@@ -39,8 +39,17 @@ def test_the_faster_arithmetic_is_used(clock, half, single, pays):
 def test_large_depthwise_kernels_train_in_float32_on_a_cpu(clock, kernel, groups, pays):
     clock[True], clock[False] = 1.0, 3.0
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, kernel, groups=groups))
-    assert precision.trains_in_bfloat16(network, "cpu") is pays
-    assert precision.trains_in_bfloat16(network, "cuda")
+    assert precision.trains_in_bfloat16(network, torch.empty(1, 3, 64, 64)) is pays
+    accelerator = torch.empty(1, 3, 64, 64, device="meta")
+    assert precision.trains_in_bfloat16(network, accelerator)
+
+
+@pytest.mark.parametrize(("size", "pays"), [((64, 64), True), ((64, 32), False)])
+def test_maps_of_a_cell_or_two_are_trained_in_float32_on_a_cpu(clock, size, pays):
+    clock[True], clock[False] = 1.0, 3.0
+    network = nn.Conv2d(3, 8, 3)
+    assert precision.trains_in_bfloat16(network, torch.empty(1, 3, *size)) is pays
+    assert precision.trains_in_bfloat16(network, torch.empty(1, 3, *size, device="meta"))
 
 
 def test_accelerators_compute_in_bfloat16_untried(clock):

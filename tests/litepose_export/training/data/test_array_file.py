@@ -42,4 +42,4 @@ def test_a_cut_file_of_a_run_can_be_removed(load, tmp_path):
     np.savez(path, maps=np.zeros((2, 17, 32, 24), np.uint8))
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ExportError, match=r"kept\.npz .*remove it, and it is made again"):
-        load(path)
+        load(path, "of these people")

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
+from litepose_export.training.data.content_hash import hash_photographs  # noqa: E402
 from litepose_export.training.data.distillation_targets import DistillationTargets  # noqa: E402
 from litepose_export.training.runs import detector, pose_data  # noqa: E402
 from training_samples import SILENT  # noqa: E402
@@ -35,7 +36,7 @@ def test_targets_are_made_anew_of_other_labels_and_of_other_teachers(people, tea
             return DistillationTargets(maps, asked.keypoints, np.ones((count, 17), np.bool_))
 
         cache = tmp_path / "targets.npz"
-        return int(pose_data._kept_targets(asked, (first,), cache, make).maps[0, 0, 0, 0])
+        return int(pose_data.kept_targets(asked, (first,), cache, make).maps[0, 0, 0, 0])
 
     corrected = replace(people, boxes_xyxy=people.boxes_xyxy + 1)
     assert [kept(people, teachers[0]), kept(people, teachers[0])] == [1, 1]
@@ -54,12 +55,14 @@ def test_masks_are_made_anew_of_other_labels(people, tmp_path, monkeypatch):
 def test_a_detectors_pseudo_labels_are_made_anew_by_another_teacher(
     people, teachers, tmp_path, monkeypatch
 ):
-    def detect(photographs, teacher, threads, progress):
+    def detect(photographs, teacher, progress):
         return [np.full((1, 5), teacher == teachers[1], np.float32) for _ in photographs]
 
     monkeypatch.setattr(detector, "detect_people", detect)
-    found = [
-        detector._pseudo_labels(people.images, teacher, tmp_path / "boxes.npz", SILENT)[0][0, 0]
-        for teacher in (teachers[0], teachers[0], teachers[1])
-    ]
-    assert found == [0, 0, 1]
+
+    def kept(teacher):
+        made_of = hash_photographs(people.images, (teacher,))
+        cache = tmp_path / "boxes.npz"
+        return detector.kept_pseudo_labels(people.images, teacher, cache, made_of, SILENT)[0][0, 0]
+
+    assert [kept(teachers[0]), kept(teachers[0]), kept(teachers[1])] == [0, 0, 1]
