@@ -278,13 +278,8 @@ class Estimator:
         tracker = None
         if detect_every is not None:  # before a camera is opened, for its options may be wrong
             tracker = self.tracker(detect_every=detect_every, smooth=smooth)
-        opened = open_source(
-            source,
-            max_pixels=self._max_pixels,
-            reconnect=reconnect,
-            timeout_s=timeout_s,
-            colour=colour,
-        )
+        limits: dict[str, Any] = {"max_pixels": self._max_pixels, "timeout_s": timeout_s}
+        opened = open_source(source, reconnect=reconnect, colour=colour, **limits)
         if tracker is None:
             networks = self._shared_networks() if self._threads > 1 else self._networks
             results = in_parallel(

@@ -17,12 +17,12 @@ from litepose_export.cli.quantization.gate import gate_progress, print_quantizat
 from litepose_export.cli.training import (
     MAX_SEED,
     DeviceName,
+    check_options,
     one_or_none,
     print_checkpoint,
     speaks_for_all,
     training_display,
 )
-from litepose_export.cli.training_options import check_options
 from litepose_export.training.core.target_options import CHECKPOINT_MINUTES, TEACHER_SHARE
 
 if TYPE_CHECKING:
