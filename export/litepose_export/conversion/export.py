@@ -238,7 +238,7 @@ def _own_module(
         )
     try:
         own = copy.deepcopy(network).to("cpu").float().eval()
-    except (RuntimeError, NotImplementedError, TypeError) as exc:
+    except (RuntimeError, TypeError) as exc:
         raise ExportError(
             f"cannot copy the network: {exc}; remove parametrizations such as weight_norm and "
             "give every tensor a value first"

@@ -39,7 +39,7 @@ def count(network: nn.Module, input_size: Size) -> Cost:
     image = torch.zeros(1, 3, input_size.height, input_size.width)
     try:
         flops = _flops(_without_normalizations(network).to("meta"), image.to("meta"))
-    except (AttributeError, RuntimeError, NotImplementedError):
+    except (AttributeError, RuntimeError):
         # It makes tensors of values by itself, which do not mix with those without; or it asks for
         # what a normalization has.
         flops = _flops(copy.deepcopy(network).eval().to("cpu").float(), image)

@@ -121,7 +121,7 @@ def _own_network(name: str, skeleton: Skeleton, size: Size, trained: TrainedAs) 
     built = user_networks.build(name, len(skeleton), size)
     try:
         copy.deepcopy(built)  # training keeps an average of the weights beside them
-    except (RuntimeError, NotImplementedError, TypeError) as exc:
+    except (RuntimeError, TypeError) as exc:
         raise ExportError(
             f"cannot copy the network of '{name}': {exc}; remove parametrizations such as "
             "weight_norm and give every tensor a value first"
