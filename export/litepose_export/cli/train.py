@@ -135,8 +135,8 @@ def train(
         list[str] | None,
         typer.Option(
             help="UNTIL:SHARE,SHARE,...: up to which part of the run how much of each --data "
-            "(with --data-on-device and a teacher also of people without keypoints); repeatable. "
-            "One person's crops only."
+            "and, with a teacher, of people without keypoints, the last share; repeatable. One "
+            "person's crops only."
         ),
     ] = None,
     augmentation: Annotated[
@@ -228,7 +228,7 @@ def train(
         raise typer.BadParameter("give one of --epochs, --steps and --minutes")
     names, family = _family_of(network)
     check_options(ctx, names, family)
-    mixes = _mixes(mix or [], data, data_on_device and bool(teacher))
+    mixes = _mixes(mix or [], data, bool(teacher))
     common = {
         "data": tuple(data),
         "dev": dev,

@@ -31,7 +31,7 @@ from litepose_export.training.data.people import common_skeleton, load_people
 from litepose_export.training.distillation.teacher import teacher_alignment
 from litepose_export.training.runs.options import AcceleratorRunOptions, Stage
 from litepose_export.training.runs.pose import build_lrpose, check_modules, make_validator
-from litepose_export.training.runs.pose_data import SHARD, load_masks
+from litepose_export.training.runs.pose_data import SHARD, UNLABELLED_SIDE_PX, load_masks
 from litepose_export.training.runs.runner import (
     Display,
     check_mixes,
@@ -59,7 +59,6 @@ OTHER_FILES: dict[Stage, tuple[tuple[float, float], ...]] = {
     "train": ((0.6, 4 / 9), (1.0, 1 / 6)),
     "finetune": ((1.0, 0.0),),
 }
-UNLABELLED_SIDE_PX = 24.0  # of the shorter side of a box
 WORKERS = 8  # processes that place crops
 
 

@@ -113,7 +113,12 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
         find_top_down(name)  # before photographs are read
     with processes.one_at_a_machine_ahead():
         people, targets = load_pose_data(
-            options.data, options.teachers, options.folder, display, options.images
+            options.data,
+            options.teachers,
+            options.folder,
+            display,
+            options.images,
+            sources=max((len(shares) for _, shares in options.mixes), default=0),
         )
     new_keypoints = options.init is not None and not finds_keypoints(options.init, people.skeleton)
     loss = options.loss or default_loss(name, options.init, new_keypoints=new_keypoints)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from litepose_edge.atomic_files import make_folder
-from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco
 from litepose_edge.skeletons import COCO_17
 from litepose_export.errors import ExportError
 from litepose_export.training.data.content_hash import hash_people
@@ -32,6 +32,7 @@ from litepose_export.training.distillation.teacher import distill, open_teacher
 from litepose_export.training.runs.runner import Display
 
 SHARD = ".npz"
+UNLABELLED_SIDE_PX = 24.0  # of the shorter side of a box of a person without keypoints
 TARGETS_FILE, MASKS_FILE = "distillation_targets.npz", "person_masks.npz"
 
 
@@ -41,6 +42,8 @@ def load_pose_data(
     folder: Path,
     display: Display,
     images: Sequence[Path] = (),
+    *,
+    sources: int = 0,
 ) -> tuple[People, DistillationTargets | None]:
     """The people of annotation files or of packed crops, and what the teachers say of them.
 
@@ -50,14 +53,21 @@ def load_pose_data(
         folder: Where what the teachers say is kept.
         display: Progress.
         images: Folders of the COCO files' photographs; `images/` beside each if empty.
+        sources: How many a mix asks for. With one more than COCO files that label someone, people
+            without keypoints come along, whom the teachers label.
 
     Raises:
-        ExportError: Both kinds of files are given, crops and teachers, or teachers of other
-            keypoints than the labels'.
+        ExportError: Both kinds of files are given, crops and teachers, teachers of other
+            keypoints than the labels', or people without keypoints and no teacher.
     """
     shards = [path for path in data if path.suffix == SHARD]
     if not shards:
-        people = load_people([read_coco(path, images) for path in data])
+        datasets = [read_coco(path, images) for path in data]
+        unlabelled = sources > sum(map(_labels_someone, datasets))
+        if unlabelled and not teachers:
+            raise ExportError("people without keypoints, the last share of --mix, need a --teacher")
+        side = UNLABELLED_SIDE_PX if unlabelled else None
+        people = load_people(datasets, unlabelled_side_px=side)
         skeleton = people.skeleton
         if not teachers:
             return people, None
@@ -83,6 +93,10 @@ def load_pose_data(
         raise ExportError("packed crops bring their distillation targets: give no --teacher")
     packed = load_packs(shards)
     return packed.people, packed.targets
+
+
+def _labels_someone(dataset: CocoDataset) -> bool:
+    return any((image.keypoints[..., 2] > 0).any() for image in dataset)
 
 
 def load_masks(people: People, folder: Path, display: Display) -> PersonMasks:

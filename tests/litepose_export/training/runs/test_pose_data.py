@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.export
 
+from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.training.data.content_hash import hash_photographs  # noqa: E402
 from litepose_export.training.data.distillation_targets import DistillationTargets  # noqa: E402
 from litepose_export.training.runs import detector, pose_data  # noqa: E402
@@ -41,6 +43,42 @@ def test_targets_are_made_anew_of_other_labels_and_of_other_teachers(people, tea
     corrected = replace(people, boxes_xyxy=people.boxes_xyxy + 1)
     assert [kept(people, teachers[0]), kept(people, teachers[0])] == [1, 1]
     assert [kept(people, teachers[1]), kept(corrected, teachers[1])] == [2, 3]
+
+
+def test_people_without_keypoints_come_where_a_teacher_labels_them(
+    photo_dataset, teachers, tmp_path, monkeypatch
+):
+    document = json.loads(photo_dataset.read_text())
+    for person in document["annotations"][:3]:
+        person["keypoints"], person["num_keypoints"] = [0] * 51, 0
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps(document))
+
+    def label(people, teacher, progress):
+        maps = np.zeros((len(people), 17, 32, 24), np.uint8)
+        return DistillationTargets(maps, people.keypoints, np.ones((len(people), 17), np.bool_))
+
+    monkeypatch.setattr(pose_data, "distill_keypoints", label)
+    images = (photo_dataset.parent / "images",)
+
+    nobody = tmp_path / "nobody.json"
+    for person in document["annotations"]:
+        person["keypoints"], person["num_keypoints"] = [0] * 51, 0
+    nobody.write_text(json.dumps(document))
+
+    def load(*data, sources, asked=teachers[:1]):
+        return pose_data.load_pose_data(data, asked, tmp_path, SILENT, images, sources=sources)
+
+    everyone, targets = load(path, sources=2)
+    assert np.bincount(everyone.source).tolist() == [5, 3]
+    assert targets is not None
+    assert len(targets.maps) == 8
+    assert len(load(path, sources=1)[0]) == 5
+    # A file that labels nobody is no source of its own.
+    assert np.bincount(load(path, nobody, sources=2)[0].source).tolist() == [5, 0, 11]
+    assert len(load(path, nobody, sources=1)[0]) == 5
+    with pytest.raises(ExportError, match="need a --teacher"):
+        load(path, sources=2, asked=())
 
 
 def test_masks_are_made_anew_of_other_labels(people, tmp_path, monkeypatch):
