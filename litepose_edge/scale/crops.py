@@ -87,8 +87,8 @@ def person_crop(image: NDArray[np.uint8], poses: Poses) -> tuple[NDArray[np.uint
     x1, y1, x2, y2 = poses.boxes_xyxy[0].tolist()
     margin = MARGIN * max(x2 - x1, y2 - y1)
     left, top = int(max(x1 - margin, 0)), int(max(y1 - margin, 0))
-    right = int(min(np.ceil(x2 + margin), image.shape[1]))
-    bottom = int(min(np.ceil(y2 + margin), image.shape[0]))
+    right = int(max(min(np.ceil(x2 + margin), image.shape[1]), 0))
+    bottom = int(max(min(np.ceil(y2 + margin), image.shape[0]), 0))
     part = image[top:bottom, left:right]
     shift = np.array([left, top], np.float32)
     return part, replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,7 @@ from litepose_edge.scale.listing import list_inputs
 from litepose_edge.scale.options import LabelOptions
 from litepose_edge.scale.record import SOURCES, VERSIONS
 from litepose_edge.scale.shards import arrow
-from litepose_edge.scale.units import Failure, Unit, cut_into_units
+from litepose_edge.scale.units import Failure, Unit, cut_into_units, readable
 from litepose_edge.scale.work import Job, UnitResult, make_job
 from litepose_edge.scale.workers.local import run_here, run_locally
 from litepose_edge.threads import available_threads
@@ -109,7 +109,7 @@ def label(
         ray: Address of a Ray cluster, or `"auto"`; None labels here.
         retry_failed: Do units again in which an input failed.
         prune: Also remove the shards of inputs that nothing names any more.
-        on_frame: Told the people after each frame.
+        on_frame: Told the people after each frame; what it raises ends the run.
         on_start: Told what runs.
 
     Raises:
@@ -143,6 +143,7 @@ def label(
     }
     folder = RunFolder(Path(out), about, options.suffix)
     with ExitStack() as stack:
+        told = stack.enter_context(_callback(on_frame))
         stack.enter_context(closing(folder))
         crops = None
         if options.crops is not None:
@@ -157,7 +158,7 @@ def label(
             on_start(text)
             began = time.monotonic()
 
-        with closing(_results(units, job, ray, workers, on_frame, started)) as results:
+        with closing(_results(units, job, ray, workers, told, started)) as results:
             for result in results:
                 folder.commit(result)
                 run.count(result)
@@ -183,6 +184,30 @@ def label(
             seconds=seconds,
             start_seconds=began - called,
         )
+
+
+class _CallbackError(BaseException):
+    """What the caller's function raised: the fault of no input, so no `Exception`."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def _callback(on_frame: Callable[[int], None]) -> Iterator[Callable[[int], None]]:
+    """The caller's function, whose error is raised when the block ends, whatever is in between."""
+
+    def told(people: int) -> None:
+        try:
+            on_frame(people)
+        except Exception as exc:
+            raise _CallbackError(exc) from exc
+
+    try:
+        yield told
+    except _CallbackError as exc:
+        raise exc.error from None
 
 
 class _Run:
@@ -278,6 +303,6 @@ def _described(places: list[str], lists: list[str]) -> dict[str, Any]:
         return name if "://" in name or name == "-" else os.path.abspath(name)  # noqa: PTH100
 
     def text(name: str) -> str:
-        return absolute(name).encode("utf-8", "backslashreplace").decode()
+        return readable(absolute(name))
 
     return {"named": [text(p) for p in places], "lists": [text(name) for name in lists]}

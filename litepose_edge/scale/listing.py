@@ -59,7 +59,9 @@ def _named(source: str) -> Iterable[str]:
 def _of_folder(folder: Path) -> Iterable[str]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if is_input_name(entry.name))
+            names = sorted(
+                entry.name for entry in entries if is_input_name(entry.name) and not entry.is_dir()
+            )
     except OSError as exc:
         raise SourceError(f"cannot read the folder {folder}: {exc.strerror}") from exc
     if not names:

@@ -65,6 +65,7 @@ class PoseMapper:
             SourceError: An image cannot be read.
             InvalidImageError: An array is no image.
             KeyError: The batch has no such column.
+            ValueError: A column is named as one of the results.
         """
         if self._column not in batch:
             raise KeyError(f"the batch has no column '{self._column}': {', '.join(batch)}")
@@ -86,7 +87,13 @@ class PoseMapper:
             for name, values in batch.items()
             if name != self._column or isinstance(next(iter(values), None), str)
         }
-        return {**kept, **self._columns(found)}
+        results = self._columns(found)
+        if clashes := kept.keys() & results.keys():
+            raise ValueError(
+                f"the batch has columns named as results are: {', '.join(sorted(clashes))}; "
+                "rename them before"
+            )
+        return {**kept, **results}
 
     def _columns(self, found: list[Poses]) -> dict[str, NDArray[Any]]:
         if not found:

@@ -12,11 +12,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from litepose_edge.errors import BackendUnavailableError, SourceError, install_hint
 from litepose_edge.scale.units import is_input_name
-from litepose_edge.sources.kinds import URL, without_password
+from litepose_edge.sources.kinds import URL, split_url, without_password
 
 TIMEOUT_S, TRIES, PAUSE_S = 30.0, 3, 1.0
 # Worth another try: the server is busy or for a moment not there.
@@ -73,7 +73,7 @@ def local_file(source: str, most_bytes: int) -> Iterator[Path]:
         raise SourceError(
             f"{name} is a stream without an end: record it first, or use litepose-edge predict"
         )
-    suffix = PurePosixPath(urlsplit(source).path).suffix[:16]
+    suffix = PurePosixPath(split_url(source).path).suffix[:16]
     with tempfile.TemporaryDirectory(prefix="litepose-label-") as folder:
         target = Path(folder) / f"input{suffix if suffix.isascii() else ''}"
         for attempt in range(TRIES):
@@ -131,7 +131,7 @@ def _by_http(source: str, name: str, file: IO[bytes], most: int) -> None:
 
 def _request(source: str) -> urllib.request.Request:
     """A URL's request; its user and password, which urllib takes for the host's, in a header."""
-    parts = urlsplit(source)
+    parts = split_url(source)
     user, _, host = parts.netloc.rpartition("@")
     request = urllib.request.Request(
         parts._replace(netloc=host).geturl() if user else source,

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import PurePath
 
 from litepose_edge.sources import IMAGE_SUFFIXES
-from litepose_edge.sources.kinds import URL, is_film_name
+from litepose_edge.sources.kinds import URL, is_film_name, without_password
 
 NAME_BYTES, INPUT_BYTES = 16, 8
 
@@ -38,7 +38,7 @@ class Failure:
     """Why there are no labels of an input, or not all.
 
     Attributes:
-        source: The input as it was named.
+        source: The input as it was named, as `readable` gives it.
         kind: `"source"` (it cannot be read), `"killed"` (it ended its worker process twice),
             `"lost"` (its workers were lost again and again) or `"error"` (any other fault).
         reason: One sentence.
@@ -47,6 +47,16 @@ class Failure:
     source: str
     kind: str
     reason: str
+
+    def __post_init__(self) -> None:
+        """Make names and reasons text that any file can hold."""
+        for field in ("source", "reason"):
+            object.__setattr__(self, field, readable(getattr(self, field)))
+
+
+def readable(text: str) -> str:
+    """A name or a reason as results hold it: without passwords, and text that has an encoding."""
+    return without_password(text).encode("utf-8", "backslashreplace").decode()
 
 
 def is_input_name(name: str) -> bool:

@@ -26,7 +26,7 @@ from litepose_edge.scale.crops import CropWriter
 from litepose_edge.scale.options import LabelOptions
 from litepose_edge.scale.remote import local_file
 from litepose_edge.scale.shards import Labelled, arrow, open_shard
-from litepose_edge.scale.units import Failure, Unit
+from litepose_edge.scale.units import Failure, Unit, readable
 from litepose_edge.sources import is_video, open_source, read_image
 from litepose_edge.sources.images import BYTES_PER_PIXEL, METADATA_BYTES
 from litepose_edge.sources.kinds import (
@@ -35,7 +35,6 @@ from litepose_edge.sources.kinds import (
     file_of_url,
     is_film_name,
     kind_of,
-    without_password,
 )
 
 # A film on a server may be as large as the disk.
@@ -208,10 +207,10 @@ class Labeller:
             except (OutputError, ModelError):  # no fault of this input: it would be the next one's
                 raise
             except LitePoseError as exc:
-                failures.append(Failure(readable(source), "source", str(exc)))
+                failures.append(Failure(source, "source", str(exc)))
             except Exception as exc:  # noqa: BLE001 - one input must not end an archive's run
                 reason = f"{type(exc).__name__}: {' '.join(str(exc).split())}"
-                failures.append(Failure(readable(source), "error", reason))
+                failures.append(Failure(source, "error", reason))
         if crops is not None:
             crops.finish()
         return UnitResult(
@@ -263,11 +262,6 @@ class Labeller:
                     frame.image,
                     Labelled(name, frame.index, frame.timestamp_s, film=True, poses=poses),
                 )
-
-
-def readable(source: str) -> str:
-    """An input's name as results hold it: without a password, and text that has an encoding."""
-    return without_password(source).encode("utf-8", "backslashreplace").decode()
 
 
 @contextlib.contextmanager

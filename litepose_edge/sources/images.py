@@ -68,7 +68,7 @@ def list_images(source: str | PathLike[str]) -> list[Path]:
 
 def _is_image_file(path: Path) -> bool:
     if path.suffix:
-        return path.suffix.lower() in IMAGE_SUFFIXES
+        return path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
     return path.is_file() and picture_format(first_bytes(path)) is not None
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from pathlib import Path, PurePath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from litepose_edge.errors import SourceError
 from litepose_edge.sources.cameras import PIPELINE
@@ -87,7 +87,10 @@ def _kind_of_nothing(source: str) -> Kind:
 
 def is_film_name(source: str) -> bool:
     """Whether a path or URL is called as films are; nothing is opened."""
-    path = urlsplit(source).path if "://" in source else source
+    try:
+        path = urlsplit(source).path if "://" in source else source
+    except ValueError:  # no URL after all
+        return False
     return PurePath(path).suffix.lower() in FILM_SUFFIXES
 
 
@@ -127,11 +130,27 @@ def camera_number(number: int) -> int:
 
 
 def file_of_url(url: str) -> str | None:
-    """The path that a `file://` URL names; None for other URLs."""
-    parts = urlsplit(url)
+    """The path that a `file://` URL names; None for other URLs.
+
+    Raises:
+        SourceError: It is no URL.
+    """
+    parts = split_url(url)
     return unquote(parts.path) if parts.scheme.lower() == "file" else None
 
 
+def split_url(url: str) -> SplitResult:
+    """A URL's parts.
+
+    Raises:
+        SourceError: It is none: a bracket without its other, say.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as exc:
+        raise SourceError(f"{without_password(url)} is no URL: {exc}") from exc
+
+
 def without_password(url: str) -> str:
-    """A URL as it may stand in messages and logs."""
-    return re.sub(r"(?<=://)[^/?#]*@", "", url)
+    """A URL, or a text that holds some, as it may stand in messages and logs."""
+    return re.sub(r"(?<=://)[^/?#\s]*@", "", url)

@@ -176,7 +176,7 @@ def is_video(source: str) -> bool:
     """Whether a source named on a command line is a video, camera or stream, not images.
 
     Raises:
-        SourceError: It lies there and gives no frames.
+        SourceError: It lies there and gives no frames, or is a malformed URL.
     """
     kind = kind_of(source)
     if kind is Kind.URL:

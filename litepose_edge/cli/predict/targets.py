@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 import cv2
 import typer
@@ -17,6 +16,7 @@ from litepose_edge.cli.predict.inputs import Input
 from litepose_edge.errors import OutputError
 from litepose_edge.sources import IMAGE_SUFFIXES
 from litepose_edge.sources.cameras import PIPELINE
+from litepose_edge.sources.kinds import split_url
 
 # Written in colour, and with as many pixels as were read.
 KEPT_SUFFIXES = frozenset(
@@ -122,7 +122,7 @@ def _called(name: str) -> str:
         return f"camera{name[:20]}"
     if name.startswith(PIPELINE):
         return "gstreamer"
-    parts = urlsplit(name)
+    parts = split_url(name)
     last = PurePosixPath(parts.path).stem or parts.hostname or name
     return re.sub(r"[^\w.-]+", "_", last)[:80].strip("._") or "stream"
 

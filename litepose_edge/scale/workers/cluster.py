@@ -20,7 +20,7 @@ from typing import Any
 
 from litepose_edge.errors import BackendUnavailableError, SourceError, install_hint
 from litepose_edge.scale.units import Failure, Unit
-from litepose_edge.scale.work import Done, UnitResult, readable
+from litepose_edge.scale.work import Done, UnitResult
 from litepose_edge.scale.workers.process import Opener, WorkerProcess
 
 AUTO, LOCAL = "auto", "local"
@@ -270,7 +270,7 @@ def cpus_of(ray: Any) -> int:
 
 def _given_up(unit: Unit, reason: str) -> UnitResult:
     failures = tuple(
-        Failure(readable(source), "lost", f"its workers were lost {ROUNDS} times: {reason}")
+        Failure(source, "lost", f"its workers were lost {ROUNDS} times: {reason}")
         for source in unit.sources
     )
     return UnitResult(unit.name, None, failures, len(unit.sources), 0, 0)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 from litepose_edge.errors import LitePoseError, WorkerError
 from litepose_edge.scale.units import Failure, Unit
-from litepose_edge.scale.work import Done, UnitResult, readable
+from litepose_edge.scale.work import Done, UnitResult
 from litepose_edge.scale.workers.child import TIED
 from litepose_edge.scale.workers.wire import Kind, receive, send
 
@@ -90,7 +90,7 @@ class WorkerProcess:
             except _DiedError as exc:
                 deaths[position], how = DEATHS, exc.how
             if deaths[position] >= DEATHS:
-                source = readable(unit.sources[position])
+                source = unit.sources[position]
                 reason = f"its worker process {how}, twice"
                 skip[position] = Failure(source, "killed", reason)
 

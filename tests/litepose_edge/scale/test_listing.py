@@ -8,6 +8,7 @@ import pytest
 
 from litepose_edge.scale.listing import list_inputs
 from litepose_edge.scale.units import Failure
+from litepose_edge.sources import list_images
 
 
 @pytest.fixture
@@ -97,3 +98,24 @@ def test_a_store_that_is_not_known_is_a_failure():
     assert found.kind == "source"
     assert "nostore" in found.reason
     assert "secret" not in found.reason
+
+
+def test_a_folder_named_as_a_picture_is_no_input(tmp_path):
+    (tmp_path / "old.jpg").mkdir()
+    (tmp_path / "a.jpg").touch()
+    assert list(list_inputs([str(tmp_path)])) == [str(tmp_path / "a.jpg")]
+    assert list_images(tmp_path) == [tmp_path / "a.jpg"]
+
+
+def test_passwords_and_bytes_of_no_encoding_are_in_no_failure():
+    (failure,) = list_inputs(["nosuch://user:s3cret@host/dir"])
+    assert "s3cret" not in failure.source + failure.reason
+    (failure,) = list_inputs(["caf\udce9.jpg"])
+    assert (failure.source + failure.reason).encode()
+
+
+def test_a_malformed_url_is_a_failure():
+    first, second = list_inputs(["http://[::1/x.jpg", "file://[::1/x.jpg"])
+    assert isinstance(first, Failure)
+    assert isinstance(second, Failure)
+    assert "is no URL" in first.reason

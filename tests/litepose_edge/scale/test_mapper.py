@@ -78,3 +78,9 @@ def test_arguments_are_checked(pictures):
         PoseMapper(on_error="ignore")
     with pytest.raises(KeyError, match="no column 'path'"):
         PoseMapper(model="lrpose-n")({"image": names(pictures, "black.png")})
+
+
+def test_columns_named_as_results_are_refused(pictures):
+    batch = {"path": names(pictures, "person.png"), "score": np.array([7])}
+    with pytest.raises(ValueError, match="named as results are: score"):
+        PoseMapper(model="lrpose-n")(batch)

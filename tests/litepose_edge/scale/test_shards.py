@@ -137,3 +137,9 @@ def test_crops_of_several_units_are_one_training_set(tmp_path):
     assert names == sorted(names)
     assert all((tmp_path / "images" / name).is_file() for name in names)
     assert {entry["source"] for entry in document.images} == {"a.jpg"}
+
+
+def test_a_crop_of_a_box_beside_the_image_is_empty():
+    poses = replace(poses_of(body(feet=(100, 400))), image_size=Size(640, 480))
+    beside = replace(poses, boxes_xyxy=poses.boxes_xyxy - np.float32([900, 0, 900, 0]))
+    assert person_crop(np.zeros((480, 640, 3), np.uint8), beside)[0].size == 0

@@ -122,3 +122,13 @@ def is_running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_the_callers_error_is_not_taken_for_a_dead_process(fake):
+    write_pictures(fake / "in", 3)
+
+    def on_frame(people):
+        raise BrokenPipeError("the caller's")
+
+    with pytest.raises(BrokenPipeError, match="the caller's"):
+        label(fake / "in", fake / "out", LabelOptions(), workers=1, on_frame=on_frame)

@@ -329,3 +329,10 @@ def test_options_out_of_range_are_refused(films, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         open_source(films / "film.mp4", **options)
     assert open_source(films / "film.mp4", timeout_s=1e300).fps == pytest.approx(10)
+
+
+@pytest.mark.parametrize("url", ["http://[::1/x.jpg", "file://[::1/x.mp4", "rtsp://[cam/1"])
+def test_a_malformed_url_is_a_typed_error(url):
+    for opened in (is_video, open_source):
+        with pytest.raises(SourceError, match="is no URL"):
+            opened(url)
