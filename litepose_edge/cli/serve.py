@@ -16,8 +16,9 @@ from litepose_edge.cli.predict.film_writer import FilmWriter
 from litepose_edge.errors import BackendUnavailableError, SourceError, install_hint
 from litepose_edge.estimator import Estimator
 from litepose_edge.manifest import DetectorSpec
+from litepose_edge.serve.stream.controls import MOST_DETECT_EVERY
 from litepose_edge.sources import open_source
-from litepose_edge.sources.kinds import Kind, kind_of
+from litepose_edge.sources.kinds import Kind, kind_of, split_url
 from litepose_edge.threads import available_threads
 
 if TYPE_CHECKING:
@@ -93,7 +94,15 @@ def serve(
     timeout: options.Timeout = 10.0,
     transport: options.Transport = None,
     low_latency: options.LowLatency = False,
-    detect_every: options.DetectEvery = 10,
+    detect_every: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=MOST_DETECT_EVERY,
+            help="Run the detector on every Nth frame.",
+            rich_help_panel=options.STREAMS,
+        ),
+    ] = 10,
     smooth: options.Smooth = True,
     allow_record: Annotated[
         bool,
@@ -221,11 +230,14 @@ def _check_source(source: str) -> None:
     """Refuse what can never be shown; a camera that is not there yet may come.
 
     Raises:
-        SourceError: It is a picture, a folder of them, or nothing.
+        SourceError: It is a picture, a folder of them, a malformed URL or nothing.
     """
     if source.startswith("/dev/"):
         return
-    if kind_of(source) is Kind.IMAGES:
+    kind = kind_of(source)
+    if kind is Kind.URL:
+        split_url(source)
+    if kind is Kind.IMAGES:
         raise SourceError(
             f"there is no film or camera {source}: give a camera's number or device, a film or a "
             "URL; predict is for pictures"

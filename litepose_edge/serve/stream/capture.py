@@ -77,7 +77,8 @@ class CaptureLoop:
         self._stop = threading.Event()
         self._reader: Reader | None = None
         self._source: FrameSource | None = None
-        self._dropped_before = self._unreadable_before = 0
+        self._dropped_before = 0
+        self._dropped_at_pause: int | None = None
         self._began_s = time.monotonic()
         self._frames = 0
         self._last_s = -1.0
@@ -89,8 +90,15 @@ class CaptureLoop:
     @property
     def hangs(self) -> bool:
         """Whether the thread has done nothing for longer than any wait of its own takes."""
-        idle_s = time.monotonic() - self._alive_s
+        # A film may show one picture for minutes.
+        idle_s = time.monotonic() - max(self._alive_s, self._due_s)
         return self._thread.is_alive() and idle_s > self._options.timeout_s + HANGING_S
+
+    @property
+    def _due_s(self) -> float:
+        source = self._source
+        frames = None if source is None else source.frames
+        return frames.due_s if isinstance(frames, PlayedFrames) else 0.0
 
     @property
     def fps(self) -> float:
@@ -101,6 +109,10 @@ class CaptureLoop:
     @property
     def dropped(self) -> int:
         """Frames that came too fast to be treated, or could not be decoded."""
+        at_pause = self._dropped_at_pause
+        return self._counted() if at_pause is None else at_pause
+
+    def _counted(self) -> int:
         source = self._source
         counts = 0 if source is None else source.counts.dropped + source.counts.unreadable
         return self._dropped_before + counts
@@ -203,11 +215,12 @@ class CaptureLoop:
     def _pause(self, flow: PlayedFrames) -> None:
         """Films stand still; of a camera the frames pass by, and none counts as dropped."""
         self._state.set(Condition.PAUSED)
-        dropped = self.dropped
+        self._dropped_at_pause = dropped = self._counted()
         flow.hold()
         while self._controls().paused and not self._stop.wait(0.05):
             self._alive_s = time.monotonic()
-        self._dropped_before -= self.dropped - dropped
+        self._dropped_before -= self._counted() - dropped
+        self._dropped_at_pause = None
         flow.go_on()
 
 

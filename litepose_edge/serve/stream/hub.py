@@ -39,6 +39,7 @@ class Viewer:
         self._unseen: deque[tuple[int, float]] = deque()
         self._says_seen = False
         self._closed = False
+        self._offered: int | None = None
         self.has_picture = False
 
     @property
@@ -53,9 +54,17 @@ class Viewer:
         return self.video and not waiting and len(self._unseen) <= MOST_UNSEEN
 
     def offer(self, message: Message) -> None:
-        """Put the newest frame in the place of one that is still waiting."""
+        """Put the newest frame in the place of one that is still waiting.
+
+        A frame that was offered before, and comes again for a new viewer, is taken only for the
+        picture that was missing.
+        """
         if message.picture is None and not self.wants_poses_alone:
             return
+        adds_picture = message.picture is not None and self.video and not self.has_picture
+        if message.index == self._offered and not adds_picture:
+            return
+        self._offered = message.index
         self._message = message
         self._changed.set()
 

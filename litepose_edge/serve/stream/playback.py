@@ -29,6 +29,10 @@ class PlayedFrames(Iterator[Frame]):
 
     Args:
         source: An opened source.
+
+    Attributes:
+        due_s: When the next frame of a film is to be seen, by the monotonic clock; long ago where
+            none is waited for.
     """
 
     def __init__(self, source: FrameSource) -> None:
@@ -37,6 +41,7 @@ class PlayedFrames(Iterator[Frame]):
         self._stopped = threading.Event()
         self._flowing = threading.Event()
         self._flowing.set()
+        self.due_s = 0.0
 
     def __next__(self) -> PlayedFrame:
         frame = next(self._source.frames)
@@ -74,6 +79,7 @@ class PlayedFrames(Iterator[Frame]):
             self._began_s = now - frame.timestamp_s
         early_s = self._began_s + frame.timestamp_s - now
         if early_s > 0:
+            self.due_s = now + early_s
             self._stopped.wait(early_s)
         elif early_s < -MOST_BEHIND_S:
             self._began_s = now - frame.timestamp_s

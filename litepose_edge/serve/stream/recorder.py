@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -122,10 +123,13 @@ class Recorder:
 
     def _write_frames(self, film: Film) -> None:
         began_s: float | None = None
+        ends_s = time.monotonic() + self._longest_s
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._waiting or not self._wanted)
+                    # Also where no frame comes any more.
+                    left_s = max(ends_s - time.monotonic(), 0.0)
+                    self._changed.wait_for(lambda: self._waiting or not self._wanted, left_s)
                     if not self._waiting:
                         return
                     treated = self._waiting.popleft()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from enum import Enum
@@ -57,7 +56,10 @@ def safe_name(source: str) -> str:
     if source.startswith(PIPELINE):
         return "GStreamer pipeline"
     if URL.match(source):
-        parts = urlsplit(without_password(source))
+        try:
+            parts = urlsplit(without_password(source))
+        except ValueError:
+            return "a malformed URL"
         if parts.scheme.lower() == "file":
             return PurePath(parts.path).name
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -69,7 +71,8 @@ def safe_name(source: str) -> str:
 def safe_reason(exc: Exception, source: str) -> str:
     """What viewers may know of an error: the source by its safe name, no addresses of others."""
     text = str(exc)
-    for spelled in (source, without_password(source)):
-        text = text.replace(spelled, safe_name(source))
+    if not source.isdecimal():  # a camera's number is called one already
+        for spelled in dict.fromkeys((source, without_password(source))):
+            text = text.replace(spelled, safe_name(source))
     # Whatever else an engine quotes: no credentials in URLs.
-    return re.sub(r"(?<=://)[^/?#\s]*@", "", text)[:LONGEST_REASON]
+    return without_password(text)[:LONGEST_REASON]

@@ -47,8 +47,9 @@ def listen(host: str, port: int) -> socket.socket:
         # By its name: of sockets of protocol 0 asyncio does not know that they are TCP, and leaves
         # Nagle's algorithm on, by which each picture waits 40 ms for an acknowledgement.
         listening = socket.socket(family, kind, socket.IPPROTO_TCP)
-    except OSError as exc:
-        raise OutputError(f"cannot listen on {host}: {exc.strerror or exc}") from exc
+    except (OSError, UnicodeError) as exc:  # a name that can be none
+        reason = getattr(exc, "strerror", None) or exc
+        raise OutputError(f"cannot listen on {host}: {reason}") from exc
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)

@@ -114,3 +114,12 @@ def test_a_camera_that_is_not_there_is_waited_for_and_the_token_may_be_a_variabl
             return status["state"], status["reason"]
 
         wait_until(lambda: state() == ("waiting", "no such camera: video99"), 60)
+
+
+def test_a_malformed_url_is_refused_at_once(capsys):
+    assert run(["serve", "http://[cam/x"]) == 1
+    assert "is no URL" in capsys.readouterr().err
+
+
+def test_the_detector_runs_at_least_every_thousandth_frame(film, capsys):
+    assert run(["serve", str(film), "--detect-every", "2000"]) == 2

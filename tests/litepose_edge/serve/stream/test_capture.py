@@ -7,8 +7,11 @@ import numpy as np
 
 from litepose_edge.errors import ModelFileMissingError, SourceError
 from litepose_edge.serve.stream import capture
+from litepose_edge.serve.stream.controls import Controls
+from litepose_edge.serve.stream.playback import PlayedFrames
 from litepose_edge.serve.stream.state import Condition
 from litepose_edge.sources import Frame, FrameSource
+from litepose_edge.sources.frames import SourceCounts
 from live_service import film, frames, make_service, wait_until
 
 
@@ -268,3 +271,37 @@ def test_a_thread_that_does_nothing_for_long_counts_as_hanging(monkeypatch):
     finally:
         go_on.set()
         service.stop()
+
+
+def test_a_film_that_shows_one_picture_for_long_does_not_hang(monkeypatch):
+    monkeypatch.setattr(capture, "HANGING_S", 0.1)
+    service = make_service(lambda: film(2, fps=0.1))
+    loop = service.capture
+    loop._options = replace(loop._options, timeout_s=0.1)
+    published = collected(service)
+    service.start()
+    try:
+        wait_until(lambda: published)
+        threading.Event().wait(0.6)
+        assert not service.hangs
+    finally:
+        service.stop()
+
+
+def test_the_count_of_dropped_frames_stands_still_while_paused():
+    loop = make_service(lambda: film(1)).capture
+    counts = SourceCounts()
+    loop._source = replace(film(1), counts=counts)
+    counts.dropped = 5
+    paused = iter([True, True, False])
+    seen = []
+
+    def controls():
+        counts.dropped += 10
+        seen.append(loop.dropped)
+        return Controls(paused=next(paused))
+
+    loop._controls = controls
+    loop._pause(PlayedFrames(film(1)))
+    assert seen == [5, 5, 5]
+    assert loop.dropped == 5

@@ -186,3 +186,18 @@ def test_after_its_patience_a_viewer_has_nothing():
         assert await hub.join(video=True).next(0.01) == []
 
     in_a_loop(scenario)
+
+
+def test_whoever_joins_repeats_nothing_for_the_others():
+    async def scenario(hub: Hub) -> None:
+        first = hub.join(video=False)
+        hub.publish(treated(7))
+        assert json.loads((await first.next())[0])["index"] == 7
+        for video in (False, True):
+            joined = hub.join(video=video)
+            assert json.loads((await joined.next())[0])["index"] == 7
+        assert await first.next(patience_s=0.05) == []
+        hub.publish(treated(8))
+        assert json.loads((await first.next())[0])["index"] == 8
+
+    in_a_loop(scenario)

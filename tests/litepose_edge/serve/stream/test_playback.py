@@ -46,3 +46,18 @@ def test_a_wait_for_the_next_frame_can_be_ended_from_another_thread():
     began = time.monotonic()
     next(frames)
     assert time.monotonic() - began < 5
+
+
+def test_a_film_says_until_when_it_waits_for_a_picture():
+    frames = PlayedFrames(film(2, fps=0.01))
+    next(frames)
+    assert frames.due_s <= time.monotonic()
+    waiting = threading.Thread(target=lambda: next(frames), daemon=True)
+    waiting.start()
+    deadline = time.monotonic() + 5
+    while frames.due_s == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 90 < frames.due_s - time.monotonic() < 100
+    frames.interrupt()
+    waiting.join(5)
+    assert not waiting.is_alive()

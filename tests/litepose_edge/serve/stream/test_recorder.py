@@ -131,3 +131,15 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError):
         Recorder(tmp_path / "file" / "films", FilmWriter, 60).start(10.0)
+
+
+def test_a_recording_ends_by_itself_where_no_frames_come_any_more(tmp_path):
+    film = SlowFilm()
+    film.go_on.set()
+    recording = Recorder(tmp_path, lambda path, fps: film, 0.2)
+    recording.start(10.0)
+    recording.take(treated(0))
+    assert film.finished.wait(5)
+    recording.stop(timeout_s=5)
+    assert not recording.recording
+    assert film.times == [0.0]

@@ -37,3 +37,13 @@ def test_a_condition_is_told_when_it_is_new():
     state.set(Condition.WAITING, "lost")
     assert told == [(Condition.RUNNING, None), (Condition.WAITING, "lost")]
     assert state.now == (Condition.WAITING, "lost")
+
+
+def test_a_cameras_number_is_not_sought_in_other_numbers():
+    reason = safe_reason(SourceError("cannot open camera 0: no answer within 10 s"), "0")
+    assert reason == "cannot open camera 0: no answer within 10 s"
+
+
+def test_a_malformed_url_has_a_name_too():
+    assert safe_name("http://[cam/x") == "a malformed URL"
+    assert "pass" not in safe_reason(SourceError("no http://a:pass@[cam/x"), "http://a:pass@[cam/x")

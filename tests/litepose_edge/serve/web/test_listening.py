@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from litepose_edge.errors import OutputError
 from litepose_edge.serve.options import WebOptions
 from litepose_edge.serve.web import server
 from live_service import make_service
@@ -42,3 +43,9 @@ def test_pictures_do_not_wait_for_acknowledgements():
         return value
 
     assert asyncio.run(nodelay()) != 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0..0", "a" * 64])
+def test_a_name_that_can_be_none_is_a_typed_error(host):
+    with pytest.raises(OutputError, match="cannot listen on"):
+        server.listen(host, 0)
