@@ -47,5 +47,5 @@ def _describe(name: str, poses: Poses) -> None:
         results.print(f"  #{number} score {person.score:.2f}, box ({x1}, {y1}) to ({x2}, {y2})")
         names = poses.skeleton.keypoint_names
         for joint, (x, y), score in zip(names, person.keypoints, person.scores, strict=True):
-            if score >= 0.3:
+            if score >= poses.min_keypoint_score:
                 results.print(f"     {joint:<15} ({x:6.1f}, {y:6.1f})  {score:.2f}", markup=False)

@@ -87,13 +87,14 @@ class Trails:
             colour_of: A person's colour, by id.
             thickness: Of the new ends, in pixels.
         """
+        limit = 4.0 * max(canvas.shape)  # OpenCV takes no places far away
         for track_id, path in self._paths.items():
             places = list(path)
             for before, after in pairwise(places):
                 age = (self._now - after[0]) / max(self.length_s, 1e-9)
                 width = max(1, round(thickness * (1 - age)))
                 ends = [
-                    (round(x * 2**FRACTION_BITS), round(y * 2**FRACTION_BITS))
+                    tuple(round(min(max(v, -limit), limit) * 2**FRACTION_BITS) for v in (x, y))
                     for _, x, y in (before, after)
                 ]
                 cv2.line(

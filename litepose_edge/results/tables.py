@@ -27,10 +27,12 @@ class Normalized(NamedTuple):
 
 
 def normalized(poses: Poses) -> Normalized:
-    """Pixels divided by the image's width and height."""
+    """Parts of the image's width and height, from its left and upper edge."""
     width, height = poses.image_size.width, poses.image_size.height
     size: Float32 = np.array([width, height, width, height], np.float32)
-    return Normalized(poses.keypoints / size[:2], poses.boxes_xyxy / size)
+    # Whole numbers are the centres of pixels: the edge is half a pixel before the first.
+    half = np.float32(0.5)
+    return Normalized((poses.keypoints + half) / size[:2], (poses.boxes_xyxy + half) / size)
 
 
 def columns(poses: Poses) -> dict[str, NDArray[Any]]:

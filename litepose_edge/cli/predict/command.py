@@ -157,7 +157,7 @@ def predict(
         )
         lines: Callable[[str], object] | None = results.file.write if as_json else None
         if json_file is not None:
-            lines = stack.enter_context(json_lines(json_file))
+            lines = _also(stack.enter_context(json_lines(json_file)), lines)
         film_options = FilmOptions(
             detect_every=detect_every,
             smooth=smooth,
@@ -210,3 +210,12 @@ def _film(
     except SourceError as exc:
         print_error(film.sentence(exc))
         tally.failed += 1
+
+
+def _also(
+    first: Callable[[str], object], second: Callable[[str], object] | None
+) -> Callable[[str], object]:
+    """A line for both."""
+    if second is None:
+        return first
+    return lambda line: (first(line), second(line))

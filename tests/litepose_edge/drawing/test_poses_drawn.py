@@ -240,3 +240,12 @@ def tracked():
         image_size=Size(120, 90),
         track_ids=np.array([4]),
     )
+
+
+def test_a_trail_that_comes_from_far_away_is_drawn():
+    trails = Trails(length_s=1.0)
+    poses = poses_of(body(feet=(320, 400)))
+    far = dataclasses.replace(poses, boxes_xyxy=poses.boxes_xyxy + np.float32(3e8))
+    for i, people in enumerate((far, poses)):
+        trails.update(people, i / 10)
+    assert changed(poses.draw(GROUND, **NOTHING, trails=trails)).any()

@@ -6,11 +6,13 @@ import dataclasses
 import math
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from litepose_edge import COCO_17, LitePoseError, Poses, Size
+from litepose_edge.boxes import clip_boxes
 from litepose_edge.errors import UnknownKeypointError
 from litepose_edge.results import Keypoint, angle
 
@@ -155,8 +157,9 @@ def test_a_table_becomes_a_data_frame(poses, library):
 
 def test_normalized_places_are_parts_of_the_image(poses):
     keypoints, boxes = poses.to_normalized()
-    np.testing.assert_allclose(keypoints[0, ELBOW], [0.1, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(boxes[1], [0, 0, 0.5, 0.5], rtol=1e-6)
+    # Pixel 20 is the 21st of 200: its centre lies 20.5 pixels from the edge.
+    np.testing.assert_allclose(keypoints[0, ELBOW], [20.5 / 200, 50.5 / 100], rtol=1e-6)
+    np.testing.assert_allclose(boxes[1], [0.5 / 200, 0.5 / 100, 0.5025, 0.505], rtol=1e-6)
     assert keypoints.dtype == boxes.dtype == np.float32
     assert poses.to_normalized().boxes_xyxy.shape == (2, 4)
 
@@ -277,3 +280,9 @@ def test_an_angle_is_between_points_of_one_shape():
     assert angle((1, 0), (0, 0), np.array([(0, 1), (1, 0)])).tolist() == [90, 0]
     with pytest.raises(ValueError, match="one shape"):
         angle(np.zeros((2, 2)), np.ones((3, 2)), (0, 1))
+
+
+def test_a_box_as_large_as_the_image_goes_from_0_to_1(poses):
+    whole = clip_boxes(np.array([[-9, -9, 9999, 9999]], np.float32), poses.image_size)
+    boxes = replace(poses[:1], boxes_xyxy=whole).to_normalized().boxes_xyxy
+    np.testing.assert_allclose(boxes[0], [0, 0, 1, 1], atol=1e-6)

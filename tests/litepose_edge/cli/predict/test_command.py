@@ -182,3 +182,10 @@ def test_a_film_shows_ids_unless_others_are_asked_for(inputs):
     assert run(["predict", "clip.avi", "--save", "boxes.avi", "--draw", "boxes", "-q"]) == 0
     frames = [cv2.VideoCapture(name).read()[1].astype(int) for name in ("ids.avi", "boxes.avi")]
     assert (np.abs(frames[0] - frames[1]).max(-1) > 60).sum() > 20
+
+
+def test_json_lines_go_to_both_where_both_are_asked_for(inputs, capsys):
+    assert run(["predict", "person.png", "--json", "--json-file", "lines.jsonl"]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["source"] == "person.png"
+    assert (inputs / "lines.jsonl").read_text() == printed
