@@ -114,7 +114,7 @@ def manifest(
             )
             # Our thresholds were measured on people's 17 keypoints.
             people = model.skeleton.keypoint_names == COCO_17.keypoint_names
-            ours = POSE_NETWORKS.get(network.name)
+            ours = None if network.from_file else POSE_NETWORKS.get(network.name)
             if ours is not None and people and (released or _measured(trained)):
                 training = ours.training
                 model = ours.applied(model)
@@ -190,7 +190,9 @@ def _heatmaps(family: str) -> HeatmapSpec:
 def _colour(network: CatalogueEntry, keypoints: int) -> Colour:
     if network.family != "efficientpose":
         return "rgb"
-    known = EFFICIENTPOSE_COLOURS.get((network.name, keypoints))
+    known = None
+    if not network.from_file:
+        known = EFFICIENTPOSE_COLOURS.get((network.name, keypoints))
     if known is None:
         raise ExportError(
             f"the channel order of {network.name} with {keypoints} keypoints was never "

@@ -43,6 +43,8 @@ class CatalogueEntry:
         accuracy: Published accuracy, with the data it was measured on; empty if there is none.
         source: Paper or repository of that figure.
         reconstructed: What the sources leave open and we chose; see `docs/models.md`.
+        from_file: Whether an architecture file describes it. Its name comes from the file's then,
+            and nothing that is known of networks by name holds for it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class CatalogueEntry:
     accuracy: str = ""
     source: str = ""
     reconstructed: str = ""
+    from_file: bool = False
 
 
 def _litepose(name: str, accuracy: str) -> CatalogueEntry:
@@ -255,6 +258,7 @@ def _of_file(name: str) -> CatalogueEntry:
         build=lambda keypoints, _: found.build(keypoints),
         count_key=own.count_key,
         source=name,
+        from_file=True,
     )
 
 
@@ -274,9 +278,13 @@ def keypoints_of(network: CatalogueEntry, state: State) -> int:
 def check_arch(network: CatalogueEntry, state: State) -> None:
     """Compare what the checkpoint's tensors tell of its architecture with the network asked for.
 
+    A network of an architecture file is compared tensor by tensor when its weights are loaded.
+
     Raises:
         CheckpointError: It is another network of the family, which the message names.
     """
+    if network.from_file:
+        return
     known: dict[str, object]
     found: object
     if network.name in litepose.ARCHS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from litepose_edge.geometry import Size  # noqa: E402
 from litepose_export.errors import ExportError  # noqa: E402
-from litepose_export.models import networks  # noqa: E402
+from litepose_export.models import manifests, networks  # noqa: E402
 from litepose_export.models.architecture_files import (  # noqa: E402
     litepose_arch,
     litepose_document,
@@ -96,3 +96,34 @@ def test_what_is_no_architecture_is_refused(content, tmp_path):
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(ExportError, match="cannot read the architecture"):
         networks.find(str(tmp_path / "none.json"))
+
+
+def found_lrpose(path):
+    size = {"width": 96, "height": 128}
+    path.write_text(json.dumps({"family": "lrpose", "input_size": size, **asdict(LRPOSE["s"])}))
+    return networks.find(str(path))
+
+
+def test_a_file_called_as_one_of_our_networks_gets_nothing_of_what_is_known_of_it(tmp_path):
+    mine, named_like_ours = (found_lrpose(tmp_path / f"{stem}.json") for stem in ("mine", "s"))
+    plain, other = (manifests.manifest(entry, 17) for entry in (mine, named_like_ours))
+    assert (other.model, other.training) == (plain.model, plain.training)
+    assert other.model.min_pose_score == 0.5
+    assert other.training.licence == ""
+
+
+def test_a_file_called_as_a_published_network_does_not_tell_the_channel_order(tmp_path):
+    path = tmp_path / "a.json"
+    size = {"width": 192, "height": 256}
+    arch = asdict(PUBLISHED["efficientpose-a"])
+    path.write_text(json.dumps({"family": "efficientpose", "input_size": size, **arch}))
+    with pytest.raises(ExportError, match="--colour"):
+        manifests.manifest(networks.find(str(path)), 17)
+
+
+def test_a_file_called_as_a_network_of_the_catalogue_may_describe_another(tmp_path):
+    path = tmp_path / "xs.json"
+    other = replace(ARCHS["litepose-xs"][1], stem=24)
+    path.write_text(json.dumps(litepose_document(other, Size(128, 128))))
+    entry = networks.find(str(path))
+    networks.check_arch(entry, entry.build(17, entry.input_size).state_dict())
