@@ -154,6 +154,12 @@ class Space(ABC):
         return self.canonical(tuple(int(rng.integers(len(c.options))) for c in self.choices))
 
 
+def by_size(sizes: Iterable[Size]) -> dict[str, Size]:
+    """Input sizes by the names of their options, from few pixels to many."""
+    ordered = sorted(sizes, key=lambda size: (size.width * size.height, size.width))
+    return {f"{size.width}x{size.height}": size for size in ordered}
+
+
 def distinct(operators: Iterable[Operator]) -> tuple[Operator, ...]:
     """Each operator once, by its key, in order."""
     return tuple({operator.key: operator for operator in operators}.values())

@@ -9,7 +9,10 @@ pytest.importorskip("torch")
 from hypothesis import given
 from hypothesis import strategies as st
 
+from litepose_edge.geometry import Size
 from litepose_export.errors import SearchError
+from litepose_export.search.litepose.space import LitePoseSpace
+from litepose_export.search.lrpose.space import LRPoseSpace
 from litepose_export.search.pareto import pareto_front
 from litepose_export.search.space import Choice
 
@@ -39,6 +42,16 @@ def test_values_of_another_space_are_refused(change, says, toy_space):
 def test_a_choice_has_options_each_once(options):
     with pytest.raises(ValueError, match="'depth'"):
         Choice("depth", options)
+
+
+@pytest.mark.parametrize("space", [LRPoseSpace, LitePoseSpace])
+def test_the_order_of_input_sizes_does_not_matter(space):
+    small, wide, large = Size(96, 128), Size(192, 128), Size(256, 320)
+    spaces = [space(17, sizes) for sizes in ((small, wide, large), (large, small, wide))]
+    assert spaces[0].choices == spaces[1].choices
+    for each in spaces:
+        assert each.input_size(each.smallest) == small
+        assert each.input_size(each.largest) == large
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))

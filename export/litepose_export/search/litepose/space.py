@@ -30,7 +30,7 @@ from litepose_export.models.architectures.litepose import (
     LitePose,
 )
 from litepose_export.models.folding import fold_behind_sum
-from litepose_export.search.space import Choice, Genes, Operator, Space, distinct
+from litepose_export.search.space import Choice, Genes, Operator, Space, by_size, distinct
 
 STEM, CHANNELS, DECONVS, BLOCKS = 24, (32, 64, 96, 160), (64, 48, 32), (6, 8, 10, 10)
 WIDTHS = (0.25, 0.5, 0.75, 1.0)
@@ -44,7 +44,8 @@ class LitePoseSpace(Space):
 
     Args:
         keypoints: How many the networks find.
-        input_sizes: Which are open; one alone is no choice. Sides are multiples of 16.
+        input_sizes: Which are open, in any order; one alone is no choice. Sides are
+            multiples of 16.
         depth: Open the numbers of blocks, from half of them on.
         kernels: Open the kernels of each stage.
         blocks: Most blocks of each stage; fewer for trials.
@@ -62,7 +63,7 @@ class LitePoseSpace(Space):
         blocks: tuple[int, int, int, int] = BLOCKS,
     ) -> None:
         self.keypoints = keypoints
-        self._sizes = {f"{size.width}x{size.height}": size for size in input_sizes}
+        self._sizes = by_size(input_sizes)
         choices = [Choice("input_size", tuple(self._sizes))]
         choices.append(Choice("stem.width", widths_of(STEM)))
         for i, channels in enumerate(CHANNELS):

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 from litepose_edge.geometry import Size
 from litepose_export.models.architectures.layers import ConvBN, FusedBlock
 from litepose_export.models.architectures.lrpose import Arch, LRPose, TrunkWidths
-from litepose_export.search.space import Choice, Genes, Operator, Space, distinct
+from litepose_export.search.space import Choice, Genes, Operator, Space, by_size, distinct
 
 # Multiples of 32 in both directions: every one of them can have a stage at stride 32.
 INPUT_SIZES = (Size(96, 128), Size(128, 160), Size(192, 256), Size(256, 320))
@@ -29,14 +29,14 @@ class LRPoseSpace(Space):
 
     Args:
         keypoints: How many the networks find.
-        input_sizes: Which are open; one alone is no choice.
+        input_sizes: Which are open, in any order; one alone is no choice.
     """
 
     name = "lrpose"
 
     def __init__(self, keypoints: int = 17, input_sizes: Sequence[Size] = INPUT_SIZES) -> None:
         self.keypoints = keypoints
-        self._sizes = {f"{size.width}x{size.height}": size for size in input_sizes}
+        self._sizes = by_size(input_sizes)
         self.choices = (
             Choice("input_size", tuple(self._sizes)),
             Choice("stem", (8, 16, 24)),
