@@ -75,14 +75,16 @@ def export(
         max_join_distance: For LitePose: how far keypoints join people.
         dev: COCO JSON of people the network was not trained on, on whom the thresholds in the
             manifest are measured (one person's crops only); those of the checkpoint unless given.
-        released: For LRPose: take the thresholds of the released network of that name instead.
+        released: For LRPose that finds people's 17 keypoints: take the thresholds of the released
+            network of that name instead.
         progress: Told what is being done.
 
     Raises:
         ParityError: The graph differs from PyTorch; nothing is written.
         CheckpointError: The weights do not fit.
         UnsupportedOpError: PyTorch's exporter cannot write the network.
-        ExportError: The network does not give what its manifest describes.
+        ExportError: The network does not give what its manifest describes, or an option does not
+            fit it.
         BackendUnavailableError: The extra `export` is not installed.
     """
     with requires("export"):

@@ -100,7 +100,8 @@ class ExportOptions:
             largest value.
         thresholds_on: Labelled people on whom the thresholds in the manifest are measured; those
             that the checkpoint says unless given.
-        released: For LRPose: the thresholds of the released network of that name instead.
+        released: For LRPose that finds people's 17 keypoints: the thresholds, data and licence of
+            the released network of that name instead.
         threshold: For detectors and LRPose: the score that shall become 0.3, from which boxes
             are reported and keypoints drawn by default, by a constant added to the logits. For
             bottom-up networks: the heat below which a peak is no keypoint.
@@ -123,7 +124,7 @@ def load_network(name: str, checkpoint: Path, options: ExportOptions) -> tuple[n
     """A network with a checkpoint's weights, and its manifest.
 
     Raises:
-        ExportError: No such network, or it cannot take that input.
+        ExportError: No such network, it cannot take that input, or an option does not fit it.
         CheckpointError: Not a checkpoint of this network, damaged, or holding code.
     """
     network = networks.find(name)
@@ -236,6 +237,8 @@ def _own_module(
         raise ExportError(
             "size, colour and thresholds of your own network are its manifest's: change them there"
         )
+    if options.released:
+        raise ExportError("of your own network no thresholds were released: leave `released` out")
     try:
         own = copy.deepcopy(network).to("cpu").float().eval()
     except (RuntimeError, TypeError) as exc:

@@ -26,7 +26,7 @@ from litepose_edge.skeletons import COCO_17, Skeleton, skeleton_of
 from litepose_export.errors import ExportError
 from litepose_export.models.architectures.persondet import STRIDES
 from litepose_export.models.networks import COCO_JOINTS, MPII_JOINTS, CatalogueEntry
-from litepose_export.models.released import LICENCE, PHOTOGRAPHS, POSE_NETWORKS
+from litepose_export.models.released import LICENCE, PHOTOGRAPHS, POSE_NETWORKS, ReleasedPose
 from litepose_export.models.trained import TrainedAs
 
 Colour = Literal["rgb", "bgr"]
@@ -76,11 +76,18 @@ def manifest(
         size: Its input; the network's own unless given.
         colour: Channel order its weights were trained with; the known one unless given.
         trained: What the run that made the weights says of them.
-        released: Whether they are to be released as ours, with the thresholds stated here.
+        released: Whether they are to be released as ours, with what is stated here of them.
 
     Raises:
-        ExportError: The channel order is not known, or no skeleton has that many keypoints.
+        ExportError: The channel order is not known, no skeleton has that many keypoints, or
+            nothing of that network was released.
     """
+    ours = _released(network, keypoints, trained)
+    if released and ours is None:
+        raise ExportError(
+            f"released thresholds are those of {', '.join(POSE_NETWORKS)} for people's "
+            f"{COCO_JOINTS} keypoints; of this {network.name} there are none: leave `released` out"
+        )
     size = size or network.input_size
     # Training here is on RGB; only checkpoints of others may be otherwise.
     order = colour or ("rgb" if trained.training else _colour(network, keypoints))
@@ -112,10 +119,7 @@ def manifest(
                 heatmaps=_heatmaps(network.family),
                 skeleton=skeleton or _skeleton(keypoints),
             )
-            # Our thresholds were measured on people's 17 keypoints.
-            people = model.skeleton.keypoint_names == COCO_17.keypoint_names
-            ours = None if network.from_file else POSE_NETWORKS.get(network.name)
-            if ours is not None and people and (released or _measured(trained)):
+            if ours is not None and (released or _measured(trained)):
                 training = ours.training
                 model = ours.applied(model)
             if trained.thresholds is not None and not released:
@@ -130,6 +134,16 @@ def manifest(
         model=model,
         training=training if released or trained.training is None else trained.training,
     )
+
+
+def _released(network: CatalogueEntry, keypoints: int, trained: TrainedAs) -> ReleasedPose | None:
+    """What was measured of the released network of that name, for the keypoints it finds."""
+    ours = None if network.from_file else POSE_NETWORKS.get(network.name)
+    if ours is None:
+        return None
+    # Our thresholds were measured on people's 17 keypoints.
+    skeleton = trained.skeleton or _skeleton(keypoints)
+    return ours if skeleton.keypoint_names == COCO_17.keypoint_names else None
 
 
 def _measured(trained: TrainedAs) -> bool:

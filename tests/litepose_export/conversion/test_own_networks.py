@@ -277,3 +277,9 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
             own(own_networks.Deconvolutions), tmp_path / "o.onnx", manifest, checkpoint=weights
         )
     assert not Path(tmp_path / "o.onnx").exists()
+
+
+def test_of_own_networks_nothing_was_released(tmp_path):
+    manifest = lx.heatmap_manifest("own", input_size=SIZE)
+    with pytest.raises(ExportError, match="leave `released` out"):
+        lx.export(own(own_networks.Squeeze), tmp_path / "o.onnx", manifest, released=True)

@@ -110,6 +110,8 @@ def test_a_file_called_as_one_of_our_networks_gets_nothing_of_what_is_known_of_i
     assert (other.model, other.training) == (plain.model, plain.training)
     assert other.model.min_pose_score == 0.5
     assert other.training.licence == ""
+    with pytest.raises(ExportError, match="leave `released` out"):
+        manifests.manifest(named_like_ours, 17, released=True)
 
 
 def test_a_file_called_as_a_published_network_does_not_tell_the_channel_order(tmp_path):
