@@ -19,8 +19,8 @@ def take_out_batch_norms(model: onnx.ModelProto) -> None:
 
     Folds into a convolution, transposed or grouped ones too, into a linear layer, and into all
     the layers whose sum is normalised, as long as nothing else reads their outputs. In front of a
-    convolution, say, a normalisation becomes a product and a sum, which compute the same.
-    Normalisations whose numbers are no constants stay.
+    convolution, say, a normalisation becomes a product and a sum, which compute the same. One whose
+    statistics are the batch's own becomes the arithmetic that it stands for.
     """
     # From the front: a sum may be normalised whose summands were, which are folded by then.
     for node in list(model.graph.node):
@@ -30,12 +30,14 @@ def take_out_batch_norms(model: onnx.ModelProto) -> None:
 
 def _take_out(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
     stored = {i.name: i for i in graph.initializer}
+    epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
     if any(name not in stored for name in node.input[1:5]):
+        if len(node.output) == 1:  # or else it is training: the rest are running statistics
+            _write_out(graph, node, epsilon)
         return
     gamma, beta, mean, var = (
         numpy_helper.to_array(stored[name]).astype(np.float64) for name in node.input[1:5]
     )
-    epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
     scale = gamma / np.sqrt(var + epsilon)
     shift = beta - mean * scale
     layers = _layers_before(graph, node.input[0], stored)
@@ -55,6 +57,29 @@ def _take_out(graph: onnx.GraphProto, node: onnx.NodeProto) -> None:
         product = helper.make_node("Mul", [node.input[0], names[0]], [names[2]])
         total = helper.make_node("Add", [names[2], names[1]], node.output[:1])
         _replace(graph, node, [product, total])
+
+
+def _write_out(graph: onnx.GraphProto, node: onnx.NodeProto, epsilon: float) -> None:
+    """`(x - mean) / sqrt(var + epsilon) * gamma + beta`, each number a channel's."""
+    tensor, out = node.input[0], node.output[0]
+    ones = [1] * (_rank_behind(graph, node) - 2)
+    channels, smallest = f"{out}_channels", f"{out}_epsilon"
+    graph.initializer.append(numpy_helper.from_array(np.array([1, -1, *ones]), channels))
+    graph.initializer.append(numpy_helper.from_array(np.array(epsilon, np.float32), smallest))
+    numbers = [f"{out}_{part}" for part in ("gamma", "beta", "mean", "variance")]
+    gamma, beta, mean, variance = numbers
+    given = zip(node.input[1:5], numbers, strict=True)
+    nodes = [helper.make_node("Reshape", [source, channels], [name]) for source, name in given]
+    steps = (
+        ("Sub", [tensor, mean], "centred"),
+        ("Add", [variance, smallest], "positive"),
+        ("Sqrt", [f"{out}_positive"], "deviation"),
+        ("Div", [f"{out}_centred", f"{out}_deviation"], "normal"),
+        ("Mul", [f"{out}_normal", gamma], "product"),
+    )
+    nodes += [helper.make_node(kind, inputs, [f"{out}_{name}"]) for kind, inputs, name in steps]
+    nodes.append(helper.make_node("Add", [f"{out}_product", beta], [out]))
+    _replace(graph, node, nodes)
 
 
 def _layers_before(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -22,33 +23,62 @@ class FoldsItself(Protocol):
 def fold_batch_norms(network: nn.Module) -> nn.Module:
     """A copy of the network in evaluation mode without batch normalisation.
 
-    Handles a `BatchNorm2d` that directly follows a `Conv2d` or `ConvTranspose2d` in an
-    `nn.Sequential`, and modules that fold their own; others stay, for the exporter to complain
-    about.
+    Handles a `BatchNorm2d` with weights and statistics that directly follows a `Conv2d` or
+    `ConvTranspose2d` in an `nn.Sequential`, and modules that fold their own. Others stay, as do
+    those behind grouped deconvolutions and behind weights with several places: the exporter takes
+    them out of the graph.
     """
     folded = copy.deepcopy(network).eval()
+    children = (child for module in folded.modules() for child in module._modules.values())
+    places = Counter(id(child._parameters.get("weight")) for child in children if child is not None)
     for module in list(folded.modules()):
         if isinstance(module, nn.Sequential):
-            _fold_sequence(module)
+            _fold_sequence(module, places)
         if isinstance(module, FoldsItself):
             module.fold_normalisations()
     return folded
 
 
-def _fold_sequence(sequence: nn.Sequential) -> None:
+def _fold_sequence(sequence: nn.Sequential, places: Counter[int]) -> None:
     names = list(sequence._modules)
     for first, second in itertools.pairwise(names):
         convolution, normalisation = sequence._modules[first], sequence._modules[second]
-        if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
-            normalisation, nn.BatchNorm2d
+        if (
+            isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d)
+            and isinstance(normalisation, nn.BatchNorm2d)
+            and _scales_by_weight(convolution)
+            and _has_numbers(normalisation)
+            and places[id(convolution.weight)] == 1
         ):
             fold(convolution, normalisation)
             sequence._modules[second] = nn.Identity()
 
 
+def _scales_by_weight(convolution: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Whether scaled kernels scale the outputs, one factor for each."""
+    if convolution._parameters.get("weight") is None:  # made of others, as by weight_norm
+        return False
+    if isinstance(convolution, nn.ConvTranspose2d):
+        plain = type(convolution).forward is nn.ConvTranspose2d.forward
+        return plain and convolution.groups == 1
+    return type(convolution).forward is nn.Conv2d.forward
+
+
+def _has_numbers(normalisation: nn.BatchNorm2d) -> bool:
+    """Whether it is the same scale and shift for every image, and nothing besides."""
+    numbers = ("weight", "bias", "running_mean", "running_var")
+    plain = type(normalisation).forward is nn.BatchNorm2d.forward
+    return plain and all(getattr(normalisation, name) is not None for name in numbers)
+
+
 @torch.no_grad()
 def fold(convolution: nn.Conv2d | nn.ConvTranspose2d, normalisation: nn.BatchNorm2d) -> None:
-    """Fold one normalisation into the convolution before it, in place."""
+    """Fold one normalisation into the convolution before it, in place.
+
+    Args:
+        convolution: Not grouped if it is a transposed one.
+        normalisation: With weights and statistics.
+    """
     scale, shift = scale_and_shift(normalisation)
     outputs = 1 if isinstance(convolution, nn.ConvTranspose2d) else 0
     shape = [1] * convolution.weight.ndim
