@@ -68,26 +68,32 @@ def equalize(
 
 
 def find_pairs(model: onnx.ModelProto) -> list[Pair]:
-    """Dense convolutions whose only reader, past a ReLU, is another one."""
+    """Dense convolutions whose only reader, past a ReLU, is another one.
+
+    Kernels and biases are read by no other layer, which would be scaled with them: heads that
+    several levels share are left alone.
+    """
     readers: Counter[str] = Counter(name for node in model.graph.node for name in node.input)
     readers.update(output.name for output in model.graph.output)
     reader = {name: node for node in model.graph.node for name in node.input}
     stored = {i.name for i in model.graph.initializer}
     pairs = []
     for first in model.graph.node:
-        if not _is_dense(first, stored) or readers[first.output[0]] != 1:
+        if not _is_dense(first, stored, readers) or readers[first.output[0]] != 1:
             continue
         relu = reader.get(first.output[0])
         if relu is None or relu.op_type != "Relu" or readers[relu.output[0]] != 1:
             continue
         second = reader.get(relu.output[0])
-        if second is not None and _is_dense(second, stored):
+        if second is not None and _is_dense(second, stored, readers):
             pairs.append(Pair(first, relu.output[0], second))
     return pairs
 
 
-def _is_dense(node: onnx.NodeProto, stored: set[str]) -> bool:
+def _is_dense(node: onnx.NodeProto, stored: set[str], readers: Counter[str]) -> bool:
     if node.op_type != "Conv" or not stored.issuperset(node.input[1:]):
+        return False
+    if any(readers[name] != 1 for name in node.input[1:]):
         return False
     return all(a.i == 1 for a in node.attribute if a.name == "group")
 

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
 import onnx  # noqa: E402
 import torch  # noqa: E402
+from onnx import helper, numpy_helper  # noqa: E402
 
 from litepose_edge import backends  # noqa: E402
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph  # noqa: E402
@@ -42,6 +43,51 @@ def test_an_equalized_graph_computes_the_same_with_channels_of_equal_range(prepa
     assert before[alive].max() / before[alive].min() > 10
     np.testing.assert_allclose(after[alive], after[alive].max(), rtol=1e-4)
     np.testing.assert_allclose(run(equal, batches[0]), run(prepared, batches[0]), atol=1e-5)
+
+
+@pytest.mark.parametrize("shared", ["both", "first", "bias"])
+def test_layers_that_share_weights_with_others_are_left_alone(shared, run):
+    rng = np.random.default_rng(0)
+
+    def kernel(outputs, inputs, side):
+        spread = np.logspace(-2, 0, outputs)[:, None, None, None]
+        return (spread * rng.standard_normal((outputs, inputs, side, side))).astype(np.float32)
+
+    sizes = {"stem": (8, 3, 3), "down": (8, 8, 3)}
+    for level in ("fine", "coarse"):
+        sizes |= {f"tower_{level}": (8, 8, 3), f"predict_{level}": (8, 8, 1)}
+    weights = {name: kernel(*size) for name, size in sizes.items()}
+    weights |= {f"{name}_bias": rng.standard_normal(8).astype(np.float32) for name in sizes}
+
+    def layer(name, source, target, suffix="", **attributes):
+        inputs = [source, name.replace(suffix, "_fine") if suffix else name]
+        return helper.make_node("Conv", [*inputs, f"{inputs[1]}_bias"], [target], **attributes)
+
+    nodes = [
+        layer("stem", "image", "fine", pads=[1] * 4),
+        layer("down", "fine", "coarse", pads=[1] * 4, strides=[2, 2]),
+    ]
+    for level in ("fine", "coarse"):
+        tower = layer(f"tower_{level}", level, f"{level}_hidden", f"_{level}", pads=[1] * 4)
+        own = "" if shared != "both" else f"_{level}"
+        predict = layer(f"predict_{level}", f"{level}_relu", f"{level}_maps", own)
+        if shared == "bias":
+            tower.input[1] = f"tower_{level}"
+        nodes += [tower, helper.make_node("Relu", [f"{level}_hidden"], [f"{level}_relu"]), predict]
+    values = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, channels, side, side])
+        for name, channels, side in (("image", 3, 16), ("fine_maps", 8, 16), ("coarse_maps", 8, 8))
+    ]
+    used = {name for node in nodes for name in node.input}
+    stored = [numpy_helper.from_array(v, name) for name, v in weights.items() if name in used]
+    graph = helper.make_graph(nodes, "g", values[:1], values[1:], stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    batch = rng.standard_normal((1, 3, 16, 16)).astype(np.float32)
+    equal, pairs = equalize(qdq.prepare(model), [batch])
+    assert pairs == 0
+    before, after = (backends.open_bytes(m.SerializeToString()).run(batch) for m in (model, equal))
+    for name, maps in before.items():
+        np.testing.assert_allclose(after[name], maps, atol=1e-4 * np.abs(maps).max())
 
 
 def test_fake_quantization_rounds_to_the_nearest_code_and_clips():
