@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import onnx
 import torch
 from torch import nn
@@ -18,28 +17,17 @@ from torch import nn
 from litepose_edge.manifest import BottomUpSpec, Manifest, TopDownSpec, output_names
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.onnx_file import read_onnx
-from litepose_export.conversion.parity import (
-    HALF_TOLERANCE,
-    TOLERANCE,
-    Parity,
-    check_parity,
-    random_inputs,
-)
-from litepose_export.conversion.sample_inputs import calibration_inputs
 from litepose_export.conversion.score_shift import shift_scores
-from litepose_export.conversion.storage import halve_storage, is_halved, store
+from litepose_export.conversion.storage import halve_storage, store
 from litepose_export.conversion.thresholds import measure_thresholds
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph
-from litepose_export.conversion.uint8_input import Uint8Input
+from litepose_export.conversion.verification import verify_graph
 from litepose_export.errors import ExportError
 from litepose_export.models import manifests, networks, user_networks
 from litepose_export.models.checkpoints import fit, load, read_state
 from litepose_export.models.counting import count
 from litepose_export.models.trained import read_trained
 
-PARITY_INPUTS = 8
-# Graphs of free size are also compared at a size so much larger, down and across.
-OTHER_SIZE = (64, 128)
 Step = Callable[[str], None]
 THRESHOLD = "threshold"  # among the manifest's figures: the score that became the default
 
@@ -343,42 +331,6 @@ def verify(
     made = GraphOptions(uint8=uint8, dynamic_batch=free[0], dynamic_size=free[1 if uint8 else 2])
     parity, _ = verify_graph(network, graph, manifest, made, None)
     return {"network": manifest.name, "path": str(model), **asdict(parity)}
-
-
-def verify_graph(
-    network: nn.Module,
-    graph: onnx.ModelProto,
-    manifest: Manifest,
-    options: GraphOptions,
-    samples: CocoDataset | None,
-) -> tuple[Parity, Manifest]:
-    """Check parity; the figures, and the manifest with them in it.
-
-    Raises:
-        ParityError: The graph differs from PyTorch.
-    """
-    batches: list[Any]
-    if samples is None or options.uint8:
-        spec = msgspec.structs.replace(
-            manifest.input, dtype="uint8" if options.uint8 else "float32"
-        )
-        manifest = msgspec.structs.replace(manifest, input=spec)
-        batches = random_inputs(spec, PARITY_INPUTS)
-        network = Uint8Input(network, spec) if options.uint8 else network
-    else:
-        batches = list(calibration_inputs(samples, manifest, PARITY_INPUTS))
-    if options.dynamic_batch:
-        batches.append(np.concatenate(batches[:2]))
-    if options.dynamic_size:
-        spec = manifest.input
-        larger = msgspec.structs.replace(
-            spec, height=spec.height + OTHER_SIZE[0], width=spec.width + OTHER_SIZE[1]
-        )
-        batches += random_inputs(larger, 1)
-    tolerance = HALF_TOLERANCE if is_halved(graph) else TOLERANCE
-    parity = check_parity(network, graph, batches, manifest, tolerance)
-    figures = {**manifest.parity, "tensor_difference": float(f"{parity.tensor:.1e}")}
-    return parity, msgspec.structs.replace(manifest, parity=figures)
 
 
 def _describe_input(graph: onnx.ModelProto) -> str:

@@ -20,8 +20,9 @@ from litepose_edge.errors import OutputError  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
-from litepose_export.conversion import export, parity, publish, storage  # noqa: E402
+from litepose_export.conversion import export, parity, publish, storage, verification  # noqa: E402
 from litepose_export.conversion.export import ExportOptions  # noqa: E402
+from litepose_export.conversion.sample_inputs import calibration_inputs  # noqa: E402
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph  # noqa: E402
 from litepose_export.errors import CheckpointError, ExportError, ParityError  # noqa: E402
 from litepose_export.models import checkpoints, manifests, networks  # noqa: E402
@@ -65,6 +66,28 @@ def test_the_figures_of_a_half_file_are_those_of_its_rounded_weights(
     path = tmp_path / "whole.onnx"
     report = export.export("lrpose-n", checkpoint, path, whole, samples=read_coco(photo_dataset))
     assert exported[1].tensor_difference > 2 * report.tensor_difference
+
+
+@pytest.mark.parametrize("uint8", [False, True])
+def test_photographs_are_what_a_report_says_was_compared(
+    uint8, checkpoint, photo_dataset, tmp_path, monkeypatch
+):
+    compared = []
+
+    def keep(network, graph, batches, *others):
+        compared.extend(batches)
+        return parity.check_parity(network, graph, batches, *others)
+
+    monkeypatch.setattr(verification, "check_parity", keep)
+    options = ExportOptions(graph=GraphOptions(uint8=uint8))
+    samples = read_coco(photo_dataset)
+    path = tmp_path / "n.onnx"
+    report = export.export("lrpose-n", checkpoint, path, options, samples=samples)
+    assert report.parity_inputs == "photographs"
+    inputs = calibration_inputs(samples, MANIFEST, 1)
+    expected = inputs.crops[0] if uint8 else inputs[0][0]
+    np.testing.assert_array_equal(compared[0][0], expected)
+    assert compared[0].dtype == expected.dtype
 
 
 def test_a_weight_that_float16_cannot_hold_is_refused(tmp_path):
@@ -118,7 +141,7 @@ def test_a_failed_export_writes_nothing(checkpoint, photo_dataset, tmp_path, mon
     def refuse(*args, **kwargs):
         raise ParityError("differs")
 
-    monkeypatch.setattr(export, "check_parity", refuse)
+    monkeypatch.setattr(verification, "check_parity", refuse)
     with pytest.raises(ParityError):
         export.export("lrpose-n", checkpoint, tmp_path / "n.onnx", samples=read_coco(photo_dataset))
     assert list(tmp_path.iterdir()) == []
