@@ -168,12 +168,13 @@ def export(
 
     Raises:
         ParityError: The graph differs from PyTorch; nothing is written.
+        CheckpointError: Not a checkpoint of this network, damaged, or holding code.
+        ExportError: No such network, or an option does not fit it.
     """
     step("read the checkpoint")
     network, manifest = load_network(name, checkpoint, options)
+    _check_size(manifest, options)
     if options.graph.dynamic_size:
-        if isinstance(manifest.model, TopDownSpec):
-            raise ExportError(f"{name} takes one person's crop: its input has one size")
         manifest = manifests.with_views(manifest)
     multiple = networks.find(name).multiple
     return _export(network, manifest, target, options, samples, step, multiple)
@@ -204,12 +205,19 @@ def export_module(
     Raises:
         ParityError: The graph differs from PyTorch; nothing is written.
         CheckpointError: The weights do not fit.
-        ExportError: The network does not give what its manifest describes.
+        ExportError: The network does not give what its manifest describes, or an option does not
+            fit it.
     """
+    _check_size(manifest, options)
     manifest = msgspec.structs.replace(manifest, parity={})  # which may come from another file
     own, weights = _own_module(network, manifest, options, checkpoint, step)
     report = _export(own, manifest, target, options, samples, step, 1)
     return replace(report, weights=weights)
+
+
+def _check_size(manifest: Manifest, options: ExportOptions) -> None:
+    if options.graph.dynamic_size and isinstance(manifest.model, TopDownSpec):
+        raise ExportError(f"{manifest.name} takes one person's crop: its input has one size")
 
 
 def _own_module(

@@ -25,6 +25,7 @@ from litepose_export.models.folding import fold_batch_norms
 
 OPSET = 18
 INPUT = "image"
+MAP_AXES = 4  # (N, C, H, W)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +194,22 @@ def _tidy(model: onnx.ModelProto, options: GraphOptions) -> None:
     del graph.value_info[:]
     if options.dynamic_batch:
         for value in (*graph.input, *graph.output):
-            _name_axis(value, 0, "N")
+            if value.type.tensor_type.shape.dim:
+                _name_axis(value, 0, "N")
     if options.dynamic_size:
         _name_axis(graph.input[0], 1 if options.uint8 else 2, "H")
         _name_axis(graph.input[0], 2 if options.uint8 else 3, "W")
         for value in graph.output:
-            _name_axis(value, 2, f"{value.name}_height")
-            _name_axis(value, 3, f"{value.name}_width")
+            _name_free_axes(value)
+
+
+def _name_free_axes(value: onnx.ValueInfoProto) -> None:
+    """Maps vary in height and width; of lists of places, say, the number."""
+    dims = value.type.tensor_type.shape.dim
+    maps = {2: "height", 3: "width"} if len(dims) == MAP_AXES else {}
+    for axis, dimension in enumerate(dims):
+        if axis > 0 and not dimension.HasField("dim_value"):
+            _name_axis(value, axis, f"{value.name}_{maps.get(axis, f'axis_{axis}')}")
 
 
 def _name_axis(value: onnx.ValueInfoProto, axis: int, name: str) -> None:

@@ -279,6 +279,32 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     assert not Path(tmp_path / "o.onnx").exists()
 
 
+def test_a_detectors_list_of_boxes_varies_with_a_free_size(tmp_path):
+    class Boxes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 6, 8, 8)
+
+        def forward(self, x):
+            return self.layer(x).flatten(2).transpose(1, 2)
+
+    manifest = lx.detector_manifest("own", input_size=(64, 64), output_format="yolox")
+    path = tmp_path / "own.onnx"
+    lx.export(Boxes(), path, manifest, dynamic_size=True)
+    graph = onnx.load(path).graph
+    (boxes,) = graph.output
+    name = f"{boxes.name}_axis_1"
+    assert [d.dim_param or d.dim_value for d in boxes.type.tensor_type.shape.dim] == [1, name, 6]
+    session = backends.open_bytes(path.read_bytes())
+    assert session.run(np.zeros((1, 3, 128, 96), np.float32))[boxes.name].shape == (1, 192, 6)
+
+
+def test_one_persons_crop_has_one_size(tmp_path):
+    manifest = lx.heatmap_manifest("own", input_size=SIZE)
+    with pytest.raises(ExportError, match="one person's crop"):
+        lx.export(own(own_networks.Squeeze), tmp_path / "o.onnx", manifest, dynamic_size=True)
+
+
 def test_of_own_networks_nothing_was_released(tmp_path):
     manifest = lx.heatmap_manifest("own", input_size=SIZE)
     with pytest.raises(ExportError, match="leave `released` out"):
