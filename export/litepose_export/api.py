@@ -108,7 +108,7 @@ def export(
     )
     weights = None if checkpoint is None else Path(checkpoint)
     photographs = _photographs(samples)
-    if isinstance(network, str) and ":" not in network:
+    if isinstance(network, str) and _is_name(network):
         if weights is None:
             raise ExportError(f"export {network} with which weights? Give a checkpoint")
         if manifest is not None:
@@ -276,8 +276,9 @@ def verify(
 
     Args:
         path: The ONNX file.
-        network: The module, or `"my_package.nets:build"`; unless given the one that the checkpoint
-            names, or the network of the catalogue that the manifest names.
+        network: The module, or `"my_package.nets:build"`, or the name of a network of
+            `litepose-export list`, or the JSON file of a search; unless given the one that the
+            checkpoint names, or the network of the catalogue that the manifest names.
         checkpoint: Its weights; a module of yours keeps its own unless given.
         progress: Told what is being done.
 
@@ -286,6 +287,7 @@ def verify(
 
     Raises:
         ParityError: They differ.
+        CheckpointError: The weights are not the network's.
         ExportError: The file is quantized, or there is nothing to compare it with.
         BackendUnavailableError: The extra `export` is not installed.
     """
@@ -295,13 +297,11 @@ def verify(
         from litepose_export.models.trained import read_trained
     weights = None if checkpoint is None else Path(checkpoint)
     if network is None and weights is not None:
-        named = read_trained(weights).network
-        network = named if named is not None and ":" in named else None
-    module = None
-    if network is not None:
+        network = read_trained(weights).network
+    if network is not None and not _is_name(network):
         _, manifest = read_onnx(Path(path))
-        module = _module(network, manifest)
-    return conversion.verify(Path(path), weights, network=module, step=progress)
+        network = _module(network, manifest)
+    return conversion.verify(Path(path), weights, network=network, step=progress)
 
 
 def make_portable(
@@ -348,6 +348,11 @@ def make_portable(
         detector_size=detector_size,
     )
     return job.convert(model if isinstance(model, str) else Path(model), Path(path), options)
+
+
+def _is_name(network: nn.Module | str) -> bool:
+    """Whether a network is one of the catalogue or of a file, rather than the user's code."""
+    return isinstance(network, str) and (":" not in network or network.endswith(".json"))
 
 
 def _module(network: nn.Module | str, manifest: Manifest) -> nn.Module:

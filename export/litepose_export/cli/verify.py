@@ -23,7 +23,10 @@ def verify(
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option(help="Your own network: my_package.nets:build; else the manifest's."),
+        typer.Option(
+            help="One of `litepose-export list`, the .json of a search, or your own: "
+            "my_package.nets:build; unless given the checkpoint's or the manifest's."
+        ),
     ] = None,
     as_json: JsonReport = False,
 ) -> None:

@@ -300,7 +300,7 @@ def verify(
     model: Path,
     checkpoint: Path | None = None,
     *,
-    network: nn.Module | None = None,
+    network: nn.Module | str | None = None,
     step: Step = _silent,
 ) -> dict[str, Any]:
     """Compare a float file with the network it came from.
@@ -308,22 +308,25 @@ def verify(
     Args:
         model: The file.
         checkpoint: The weights; those of the network unless given.
-        network: The network; the one of the catalogue that the manifest names unless given.
+        network: The network, or its name in the catalogue, or its architecture file; the one that
+            the checkpoint or else the manifest names unless given.
         step: Told what is being done.
 
     Raises:
         ParityError: They differ.
-        ExportError: The file is quantized: the accuracy gate compares those.
+        CheckpointError: The weights are not the network's.
+        ExportError: The file is quantized: the accuracy gate compares those; or it is not known
+            what to compare it with.
     """
     step("read both")
     graph, manifest = read_onnx(model)
     if manifest.precision != "fp32":
         raise ExportError(f"{model} is quantized; only float files equal their checkpoint")
     spec = manifest.input
-    if network is not None:
+    if isinstance(network, nn.Module):
         network, _ = _own_module(network, manifest, ExportOptions(), checkpoint, step)
     elif checkpoint is None:
-        raise ExportError(f"compare {model} with what? Give a checkpoint or a network")
+        raise ExportError(f"compare {model} with what? Give a checkpoint or a network of yours")
     else:
         options = ExportOptions(
             width=spec.width,
@@ -331,7 +334,7 @@ def verify(
             colour=spec.colour,
             threshold=manifest.parity.get(THRESHOLD),
         )
-        name = read_trained(checkpoint).network or manifest.name
+        name = network or read_trained(checkpoint).network or manifest.name
         network, _ = load_network(name, checkpoint, options)
     step("compare with PyTorch")
     uint8 = spec.dtype == "uint8"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import nn
 
 from litepose_edge.atomic_files import write_file
+from litepose_export.models.trained import TrainedAs
 from litepose_export.search.costs.table import CostTable
 from litepose_export.search.report import report_page
 from litepose_export.search.result import SearchResult
@@ -22,7 +23,7 @@ def finish(
     result: SearchResult,
     table: CostTable,
     network: nn.Module | None,
-    metadata: Mapping[str, str] | None = None,
+    trained: TrainedAs,
 ) -> None:
     """Write `network.json`, `network.pt`, `costs.json`, `result.json` and `report.html`.
 
@@ -32,13 +33,14 @@ def finish(
         table: What operators cost.
         network: The found network with the weights it was judged with, to be fine-tuned from; None
             if it has none.
-        metadata: What an exporter must know of the network, as `TrainedAs.to_metadata` says it.
+        trained: What an exporter must know of the network beside its architecture.
 
     Raises:
         OutputError: The folder cannot be written.
     """
     if network is not None:
-        state = {"average": network.state_dict(), "metadata": dict(metadata or {})}
+        said = replace(trained, network=str(folder.path / NETWORK))
+        state = {"average": network.state_dict(), "metadata": said.to_metadata()}
         write_checkpoint(state, folder.path / WEIGHTS)
     text = json.dumps(result.chosen.architecture, indent=1) + "\n"
     write_file(folder.path / NETWORK, text.encode())

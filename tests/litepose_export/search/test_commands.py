@@ -14,7 +14,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from litepose_edge import COCO_17
 from litepose_export.cli import app
+from litepose_export.models.trained import read_trained
 from litepose_export.search.result import read_result
 from paths import ROOT
 
@@ -65,6 +67,20 @@ def test_a_budget_below_every_network_is_refused(people_dataset, tmp_path, capsy
     arguments[arguments.index("--budget") + 1] = "1"
     assert app.run(arguments) == 3
     assert "smallest costs" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_found_network_is_exported_and_verified(found, people_dataset, tmp_path):
+    network, weights, exported = (
+        str(path)
+        for path in (found / "network.json", found / "network.pt", tmp_path / "found.onnx")
+    )
+    said = read_trained(found / "network.pt")
+    assert said.training.data == (people_dataset.name,)
+    assert said.skeleton.keypoint_names == COCO_17.keypoint_names
+    assert app.run(["export", network, "--checkpoint", weights, "--out", exported]) == 0
+    assert app.run(["verify", exported, "--checkpoint", weights]) == 0
+    assert app.run(["verify", exported, "--checkpoint", weights, "--network", network]) == 0
+    assert app.run(["verify", exported, "--checkpoint", weights, "--network", "lrpose-n"]) == 3
 
 
 @pytest.mark.slow

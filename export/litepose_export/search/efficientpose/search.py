@@ -133,7 +133,7 @@ def search_efficientpose(
         activation=activation(LOSS),
         training=Training(data=tuple(path.name for path in job.data)),
     )
-    finish(folder, result, table, make.inherit()(found.genes), said.to_metadata())
+    finish(folder, result, table, make.inherit()(found.genes), said)
     return result
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from litepose_edge.manifest import Training
 from litepose_export.errors import SearchError
+from litepose_export.models.trained import TrainedAs
 from litepose_export.search.confirm import confirm
 from litepose_export.search.costs.measure import Measuring, cost_table
 from litepose_export.search.evolution import EvolutionOptions, evolve
@@ -159,7 +161,12 @@ def search_supernet(
         settings=search,
         score_name=SCORE_NAMES[options.score],
     )
-    finish(folder, result, table, SupernetScore(scored).network(found.genes))
+    said = TrainedAs(
+        skeleton=task.photographs.skeleton(),
+        input_size=space.input_size(found.genes),
+        training=Training(data=tuple(path.name for path in job.data)),
+    )
+    finish(folder, result, table, SupernetScore(scored).network(found.genes), said)
     return result
 
 

@@ -117,6 +117,7 @@ def test_train_and_export_take_the_found_network_by_its_file(
     network, weights = str(folder / "network.json"), str(folder / "network.pt")
     as_found = ["--checkpoint", weights, "--out", str(tmp_path / "as_found.onnx")]
     assert app.run(["export", network, *as_found]) == 0, capsys.readouterr().err
+    assert app.run(["verify", as_found[3], "--checkpoint", weights]) == 0, capsys.readouterr().err
     data = ["--data", str(photo_dataset), "--out", str(tmp_path), "--steps", "1"]
     assert app.run(["train", network, *data, "--init", weights, "--batch-size", "2"]) == 0
     trained = ["--checkpoint", str(tmp_path / "last.pt"), "--out", str(tmp_path / "found.onnx")]
