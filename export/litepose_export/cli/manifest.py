@@ -12,11 +12,12 @@ import typer
 
 import litepose_export
 from litepose_edge import Size, Skeleton
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import check_targets, write_file
 from litepose_edge.cli.console import results
 from litepose_edge.cli.options import finite
 from litepose_edge.manifest import Manifest, encode_manifest
 from litepose_export.cli.export import ColourName
+from litepose_export.cli.given_options import refuse_given
 
 
 class HeadName(str, Enum):
@@ -56,7 +57,22 @@ class RefinementName(str, Enum):
     EXPECTED_OKS = "expected-oks"
 
 
+# What only some heads read.
+OPTIONS = {
+    HeadName.HEATMAPS: (
+        *("skeleton", "padding", "activation", "alignment"),
+        *("refinement", "blur_kernel"),
+    ),
+    HeadName.SIMCC: ("skeleton", "padding", "activation", "split_ratio"),
+    HeadName.REGRESSION: ("skeleton", "padding", "activation", "alignment"),
+    HeadName.BOTTOM_UP: ("skeleton",),
+    HeadName.ONE_STAGE: ("skeleton", "output_format", "person", "classes"),
+    HeadName.DETECTOR: ("output_format", "person"),
+}
+
+
 def manifest(
+    ctx: typer.Context,
     head: Annotated[HeadName, typer.Option(help="The kind of head.")],
     size: Annotated[str, typer.Option(help="Input as WIDTHxHEIGHT.")],
     out: Annotated[Path, typer.Option(help="The JSON file to write.")],
@@ -97,9 +113,22 @@ def manifest(
         str | None,
         typer.Option(help="Detector, one-stage: a format of `litepose-edge adopt`."),
     ] = None,
-    person: Annotated[int, typer.Option(help="Detector: index of the class of people.")] = 0,
+    person: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Index of the class of people; unless given the detector's first, of a one-stage "
+            "network every class.",
+        ),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, help="YOLO-pose: how many classes; one unless given.")
+    ] = None,
 ) -> None:
     """Describe a network of your own for `export my_package.nets:build --manifest`."""
+    known = {name for options in OPTIONS.values() for name in options}
+    refuse_given(ctx, known.difference(OPTIONS[head]), f"--head {head.value} does not take these")
+    check_targets(out, sources=(skeleton,))
     about: dict[str, Any] = {
         "input_size": _size(size),
         "mean": _numbers("--mean", mean),
@@ -133,19 +162,24 @@ def manifest(
         case HeadName.ONE_STAGE:
             if output_format is None:
                 raise typer.BadParameter("a one-stage head needs --output-format yolo-pose or rtmo")
-            named: dict[str, Any] = {"outputs": outputs} if outputs else {}
             made = litepose_export.one_stage_manifest(
-                called, **about, **points, **named, output_format=output_format
-            )
+                called, **about, **points, output_format=output_format,
+                **_given(outputs=outputs, person=person, classes=classes),
+            )  # fmt: skip
         case HeadName.DETECTOR:
             if output_format is None:
                 raise typer.BadParameter("a detector needs --output-format, such as yolox")
-            given: dict[str, Any] = {"outputs": outputs} if outputs else {}
             made = litepose_export.detector_manifest(
-                called, **about, **given, output_format=output_format, person=person
-            )
+                called, **about, output_format=output_format,
+                **_given(outputs=outputs, person=person),
+            )  # fmt: skip
     write_file(out, msgspec.json.format(encode_manifest(made).encode(), indent=2) + b"\n")
     results.print(f"wrote {out}", markup=False)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Those that are not left to the kind of head."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
 
 
 def _outputs(names: tuple[str, ...], count: int) -> dict[str, Any]:
