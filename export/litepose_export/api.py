@@ -178,7 +178,7 @@ def quantize(
         target: The CPU it is for: `"x86"` is exact on every x86, `"auto"` asks this machine.
         count: Calibration inputs.
         method: How ranges are found.
-        percentile: What `"percentile"` keeps, in percent.
+        percentile: What the method `"percentile"` keeps, in percent.
         keep_float: What stays float: `stem`, `head`, `head:N`, `residual`, `op:TYPE`,
             `TENSOR..TENSOR`; what reads the image and what writes the outputs unless given.
         equalize: Cross-layer equalization of hidden channels' ranges.
@@ -188,7 +188,8 @@ def quantize(
         finetune_steps: Steps of fine-tuning to the float file's outputs.
         bias_correction: Take each layer's mean error out.
         search: Leave further nodes float until the bounds are met.
-        search_layers: The same among layers alone, ranked on few inputs: quicker.
+        search_layers: The same among layers alone, ranked on few inputs: quicker. Not with
+            `search` or `sensitivity`.
         sensitivity: Rank the nodes by how they move keypoints.
         gate_people: Crops (photographs, for networks that find people) that the gate compares.
         max_shift_px: Bound of the median shift, in pixels of a crop 256 high.
@@ -213,6 +214,10 @@ def quantize(
     """
     if auto and force:
         raise ExportError("auto walks until the gate passes, force overrules it: choose one")
+    if search_layers and (search or sensitivity):
+        raise ExportError(
+            "search and sensitivity rank all nodes, search_layers layers alone: choose one"
+        )
     if minutes is not None and not (auto and minutes > 0):
         raise ExportError(f"minutes limit auto and must be more than 0, got {minutes}")
     with requires("export"):
@@ -312,7 +317,7 @@ def make_portable(
     precision: Literal["int8", "fp32"] | None = None,
     target: Literal["x86", "arm"] = "x86",
     detector: PathType | None = None,
-    min_score: float = 0.3,
+    min_score: float | None = None,
     detector_size: int | None = None,
 ) -> PortableReport:
     """Put crop, decoding and suppression into a model's graph, for other languages.
@@ -326,7 +331,7 @@ def make_portable(
         target: The CPU it is for: INT8 files of ours get signed activations for `"arm"`.
         detector: With a pose network: the detector to put into the same graph, which then finds
             the people by itself; a bundled name or a path.
-        min_score: With a detector: boxes, or people, below are not reported.
+        min_score: Of a detector: boxes, or people, below are not reported; 0.3 unless given.
         detector_size: With a detector: one view of at most so many pixels a side, rather than
             those that its file names.
 

@@ -53,8 +53,11 @@ def portable(
         typer.Option(help="Put this detector into the same graph: name, or ONNX file."),
     ] = None,
     min_score: Annotated[
-        float, typer.Option(callback=finite, help="With a detector: who scores less is left out.")
-    ] = 0.3,
+        float | None,
+        typer.Option(
+            callback=finite, help="Of a detector: who scores less is left out; 0.3 unless given."
+        ),
+    ] = None,
     detector_size: Annotated[
         int | None,
         typer.Option(help="With a detector: run it once, on so many pixels a side."),

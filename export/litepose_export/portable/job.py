@@ -29,6 +29,7 @@ from litepose_export.portable.people import people_graph
 from litepose_export.portable.pose import pose_graph
 
 Colour = Literal["bgr", "rgb", "rgba"]
+MIN_SCORE = 0.3  # as the runtime's
 COLOURS: tuple[Colour, ...] = ("bgr", "rgb", "rgba")
 
 
@@ -43,7 +44,7 @@ class PortableOptions:
             as when the runtime reads them there.
         detector: With a pose network: the detector to put into the same graph, which then finds
             the people by itself; a bundled name, or the path of an ONNX file with a manifest.
-        min_score: With a detector: boxes, or people, below are not reported.
+        min_score: Of a detector: boxes, or people, below are not reported; None for 0.3.
         detector_size: Of a detector: one view of at most so many pixels a side; None for the
             views that its file names.
     """
@@ -52,7 +53,7 @@ class PortableOptions:
     precision: Precision | None = None
     target: Target = "x86"
     detector: str | Path | None = None
-    min_score: float = 0.3
+    min_score: float | None = None
     detector_size: int | None = None
 
     def __post_init__(self) -> None:
@@ -60,8 +61,13 @@ class PortableOptions:
             raise ExportError(f"colour must be bgr, rgb or rgba, got {self.colour!r:.50}")
         if self.target not in ("x86", "arm"):
             raise ExportError(f"target must be x86 or arm, got {self.target!r:.50}")
-        if not 0 < self.min_score < 1:
+        if not 0 < self.least_score < 1:
             raise ExportError(f"min_score must be between 0 and 1, got {self.min_score}")
+
+    @property
+    def least_score(self) -> float:
+        """Boxes, or people, below are not reported."""
+        return MIN_SCORE if self.min_score is None else self.min_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def convert(
     loaded = network.load(model, precision=options.precision, target=options.target)
     alone = options
     if options.detector is not None:
-        alone = replace(options, detector=None, detector_size=None)
+        alone = replace(options, detector=None, detector_size=None, min_score=None)
     whole = build(loaded, alone)
     difference = check.compare(whole.SerializeToString(), loaded, options.colour)
     if options.detector is not None:
@@ -152,13 +158,14 @@ def build(loaded: Network, options: PortableOptions) -> onnx.ModelProto:
     manifest = loaded.manifest
     match manifest.model:
         case TopDownSpec() as spec:
-            if options.detector_size is not None and options.detector is None:
-                raise ExportError(f"detector_size is for detectors, '{manifest.name}' is none")
+            for option in ("detector_size", "min_score"):
+                if getattr(options, option) is not None:
+                    raise ExportError(f"{option} is for detectors, '{manifest.name}' is none")
             graph = pose_graph(loaded, spec, options.colour)
         case DetectorSpec() as spec:
             graph = detector_graph(
                 loaded, spec, options.colour,
-                min_score=options.min_score, size=options.detector_size,
+                min_score=options.least_score, size=options.detector_size,
             )  # fmt: skip
         case _:
             raise ExportError(
@@ -196,7 +203,7 @@ def build_with_detector(model: str | Path, options: PortableOptions) -> onnx.Mod
         )
     graph = people_graph(
         pose, spec, detector, finds, options.colour,
-        min_score=options.min_score, detector_size=options.detector_size,
+        min_score=options.least_score, detector_size=options.detector_size,
     )  # fmt: skip
     opsets = {(o.domain, o.version): o for o in (*pose.opsets, *detector.opsets)}
     return _described(graph, list(opsets.values()), pose.manifest, options)
@@ -224,7 +231,7 @@ def _about(manifest: Manifest, options: PortableOptions) -> str:
     """What a portable file says besides its manifest, as JSON."""
     about: dict[str, Any] = {"colour": options.colour}
     if isinstance(manifest.model, DetectorSpec) or options.detector is not None:
-        about["min_score"] = options.min_score
+        about["min_score"] = options.least_score
     return json.dumps(about)
 
 

@@ -181,3 +181,10 @@ def test_the_function_is_the_command(tiny, tmp_path):
     assert report.colour == "rgb"
     job.convert(report.source, tmp_path / "b.onnx", job.PortableOptions(colour="rgb"))
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_a_score_of_boxes_is_refused_for_a_pose_network_alone(tiny, tmp_path, capsys):
+    source, target = str(tiny.heatmaps()), tmp_path / "out.onnx"
+    assert app.run(["portable", source, "--out", str(target), "--min-score", "0.3"]) == 3
+    assert "min_score is for detectors" in " ".join(capsys.readouterr().err.split())
+    assert not target.exists()

@@ -274,3 +274,17 @@ def test_a_folder_of_photographs_is_calibrated_on_what_our_detector_finds(
 def _values(model):
     arrays = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
     return {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--percentile", "99.99"], "--percentile: it goes with --method percentile"),
+        (["--search-layers", "--search"], "--search: they rank all nodes"),
+        (["--search-layers", "--sensitivity"], "--sensitivity: they rank all nodes"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(options, says, tmp_path, capsys):
+    arguments = ["quantize", str(tmp_path / "n.onnx"), "--calibration", str(tmp_path / "c.json")]
+    assert app.run([*arguments, "--out", str(tmp_path / "q.onnx"), *options]) == 2
+    assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())

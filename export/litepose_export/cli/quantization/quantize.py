@@ -13,6 +13,7 @@ import litepose_export
 from litepose_edge.atomic_files import check_targets, write_file
 from litepose_edge.cli.options import Images, finite
 from litepose_export.cli.console import JsonReport
+from litepose_export.cli.given_options import refuse_given
 from litepose_export.cli.quantization.gate import (
     Calibration,
     Count,
@@ -49,6 +50,7 @@ class MethodName(str, Enum):
 
 
 def quantize(
+    ctx: typer.Context,
     model: FloatModel,
     calibration: Calibration,
     out: Annotated[Path, typer.Option(help="The INT8 file to write.")],
@@ -127,6 +129,10 @@ def quantize(
     as_json: JsonReport = False,
 ) -> None:
     """Quantize a float ONNX file to INT8, unless that moves the keypoints too far."""
+    if method is not MethodName.PERCENTILE:
+        refuse_given(ctx, ("percentile",), "it goes with --method percentile")
+    if search_layers:
+        refuse_given(ctx, ("search", "sensitivity"), "they rank all nodes, --search-layers layers")
     check_targets(out, arm_out, report, sources=(model, calibration, gate))
     with gate_progress() as started:
         done = litepose_export.quantize(
