@@ -238,7 +238,7 @@ def train(
         "threads": threads,
     }
     if qat:
-        _fine_tune_quantized(common, init, steps)
+        _fine_tune_quantized(network, common, init, steps)
         return
     with requires("export"):
         from litepose_export.training.core.initialization import find_weights
@@ -372,7 +372,9 @@ def _detector_run(options: dict[str, Any], teachers: tuple[Path, ...]) -> Callab
     return partial(train_detector, DetectorRunOptions(**options, teacher=teacher))
 
 
-def _fine_tune_quantized(common: dict[str, Any], init: Path | None, steps: int | None) -> None:
+def _fine_tune_quantized(
+    network: str, common: dict[str, Any], init: Path | None, steps: int | None
+) -> None:
     """`--qat`: fine-tune the INT8 form of a float pose file and print the report."""
     if init is None:
         raise typer.BadParameter("--qat starts from a float file: give --init FILE.onnx")
@@ -383,5 +385,5 @@ def _fine_tune_quantized(common: dict[str, Any], init: Path | None, steps: int |
         from litepose_export.training.runs.options import QuantizationAwareRunOptions
     options = QuantizationAwareRunOptions(**common, init=init, steps=steps)
     with gate_progress() as started:
-        report = quantization_aware.train_quantized(options, started)
+        report = quantization_aware.train_quantized(network, options, started)
     print_quantization(report, as_json=False)

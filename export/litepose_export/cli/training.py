@@ -46,8 +46,13 @@ def check_options(ctx: typer.Context, names: Sequence[str], family: str) -> None
         BadParameter: An option does not fit.
     """
     on_device, qat = bool(ctx.params["data_on_device"]), bool(ctx.params["qat"])
-    if not names[0].startswith("lrpose") and (on_device or qat):
+    with requires("export"):
+        from litepose_export.models import networks
+    ours = family == "lrpose" and networks.is_lrpose(names[0])
+    if (on_device or qat) and not ours:
         raise typer.BadParameter("only LRPose takes --data-on-device and --qat")
+    if on_device and names[0].endswith(".json"):
+        raise typer.BadParameter("--data-on-device trains networks of the catalogue only")
     if family in ("litepose", "persondet"):
         refuse_given(ctx, OF_CROPS + SIZED, "only networks of one person's crop take these")
     if qat:
