@@ -27,6 +27,7 @@ from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.pipelines.letterbox import Letterbox
 from litepose_edge.preprocess import Image, Normalizer, warp
 from litepose_edge.sources import read_image
+from litepose_export.errors import ExportError
 
 SEED = 20
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -115,9 +116,18 @@ def shuffled(dataset: CocoDataset) -> list[AnnotatedImage]:
 
 
 def split(dataset: CocoDataset, part: float) -> tuple[CocoDataset, CocoDataset]:
-    """Two datasets that share no photograph: the rest, and a part that is held out."""
+    """Two datasets that share no photograph: the rest, and a part that is held out, one at least.
+
+    Raises:
+        ExportError: There are fewer than two photographs.
+    """
     images = shuffled(dataset)
-    cut = len(images) - round(part * len(images))
+    if len(images) < 2:
+        raise ExportError(
+            f"{dataset.path} has {len(images)} photographs, and those that a quantized file is "
+            "compared on are not calibrated on: give others with --gate (`held_out`), or more"
+        )
+    cut = len(images) - max(1, round(part * len(images)))
     names = dataset.keypoint_names
     return (
         CocoDataset(dataset.path, names, tuple(images[:cut])),

@@ -21,7 +21,7 @@ from litepose_edge.backends import bundled  # noqa: E402
 from litepose_edge.backends.signed_activations import with_signed_activations  # noqa: E402
 from litepose_edge.errors import UnsupportedModelError  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
-from litepose_edge.measure.accuracy.coco import read_coco  # noqa: E402
+from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
 from litepose_export.conversion import storage  # noqa: E402
 from litepose_export.conversion.sample_inputs import calibration_inputs, read_folder, split  # noqa: E402
@@ -288,3 +288,20 @@ def test_options_that_would_be_ignored_are_refused(options, says, tmp_path, caps
     arguments = ["quantize", str(tmp_path / "n.onnx"), "--calibration", str(tmp_path / "c.json")]
     assert app.run([*arguments, "--out", str(tmp_path / "q.onnx"), *options]) == 2
     assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def few(people, count):
+    return CocoDataset(people.path, people.keypoint_names, people.images[:count])
+
+
+@pytest.mark.parametrize(("count", "held_out"), [(2, 1), (3, 1), (16, 4)])
+def test_of_two_photographs_one_is_held_out(people, count, held_out):
+    first, second = split(few(people, count), 0.25)
+    assert (len(first), len(second)) == (count - held_out, held_out)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_one_photograph_needs_another_for_the_gate(people, force, tmp_path):
+    with pytest.raises(ExportError, match="--gate"):
+        quantize(SOURCE, tmp_path / "q.onnx", few(people, 1), replace(QUICK, force=force))
+    assert not list(tmp_path.iterdir())
