@@ -5,9 +5,10 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from litepose_edge.backends import u8s8_is_exact
+from litepose_export.errors import ExportError
 from litepose_export.figures import GateFigures
 from litepose_export.quantization.calibration.qdq import Method, Scheme
 from litepose_export.quantization.gate.bounds import Bounds
@@ -44,6 +45,9 @@ class QuantizeOptions:
         force: Write the file even if it is refused, and stamp it.
         arm_out: Where the same codes are also written with signed activations, for ARM.
         latency_s: How long both files are timed for.
+
+    Raises:
+        ExportError: There is no such target or method, or a number is out of its range.
     """
 
     target: Target = "x86"
@@ -65,6 +69,17 @@ class QuantizeOptions:
     force: bool = False
     arm_out: Path | None = None
     latency_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("target", get_args(Target)), ("method", get_args(Method))):
+            if getattr(self, name) not in known:
+                choices = ", ".join(known)
+                raise ExportError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
+        if not 50 <= self.percentile <= 100:
+            raise ExportError(f"percentile must be between 50 and 100, got {self.percentile}")
+        for name, least in (("count", 1), ("gate_people", 1), ("finetune_steps", 0)):
+            if getattr(self, name) < least:
+                raise ExportError(f"{name} must be at least {least}, got {getattr(self, name)}")
 
     @property
     def scheme(self) -> Scheme:

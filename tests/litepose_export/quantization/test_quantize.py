@@ -305,3 +305,19 @@ def test_one_photograph_needs_another_for_the_gate(people, force, tmp_path):
     with pytest.raises(ExportError, match="--gate"):
         quantize(SOURCE, tmp_path / "q.onnx", few(people, 1), replace(QUICK, force=force))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": "avx2"}, "target must be one of auto, x86, x86-vnni, arm, got 'avx2'"),
+        ({"method": "MinMax"}, "method must be one of minmax, entropy, percentile, got 'MinMax'"),
+        ({"percentile": 0.999}, "percentile must be between 50 and 100"),
+        ({"count": 0}, "count must be at least 1"),
+        ({"gate_people": 0}, "gate_people must be at least 1"),
+        ({"finetune_steps": -1}, "finetune_steps must be at least 0"),
+    ],
+)
+def test_options_are_checked_when_they_are_made(changes, message):
+    with pytest.raises(ExportError, match=message):
+        QuantizeOptions(**changes)
