@@ -120,3 +120,11 @@ def test_the_command_line_packs_and_draws(photo_dataset, tmp_path, capsys):
     assert app.run(["plot", str(tmp_path), "--out", str(tmp_path / "run.png")]) == 0
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
     assert app.run(["plot", str(tmp_path / "none"), "--out", str(tmp_path / "no.png")]) != 0
+
+
+@pytest.mark.parametrize("row", ["4,x,0.5", "4,0.5,0.5.5", "four,0.5,0.5"])
+def test_a_damaged_number_in_a_log_is_one_clear_error(row, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "log.csv").write_text(f"step,loss,ap\n2,1.0,0.1\n{row}\n")
+    assert app.run(["plot", str(tmp_path), "--out", str(tmp_path / "run.png")]) == 3
+    assert "cannot read the log" in " ".join(capsys.readouterr().err.split())

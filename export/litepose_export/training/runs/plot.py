@@ -33,18 +33,18 @@ def read_log(path: Path) -> Curve:
     """A run's log, from its folder or the file itself.
 
     Raises:
-        ExportError: There is no log, or it has no rows.
+        ExportError: There is no log, it is damaged, or it has no rows.
     """
     log = path / "log.csv" if path.is_dir() else path
     try:
         text = read_file(log, MOST_LOG_BYTES).decode()
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         steps = [float(row["step"]) for row in rows]
+        loss, ap = ([_number(row.get(key)) for row in rows] for key in ("loss", "ap"))
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as exc:
         raise ExportError(f"cannot read the log of a training run from {log}: {exc}") from exc
     if not rows:
         raise ExportError(f"{log} has no checkpoints yet")
-    loss, ap = ([_number(row.get(key)) for row in rows] for key in ("loss", "ap"))
     return Curve(log.parent.name, steps, loss, ap)
 
 
