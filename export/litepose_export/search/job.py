@@ -51,7 +51,11 @@ class SearchJob:
             raise SearchError("give one of --steps, which repeat exactly, and --minutes")
 
     def fingerprint(self) -> dict[str, Any]:
-        """What decides the answer, for the record and to know a folder's search again."""
+        """What decides the answer, for the record and to know a folder's search again.
+
+        Raises:
+            ExportError: Labels or weights cannot be read.
+        """
         left_out = ("folder", "images", "threads", "data", "dev", "init")
         plain = {name: value for name, value in asdict(self).items() if name not in left_out}
         return plain | {

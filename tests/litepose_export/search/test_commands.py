@@ -179,3 +179,15 @@ def test_a_released_file_is_refused_before_anything_is_measured(
 def test_what_cannot_be_searched_is_said(arguments, says, people_dataset, tmp_path, capsys):
     assert app.run(toy(people_dataset, tmp_path / "s", *arguments)) in (2, 3)
     assert says in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("space", "option"),
+    [("lrpose", "--init"), ("litepose", "--init"), ("efficientpose", "--data")],
+)
+def test_a_missing_file_is_one_clear_error(space, option, people_dataset, tmp_path, capsys):
+    base = ["search", space, "--budget", "400", "--cost", "macs"]
+    missing = str(tmp_path / "none.pt")
+    arguments = toy(people_dataset, tmp_path / "s", option, missing, base=base)
+    assert app.run(arguments) == 3
+    assert "cannot read" in " ".join(capsys.readouterr().err.split())

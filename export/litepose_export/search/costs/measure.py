@@ -70,7 +70,7 @@ def measuring_of(kind: CostKind, counter: str | None = None, processor: str = ""
         processor: Its processor's name.
 
     Raises:
-        SearchError: There is no counter where one is needed.
+        SearchError: There is no counter where one is needed, or it is no command.
     """
     match kind:
         case "macs":
@@ -104,9 +104,24 @@ class CommandMeter:
 
     Attributes:
         command: As a shell would split it; the folder is appended.
+
+    Raises:
+        SearchError: It cannot be split.
     """
 
     command: str
+
+    def __post_init__(self) -> None:
+        self._words()
+
+    def _words(self) -> list[str]:
+        try:
+            words = shlex.split(self.command)
+        except ValueError as exc:
+            raise SearchError(f"--counter is no command, got {self.command!r:.200}: {exc}") from exc
+        if not words:
+            raise SearchError("--counter is empty: name the command that counts")
+        return words
 
     def __call__(
         self, graphs: Mapping[str, onnx.ModelProto], advance: Advance, *, warm: bool = False
@@ -120,7 +135,7 @@ class CommandMeter:
             files = {f"{i:05}.onnx": name for i, name in enumerate(graphs)}
             for file, name in files.items():
                 onnx.save(graphs[name], Path(folder, file))
-            command = [*shlex.split(self.command), folder]
+            command = [*self._words(), folder]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 costs = {file: float(cost) for file, cost in json.loads(done.stdout).items()}

@@ -145,8 +145,15 @@ def load_people(
 
 
 def data_hash(files: Iterable[Path]) -> str:
-    """SHA-256 over the bytes of annotation files or shards, for the record of a run."""
+    """SHA-256 over the bytes of annotation files, shards or weights, for the record of a run.
+
+    Raises:
+        ExportError: A file cannot be read.
+    """
     digest = hashlib.sha256()
     for path in files:
-        digest.update(path.read_bytes())
+        try:
+            digest.update(path.read_bytes())
+        except OSError as exc:
+            raise ExportError(f"cannot read {path}: {exc.strerror}") from exc
     return digest.hexdigest()

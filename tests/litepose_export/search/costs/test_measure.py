@@ -164,3 +164,11 @@ def test_a_command_that_fails_is_said(script, says, tmp_path):
     meter = CommandMeter(f"{sys.executable} {tmp_path / 'counter.py'}")
     with pytest.raises(SearchError, match=says):
         meter({}, lambda: None)
+
+
+@pytest.mark.parametrize("command", ["python -c 'print", "", "  "])
+def test_a_counter_that_is_no_command_is_refused_at_once(command):
+    with pytest.raises(SearchError, match="--counter"):
+        measuring_of("arm-instructions", command)
+    with pytest.raises(SearchError, match="--counter"):
+        CommandMeter(command)
