@@ -85,6 +85,7 @@ def export(
         UnsupportedOpError: PyTorch's exporter cannot write the network.
         ExportError: The network does not give what its manifest describes, or an option does not
             fit it.
+        OutputError: The place cannot be written, or is a file that is read.
         BackendUnavailableError: The extra `export` is not installed.
     """
     with requires("export"):
@@ -210,6 +211,7 @@ def quantize(
         ExportError: The file is quantized already, damaged, or an option does not fit it.
         ManifestError: It has no manifest.
         SourceError: The photographs cannot be read.
+        OutputError: A place cannot be written, or is a file that is read.
         BackendUnavailableError: The extra `export` is not installed.
     """
     if auto and force:
@@ -340,6 +342,7 @@ def make_portable(
         UnsupportedOpError: An operator has no recent form.
         ParityError: The graph answers otherwise than the runtime; nothing is written.
         ModelError: The model cannot be read.
+        OutputError: The place cannot be written, or is a file that is read.
         BackendUnavailableError: The extra `export` is not installed.
     """
     with requires("export"):

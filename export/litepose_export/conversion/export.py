@@ -14,6 +14,7 @@ import onnx
 import torch
 from torch import nn
 
+from litepose_edge.atomic_files import check_targets
 from litepose_edge.manifest import BottomUpSpec, Manifest, TopDownSpec, output_names
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.onnx_file import read_onnx
@@ -170,7 +171,9 @@ def export(
         ParityError: The graph differs from PyTorch; nothing is written.
         CheckpointError: Not a checkpoint of this network, damaged, or holding code.
         ExportError: No such network, or an option does not fit it.
+        OutputError: The place cannot be written, or is a file that is read.
     """
+    _check_target(target, options, samples, name, checkpoint)
     step("read the checkpoint")
     network, manifest = load_network(name, checkpoint, options)
     _check_size(manifest, options)
@@ -207,12 +210,21 @@ def export_module(
         CheckpointError: The weights do not fit.
         ExportError: The network does not give what its manifest describes, or an option does not
             fit it.
+        OutputError: The place cannot be written, or is a file that is read.
     """
+    _check_target(target, options, samples, checkpoint)
     _check_size(manifest, options)
     manifest = msgspec.structs.replace(manifest, parity={})  # which may come from another file
     own, weights = _own_module(network, manifest, options, checkpoint, step)
     report = _export(own, manifest, target, options, samples, step, 1)
     return replace(report, weights=weights)
+
+
+def _check_target(
+    target: Path, options: ExportOptions, samples: CocoDataset | None, *sources: str | Path | None
+) -> None:
+    labels = (data.path for data in (samples, options.thresholds_on) if data is not None)
+    check_targets(target, sources=(*sources, *labels))
 
 
 def _check_size(manifest: Manifest, options: ExportOptions) -> None:

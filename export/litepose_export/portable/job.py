@@ -11,7 +11,7 @@ from typing import Any, Literal
 import onnx
 from onnx import helper
 
-from litepose_edge.atomic_files import write_file
+from litepose_edge.atomic_files import check_targets, write_file
 from litepose_edge.backends import Precision, bundled
 from litepose_edge.backends.onnxruntime_session import PORTABLE_KEY
 from litepose_edge.manifest import (
@@ -119,12 +119,13 @@ def convert(
         UnsupportedOpError: Its operators have no recent form.
         ModelError: It cannot be read.
         ParityError: The graph answers otherwise than the runtime; nothing is written.
-        OutputError: The place cannot be written.
+        OutputError: The place cannot be written, or is a file that is read.
     """
     options = options or PortableOptions()
     if target.suffix != ".onnx":
         raise ExportError(f"a portable file must end in .onnx, got {target}")
     loaded = network.load(model, precision=options.precision, target=options.target)
+    check_targets(target, sources=(loaded.path, options.detector))
     alone = options
     if options.detector is not None:
         alone = replace(options, detector=None, detector_size=None, min_score=None)

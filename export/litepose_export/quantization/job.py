@@ -86,9 +86,10 @@ def quantize(
         ManifestError: The source has none.
         ExportError: The source is quantized already, an option does not fit it, or this CPU
             cannot compute what the target asks for.
-        OutputError: A place cannot be written.
+        OutputError: A place cannot be written, or is a file that is read.
     """
-    check_targets(target, options.arm_out)
+    read = (source, calibration.path, None if held_out is None else held_out.path)
+    check_targets(target, options.arm_out, sources=read)
     work = _begin(source, calibration, held_out, options, started, batches, known or Known())
     ranked = _write(work)
     searched: tuple[str, ...] = ()

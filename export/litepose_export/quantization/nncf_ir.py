@@ -101,11 +101,12 @@ def quantize_ir(
     Raises:
         AccuracyGateError: It moved the keypoints further than allowed; nothing is written.
         ExportError: The source is quantized already, or the target is no `.xml`.
-        OutputError: The place cannot be written.
+        OutputError: The place cannot be written, or is a file that is read.
     """
     if target.suffix != ".xml":
         raise ExportError(f"an OpenVINO IR must end in .xml, got {target}")
-    check_targets(target, target.with_suffix(".bin"), sidecar.path_of(target))
+    read = (source, calibration.path, None if held_out is None else held_out.path)
+    check_targets(target, target.with_suffix(".bin"), sidecar.path_of(target), sources=read)
     float_model = backends.find_model(source, backend="openvino")
     manifest = float_model.manifest
     if manifest.precision != "fp32":

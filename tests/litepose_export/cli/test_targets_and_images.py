@@ -9,10 +9,14 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
+import torch  # noqa: E402
+
 import litepose_export  # noqa: E402
+from litepose_edge.backends import bundled  # noqa: E402
 from litepose_edge.errors import OutputError  # noqa: E402
 from litepose_edge.measure.accuracy.coco import CocoDataset, read_coco  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
+from litepose_export.models.architectures.lrpose import LRPose  # noqa: E402
 from litepose_export.training.core.checkpoint_file import (  # noqa: E402
     append_row,
     write_checkpoint,
@@ -73,6 +77,28 @@ def test_calibration_gate_and_samples_are_read_from_the_folders_given(
     assert all(asked[-1][name] == path for name in names)
 
 
+def test_functions_do_not_overwrite_what_they_read(photo_dataset, tmp_path):
+    model, weights = tmp_path / "n.onnx", tmp_path / "n.pt"
+    shutil.copy(bundled.FOLDER / "lrpose-s.fp32.onnx", model)
+    torch.save(LRPose("n").state_dict(), weights)
+    labels = shutil.copytree(photo_dataset.parent, tmp_path / "set") / photo_dataset.name
+    before = {path: path.read_bytes() for path in (model, weights, labels)}
+    manifest = litepose_export.heatmap_manifest("own", input_size=(64, 64))
+    for run in (
+        lambda: litepose_export.quantize(model, model, calibration=photo_dataset, force=True),
+        lambda: litepose_export.quantize(model, labels, calibration=labels, force=True),
+        lambda: litepose_export.export("lrpose-n", weights, checkpoint=weights),
+        lambda: litepose_export.export(LRPose("n"), weights, manifest, checkpoint=weights),
+        lambda: litepose_export.make_portable(model, model),
+        lambda: litepose_export.make_portable(
+            "lrpose-s", tmp_path / ".." / tmp_path.name / "n.onnx", detector=model
+        ),
+    ):
+        with pytest.raises(OutputError, match="which is read"):
+            run()
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(photo_dataset, tmp_path, capsys):
     (tmp_path / "file").write_text("old")
     target = str(tmp_path / "file" / "below")
@@ -100,8 +126,6 @@ def test_a_folder_that_vanishes_meanwhile_is_an_error(photo_dataset, tmp_path):
 
 def test_a_full_disk_keeps_the_old_checkpoint_and_log(tmp_path):
     resource = pytest.importorskip("resource")
-    import torch
-
     checkpoint, log = tmp_path / "last.pt", tmp_path / "log.csv"
     write_checkpoint({"step": 1}, checkpoint)
     append_row(log, ["step", "loss"], {"step": 1, "loss": 0.5})
