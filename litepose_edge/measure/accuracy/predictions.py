@@ -162,7 +162,7 @@ def operating_point(
 ) -> OperatingPoint:
     """Recall and false positives at the estimator's own `min_score`, boxes matched at IoU 0.5.
 
-    Crowd regions are nobody to be found, and who is found in one is no false positive, as in
+    Crowd regions are no people to be found, and who is found in one is no false positive, as in
     COCO's evaluation.
 
     Args:

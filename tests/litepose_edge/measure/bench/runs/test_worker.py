@@ -121,7 +121,9 @@ def test_modelled_energy_comes_from_the_worker_s_cpu_time():
     assert 0.0005 < figures.net_j_per_frame.mean < 0.5
     assert figures.people == 20
     assert figures.net_j_per_person == figures.net_j_per_frame
-    assert figures.battery_h.mean > 10 / 5
+    # Of two windows that differ much it is not said for how long a battery lasts.
+    assert (figures.battery_h is None) == (figures.gross_j_per_frame.low <= 0)
+    assert figures.battery_h is None or figures.battery_h.mean > 10 / 5
     assert outcome.timing is None
 
 
