@@ -50,7 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     known = config.getoption("--without-passed")
     if known is not None:
-        passed = set(Path(known).read_text("utf-8").splitlines())
+        # Not written where one failed: then all are run again.
+        record = Path(known)
+        passed = set(record.read_text("utf-8").splitlines()) if record.exists() else set()
         config.hook.pytest_deselected(items=[i for i in items if i.nodeid in passed])
         items[:] = [item for item in items if item.nodeid not in passed]
     for item in items:
