@@ -113,8 +113,8 @@ def test_small_people_too(both, astronaut):
 
 def test_a_strong_reduction_does_not_alias(tiny, opened, tmp_path):
     """Stripes of one pixel become grey, whatever the phase they are sampled in."""
-    job.convert(tiny.means(order=("x", "y", "score")), tmp_path / "means.onnx")
-    session = opened(tmp_path / "means.onnx")
+    job.convert(tiny.means(order=("x", "y", "score")), tmp_path / "portable.onnx")
+    session = opened(tmp_path / "portable.onnx")
     frame = np.zeros((1536, 1152, 3), np.uint8)
     frame[::2] = 255
     box = np.array([[0, 0, 1151.9, 1535.9]])
