@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -387,28 +386,3 @@ def test_an_address_where_nothing_answers_is_an_error(archive, tmp_path, address
     pytest.importorskip("ray")
     with pytest.raises(SourceError, match=said):
         label(archive, tmp_path / "out", SMALL, ray=address)
-
-
-def test_broken_files_of_any_name_and_malformed_urls_are_rows_of_failures(archive, tmp_path):
-    broken = os.fsencode(archive) + b"/caf\xe9.png"
-    Path(os.fsdecode(broken)).write_bytes(b"\x89PNG broken")
-    listed = tmp_path / "list.txt"
-    listed.write_bytes(broken + b"\nhttp://[::1/x.jpg\n" + os.fsencode(archive / "0001.png"))
-    summary = run([], tmp_path / "out", lists=[str(listed)])
-    failures = pq.read_table(summary.failures).to_pylist()
-    assert [row["source"].rpartition("/")[2] for row in failures] == ["caf\\udce9.png", "x.jpg"]
-    assert summary.people == 1
-
-
-def test_no_password_is_in_the_record(archive, tmp_path):
-    run([str(archive), "nosuch://user:s3cret@host/dir"], tmp_path / "out")
-    assert b"s3cret" not in b"".join(contents(tmp_path / "out").values())
-
-
-@pytest.mark.parametrize("error", [BrokenPipeError, ZeroDivisionError])
-def test_what_the_callers_function_raises_ends_the_run(archive, tmp_path, error):
-    def on_frame(people):
-        raise error("the caller's")
-
-    with pytest.raises(error, match="the caller's"):
-        run(archive, tmp_path / "out", on_frame=on_frame)
