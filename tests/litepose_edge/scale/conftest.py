@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fake_labelling import fake_job
+from fake_labelling import fake_job, write_pictures
 from litepose_edge.scale import labelling
 
 
@@ -15,3 +15,10 @@ def fake(monkeypatch, tmp_path):
     monkeypatch.setenv("FAKE_FOLDER", str(tmp_path))
     monkeypatch.setattr("litepose_edge.scale.work._estimator", None)
     return tmp_path
+
+
+@pytest.fixture
+def archive(fake):
+    """A folder of 20 pictures."""
+    write_pictures(fake / "in", 20)
+    return fake / "in"

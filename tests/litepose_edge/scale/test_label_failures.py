@@ -8,16 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from fake_labelling import write_pictures
 from litepose_edge.scale import LabelOptions, label
 
 SMALL = LabelOptions(shard_size=4)
-
-
-@pytest.fixture
-def archive(fake):
-    write_pictures(fake / "in", 20)
-    return fake / "in"
 
 
 def run(sources, out, options=SMALL, **more):

@@ -20,12 +20,6 @@ from litepose_edge.scale.folder import RunFolder
 SMALL = LabelOptions(shard_size=4)
 
 
-@pytest.fixture
-def archive(fake):
-    write_pictures(fake / "in", 20)
-    return fake / "in"
-
-
 def run(sources, out, options=SMALL, **more):
     return label(sources, out, options, workers=0, **more)
 
