@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnxruntime.tools import convert_onnx_models_to_ort as converter
 
 from litepose_edge import backends
@@ -67,7 +68,8 @@ def convert(source: Path, target: Path, *, arm: bool = False) -> OrtReport:
 
     Raises:
         ModelError: The source is no model of ours.
-        ParityError: The converted file computes something else; nothing is written.
+        ParityError: The converted file computes something else, or what is not finite; nothing is
+            written.
         OutputError: The place cannot be written.
     """
     if target.suffix != ".ort":
@@ -135,9 +137,23 @@ def _difference(source: Path, converted: Path, spec: InputSpec, *, signed: bool)
             batch = rng.normal(size=(1, *spec.shape)).astype(np.float32)
         feed = {first.get_inputs()[0].name: batch}
         for expected, found in zip(first.run(None, feed), second.run(None, feed), strict=True):
-            gap = float(np.abs(found - expected).max())
-            worst = max(worst, gap / max(float(np.abs(expected).max()), 1e-12))
+            worst = max(worst, _gap(expected, found))
     return worst
+
+
+def _gap(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """Largest difference of two outputs, part of the largest value; 0 where both are empty."""
+    if found.shape != expected.shape:
+        raise ParityError(
+            f"the converted file gives an output of shape {found.shape} on noise, "
+            f"expected {expected.shape}"
+        )
+    if not (np.isfinite(expected).all() and np.isfinite(found).all()):
+        raise ParityError("expected finite outputs on noise, got NaN or infinity")
+    # In floats: differences of integers would wrap around.
+    before, after = expected.astype(np.float64), found.astype(np.float64)
+    gap = float(np.abs(after - before).max(initial=0))
+    return gap / max(float(np.abs(before).max(initial=0)), 1e-12)
 
 
 def _open(path: Path, *, signed: bool) -> Any:

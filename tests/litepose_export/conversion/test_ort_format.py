@@ -11,15 +11,20 @@ import pytest
 pytest.importorskip("onnx")
 pytestmark = pytest.mark.export
 
+from onnx import TensorProto, helper  # noqa: E402
+
 from litepose_edge import Estimator, backends  # noqa: E402
 from litepose_edge.backends import bundled  # noqa: E402
 from litepose_edge.errors import ModelError, ModelFileMissingError, OutputError  # noqa: E402
 from litepose_edge.sources import read_image  # noqa: E402
 from litepose_export.cli import app  # noqa: E402
 from litepose_export.conversion import ort_format  # noqa: E402
+from litepose_export.conversion.storage import store  # noqa: E402
 from litepose_export.errors import ExportError, ParityError  # noqa: E402
+from litepose_export.models.user_manifests import heatmap_manifest  # noqa: E402
 
 BOX = [[60, 0, 440, 511]]
+FLOATS = {"kind": TensorProto.FLOAT, "shape": ("a", "b", "c", "d")}
 
 
 @pytest.fixture(scope="module", params=["lrpose-s.fp32", "lrpose-s.int8", "lrpose-s.int8 arm"])
@@ -78,6 +83,57 @@ def test_a_conversion_that_changes_the_outputs_is_refused(tmp_path, monkeypatch)
     with pytest.raises(ParityError, match="differs"):
         ort_format.convert(bundled.find("lrpose-s", "int8"), tmp_path / "m.ort")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def of_nodes(tmp_path):
+    """Writes a described file with these nodes from `images` to `y`."""
+
+    def write(*nodes, kind=TensorProto.INT64, shape=(4, "found")):
+        graph = helper.make_graph(
+            nodes,
+            "net",
+            [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 64])],
+            [helper.make_tensor_value_info("y", kind, shape)],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        store(model, heatmap_manifest("net", input_size=(64, 64), output="y"), tmp_path / "n.onnx")
+        return tmp_path / "n.onnx"
+
+    return write
+
+
+def test_a_network_that_finds_nobody_in_noise_is_converted(of_nodes, tmp_path):
+    source = of_nodes(
+        helper.make_node("Constant", [], ["high"], value_float=100.0),
+        helper.make_node("Greater", ["images", "high"], ["found"]),
+        helper.make_node("NonZero", ["found"], ["y"]),
+    )
+    assert ort_format.convert(source, tmp_path / "n.ort").difference == 0
+
+
+def test_outputs_that_are_not_finite_are_refused(of_nodes, tmp_path):
+    source = of_nodes(helper.make_node("Sqrt", ["images"], ["y"]), **FLOATS)
+    with pytest.raises(ParityError, match="NaN or infinity"):
+        ort_format.convert(source, tmp_path / "n.ort")
+    assert not (tmp_path / "n.ort").exists()
+
+
+def test_outputs_of_another_shape_are_refused(of_nodes, tmp_path, monkeypatch):
+    turned = helper.make_node("Transpose", ["images"], ["y"], perm=[0, 2, 3, 1])
+    other = of_nodes(turned, **FLOATS).read_bytes()
+    source = of_nodes(helper.make_node("Identity", ["images"], ["y"]), **FLOATS)
+    run = ort_format._run_converter
+
+    def convert_another(copy, platform):
+        whole = copy.read_bytes()
+        copy.write_bytes(other)
+        run(copy, platform)
+        copy.write_bytes(whole)
+
+    monkeypatch.setattr(ort_format, "_run_converter", convert_another)
+    with pytest.raises(ParityError, match=r"of shape \(1, 64, 64, 3\) on noise"):
+        ort_format.convert(source, tmp_path / "n.ort")
 
 
 def test_what_cannot_be_converted_is_refused(tmp_path):
