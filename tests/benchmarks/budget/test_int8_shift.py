@@ -27,3 +27,8 @@ def test_the_released_file_is_measured_in_both_forms(photo_dataset, tmp_path, mo
 def test_the_signed_form_is_another_file():
     x86, arm = int8_shift.released().values()
     assert x86 != arm
+
+
+def test_the_bars_are_those_of_the_shipped_files():
+    median, p95, part, lost = int8_shift.ROWS
+    assert [row.limit for row in (median, p95, part, lost)] == [0.25, 1.1, 0.6, 0.3]

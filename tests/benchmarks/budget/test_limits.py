@@ -99,9 +99,29 @@ def test_only_the_default_pose_network_in_int8_has_bars():
             ("persondet", "int8", 1, 98.0),
         )
     ]
-    ort, openvino = limits.budget({"networks": rows}, {"openvino": "openvino is not installed"})
+    ort, alone, together = limits.budget({"networks": rows}, {"openvino": "it is not installed"})
     assert (ort.figure, ort.verdict) == (70.0, "not reached")
-    assert openvino.verdict == "no data: openvino is not installed"
+    assert alone.verdict == together.verdict == "no data: it is not installed"
+
+
+def test_openvino_is_asked_for_more_with_eight_crops_than_with_one():
+    rows = [
+        {
+            "model": "lrpose-s",
+            "precision": "int8",
+            "backend": backend,
+            "images": images,
+            "percent_of_peak": 75.0,
+        }
+        for backend in ("onnxruntime", "openvino")
+        for images in (1, 8)
+    ]
+    found = {row.name.rpartition(", ")[2]: row for row in limits.budget({"networks": rows}, {})}
+    assert {name: (row.limit, row.is_missed) for name, row in found.items()} == {
+        "onnxruntime x1": (74.0, False),
+        "openvino x1": (62.0, False),
+        "openvino x8": (80.0, True),
+    }
 
 
 @pytest.mark.parametrize(("dtype", "expected"), [("tensor(uint8)", np.uint8), ("f32", np.float32)])
