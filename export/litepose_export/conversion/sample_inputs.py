@@ -40,7 +40,7 @@ class Inputs(Sequence[NDArray[Any]]):
 
     Attributes:
         crops: `(N, H, W, 3)` uint8 BGR.
-        spec: How they become inputs `(1, 3, H, W)`.
+        spec: How they become inputs: `(1, 3, H, W)`, or `(1, H, W, 3)` with `channels_last`.
     """
 
     crops: NDArray[np.uint8]
@@ -58,7 +58,7 @@ class Inputs(Sequence[NDArray[Any]]):
         return (self[i] for i in range(len(self)))
 
     def batch(self, indices: Sequence[int]) -> NDArray[Any]:
-        """Several inputs as one, `(N, 3, H, W)`."""
+        """Several inputs as one, `(N, 3, H, W)` or `(N, H, W, 3)`."""
         return np.concatenate([self[int(i)] for i in indices])
 
 

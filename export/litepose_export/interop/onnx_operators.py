@@ -172,10 +172,13 @@ def _slice(inputs: Inputs, attributes: Attributes) -> Tensor:
     x, starts, ends = _tensor(inputs[0]), _ints(inputs[1]), _ints(inputs[2])
     axes = _ints(inputs[3]) if len(inputs) > 3 else list(range(len(starts)))
     steps = _ints(inputs[4]) if len(inputs) > 4 else [1] * len(starts)
-    chosen = [slice(None)] * x.ndim
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        chosen[axis] = slice(start, end, step)
-    return x[tuple(chosen)]
+        places = range(x.shape[axis])[start:end:step]
+        if step == 1:
+            x = x.narrow(axis, places.start, len(places))
+        else:  # PyTorch slices forwards only
+            x = x.index_select(axis, torch.tensor(places, dtype=torch.long, device=x.device))
+    return x
 
 
 def _split(inputs: Inputs, attributes: Attributes) -> tuple[Tensor, ...]:

@@ -68,6 +68,26 @@ def test_a_module_ends_as_an_int8_file_that_runs(name, people_dataset, tmp_path)
     assert poses.keypoints.shape == (1, 17, 2)
 
 
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+def test_a_file_that_takes_pixels_can_be_fine_tuned(colour, people_dataset, tmp_path):
+    torch.manual_seed(0)
+    source, target = tmp_path / "own.onnx", tmp_path / "own.int8.onnx"
+    manifest = lx.heatmap_manifest("own", input_size=SIZE, colour=colour)
+    module = own_networks.settle(own_networks.Deconvolutions())
+    lx.export(module, source, manifest, uint8_input=True)
+    report = lx.quantize(
+        source,
+        target,
+        calibration=people_dataset,
+        held_out=people_dataset,
+        count=4,
+        gate_people=1,
+        finetune_steps=2,
+        force=True,  # untrained maps have no peaks to keep
+    )
+    assert "fine-tuning to the float outputs" in [step.name for step in report.steps]
+
+
 def test_attempts_calibrate_once_and_end_at_the_same_bytes(people_dataset, tmp_path):
     torch.manual_seed(0)
     source, told = tmp_path / "own.onnx", []

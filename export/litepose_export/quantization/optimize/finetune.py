@@ -77,7 +77,7 @@ def finetune_to_float(
         network: The INT8 graph, changed in place.
         teacher: The float file.
         manifest: Tells where outputs matter.
-        batches: Inputs `(N, 3, H, W)` without end.
+        batches: Inputs as the file takes them, `(N, 3, H, W)` or `(N, H, W, 3)`, without end.
         options: Steps and rates.
         advance: Told the loss after each step.
     """
@@ -108,12 +108,13 @@ def finetune_to_float(
 
 
 def mirrored_batches(inputs: Inputs, batch: int, seed: int = SEED) -> Iterator[NDArray[Any]]:
-    """Random calibration inputs, half of them mirrored, without end."""
+    """Random calibration inputs, half of them mirrored from left to right, without end."""
     rng = np.random.default_rng(seed)
+    across = 2 if inputs.spec.channels_last else 3
     while True:
         chosen = inputs.batch(rng.integers(0, len(inputs), batch).tolist())
         if rng.random() < 0.5:
-            chosen = np.ascontiguousarray(chosen[..., ::-1])
+            chosen = np.ascontiguousarray(np.flip(chosen, across))
         yield chosen
 
 

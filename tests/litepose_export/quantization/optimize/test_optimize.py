@@ -18,6 +18,8 @@ import torch  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
 from litepose_edge import backends  # noqa: E402
+from litepose_edge.manifest import InputSpec  # noqa: E402
+from litepose_export.conversion.sample_inputs import Inputs  # noqa: E402
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph  # noqa: E402
 from litepose_export.errors import UnsupportedOpError  # noqa: E402
 from litepose_export.models.architectures.litepose import Arch, Block, LitePose  # noqa: E402
@@ -27,7 +29,11 @@ from litepose_export.quantization.mixed_precision import float_nodes  # noqa: E4
 from litepose_export.quantization.optimize.bias_correction import correct_biases  # noqa: E402
 from litepose_export.quantization.optimize.cross_layer_equalization import equalize, find_pairs  # noqa: E402
 from litepose_export.quantization.optimize.fake_quantize import fake_quantize  # noqa: E402
-from litepose_export.quantization.optimize.finetune import FinetuneOptions, finetune_to_float  # noqa: E402
+from litepose_export.quantization.optimize.finetune import (  # noqa: E402
+    FinetuneOptions,
+    finetune_to_float,
+    mirrored_batches,
+)
 from litepose_export.quantization.optimize.gptq import round_rows, round_weights  # noqa: E402
 from litepose_export.quantization.optimize.qdq_editor import QdqEditor  # noqa: E402
 from litepose_export.quantization.optimize.simulation import QdqNetwork  # noqa: E402
@@ -229,6 +235,19 @@ def test_fine_tuning_to_the_float_outputs_repairs_weights_that_were_spoiled(
     after = np.square(run(network.to_model(), several) - wanted).mean()
     assert after < 0.3 * before
     assert losses[-1] < 0.3 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"layout": "nhwc"}, {"dtype": "uint8"}, {"dtype": "uint8", "layout": "nhwc"}]
+)
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+def test_inputs_are_mirrored_from_left_to_right_in_any_layout(kind, colour):
+    spec = InputSpec(width=4, height=5, colour=colour, mean=(9, 8, 7), std=(3, 2, 1), **kind)
+    crop = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
+    turned = np.ascontiguousarray(crop[:, ::-1])
+    allowed = {Inputs(np.stack([each]), spec)[0].tobytes() for each in (crop, turned)}
+    batches = mirrored_batches(Inputs(np.stack([crop]), spec), 1)
+    assert {next(batches).tobytes() for _ in range(16)} == allowed
 
 
 def test_bias_correction_takes_a_shift_out_again(prepared, quantized, batches):
