@@ -17,9 +17,16 @@ from torch.nn import functional as F  # noqa: N812 - the name torch users expect
 
 from litepose_edge.atomic_files import read_file
 from litepose_export.errors import ExportError
+from litepose_export.interop.onnx_images import resize
 
 Attributes = Mapping[str, str]
 Operator = Callable[[list[Any], Attributes], Any]
+RESIZE_MODES = {
+    "nearest": b"nearest",
+    "linear": b"linear",
+    "linear_onnx": b"linear",
+    "cubic": b"cubic",
+}
 TYPES = {"f16": "<f2", "f32": "<f4", "i32": "<i4", "i64": "<i8", "u64": "<u8"}
 
 
@@ -78,7 +85,12 @@ class IRNetwork(nn.Module):
     ) -> None:
         kind = layer.attrib["type"]
         data = layer.find("data")
-        attributes: Attributes = MappingProxyType(dict(data.attrib) if data is not None else {})
+        attributes: Attributes = MappingProxyType(
+            {
+                "version": layer.attrib.get("version", ""),
+                **(data.attrib if data is not None else {}),
+            }
+        )
         if kind == "Parameter":
             self._input = name
         elif kind == "Const":
@@ -104,14 +116,24 @@ class IRNetwork(nn.Module):
         return self._fixed[name] if name in self._fixed else getattr(self, f"weight_{name}")
 
     def forward(self, x: Tensor) -> Tensor:
-        """The first result for an input batch."""
+        """The first result for an input batch.
+
+        Raises:
+            ExportError: An operator is used in a way that this module does not know.
+        """
         values: dict[tuple[str, int], Any] = {(self._input, 0): x}
         for step in self._steps:
             given = [
                 values[origin] if origin in values else self._value(origin[0])
                 for origin in step.inputs
             ]
-            result = step.run(given, step.attributes)
+            try:
+                result = step.run(given, step.attributes)
+            except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as exc:
+                line = (str(exc).splitlines() or [""])[0][:200]
+                raise ExportError(
+                    f"cannot run {step.name} ({step.layer}) of an OpenVINO IR in PyTorch: {line}"
+                ) from exc
             outputs = result if isinstance(result, tuple) else (result,)
             values.update({(step.layer, i): output for i, output in enumerate(outputs)})
             for origin in step.spent:
@@ -188,13 +210,48 @@ def _convolve(inputs: list[Any], attributes: Attributes) -> Tensor:
 
 
 def _resize(inputs: list[Any], attributes: Attributes) -> Tensor:
-    x, sizes = inputs[0], inputs[1]
-    if attributes["mode"] == "nearest":
-        factors = [round(float(f)) for f in inputs[2]]
-        return F.interpolate(x, scale_factor=factors[-2:], mode="nearest")
-    corners = attributes["coordinate_transformation_mode"] == "align_corners"
-    wanted = [int(n) for n in sizes[-2:]]
-    return F.interpolate(x, size=wanted, mode="bilinear", align_corners=corners)
+    """Of H and W: nearest, linear or cubic, by factors or to sizes."""
+    version, mode = attributes["version"], attributes["mode"]
+    padded = _numbers(attributes.get("pads_begin", "")) + _numbers(attributes.get("pads_end", ""))
+    if version not in ("opset4", "opset11") or mode not in RESIZE_MODES or any(padded):
+        raise ExportError(
+            f"an OpenVINO IR resizes in a way that is not known here: {version}, {mode}, "
+            f"padding {padded}; expected opset4 or opset11, {', '.join(RESIZE_MODES)}, no padding"
+        )
+    x, *given = inputs
+    by_factors = attributes["shape_calculation_mode"] == "scales"
+    if version == "opset4":  # sizes and factors apart
+        del given[0 if by_factors else 1]
+    same: list[Any] = [1.0] * x.ndim if by_factors else list(x.shape)
+    wanted = same.copy()
+    axes = given[1].tolist() if len(given) > 1 else range(x.ndim)
+    for axis, value in zip(axes, given[0].tolist(), strict=True):
+        wanted[axis] = value
+    # A file of one image says so in its sizes; here several go through as one.
+    if x.ndim != 4 or wanted[1] != same[1]:
+        raise ExportError(
+            "an OpenVINO IR resizes other axes than height and width: expected (N, C, H, W), "
+            f"got {tuple(x.shape)}, {attributes['shape_calculation_mode']} {wanted}"
+        )
+    rounding = attributes.get("nearest_mode", "round_prefer_floor")
+    if rounding == "simple":
+        larger = [new >= old for new, old in zip(wanted[2:], same[2:], strict=True)]
+        if any(larger) != all(larger):
+            raise ExportError("an OpenVINO IR enlarges one axis and reduces another (`simple`)")
+        rounding = "floor" if all(larger) else "ceil"
+    antialiased = attributes.get("antialias", "false") in ("true", "1")
+    return resize(
+        [x, None, wanted if by_factors else None, None if by_factors else wanted],
+        {
+            "mode": RESIZE_MODES[mode],
+            "coordinate_transformation_mode": attributes.get(
+                "coordinate_transformation_mode", "half_pixel"
+            ).encode(),
+            "nearest_mode": rounding.encode(),
+            "antialias": antialiased and mode == "linear",  # other modes do without
+            "cubic_coeff_a": float(attributes.get("cube_coeff", "-0.75")),
+        },
+    )
 
 
 def _reshape(inputs: list[Any], attributes: Attributes) -> Tensor:
@@ -207,7 +264,15 @@ def _reshape(inputs: list[Any], attributes: Attributes) -> Tensor:
 def _slice(inputs: list[Any], attributes: Attributes) -> Tensor:
     """Of shapes alone, which have one axis."""
     x, begin, end = inputs[:3]
-    found: Tensor = x[int(begin[0]) : int(end[0])]
+    step = int(inputs[3][0]) if len(inputs) > 3 else 1
+    masks = ("begin_mask", "end_mask", "new_axis_mask", "shrink_axis_mask", "ellipsis_mask")
+    no_begin, no_end, *others = (any(_numbers(attributes.get(name, ""))) for name in masks)
+    if x.ndim != 1 or step != 1 or any(others):
+        raise ExportError(
+            "an OpenVINO IR slices in a way that is not known here: expected a shape of one axis, "
+            f"step 1 and no axis made or taken out, got {x.ndim} axes, step {step}"
+        )
+    found: Tensor = x[None if no_begin else int(begin[0]) : None if no_end else int(end[0])]
     return found
 
 

@@ -64,6 +64,7 @@ CASES = [
     ("Resize", [MAPS, NO, floats(1, 1, 2, 2)], {"mode": "nearest", "nearest_mode": "floor",
                                                 "coordinate_transformation_mode": "asymmetric"}),
     ("Resize", [MAPS, NO, floats(1, 1, 1.5, 2)], {"mode": "linear"}),
+    ("Resize", [MAPS, NO, floats(1, 1, 7 / 3, 2)], {"mode": "linear"}),
     ("Resize", [MAPS, NO, NO, ints(1, 4, 18, 14)], {"mode": "nearest"}),
     ("Resize", [MAPS, NO, NO, ints(1, 4, 12, 5)], CORNERS),
     ("Resize", [MAPS, NO, floats(1, 1, 2, 2)], CUBIC),

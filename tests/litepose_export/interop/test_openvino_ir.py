@@ -20,6 +20,7 @@ from openvino import opset13 as ops  # noqa: E402
 from openvino.utils.node_factory import NodeFactory  # noqa: E402
 from torch import nn  # noqa: E402
 
+from litepose_edge.backends import bundled  # noqa: E402
 from litepose_export.errors import ExportError  # noqa: E402
 from litepose_export.interop.openvino_ir import IRNetwork  # noqa: E402
 from litepose_export.training.distillation import teacher  # noqa: E402
@@ -76,6 +77,106 @@ def test_it_answers_what_openvino_does(saved):
         found = network(torch.from_numpy(images)).numpy()
     assert found.shape == (1, 4, 30, 44)
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture
+def answers(tmp_path):
+    """Saves a network of one `(1, 2, 10, 7)` input; gives both answers for random numbers."""
+
+    def run(image, output):
+        model, path = openvino.Model([output], [image], "net"), tmp_path / "net.xml"
+        openvino.save_model(model, path, compress_to_fp16=False)
+        x = np.random.default_rng(2).normal(size=(1, 2, 10, 7)).astype(np.float32)
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
+        expected = openvino.Core().compile_model(model, "CPU", exact)(x)[0]
+        return IRNetwork(path)(torch.from_numpy(x)).numpy(), expected
+
+    return run
+
+
+def resized(version, kind, by, to, axes=(2, 3), **attributes):
+    """An input and its resizing; `to` are factors or sizes of the axes."""
+    image = ops.parameter([1, 2, 10, 7], np.float32)
+    both = {"sizes": np.ones(len(to), np.int64), "scales": np.ones(len(to), np.float32)}
+    both[by] = np.array(to, both[by].dtype)
+    given = [ops.constant(both[name]) for name in both if version == "opset4" or name == by]
+    if axes is not None:
+        given.append(ops.constant(np.array(axes)))
+    inputs = [node.output(0) for node in (image, *given)]
+    usual = {"shape_calculation_mode": by, "coordinate_transformation_mode": "half_pixel"}
+    node = NodeFactory(version).create("Interpolate", inputs, usual | {"mode": kind} | attributes)
+    return image, node
+
+
+@pytest.mark.parametrize("version", ["opset4", "opset11"])
+@pytest.mark.parametrize(
+    ("by", "to"), [("scales", (2, 3)), ("scales", (0.5, 0.7)), ("sizes", (13, 9))]
+)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"kind": "nearest", "nearest_mode": "round_prefer_floor"},
+        {"kind": "nearest", "nearest_mode": "simple"},
+        {"kind": "nearest", "coordinate_transformation_mode": "asymmetric"},
+        {"kind": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn"},
+        {"kind": "linear"},
+        {"kind": "linear", "coordinate_transformation_mode": "asymmetric"},
+        {"kind": "linear_onnx", "coordinate_transformation_mode": "align_corners"},
+        {"kind": "linear_onnx", "coordinate_transformation_mode": "pytorch_half_pixel"},
+        {"kind": "cubic"},
+    ],
+    ids=lambda how: "-".join(how.values()),
+)
+def test_it_resizes_as_openvino_does(version, by, to, how, answers):
+    found, expected = answers(*resized(version, by=by, to=to, **how))
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("to", "axes"), [((9, 13), (3, 2)), ((1, 2, 13, 9), None), ((1, 2, 13, 9), (0, 1, 2, 3))]
+)
+def test_sizes_belong_to_the_axes_that_are_named(to, axes, answers):
+    found, expected = answers(*resized("opset11", "linear", "sizes", to, axes))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "bilinear_pillow"}, "opset11, bilinear_pillow"),
+        ({"antialias": True}, "antialiasing"),
+        ({"pads_begin": [0, 0, 1, 0], "pads_end": [0] * 4}, "padding"),
+        ({"axes": (1, 2), "to": (4, 10)}, "other axes than height and width"),
+        ({"kind": "nearest", "nearest_mode": "simple", "to": (20, 3)}, "reduces another"),
+    ],
+)
+def test_resizing_that_it_does_not_know_is_refused(changes, message, answers):
+    usual = {"version": "opset11", "kind": "linear", "by": "sizes", "to": (5, 3)}
+    with pytest.raises(ExportError, match=message):
+        answers(*resized(**usual | changes))
+
+
+def test_slices_of_maps_are_refused(answers):
+    image = ops.parameter([1, 2, 10, 7], np.float32)
+    some = ops.strided_slice(image, [0, 0, 2, 0], [1, 2, 8, 7], [1] * 4, [0] * 4, [0] * 4)
+    with pytest.raises(ExportError, match=r"expected a shape of one axis.*got 4 axes"):
+        answers(image, some)
+
+
+def test_a_step_that_fails_is_named(saved):
+    with pytest.raises(ExportError, match=r"cannot run Reshape \(\d+\) of an OpenVINO IR"):
+        IRNetwork(saved)(torch.zeros(1, 3, 32, 32))
+
+
+def test_the_released_network_answers_alike_as_ir(tmp_path):
+    path = tmp_path / "lrpose-s.xml"
+    openvino.save_model(openvino.convert_model(bundled.find("lrpose-s", "fp32")), path)
+    images = np.random.default_rng(0).normal(size=(2, 3, 256, 192)).astype(np.float32)
+    expected = teacher.open_teacher(path).network(images)
+    with torch.no_grad():
+        found = IRNetwork(path)(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_an_operator_it_does_not_know_is_refused(tmp_path):
