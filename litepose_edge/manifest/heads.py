@@ -79,7 +79,7 @@ class RegressionSpec(Part, frozen=True):
 
     def __post_init__(self) -> None:
         if sorted(self.order) != ["score", "x", "y"]:
-            raise ValueError("`order` must name x, y and score once each")
+            raise ValueError(f"`order` must name x, y and score once each, got {self.order}")
 
 
 class ScoreCalibration(Part, frozen=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from litepose_edge.errors import ManifestError
@@ -78,14 +79,15 @@ def heatmap_manifest(
     Raises:
         ManifestError: A value is out of its range.
     """
-    maps = HeatmapSpec(
-        output=output or HEATMAPS,
-        activation=activation,
-        alignment=alignment,
-        refinement=refinement,
-        blur_kernel=blur_kernel,
-    )
-    model = TopDownSpec(padding=padding, skeleton=skeleton, heatmaps=maps)
+    with fitting_values():
+        maps = HeatmapSpec(
+            output=output or HEATMAPS,
+            activation=activation,
+            alignment=alignment,
+            refinement=refinement,
+            blur_kernel=blur_kernel,
+        )
+        model = TopDownSpec(padding=padding, skeleton=skeleton, heatmaps=maps)
     return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
@@ -126,13 +128,11 @@ def simcc_manifest(
         ManifestError: A value is out of its range.
     """
     x, y = outputs
-    try:
+    with fitting_values():
         simcc = SimccSpec(
             x=x, y=y, split_ratio=split_ratio, activation=activation, sigma=sigma, window=window
         )
-    except ValueError as exc:
-        raise ManifestError(f"the manifest is invalid: {exc}, got {window}") from exc
-    model = TopDownSpec(padding=padding, skeleton=skeleton, simcc=simcc)
+        model = TopDownSpec(padding=padding, skeleton=skeleton, simcc=simcc)
     return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
@@ -172,7 +172,7 @@ def regression_manifest(
     Raises:
         ManifestError: A value is out of its range.
     """
-    try:
+    with fitting_values():
         table = RegressionSpec(
             output=output or COORDINATES,
             order=order,  # type: ignore[arg-type]
@@ -180,9 +180,7 @@ def regression_manifest(
             alignment=alignment,
             activation=activation,
         )
-    except ValueError as exc:
-        raise ManifestError(f"the manifest is invalid: {exc}, got {order}") from exc
-    model = TopDownSpec(padding=padding, skeleton=skeleton, regression=table)
+        model = TopDownSpec(padding=padding, skeleton=skeleton, regression=table)
     return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
@@ -223,15 +221,16 @@ def bottom_up_manifest(
         ManifestError: A value is out of its range.
     """
     coarse, fine = outputs
-    model = BottomUpSpec(
-        coarse=coarse,
-        fine=fine,
-        skeleton=skeleton,
-        min_peak=min_peak,
-        max_tag_distance=max_tag_distance,
-        max_join_distance=max_join_distance,
-        max_people=max_people,
-    )
+    with fitting_values():
+        model = BottomUpSpec(
+            coarse=coarse,
+            fine=fine,
+            skeleton=skeleton,
+            min_peak=min_peak,
+            max_tag_distance=max_tag_distance,
+            max_join_distance=max_join_distance,
+            max_people=max_people,
+        )
     return checked(name, _input(input_size, colour, mean, std), model, training)
 
 
@@ -330,6 +329,15 @@ def _triple(what: str, values: Numbers) -> Triple:
         raise ManifestError(f"`{what}` must be three numbers, one a channel, got {len(values)}")
     first, second, third = (float(value) for value in values)
     return first, second, third
+
+
+@contextmanager
+def fitting_values() -> Iterator[None]:
+    """Makes a `ManifestError` of values that a task refuses because they do not fit each other."""
+    try:
+        yield
+    except ValueError as exc:
+        raise ManifestError(f"the manifest is invalid: {exc}") from exc
 
 
 def checked(name: str, spec: InputSpec, model: Task, training: Training) -> Manifest:

@@ -15,6 +15,7 @@ from litepose_export.models.user_manifests import (
     SizeLike,
     checked,
     family_input,
+    fitting_values,
     to_size,
 )
 
@@ -84,7 +85,7 @@ def one_stage_manifest(
         raise ManifestError(
             "`classes`, `person`, `end_to_end` and `unit` are of the format 'yolo-pose'"
         )
-    try:
+    with fitting_values():
         model = OneStageSpec(
             output_format=head,
             outputs=own.outputs,
@@ -93,6 +94,4 @@ def one_stage_manifest(
             max_iou=own.max_iou if max_iou is None else max_iou,
             placement=own.placement,
         )
-    except ValueError as exc:
-        raise ManifestError(f"the manifest is invalid: {exc}") from exc
     return checked(name, family_input(size, found.input, colour, mean, std), model, training)
