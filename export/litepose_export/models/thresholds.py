@@ -11,6 +11,7 @@ import numpy as np
 from litepose_edge.boxes import box_iou
 from litepose_edge.geometry import Float32, Float64, Size
 from litepose_edge.manifest import ScoreCalibration, TopDownSpec
+from litepose_edge.manifest.parts import MIN_KEYPOINT_SCORE
 from litepose_edge.measure.accuracy.score_reliability import KeypointScores, fit_calibration
 from litepose_edge.person_filter import pose_scores
 
@@ -42,14 +43,18 @@ class Thresholds(msgspec.Struct, frozen=True, omit_defaults=True):
     def applied(self, model: TopDownSpec) -> TopDownSpec:
         """A task with these thresholds; those for the flip test keep their odds to them."""
         factor = _odds(self.min_pose_score) / _odds(model.min_pose_score)
-        calibrated = {} if self.score_calibration is None else {"min_keypoint_score": 0.5}
+        visible = model.min_keypoint_score
+        if self.score_calibration is not None:
+            visible = 0.5
+        elif model.score_calibration is not None:  # its threshold is of calibrated scores
+            visible = MIN_KEYPOINT_SCORE
         return msgspec.structs.replace(
             model,
             score_calibration=self.score_calibration,
             min_pose_score=round(self.min_pose_score, 3),
             flip_test_below=_times(model.flip_test_below, factor),
             flip_test_below_detected=_times(model.flip_test_below_detected, factor),
-            **calibrated,
+            min_keypoint_score=visible,
         )
 
     def shifted(self, log_odds: float) -> Thresholds:

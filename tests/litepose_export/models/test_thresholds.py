@@ -12,7 +12,7 @@ pytestmark = pytest.mark.export
 from litepose_edge import COCO_17  # noqa: E402
 from litepose_edge.decoding.score_calibration import calibrate  # noqa: E402
 from litepose_edge.geometry import Size  # noqa: E402
-from litepose_edge.manifest import HeatmapSpec, TopDownSpec  # noqa: E402
+from litepose_edge.manifest import HeatmapSpec, ScoreCalibration, TopDownSpec  # noqa: E402
 from litepose_edge.measure.accuracy.score_reliability import KeypointScores  # noqa: E402
 from litepose_export.models.thresholds import (  # noqa: E402
     Observed,
@@ -70,6 +70,14 @@ def task(**fields):
         output="heatmaps", activation="sigmoid", alignment="centre", refinement="dark"
     )
     return TopDownSpec(padding=1.25, skeleton=COCO_17, heatmaps=heatmaps, **fields)
+
+
+def test_without_a_calibration_none_of_its_thresholds_stays():
+    line = ScoreCalibration(scale=2.0, offset=1.0)
+    model = Thresholds(0.4).applied(task(score_calibration=line, min_keypoint_score=0.5))
+    assert model.score_calibration is None
+    assert model.min_keypoint_score == task().min_keypoint_score
+    assert Thresholds(0.4).applied(task(min_keypoint_score=0.2)).min_keypoint_score == 0.2
 
 
 def test_flip_test_thresholds_move_along_and_none_stays_none():
