@@ -20,6 +20,7 @@ from litepose_export.cli.console import (
     requires,
     spinner,
 )
+from litepose_export.cli.given_options import refuse_unread_images
 from litepose_export.cli.quantization.gate import photographs
 
 
@@ -31,6 +32,7 @@ class ColourName(str, Enum):
 
 
 def export(
+    ctx: typer.Context,
     network: Annotated[
         str,
         typer.Argument(
@@ -113,6 +115,7 @@ def export(
             raise typer.BadParameter("a network of the catalogue needs --checkpoint")
     if released and dev is not None:
         raise typer.BadParameter("--dev measures thresholds, --released states them: choose one")
+    refuse_unread_images(ctx, samples, dev)
     check_targets(out, sources=(checkpoint, manifest))
     with spinner() as step, importable_here():
         report = litepose_export.export(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 import typer
 
@@ -29,6 +30,21 @@ def refuse_given(ctx: typer.Context, names: Collection[str], why: str) -> None:
             given.append(parameter.opts[0])
     if given:
         raise typer.BadParameter(f"{', '.join(given)}: {why}")
+
+
+def refuse_unread_images(ctx: typer.Context, *labels: Path | None) -> None:
+    """Refuse `--images` where no COCO file is read that its folders belong to.
+
+    Args:
+        ctx: The command's.
+        labels: What is read: COCO files, folders of photographs, shards of crops; None for an
+            option that is not given.
+
+    Raises:
+        BadParameter: It was given, and none of these is a COCO file.
+    """
+    if all(path is None or path.suffix == ".npz" or path.is_dir() for path in labels):
+        refuse_given(ctx, ("images",), "they are of a COCO JSON's photographs, and none is read")
 
 
 def refuse_others(ctx: typer.Context, taken: Collection[str], why: str) -> None:

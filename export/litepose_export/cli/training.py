@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from litepose_edge.cli.console import messages, results
 from litepose_export.cli.console import requires
-from litepose_export.cli.given_options import refuse_given, refuse_others
+from litepose_export.cli.given_options import refuse_given, refuse_others, refuse_unread_images
 
 if TYPE_CHECKING:
     from litepose_export.training.core import loop
@@ -45,6 +45,7 @@ def check_options(ctx: typer.Context, names: Sequence[str], family: str) -> None
     Raises:
         BadParameter: An option does not fit.
     """
+    refuse_unread_images(ctx, *ctx.params["data"], ctx.params["dev"])
     on_device, qat = bool(ctx.params["data_on_device"]), bool(ctx.params["qat"])
     with requires("export"):
         from litepose_export.models import networks

@@ -77,6 +77,26 @@ def test_calibration_gate_and_samples_are_read_from_the_folders_given(
     assert all(asked[-1][name] == path for name in names)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["quantize", "m.onnx", "--calibration", "FOLDER", "--out", "i.onnx"],
+        ["quantize-openvino", "m.onnx", "--calibration", "FOLDER", "--out", "i.xml"],
+        ["export", "lrpose-n", "--checkpoint", "n.pt", "--out", "n.onnx"],
+        ["train", "lrpose-n", "--data", "crops-001.npz", "--steps", "1", "--out", "run"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_folders_of_photographs_without_a_coco_file_are_refused(
+    arguments, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = [str(tmp_path) if given == "FOLDER" else given for given in arguments]
+    assert app.run([*arguments, "--images", str(tmp_path)]) == 2
+    assert "--images: they are of a COCO JSON" in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
 def test_functions_do_not_overwrite_what_they_read(photo_dataset, tmp_path):
     model, weights = tmp_path / "n.onnx", tmp_path / "n.pt"
     shutil.copy(bundled.FOLDER / "lrpose-s.fp32.onnx", model)

@@ -13,7 +13,7 @@ import litepose_export
 from litepose_edge.atomic_files import check_targets, write_file
 from litepose_edge.cli.options import Images, finite
 from litepose_export.cli.console import JsonReport
-from litepose_export.cli.given_options import refuse_given
+from litepose_export.cli.given_options import refuse_given, refuse_unread_images
 from litepose_export.cli.quantization.gate import (
     Calibration,
     Count,
@@ -133,6 +133,7 @@ def quantize(
         refuse_given(ctx, ("percentile",), "it goes with --method percentile")
     if search_layers:
         refuse_given(ctx, ("search", "sensitivity"), "they rank all nodes, --search-layers layers")
+    refuse_unread_images(ctx, calibration, gate)
     check_targets(out, arm_out, report, sources=(model, calibration, gate))
     with gate_progress() as started:
         done = litepose_export.quantize(

@@ -11,6 +11,7 @@ from litepose_edge.atomic_files import check_targets
 from litepose_edge.cli.options import Images
 from litepose_edge.measure.accuracy.coco import read_coco
 from litepose_export.cli.console import JsonReport, requires
+from litepose_export.cli.given_options import refuse_unread_images
 from litepose_export.cli.quantization.gate import (
     Calibration,
     Count,
@@ -30,6 +31,7 @@ from litepose_export.cli.quantization.gate import (
 
 
 def quantize_openvino(
+    ctx: typer.Context,
     model: FloatModel,
     calibration: Calibration,
     out: Annotated[Path, typer.Option(help="The .xml to write; .bin and .xml.json beside it.")],
@@ -55,6 +57,7 @@ def quantize_openvino(
     as_json: JsonReport = False,
 ) -> None:
     """Quantize a float ONNX file to INT8 OpenVINO IR with NNCF, through the same gate."""
+    refuse_unread_images(ctx, calibration, gate)
     with requires("nncf"):
         from litepose_export.conversion.onnx_file import read_onnx
         from litepose_export.conversion.sample_inputs import read_photographs
