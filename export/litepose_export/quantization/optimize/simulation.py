@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from litepose_export.errors import UnsupportedOpError
 from litepose_export.interop.onnx_operators import OF_ONE_IMAGE, OPERATORS
 from litepose_export.quantization.optimize.fake_quantize import fake_quantize
+from litepose_export.quantization.optimize.qdq_editor import MOST_BIAS_CODE
 
 CODES = {np.dtype(np.uint8): (0, 255), np.dtype(np.int8): (-128, 127)}
 LARGEST_CODE = {"u8s8-reduced": 64, "u8s8": 127, "s8s8": 127}
@@ -127,9 +128,12 @@ class QdqNetwork(nn.Module):
         learned = onnx.ModelProto()
         learned.CopyFrom(self._model)
         stored = {i.name: i for i in learned.graph.initializer}
+        weight_scales = self._scales_with_room_for_biases()
 
         def put(name: str, values: NDArray[Any]) -> None:
             kind = self._constants[name].dtype
+            if np.issubdtype(kind, np.integer):
+                values = values.clip(np.iinfo(kind).min, np.iinfo(kind).max)
             shaped = values.astype(kind).reshape(self._constants[name].shape)
             stored[name].CopyFrom(numpy_helper.from_array(shaped, name))
 
@@ -141,16 +145,31 @@ class QdqNetwork(nn.Module):
         for node in learned.graph.node:
             key = _key(node.output[0])
             if key in self.weights:
-                codes = torch.round(self.weights[key] / self.weight_scales[key])
+                codes = torch.round(self.weights[key] / weight_scales[key])
                 limit = self._largest
                 put(node.input[0], codes.clamp(-limit, limit).numpy())
-                put(node.input[1], self.weight_scales[key].flatten().numpy())
+                put(node.input[1], weight_scales[key].flatten().numpy())
             elif key in self._bias_scales:
                 of_input, of_weight = self._bias_scales[key]
-                scale = self.scales[of_input].exp() * self.weight_scales[of_weight].flatten()
+                scale = self.scales[of_input].exp() * weight_scales[of_weight].flatten()
                 put(node.input[1], scale.numpy())
-                put(node.input[0], torch.round(self.floats[key] / scale).numpy())
+                # In float64: float32 has no largest 32-bit code to clip at.
+                put(node.input[0], torch.round(self.floats[key].double() / scale).numpy())
         return learned
+
+    def _scales_with_room_for_biases(self) -> dict[str, Tensor]:
+        """Weight scales, wider where the codes of a bias would not fit into 32 bits.
+
+        A channel of hardly any weights is nothing but its bias, whose scale is that of the weights
+        times that of the activations, which moved.
+        """
+        wide = dict(self.weight_scales)
+        for bias, (of_input, of_weight) in self._bias_scales.items():
+            scale = wide[of_weight]
+            least = self.floats[bias].abs() / self.scales[of_input].exp() / MOST_BIAS_CODE
+            least = least.max() if scale.numel() == 1 else least.reshape(scale.shape)
+            wide[of_weight] = torch.maximum(scale, least)
+        return wide
 
     def _adopt(self, node: onnx.NodeProto, start: dict[str, NDArray[Any]]) -> None:
         """Make parameters of what a node reads."""

@@ -133,6 +133,29 @@ def test_a_simulation_that_learned_nothing_writes_the_graph_it_read(quantized, b
     np.testing.assert_allclose(run(written, batches[0]), run(quantized, batches[0]), atol=1e-3)
 
 
+@pytest.mark.parametrize("moved", [0.0, -0.005, -3.0])
+def test_biases_of_hardly_any_weights_are_written_as_they_were_simulated(
+    moved, prepared, ranges, batches, run
+):
+    faint = onnx.ModelProto()
+    faint.CopyFrom(prepared)
+    layer = [n for n in faint.graph.node if n.op_type == "Conv"][1]
+    for name, factor, shift in zip(layer.input[1:3], (1e-7, 0), (0, 0.5), strict=True):
+        stored = next(i for i in faint.graph.initializer if i.name == name)
+        values = numpy_helper.to_array(stored).copy()
+        values[0] = values[0] * factor + shift
+        stored.CopyFrom(numpy_helper.from_array(values, name))
+    network = QdqNetwork(qdq.write_qdq(faint, ranges, "u8s8-reduced", ()), 64)
+    with torch.no_grad():
+        for scale in network.scales.values():
+            scale += moved
+        found = network(torch.from_numpy(batches[0]))[0].numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        written = run(network.to_model(), batches[0])
+    assert np.abs(written - found).mean() < 0.01 * np.abs(found).max()
+
+
 def test_what_cannot_be_simulated_is_named(quantized):
     strange = onnx.ModelProto()
     strange.CopyFrom(quantized)
