@@ -7,6 +7,8 @@ from pathlib import Path
 
 import onnx
 
+from litepose_export.quantization.calibration.macs import shapes_for_one
+
 
 def count(path: Path, item: tuple[int, ...] = ()) -> int:
     """Multiply-accumulates of the convolutions and matrix products for one image.
@@ -22,18 +24,8 @@ def count(path: Path, item: tuple[int, ...] = ()) -> int:
         ValueError: A shape that is needed stays unknown even for one image.
     """
     model = onnx.load(str(path))
-    for given in model.graph.input:
-        for axis, known in zip(given.type.tensor_type.shape.dim, (1, *item), strict=False):
-            axis.dim_value = known
-    # Symbolic batch sizes written for the float graph would contradict the fixed one.
-    del model.graph.value_info[:]
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        shapes[value.name] = [d.dim_value for d in value.type.tensor_type.shape.dim]
-    return sum(_cost(node, shapes) for node in graph.node)
+    shapes = shapes_for_one(model, item)
+    return sum(_cost(node, shapes) for node in model.graph.node)
 
 
 def _cost(node: onnx.NodeProto, shapes: dict[str, list[int]]) -> int:

@@ -109,7 +109,7 @@ def quantize(
         for failure in find_failures(figures, options.bounds, joints_expected=joints)
     ]
     failures += _unfit(options)
-    part = integer_part(work.prepared, work.float_nodes)
+    part = integer_part(work.prepared, work.manifest.input.shape, work.float_nodes)
     if part < LEAST_INTEGER_PART:
         failures.append(
             f"only {part:.0%} of the multiply-accumulates are INT8, at least "
@@ -223,7 +223,13 @@ def _write(work: Work) -> list[sensitivity.Sensitivity]:
     nodes = len(float_nodes.quantizable(work.prepared)) - len(work.float_nodes)
     advance = work.started("rank the nodes", nodes)
     return sensitivity.rank(
-        work.prepared, work.ranges, options.scheme, work.float_nodes, work.error_metric(), advance
+        work.prepared,
+        work.ranges,
+        options.scheme,
+        work.float_nodes,
+        work.error_metric(),
+        work.manifest.input.shape,
+        advance,
     )
 
 
@@ -245,12 +251,18 @@ def _write_plain(work: Work) -> None:
 def _rank_layers(work: Work) -> list[sensitivity.Sensitivity]:
     """The layers' ranking, which does not change from attempt to attempt by much."""
     if work.known.layers is None:
-        size = work.manifest.input.size
+        size, item = work.manifest.input.size, work.manifest.input.shape
         count = max(LEAST_LAYER_INPUTS, LAYER_PIXELS // (size.width * size.height))
         metric = ErrorMetric(work.float_model, work.manifest, work.calibration[:count])
-        advance = work.started("rank the layers", len(macs_of_nodes(work.prepared)))
+        advance = work.started("rank the layers", len(macs_of_nodes(work.prepared, item)))
         work.known.layers = sensitivity.rank_layers(
-            work.prepared, work.ranges, work.options.scheme, work.float_nodes, metric, advance
+            work.prepared,
+            work.ranges,
+            work.options.scheme,
+            work.float_nodes,
+            metric,
+            item,
+            advance,
         )
     return work.known.layers
 
@@ -263,7 +275,10 @@ def _search(work: Work, ranked: list[sensitivity.Sensitivity]) -> tuple[str, ...
     """
     options = work.options
     joints = not isinstance(work.manifest.model, DetectorSpec)
-    names = sensitivity.affordable(ranked, work.prepared, work.float_nodes, LEAST_INTEGER_PART)
+    item = work.manifest.input.shape
+    names = sensitivity.affordable(
+        ranked, work.prepared, item, work.float_nodes, LEAST_INTEGER_PART
+    )
     advance = work.started("search for float nodes", len(names).bit_length() + 2)
     # Not the gate's photographs: the choice would be made on what it is checked with.
     known = CocoDataset(work.seen.path, work.seen.keypoint_names, tuple(shuffled(work.seen)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from litepose_export.quantization.calibration.macs import macs_of_nodes
+from litepose_export.quantization.calibration.macs import Shape, macs_of_nodes, shapes_for_one
 from litepose_export.quantization.calibration.qdq import Ranges, Scheme, write_qdq
 from litepose_export.quantization.gate.output_error import ErrorMetric
 from litepose_export.quantization.mixed_precision.float_nodes import quantizable
@@ -45,6 +45,7 @@ def rank(
     scheme: Scheme,
     float_nodes: Sequence[str],
     metric: ErrorMetric,
+    item: Shape,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Sensitivity]:
     """All nodes that are quantized now, those whose removal pays most per operation first.
@@ -55,11 +56,12 @@ def rank(
         scheme: Of the INT8 graph.
         float_nodes: Nodes that stay float anyway.
         metric: Measures the output error of a graph.
+        item: Shape of one image, for what the graph leaves free.
         advance: Called once a node.
     """
     nodes = {node.name: node for node in prepared.graph.node}
     candidates = [name for name in quantizable(prepared) if name not in set(float_nodes)]
-    work = operations(prepared)
+    work = operations(prepared, item)
     total = max(sum(work.values()), 1.0)
     full = metric(write_qdq(prepared, ranges, scheme, float_nodes)).cost
     found = []
@@ -80,6 +82,7 @@ def rank_layers(
     scheme: Scheme,
     float_nodes: Sequence[str],
     metric: ErrorMetric,
+    item: Shape,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Sensitivity]:
     """Layers with weights by what each does alone: half the work of `rank`, or less.
@@ -93,10 +96,11 @@ def rank_layers(
         scheme: Of the INT8 graph.
         float_nodes: Nodes that stay float anyway.
         metric: Measures the output error of a graph.
+        item: Shape of one image, for what the graph leaves free.
         advance: Called once a layer.
     """
     every = quantizable(prepared)
-    macs = macs_of_nodes(prepared)
+    macs = macs_of_nodes(prepared, item)
     total = max(sum(macs.values()), 1)
     found = []
     for node in prepared.graph.node:
@@ -113,6 +117,7 @@ def rank_layers(
 def affordable(
     ranked: Sequence[Sensitivity],
     prepared: onnx.ModelProto,
+    item: Shape,
     float_nodes: Sequence[str],
     least: float,
 ) -> tuple[str, ...]:
@@ -121,18 +126,19 @@ def affordable(
     Args:
         ranked: From `rank` or `rank_layers`.
         prepared: Float graph.
+        item: Shape of one image, for what the graph leaves free.
         float_nodes: Nodes that stay float anyway.
         least: Part of the multiply-accumulates that must be INT8 even so.
     """
-    macs = macs_of_nodes(prepared)
+    macs = macs_of_nodes(prepared, item)
     total = max(sum(macs.values()), 1)
     left = total * (1 - least) - sum(macs.get(name, 0) for name in float_nodes)
     chosen = []
-    for item in ranked:
-        cost = macs.get(item.node, 0)
+    for layer in ranked:
+        cost = macs.get(layer.node, 0)
         if cost <= left:
             left -= cost
-            chosen.append(item.node)
+            chosen.append(layer.node)
     return tuple(chosen)
 
 
@@ -168,11 +174,16 @@ def smallest_beginning(
     return names[:high]
 
 
-def operations(prepared: onnx.ModelProto) -> dict[str, float]:
-    """Multiply-accumulates of each node, or elements made where there are none."""
+def operations(prepared: onnx.ModelProto, item: Shape) -> dict[str, float]:
+    """Multiply-accumulates of each node, or elements made where there are none.
+
+    Args:
+        prepared: Float graph.
+        item: Shape of one image, for what the graph leaves free.
+    """
     shapes = {
-        info.name: [d.dim_value or 1 for d in info.type.tensor_type.shape.dim]
-        for info in (*prepared.graph.value_info, *prepared.graph.output, *prepared.graph.input)
+        name: [length or 1 for length in lengths]
+        for name, lengths in shapes_for_one(prepared, item).items()
     }
     kernels = {i.name: list(i.dims) for i in prepared.graph.initializer}
     work = {}

@@ -71,11 +71,11 @@ def test_depthwise_layers_in_front_of_the_last_stay_float(spec):
     assert sum(node.op_type == "Conv" for node in model.graph.node) > 8
 
 
-def test_the_node_that_does_the_harm_is_ranked_first(prepared, ranges, metric):
+def test_the_node_that_does_the_harm_is_ranked_first(prepared, ranges, metric, spec):
     (pair,) = find_pairs(prepared)
     low, high = ranges[pair.tensor]
     wide = {**ranges, pair.tensor: (low, 200 * high)}
-    ranked = sensitivity.rank(prepared, wide, "u8s8-reduced", [], metric)
+    ranked = sensitivity.rank(prepared, wide, "u8s8-reduced", [], metric, spec.shape)
     harmful = max(ranked, key=lambda item: item.alone)
     assert harmful.output in (pair.tensor, pair.first.output[0], pair.second.output[0])
     assert all(a.alone >= 0 for a in ranked)
@@ -99,22 +99,22 @@ def test_a_search_that_nothing_satisfies_says_so():
     assert sensitivity.smallest_beginning(("a",), lambda nodes: False) is None
 
 
-def test_layers_are_ranked_by_the_harm_that_they_do_alone(prepared, ranges, metric):
+def test_layers_are_ranked_by_the_harm_that_they_do_alone(prepared, ranges, metric, spec):
     (pair,) = find_pairs(prepared)
     wide = {**ranges, pair.tensor: (0, 200 * ranges[pair.tensor][1])}
-    ranked = sensitivity.rank_layers(prepared, wide, "u8s8-reduced", [], metric)
+    ranked = sensitivity.rank_layers(prepared, wide, "u8s8-reduced", [], metric, spec.shape)
     assert {item.op_type for item in ranked} == {"Conv"}
     assert max(ranked, key=lambda item: item.alone).node in (pair.first.name, pair.second.name)
     assert sum(item.operations for item in ranked) == pytest.approx(1)
 
 
-def test_no_more_layers_stay_float_than_leave_the_file_worth_it(prepared):
+def test_no_more_layers_stay_float_than_leave_the_file_worth_it(prepared, spec):
     names = convolutions(prepared)
     ranked = [Sensitivity(name, "Conv", name, 1.0, 1.0, 0.1) for name in names]
-    chosen = sensitivity.affordable(ranked, prepared, (), 0.5)
+    chosen = sensitivity.affordable(ranked, prepared, spec.shape, (), 0.5)
     assert 0 < len(chosen) < len(names)
-    assert integer_part(prepared, chosen) >= 0.5
-    assert sensitivity.affordable(ranked, prepared, names[:-1], 0.5) == ()
+    assert integer_part(prepared, spec.shape, chosen) >= 0.5
+    assert sensitivity.affordable(ranked, prepared, spec.shape, names[:-1], 0.5) == ()
 
 
 def test_what_reads_the_pixels_is_found_behind_their_rearrangement():
@@ -132,8 +132,8 @@ def test_what_reads_the_pixels_is_found_behind_their_rearrangement():
     assert float_nodes.input_layers(helper.make_model(graph)) == ("first",)
 
 
-def test_operations_are_counted_as_multiply_accumulates(prepared):
-    work = sensitivity.operations(prepared)
+def test_operations_are_counted_as_multiply_accumulates(prepared, spec):
+    work = sensitivity.operations(prepared, spec.shape)
     first = convolutions(prepared)[0]
     assert work[first] == 8 * 16 * 12 * 3 * 3 * 3
 
