@@ -79,7 +79,7 @@ def read_folder(folder: Path, find_people: Finder | None) -> CocoDataset:
     for number, path in enumerate(paths):
         boxes = np.zeros((0, 4), np.float32)
         if find_people is not None:
-            boxes = find_people(read_image(path, upright=False))
+            boxes = find_people(read_image(path))
         keypoints = np.zeros((len(boxes), 0, 3), np.float32)
         crowd = np.zeros(len(boxes), np.bool_)
         images.append(AnnotatedImage(number, path, boxes, keypoints, crowd))
@@ -100,6 +100,18 @@ def read_photographs(path: Path, manifest: Manifest) -> CocoDataset:
 def is_labelled(dataset: CocoDataset) -> bool:
     """Whether the people are labelled, rather than found by a detector."""
     return bool(dataset.keypoint_names)
+
+
+def read_pixels(image: AnnotatedImage, dataset: CocoDataset) -> Image:
+    """A photograph's pixels, `(H, W, 3)` uint8 BGR.
+
+    Turned upright by its EXIF orientation as the runtime does, unless it is labelled: COCO's labels
+    are of the pixels as they are stored.
+
+    Raises:
+        SourceError: It is missing or damaged.
+    """
+    return read_image(image.path, upright=not is_labelled(dataset))
 
 
 def people_of(image: AnnotatedImage) -> NDArray[np.intp]:
@@ -157,7 +169,7 @@ def calibration_inputs(dataset: CocoDataset, manifest: Manifest, count: int) -> 
         people = people_of(image)
         if isinstance(manifest.model, TopDownSpec) and not len(people):
             continue  # no person in this photograph to crop
-        pixels = read_image(image.path, upright=False)
+        pixels = read_pixels(image, dataset)
         match manifest.model:
             case TopDownSpec(padding=padding):
                 cut = [

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from exif import with_orientation
 from litepose_edge.errors import SourceError
 from litepose_edge.sources import iterate_images, list_images, read_image
 
@@ -23,16 +24,6 @@ def picture():
 
 def write(path, image):
     assert cv2.imwrite(str(path), image)
-    return path
-
-
-def with_orientation(path, image, orientation):
-    """A JPEG whose EXIF block says how it is to be turned."""
-    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
-    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
-    block = b"Exif\0\0" + tiff
-    jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
-    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:])
     return path
 
 

@@ -35,8 +35,7 @@ from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.pipelines.onestage import OneStage
 from litepose_edge.pipelines.seam import ImagePipeline
 from litepose_edge.pipelines.topdown import TopDown
-from litepose_edge.sources import read_image
-from litepose_export.conversion.sample_inputs import is_labelled, people_of
+from litepose_export.conversion.sample_inputs import is_labelled, people_of, read_pixels
 from litepose_export.figures import GateFigures, JointShift
 from litepose_export.quantization.gate import intervals
 from litepose_export.quantization.gate.bounds import COUNTED_SCORE
@@ -160,7 +159,7 @@ def _compare_crops(
         if compared >= people or not len(chosen):
             continue
         advance()
-        pixels = read_image(image.path, upright=False)
+        pixels = read_pixels(image, dataset)
         boxes = image.boxes_xyxy[chosen]
         (first, first_scores), (second, second_scores) = (net(pixels, boxes) for net in networks)
         counted = first_scores > COUNTED_SCORE
@@ -200,7 +199,7 @@ def _compare_people(
     again: list[bool] = []
     for image in dataset.images[:photographs]:
         advance()
-        pixels = read_image(image.path, upright=False)
+        pixels = read_pixels(image, dataset)
         first, second = (network(pixels, LEAST_SCORE) for network in networks)
         results.results[0].extend(first.to_coco(image.image_id))
         results.results[1].extend(second.to_coco(image.image_id))
@@ -246,7 +245,7 @@ def _compare_boxes(
     for image in dataset.images[:photographs]:
         advance()
         images.append(image.image_id)
-        pixels = read_image(image.path, upright=False)
+        pixels = read_pixels(image, dataset)
         found = [detect(pixels, LEAST_SCORE) for detect in detectors]
         for (boxes, scores), into in zip(found, results, strict=True):
             into += box_entries(image.image_id, boxes.astype(np.float64), scores)
