@@ -19,7 +19,7 @@ from litepose_edge.manifest import BottomUpSpec, Manifest, TopDownSpec, output_n
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.onnx_file import read_onnx
 from litepose_export.conversion.score_shift import shift_scores
-from litepose_export.conversion.storage import halve_storage, store
+from litepose_export.conversion.storage import halve_storage, manifest_text, store
 from litepose_export.conversion.thresholds import measure_thresholds
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph
 from litepose_export.conversion.verification import verify_graph
@@ -275,6 +275,7 @@ def _export(
     step: Step,
     multiple: int,
 ) -> ExportReport:
+    manifest_text(manifest)  # before the work, what `store` would refuse after it
     cost = count(network, manifest.input.size)
     step("export the graph")
     outputs = output_names(manifest)

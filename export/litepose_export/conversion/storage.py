@@ -9,7 +9,8 @@ import onnx
 from onnx import numpy_helper
 
 from litepose_edge.atomic_files import write_file
-from litepose_edge.manifest import METADATA_KEY, Manifest, encode_manifest
+from litepose_edge.errors import ManifestError
+from litepose_edge.manifest import METADATA_KEY, Manifest, encode_manifest, parse_manifest
 from litepose_export.errors import ExportError
 
 MIN_FLOATS = 256
@@ -20,13 +21,31 @@ def store(model: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     """Write a model with its manifest in the metadata.
 
     Raises:
+        ExportError: The manifest could not be read back.
         OutputError: The place cannot be written.
     """
     described = onnx.ModelProto()
     described.CopyFrom(model)
-    onnx.helper.set_model_props(described, {METADATA_KEY: encode_manifest(manifest)})
+    onnx.helper.set_model_props(described, {METADATA_KEY: manifest_text(manifest)})
     onnx.checker.check_model(described)
     write_file(path, described.SerializeToString(deterministic=True))
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """A manifest's JSON as a file holds it, once it has been read back.
+
+    A manifest that was put together here is not checked as a file's is: `max_ap_drop` may be
+    infinite, which JSON has not, and `min_peak` more than 1.
+
+    Raises:
+        ExportError: A value is out of its range, or no number.
+    """
+    text = encode_manifest(manifest)
+    try:
+        parse_manifest(text)
+    except ManifestError as exc:
+        raise ExportError(f"a file of this manifest could not be read: {exc}") from exc
+    return text
 
 
 def halve_storage(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -18,16 +18,11 @@ from litepose_edge import backends
 from litepose_edge.atomic_files import check_targets, write_files
 from litepose_edge.backends import files, sidecar
 from litepose_edge.backends.telemetry import no_openvino_telemetry
-from litepose_edge.manifest import (
-    METADATA_KEY,
-    DetectorSpec,
-    Manifest,
-    QuantizationSpec,
-    encode_manifest,
-)
+from litepose_edge.manifest import METADATA_KEY, DetectorSpec, Manifest, QuantizationSpec
 from litepose_edge.measure.accuracy.coco import CocoDataset
 from litepose_export.conversion.onnx_file import load_graph
 from litepose_export.conversion.sample_inputs import Inputs, calibration_inputs, split
+from litepose_export.conversion.storage import manifest_text
 from litepose_export.errors import AccuracyGateError, ExportError
 from litepose_export.figures import GateFigures
 from litepose_export.quantization.gate.bounds import Bounds, find_failures, find_shortage
@@ -238,7 +233,7 @@ def _quantize(
 
 
 def _save(network: Any, path: Path, manifest: Manifest) -> None:
-    network.set_rt_info(encode_manifest(manifest), ["framework", METADATA_KEY])
+    network.set_rt_info(manifest_text(manifest), ["framework", METADATA_KEY])
     openvino.save_model(network, path, compress_to_fp16=False)
 
 

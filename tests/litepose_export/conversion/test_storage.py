@@ -8,11 +8,16 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
+import msgspec  # noqa: E402
 import onnx  # noqa: E402
+import torch  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from litepose_edge import backends  # noqa: E402
-from litepose_export.conversion.storage import restore_storage  # noqa: E402
+from litepose_edge.manifest import QuantizationSpec  # noqa: E402
+from litepose_export import bottom_up_manifest, export, heatmap_manifest  # noqa: E402
+from litepose_export.conversion.storage import restore_storage, store  # noqa: E402
+from litepose_export.errors import ExportError  # noqa: E402
 
 
 def _model(nodes, constants, shape):
@@ -49,3 +54,38 @@ def test_a_half_constant_with_several_readers_serves_them_all():
     restored = restore_storage(_model(nodes, {"half": np.full(4, 1.5, np.float16)}, [1, 4]))
     np.testing.assert_array_equal(_run(restored), [[4, 5, 6, 7]])
     assert [node.op_type for node in restored.graph.node] == ["Cast", "Cast", "Sum"]
+
+
+def test_a_manifest_that_cannot_be_read_back_is_not_written(tmp_path):
+    bounds = {"max_ap_drop": float("inf")}
+    quantization = QuantizationSpec("s8s8", "codes", 8, bounds=bounds)
+    manifest = msgspec.structs.replace(
+        heatmap_manifest("own", input_size=(64, 64)), precision="int8", quantization=quantization
+    )
+    model = _model([helper.make_node("Relu", ["x"], ["y"])], {}, [1, 4])
+    with pytest.raises(ExportError, match=r"could not be read: .*`\$\.quantization\.bounds"):
+        store(model, manifest, tmp_path / "q.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("changes", [{"min_peak": 1.5}, {"max_join_distance": 0.0}])
+def test_values_out_of_their_range_are_refused_before_the_network_is_exported(changes, tmp_path):
+    manifest = bottom_up_manifest("own", input_size=(64, 64))
+    model = msgspec.structs.replace(manifest.model, **changes)
+
+    class Pair(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.coarse, self.fine = torch.nn.Conv2d(3, 34, 4, 4), torch.nn.Conv2d(3, 17, 2, 2)
+
+        def forward(self, x):
+            return self.coarse(x), self.fine(x)
+
+    steps = []
+    with pytest.raises(ExportError, match=next(iter(changes))):
+        export(
+            Pair(), tmp_path / "n.onnx", msgspec.structs.replace(manifest, model=model),
+            progress=steps.append,
+        )  # fmt: skip
+    assert "export the graph" not in steps
+    assert not list(tmp_path.iterdir())

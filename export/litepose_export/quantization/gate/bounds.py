@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
+from litepose_export.errors import ExportError
 from litepose_export.figures import GateFigures
 
 COUNTED_SCORE = 0.3
@@ -23,6 +25,9 @@ class Bounds:
         min_recall: Part of the float file's people who must still be found, for networks that
             find people.
         min_oks: Mean similarity of both files' poses, measured by the people's own size.
+
+    Raises:
+        ExportError: One is NaN or infinite.
     """
 
     max_shift_px: float | None = 0.5
@@ -30,6 +35,13 @@ class Bounds:
     max_ap_drop: float | None = 0.01
     min_recall: float | None = 0.9
     min_oks: float | None = 0.9
+
+    def __post_init__(self) -> None:
+        for name, bound in self.to_dict().items():
+            if not math.isfinite(bound):
+                raise ExportError(
+                    f"{name} must be a finite number, or None to ask nothing, got {bound}"
+                )
 
     def to_dict(self) -> dict[str, float]:
         """Those that are asked for, by name."""
@@ -84,7 +96,7 @@ def find_failures(figures: GateFigures, bounds: Bounds, *, joints_expected: bool
     if figures.people == 0 or (joints_expected and figures.joints == 0):
         return [f"nothing to compare: no keypoint scored above {COUNTED_SCORE} in FP32"]
     failures = []
-    # Negated: NaN, in a figure or a bound, is within nothing.
+    # Negated: a figure of NaN is within nothing.
     for what, value, bound in (
         ("median shift in px", figures.shift_px, bounds.max_shift_px),
         ("95th percentile of the shift in px", figures.p95_px, bounds.max_p95_px),
