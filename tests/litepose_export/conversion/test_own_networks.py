@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -157,6 +159,47 @@ def test_outputs_that_the_manifest_does_not_read_are_named(tmp_path):
         lx.export(own(own_networks.Transformer), tmp_path / "o.onnx", manifest)
 
 
+class Shaped(nn.Module):
+    """Outputs of given shapes behind the batch's axis."""
+
+    def __init__(self, *shapes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(3, math.prod(shape)) for shape in shapes)
+        self.shapes = shapes
+
+    def forward(self, x):
+        x = x.mean((2, 3))
+        found = [
+            layer(x).reshape(len(x), *shape)
+            for layer, shape in zip(self.layers, self.shapes, strict=True)
+        ]
+        return found if len(found) > 1 else found[0]
+
+
+YOLOX = {"output_format": "yolox"}
+
+
+@pytest.mark.parametrize(
+    ("describe", "options", "shapes"),
+    [
+        (lx.heatmap_manifest, {}, [(5, 8, 8)]),
+        (lx.heatmap_manifest, {}, [(17, 64)]),
+        (lx.simcc_manifest, {}, [(17, 64), (17, 64)]),
+        (lx.regression_manifest, {}, [(17, 2)]),
+        (lx.bottom_up_manifest, {}, [(17, 16, 16), (17, 32, 32)]),
+        (lx.one_stage_manifest, {}, [(50, 84)]),
+        (lx.detector_manifest, YOLOX, [(64, 6)]),
+    ],
+)
+def test_outputs_of_other_shapes_than_the_manifests_are_refused(
+    describe, options, shapes, tmp_path
+):
+    manifest = describe("own", input_size=(64, 64), **options)
+    with pytest.raises(ExportError, match="not give what its manifest describes"):
+        lx.export(Shaped(*shapes), tmp_path / "own.onnx", manifest)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_network_of_another_input_is_refused(tmp_path):
     manifest = lx.simcc_manifest("own", input_size=(64, 64))
     with pytest.raises(ExportError, match=r"does not take \(1, 3, 64, 64\)"):
@@ -289,6 +332,8 @@ def test_a_detectors_list_of_boxes_varies_with_a_free_size(tmp_path):
             return self.layer(x).flatten(2).transpose(1, 2)
 
     manifest = lx.detector_manifest("own", input_size=(64, 64), output_format="yolox")
+    model = msgspec.structs.replace(manifest.model, strides=(8,))
+    manifest = msgspec.structs.replace(manifest, model=model)
     path = tmp_path / "own.onnx"
     lx.export(Boxes(), path, manifest, dynamic_size=True)
     graph = onnx.load(path).graph
