@@ -23,7 +23,7 @@ from litepose_export.conversion.storage import halve_storage, manifest_text, sto
 from litepose_export.conversion.thresholds import measure_thresholds
 from litepose_export.conversion.to_onnx import GraphOptions, export_graph
 from litepose_export.conversion.verification import verify_graph
-from litepose_export.errors import ExportError
+from litepose_export.errors import ExportError, ParityError
 from litepose_export.models import manifests, networks, user_networks
 from litepose_export.models.checkpoints import fit, load, read_state
 from litepose_export.models.counting import count
@@ -278,10 +278,26 @@ def _export(
     manifest_text(manifest)  # before the work, what `store` would refuse after it
     cost = count(network, manifest.input.size)
     step("export the graph")
-    outputs = output_names(manifest)
-    graph = export_graph(network, manifest.input, outputs, options.graph, multiple=multiple)
+    write = partial(
+        export_graph,
+        network,
+        manifest.input,
+        output_names(manifest),
+        options.graph,
+        multiple=multiple,
+    )
+    graph = write()
     step("compare with PyTorch")
-    parity, described = verify_graph(network, graph, manifest, options.graph, samples)
+    try:
+        parity, described = verify_graph(network, graph, manifest, options.graph, samples)
+    except ParityError:
+        if options.graph.rewrite_deconvolutions:  # of modules that are folded
+            raise
+        # Folding takes it that the layers of an `nn.Sequential` run one after the other. Where a
+        # network uses them apart, only the graph tells what reads a convolution.
+        step("export the graph without folded modules")
+        graph = write(fold_modules=False)
+        parity, described = verify_graph(network, graph, manifest, options.graph, samples)
     if options.half_storage:
         # The file's own figures; those of float32 have shown that the graph is the network.
         graph = halve_storage(graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import tempfile
@@ -61,6 +62,7 @@ def export_graph(
     options: GraphOptions = GraphOptions(),
     *,
     multiple: int = 1,
+    fold_modules: bool = True,
 ) -> onnx.ModelProto:
     """Fold, export with the dynamo exporter, simplify and check.
 
@@ -70,6 +72,7 @@ def export_graph(
         outputs: Names of the outputs.
         options: What kind of graph.
         multiple: What a free H and W are multiples of.
+        fold_modules: Fold normalisations in PyTorch; what is left is folded in the graph.
 
     Returns:
         The graph, at opset 18, free of batch normalisation and of anything that changes from
@@ -80,7 +83,8 @@ def export_graph(
             could not be folded, or a deconvolution not be rewritten.
         ExportError: The simplified graph is not equivalent.
     """
-    folded = fold_batch_norms(network).to("cpu").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    folded = fold_batch_norms(network) if fold_modules else copy.deepcopy(network).eval()
+    folded = folded.to("cpu").to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     if options.rewrite_deconvolutions:
         _rewrite(folded)
     example = torch.zeros(2 if options.dynamic_batch else 1, 3, spec.height, spec.width)

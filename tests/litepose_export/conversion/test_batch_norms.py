@@ -8,8 +8,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.export, pytest.mark.usefixtures("one_thread")]
 
+import onnx  # noqa: E402
 from torch import nn  # noqa: E402
 
+import litepose_export as lx  # noqa: E402
 from litepose_edge import backends  # noqa: E402
 from litepose_edge.manifest import InputSpec  # noqa: E402
 from litepose_export.conversion.to_onnx import export_graph  # noqa: E402
@@ -87,3 +89,40 @@ def test_the_graph_computes_what_the_network_does(case):
     assert "BatchNormalization" not in {node.op_type for node in graph.graph.node}
     found = backends.open_bytes(graph.SerializeToString()).run(x.numpy())["heatmaps"]
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+class SkipsNormalisation(nn.Module):
+    """Reads a convolution of an `nn.Sequential` before its normalisation, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(stem(), norm())
+        self.predict = nn.Sequential(nn.Conv2d(8, 17, 1), nn.BatchNorm2d(17))
+
+    def forward(self, x):
+        raw = self.stem[0](x)
+        return self.predict(torch.relu(self.stem[1](raw)) + raw)
+
+
+class ActivatesFirst(nn.Sequential):
+    """Its own order: an activation between convolution and normalisation."""
+
+    def forward(self, x):
+        convolution, normalisation = self
+        return normalisation(torch.relu(convolution(x)))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        SkipsNormalisation,
+        lambda: nn.Sequential(ActivatesFirst(stem(), norm()), nn.Conv2d(8, 17, 1)),
+    ],
+)
+def test_layers_of_a_sequence_may_be_used_apart(build, tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "own.onnx"
+    report = lx.export(build(), path, lx.heatmap_manifest("own", input_size=(64, 64)))
+    assert report.tensor_difference <= 1e-4
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
+    assert "BatchNormalization" not in kinds
