@@ -9,8 +9,8 @@ from litepose_edge import Skeleton
 from litepose_edge.errors import ManifestError
 from litepose_export.cli import app
 
-TWINS = Skeleton(
-    name="twins", keypoint_names=("a", "a"), bones=(), flip_pairs=(), oks_sigmas=(0.1, 0.1)
+REPEATED = Skeleton(
+    name="repeated", keypoint_names=("a", "a"), bones=(), flip_pairs=(), oks_sigmas=(0.1, 0.1)
 )
 
 
@@ -18,15 +18,15 @@ TWINS = Skeleton(
     ("describe", "values", "message"),
     [
         (lx.heatmap_manifest, {"blur_kernel": 10}, "`blur_kernel` must be odd, got 10$"),
-        (lx.heatmap_manifest, {"skeleton": TWINS}, "names 'a' 2 times"),
+        (lx.heatmap_manifest, {"skeleton": REPEATED}, "names 'a' 2 times"),
         (lx.simcc_manifest, {"window": 4}, "`window` must be odd, got 4$"),
         (lx.simcc_manifest, {"outputs": ("x", "x")}, "both are 'x'$"),
-        (lx.simcc_manifest, {"skeleton": TWINS}, "names 'a' 2 times"),
+        (lx.simcc_manifest, {"skeleton": REPEATED}, "names 'a' 2 times"),
         (lx.regression_manifest, {"order": ("x", "x", "y")}, r"got \('x', 'x', 'y'\)$"),
-        (lx.regression_manifest, {"skeleton": TWINS}, "names 'a' 2 times"),
+        (lx.regression_manifest, {"skeleton": REPEATED}, "names 'a' 2 times"),
         (lx.bottom_up_manifest, {"outputs": ("maps", "maps")}, "both are 'maps'$"),
-        (lx.bottom_up_manifest, {"skeleton": TWINS}, "names 'a' 2 times"),
-        (lx.one_stage_manifest, {"skeleton": TWINS}, "names 'a' 2 times"),
+        (lx.bottom_up_manifest, {"skeleton": REPEATED}, "names 'a' 2 times"),
+        (lx.one_stage_manifest, {"skeleton": REPEATED}, "names 'a' 2 times"),
         (lx.one_stage_manifest, {"classes": 2, "person": 2}, "one of 2 classes"),
     ],
 )
