@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The person detector, its trunk started from a pose run (INIT); or, with a detector as INIT (ONWARD=1),
+# The person detector, its trunk started from that of LRPose-m (INIT); or, with a detector as INIT (ONWARD=1),
 # that one trained on. Run it again to continue from the last checkpoint. ACTIONS is Stanford 40
 # Actions as published: whole photographs, whose other people the teacher finds.
 set -euo pipefail
-: "${DATA:?folder with coco/}" "${PEERS:?folder with detect/}" "${INIT:?checkpoint of an LRPose-s run}"
+: "${DATA:?folder with coco/}" "${PEERS:?folder with detect/}" "${INIT:?checkpoint or float file of LRPose-m}"
 export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
 out="${OUT:-runs/persondet}"
 actions=()

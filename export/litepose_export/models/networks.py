@@ -163,7 +163,7 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
         family="litepose",
         input_size=SQUARE,
         multiple=16,
-        build=lambda keypoints, _: DenseLitePose("s", keypoints),
+        build=lambda keypoints, _: DenseLitePose("m", keypoints),
         count_key="final_refined.1.conv.3.weight",
         source="ours, after arXiv 2205.01271",
     ),

@@ -9,6 +9,8 @@ from litepose_edge.manifest import ScoreCalibration, TopDownSpec, Training
 PHOTOGRAPHS = "COCO val2017 (part) and train2017 (118 photographs)"
 SPORTS = "Leeds Sports Pose Extended (part)"
 ACTIONS = "Stanford 40 Actions (part)"
+CLOTHING = "Clothing Co-Parsing"
+EVERYDAY = "Flickr8k (1,000 photographs)"
 LICENCE = "Apache-2.0"
 TEACHERS = ("PP-TinyPose 256x192", "Ultralight-Nano-SimplePose 256x192")
 # A calibrated score is right as often as it says, so half of these are.
@@ -52,10 +54,10 @@ class ReleasedPose(msgspec.Struct, frozen=True):
 
 POSE_NETWORKS = {
     "lrpose-s": ReleasedPose(
-        min_pose_score=0.516,
-        score_calibration=ScoreCalibration(scale=1.147, offset=1.356),
+        min_pose_score=0.581,
+        score_calibration=ScoreCalibration(scale=1.248, offset=1.189),
         flip_test_below_detected=0.56,
-        data=(PHOTOGRAPHS, SPORTS, ACTIONS),
+        data=(PHOTOGRAPHS, SPORTS, ACTIONS, CLOTHING, EVERYDAY),
     ),
     # LRPose-m is for those who want accuracy.
     "lrpose-m": ReleasedPose(

@@ -3,8 +3,8 @@
 # second at half the rates from where the first ends, then the mean of both ends. DATA and PEERS name
 # the folders of the photographs and of the teacher. Run it again to continue from the last checkpoint.
 # INIT is a folder of checkpoints (lrpose-s.pt, ...) or a float file, whose trunk all sizes take that fit.
-# REINIT is a part that takes nothing from it: the first run came from an m with REINIT=lrpose-s.context.
-# lrpose-s.sh and lrpose-m.sh continue from what it leaves: OUT/lrpose-s.pt, OUT/lrpose-m.pt.
+# REINIT is a part that takes nothing from it. It leaves OUT/lrpose-s.pt and OUT/lrpose-m.pt, from which
+# lrpose-m.sh continues; the released s comes from m (lrpose-s.sh, ADR 33).
 set -euo pipefail
 : "${DATA:?folder with coco/ and lspet/}" "${PEERS:?folder with pose/}"
 out=${OUT:-runs/lrpose}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Continues one LRPose on a CPU in stages of fine-tuning, each from where the one before ends; lrpose-s.sh
-# and lrpose-m.sh call it with their SIZE and STAGES. INIT is a checkpoint: what multi-size.sh leaves
+# Continues one LRPose on a CPU in stages of fine-tuning, each from where the one before ends; lrpose-m.sh
+# calls it with its SIZE and STAGES. INIT is a checkpoint: what multi-size.sh leaves
 # unless given. DATA and PEERS name the folders of the photographs and of the teachers. Run it again to
 # continue from the last checkpoint. A stage with a part ends in the mean of where it began and where
 # it came to, so much of it the latter.

@@ -25,7 +25,7 @@ from litepose_export.models.architectures.persondet import (  # noqa: E402
 SMALL = InputSpec(width=48, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
 FREE = GraphOptions(dynamic_batch=True)
 
-LIMITS = {"n": 0.5e6, "s": 1.9e6, "m": 3.8e6}
+LIMITS = {"n": 0.5e6, "s": 2.5e6, "m": 3.8e6}
 
 
 @pytest.mark.parametrize("size", LIMITS)

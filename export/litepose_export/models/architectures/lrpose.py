@@ -3,13 +3,14 @@
 FasterPose's paradigm (Dai et al., arXiv 2107.03215: heatmaps from low-resolution features) on
 layers that run near the INT8 peak of a CPU: dense 3x3 and 1x1 convolutions, ReLU, a 1x1 +
 nearest-upsample head with one skip; no depthwise and no transposed convolution. A stage at stride
-32 sees all of a crop; m takes larger crops than s. n has the channels of s between its blocks and
-few inside, and no stage at stride 32: it starts as s slimmed (`training/slimming.py`).
+32 sees all of a crop; m takes larger crops than s, which has fewer channels inside its blocks at
+stride 16 and a block less at stride 32. n has the channels of s between its blocks and few inside,
+and no stage at stride 32: it starts as s slimmed (`training/distillation/slimming.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +35,11 @@ class TrunkWidths:
     blocks_16: int
 
 
-_S = TrunkWidths(16, 32, 48, 64, 96, 128, 192, blocks_4=1, blocks_8=2, blocks_16=5)
+_M = TrunkWidths(16, 32, 48, 64, 96, 128, 192, blocks_4=1, blocks_8=2, blocks_16=5)
 SIZES: dict[str, TrunkWidths] = {
     "n": TrunkWidths(16, 32, 24, 64, 48, 128, 40, blocks_4=1, blocks_8=2, blocks_16=5),
-    "s": _S,
-    "m": _S,
+    "s": replace(_M, middle_16=160),
+    "m": _M,
 }
 
 
@@ -59,7 +60,7 @@ class Arch:
 
 # Without blocks at stride 32 a cell sees about 120 px each way: less than half a crop of 256x192,
 # more than half of n's 192x144.
-ARCHS = {"n": Arch(SIZES["n"]), "s": Arch(_S, 3, 64), "m": Arch(_S, 5, 192)}
+ARCHS = {"n": Arch(SIZES["n"]), "s": Arch(SIZES["s"], 4, 192), "m": Arch(SIZES["m"], 5, 192)}
 
 
 class Trunk(nn.Module):

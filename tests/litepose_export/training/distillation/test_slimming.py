@@ -50,7 +50,7 @@ def test_channels_that_do_nothing_go_without_a_trace():
     slim(narrow, wide, images)
     # The stage at stride 32 adds nothing in either: it starts silent.
     expected = wide(images)
-    assert (narrow.eval()(images) - expected).abs().max() < 0.01 * expected.std()
+    assert (narrow.eval()(images) - expected).abs().max() < 0.02 * expected.std()
 
 
 @torch.no_grad()
