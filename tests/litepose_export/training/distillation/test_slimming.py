@@ -39,6 +39,8 @@ def trained(size: str) -> LRPose:
 @torch.no_grad()
 def test_channels_that_do_nothing_go_without_a_trace():
     wide, narrow = trained("s"), LRPose("n")
+    # As large as in a trained one: beside the bias of -4.5 new ones drown in float32.
+    torch.nn.init.normal_(wide.predict.weight)
     kept = dict(narrow.named_modules())
     for name, block in wide.named_modules():
         if isinstance(block, FusedBlock) and name in kept:
@@ -50,7 +52,7 @@ def test_channels_that_do_nothing_go_without_a_trace():
     slim(narrow, wide, images)
     # The stage at stride 32 adds nothing in either: it starts silent.
     expected = wide(images)
-    assert (narrow.eval()(images) - expected).abs().max() < 0.02 * expected.std()
+    assert (narrow.eval()(images) - expected).abs().max() < 0.01 * expected.std()
 
 
 @torch.no_grad()
