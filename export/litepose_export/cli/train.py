@@ -143,6 +143,13 @@ def train(
         AugmentationName | None,
         typer.Option(help="In place of the stage's own; one person's crops only."),
     ] = None,
+    negatives: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="COCO JSON whose boxes show no one, of the photographs of --data: learned as "
+            "such; repeatable. One person's crops only."
+        ),
+    ] = None,
     freeze: Annotated[
         list[str] | None,
         typer.Option(help="A module that stays as --init has it; repeatable."),
@@ -267,6 +274,7 @@ def train(
         "reinit": tuple(reinit or ()),
         "mixes": mixes,
         "augmentation": augmentation.value if augmentation else None,
+        "negatives": tuple(negatives or ()),
     }
     teachers = tuple(teacher or ())
     run: Callable[[Display], Path]

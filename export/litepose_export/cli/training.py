@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**32 - 1
 SIZED = ("epochs", "height", "width")
-OF_CROPS = ("freeze", "reinit", "mix", "augmentation", "loss", "teacher_share")
+OF_CROPS = ("freeze", "reinit", "mix", "augmentation", "negatives", "loss", "teacher_share")
 # The rest of quantization-aware training is as `quantize` does it.
 OF_QAT = ("network", "data", "out", "dev", "images", "init", "qat", "steps", "seed", "threads")
 

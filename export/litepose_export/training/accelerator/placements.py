@@ -89,11 +89,13 @@ class PlacementDataset(IterableDataset[PlacementBatch]):
         keypoints = people.keypoints[chosen]
         points, labelled = keypoints[..., :2].copy(), keypoints[..., 2] > 0
         background, mirrored = np.zeros((2, self._count), np.bool_)
+        photographs = people.image_index[chosen]
         for i, person in enumerate(chosen):
             placement = placements.place(int(person), self._input_size)
             to_image[i], background[i] = geometry.invert(placement.to_input), placement.background
             mirrored[i] = placement.mirrored
             if placement.background:
+                photographs[i] = people.image_index[placement.person]
                 points[i], labelled[i] = ABSENT_XY, True
                 continue
             points[i] = geometry.transform(placement.to_input, points[i])
@@ -108,7 +110,7 @@ class PlacementDataset(IterableDataset[PlacementBatch]):
         return PlacementBatch(
             people=torch.from_numpy(chosen),
             mirrored=torch.from_numpy(mirrored),
-            photographs=torch.from_numpy(people.image_index[chosen]),
+            photographs=torch.from_numpy(photographs),
             to_image=to_image,
             points=torch.from_numpy(points),
             labelled=torch.from_numpy(labelled),

@@ -12,6 +12,9 @@ from litepose_export.training.data import augmentation
 from litepose_export.training.data.augmentation import Augmentation
 from litepose_export.training.data.people import People
 
+# Of the crops without people, where hard negatives are known: these, in place of random ones.
+HARD_SHARE = 0.7
+
 
 @dataclass(frozen=True, slots=True)
 class CropPlacement:
@@ -43,6 +46,7 @@ class PlacementSampler:
         self._people, self._options, self._rng = people, options, rng
         self._halves = augmentation.body_halves(people.skeleton)
         self._members = [np.flatnonzero(people.source == s) for s in np.unique(people.source)]
+        self._negatives = _hard_negatives(people)
 
     def draw_people(self, count: int, shares: tuple[float, ...]) -> NDArray[np.int64]:
         """`(count,)` people, `shares` of them from each source."""
@@ -51,8 +55,9 @@ class PlacementSampler:
 
     def place(self, person: int, input_size: Size) -> CropPlacement:
         """A crop around a person, or now and then beside the people of their photograph."""
-        box = self._background(person)
-        if box is not None:
+        without = self._background(person)
+        if without is not None:
+            person, box = without
             to_input, mirrored = augmentation.random_affine(
                 self._rng, box, input_size, self._options
             )
@@ -75,9 +80,24 @@ class PlacementSampler:
         box = augmentation.any_box(self._rng, size)
         return number, augmentation.random_affine(self._rng, box, input_size, self._options)[0]
 
-    def _background(self, person: int) -> Float64 | None:
+    def _background(self, person: int) -> tuple[int, Float64] | None:
+        """Now and then someone of the photograph to show, and a box in it that shows no one."""
         if self._rng.random() >= self._options.background:
             return None
+        if self._negatives and self._rng.random() < HARD_SHARE:
+            return self._negatives[self._rng.integers(len(self._negatives))]
         number = self._people.image_index[person]
         size = Size.of(self._people.images[number])
-        return augmentation.background_box(self._rng, size, self._people.image_boxes_xyxy[number])
+        boxes = self._people.image_boxes_xyxy[number]
+        box = augmentation.background_box(self._rng, size, boxes)
+        return None if box is None else (person, box)
+
+
+def _hard_negatives(people: People) -> list[tuple[int, Float64]]:
+    """Each box that shows no one, with someone of its photograph."""
+    someone = dict(zip(people.image_index.tolist(), range(len(people)), strict=True))
+    return [
+        (someone[photograph], box.astype(np.float64))
+        for photograph, boxes in enumerate(people.negatives_xyxy)
+        for box in boxes
+    ]

@@ -29,6 +29,8 @@ class People:
         source: `(N,)` int64, which of the annotation files a person came from.
         image_boxes_xyxy: For each photograph `(P, 4)` float32, the boxes of all people in it,
             also of those without keypoints.
+        negatives_xyxy: For each photograph `(N, 4)` float32, boxes that show no one and that a
+            detector takes for people; or nothing, if they are not known.
         skeleton: Which keypoints.
     """
 
@@ -38,6 +40,7 @@ class People:
     keypoints: Float32
     source: NDArray[np.int64]
     image_boxes_xyxy: tuple[Float32, ...]
+    negatives_xyxy: tuple[Float32, ...] = ()
     skeleton: Skeleton = COCO_17
 
     def __len__(self) -> int:
@@ -92,6 +95,7 @@ def load_people(
     datasets: Sequence[CocoDataset],
     min_side_px: float = 32.0,
     unlabelled_side_px: float | None = None,
+    negatives: Sequence[CocoDataset] = (),
 ) -> People:
     """Every person with keypoints whose box is at least `min_side_px` on its shorter side.
 
@@ -100,9 +104,11 @@ def load_people(
         min_side_px: Smaller people are left out.
         unlabelled_side_px: With it, people without keypoints and at least as large come along, as
             a source of their own behind the files.
+        negatives: Files whose boxes show no one, of the same photographs; others are left out.
 
     Raises:
-        ExportError: There is not one, or the files label different keypoints.
+        ExportError: There is not one, the files label different keypoints, or none of the
+            `negatives` lies in their photographs.
     """
     skeleton = common_skeleton(datasets)
     paths: list[Path] = []
@@ -133,6 +139,12 @@ def load_people(
             f"nothing to train on in {names}: expected labelled keypoints in boxes of at least "
             f"{min_side_px:.0f} pixels"
         )
+    none = np.zeros((0, 4), np.float32)
+    hard = {image.path: image.boxes_xyxy for dataset in negatives for image in dataset}
+    without = tuple(hard.get(path, none) for path in paths) if negatives else ()
+    if negatives and not any(map(len, without)):
+        names = ", ".join(str(dataset.path) for dataset in negatives)
+        raise ExportError(f"no box of {names} lies in a photograph that is trained on")
     return People(
         images=read_photographs(paths),
         image_index=np.concatenate(index),
@@ -140,6 +152,7 @@ def load_people(
         keypoints=np.concatenate(keypoints),
         source=np.concatenate(source),
         image_boxes_xyxy=tuple(image_boxes),
+        negatives_xyxy=without,
         skeleton=skeleton,
     )
 

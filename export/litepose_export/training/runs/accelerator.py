@@ -155,6 +155,7 @@ def _make_sampler(
     people = load_people(
         datasets,
         unlabelled_side_px=None if teacher is None else UNLABELLED_SIDE_PX,
+        negatives=[read_coco(path, options.images) for path in options.negatives],
     )
     sources = np.unique(people.source)
     files = int((sources < len(datasets)).sum())

@@ -114,6 +114,8 @@ class HeatmapRunOptions(ScheduledRunOptions):
         reinit: Names of modules that take nothing from `init`.
         mixes: How much of a batch comes from each file, in place of the schedule's own.
         augmentation: One of `AUGMENTATIONS`, or None for the run's own.
+        negatives: COCO files whose boxes show no one, of the same photographs as `data`: most of
+            the crops without people come from them.
     """
 
     loss: str | None = None
@@ -122,6 +124,7 @@ class HeatmapRunOptions(ScheduledRunOptions):
     reinit: tuple[str, ...] = ()
     mixes: tuple[Mix, ...] = ()
     augmentation: str | None = None
+    negatives: tuple[Path, ...] = ()
 
     def adjusted(self, schedule: Schedule) -> Schedule:
         """A schedule at this run's rates, with its mix of data."""

@@ -118,6 +118,7 @@ def train_pose(name: str, options: PoseRunOptions, display: Display) -> Path:
             options.folder,
             display,
             options.images,
+            negatives=options.negatives,
             sources=max((len(shares) for _, shares in options.mixes), default=0),
         )
     new_keypoints = options.init is not None and not finds_keypoints(options.init, people.skeleton)

@@ -43,6 +43,7 @@ def load_pose_data(
     display: Display,
     images: Sequence[Path] = (),
     *,
+    negatives: Sequence[Path] = (),
     sources: int = 0,
 ) -> tuple[People, DistillationTargets | None]:
     """The people of annotation files or of packed crops, and what the teachers say of them.
@@ -53,6 +54,7 @@ def load_pose_data(
         folder: Where what the teachers say is kept.
         display: Progress.
         images: Folders of the COCO files' photographs; `images/` beside each if empty.
+        negatives: COCO files whose boxes show no one (`HeatmapRunOptions`).
         sources: How many a mix asks for. With one more than COCO files that label someone, people
             without keypoints come along, whom the teachers label.
 
@@ -67,7 +69,8 @@ def load_pose_data(
         if unlabelled and not teachers:
             raise ExportError("people without keypoints, the last share of --mix, need a --teacher")
         side = UNLABELLED_SIDE_PX if unlabelled else None
-        people = load_people(datasets, unlabelled_side_px=side)
+        hard = [read_coco(path, images) for path in negatives]
+        people = load_people(datasets, unlabelled_side_px=side, negatives=hard)
         skeleton = people.skeleton
         if not teachers:
             return people, None
@@ -89,6 +92,8 @@ def load_pose_data(
         return people, _distillation_targets(people, teachers, folder / TARGETS_FILE, display)
     if len(shards) < len(data):
         raise ExportError("give annotation files or packed crops, not both")
+    if negatives:
+        raise ExportError("packed crops show people alone: give no --negatives")
     if teachers:
         raise ExportError("packed crops bring their distillation targets: give no --teacher")
     packed = load_packs(shards)

@@ -142,6 +142,18 @@ def test_targets_of_a_background_crop_are_empty_whatever_the_teacher_says(people
     assert batch.weights[placed.background].min() == 1
 
 
+def test_a_hard_negative_is_cut_from_its_own_photograph(people):
+    boxes = [np.zeros((0, 4), np.float32) for _ in people.images]
+    boxes[-1] = np.array([[5, 5, 25, 45]], np.float32)
+    hard = dataclasses.replace(people, negatives_xyxy=tuple(boxes))
+    options = dataclasses.replace(PLAIN, background=1)
+    batch = next(iter(PlacementDataset(hard, options, 0, 40, SMALL, (1.0,))))
+    elsewhere = people.image_index[batch.people.numpy()] != len(people.images) - 1
+    moved = (batch.photographs.numpy() == len(people.images) - 1) & elsewhere
+    assert moved.sum() >= 10
+    assert batch.background.numpy()[moved].all()
+
+
 def test_a_person_is_pasted_into_another_photograph(people):
     maps = tuple(np.zeros(image.shape[:2], np.uint8) for image in people.images)
     for person, number in enumerate(people.image_index):

@@ -81,6 +81,30 @@ def test_people_without_keypoints_come_where_a_teacher_labels_them(
         load(path, sources=2, asked=())
 
 
+def test_boxes_without_people_are_those_of_the_photographs_that_are_trained_on(
+    photo_dataset, tmp_path
+):
+    document = json.loads(photo_dataset.read_text())
+    known = document["images"][-1]
+    nobody = {"image_id": known["id"], "bbox": [1, 2, 3, 4], "category_id": 1, "id": 1}
+    document["annotations"] = [nobody]
+    path, images = tmp_path / "negatives.json", (photo_dataset.parent / "images",)
+
+    def load(data=photo_dataset):
+        path.write_text(json.dumps(document))
+        data = (data,)
+        return pose_data.load_pose_data(data, (), tmp_path, SILENT, images, negatives=(path,))[0]
+
+    *others, last = load().negatives_xyxy
+    np.testing.assert_array_equal(last, [[1, 2, 4, 6]])
+    assert not any(map(len, others))
+    with pytest.raises(ExportError, match="give no --negatives"):
+        load(tmp_path / "packed.npz")
+    document["annotations"] = []
+    with pytest.raises(ExportError, match="no box of"):
+        load()
+
+
 def test_masks_are_made_anew_of_other_labels(people, tmp_path, monkeypatch):
     first = pose_data.load_masks(people, tmp_path, SILENT)
     nobody = replace(people, keypoints=np.zeros_like(people.keypoints))
