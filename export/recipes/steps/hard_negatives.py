@@ -99,7 +99,8 @@ def covered(boxes_xyxy: Float32, people_xyxy: Float32) -> NDArray[np.float32]:
     low = np.maximum(boxes_xyxy[:, None, :2], people_xyxy[None, :, :2])
     high = np.minimum(boxes_xyxy[:, None, 2:], people_xyxy[None, :, 2:])
     common = (high - low).clip(0).prod(axis=2).max(axis=1, initial=0.0)
-    return (common / box_area(boxes_xyxy).clip(1e-6)).astype(np.float32)
+    part: NDArray[np.float32] = (common / box_area(boxes_xyxy).clip(1e-6)).astype(np.float32)
+    return part
 
 
 def coco_document(found: Sequence[tuple[Path, Size, Float32]]) -> dict[str, Any]:
