@@ -51,9 +51,9 @@ has-3.10:
 test-lowest: $(LOWEST)/ready
 	$(LOWEST)/bin/python -m pytest tests/litepose_edge -m "not slow and not arm"
 
-## Released models on dev photographs, under AVX2 emulation, and other long proofs.
+## Released models on dev photographs, under ARM and AVX2 emulation, and other long proofs.
 test-slow: $(DEV)/ready
-	$(BIN)/python -m pytest -m "slow and not arm"
+	$(BIN)/python -m pytest -m slow -s --arm $(ARM)
 
 ## Families of networks as others write them: trained, exported, quantized, run.
 test-networks: $(DEV)/ready
@@ -71,7 +71,7 @@ test-browser: $(DEV)/ready
 ## The released INT8 models give the same keypoints on ARM. Emulated: right or wrong, not how fast.
 test-arm: $(DEV)/ready
 	$(BIN)/python tests/helpers/arm_machine.py $(ARM)
-	$(BIN)/python -m pytest tests/litepose_edge/released/test_arm.py tests/benchmarks/arm -m arm -s --arm $(ARM)
+	$(BIN)/python -m pytest tests/litepose_edge/released/test_arm.py tests/benchmarks/arm -m "arm and not slow" -s --arm $(ARM)
 
 ## Instructions a frame on ARM processors, counted under emulation: docs/arm-instructions.*;
 ## only what has changed. COUNT=--pipelines counts what crops and decodes anew, COUNT=--all
