@@ -14,7 +14,9 @@ from litepose_edge.manifest import Activation
 # OKS measures distances by the root of the person's area: here so much of the root of the map's.
 # Smaller than what people fill, since maps are wider than the error they stand for (ADR 13).
 EXTENT = 0.28
-LEAST_HEAT = np.float32(1e-30)
+# Less heat counts as so much, and less similarity as none: products of smaller ones are denormal
+# numbers, which take a processor a hundred times as long.
+LEAST_HEAT, LEAST_SIMILARITY = np.float32(1e-20), np.float32(1e-12)
 
 
 def expected_oks_cells(
@@ -48,11 +50,11 @@ def expected_oks_cells(
     people, keypoints, height, width = maps.shape
     if len(oks_sigmas) != keypoints:
         raise ValueError(f"{len(oks_sigmas)} OKS sigmas for {keypoints} keypoints")
-    if activation == "linear":
-        places = np.maximum(maps, LEAST_HEAT)
-    else:
+    places = maps
+    if activation != "linear":
         peaks = maps.max(axis=(2, 3)) if peaks is None else peaks
         places = np.exp(maps - peaks[..., None, None])
+    places = np.maximum(places, LEAST_HEAT)
     size = Size(width, height)
     rows, columns = oks_kernels(size, oks_sigmas)
     similarity: NDArray[Any] = rows @ (places @ columns)
@@ -110,6 +112,6 @@ def oks_kernels(size: Size, oks_sigmas: tuple[float, ...]) -> tuple[Float32, Flo
         kernel: Float32 = np.exp(-((cells[:, None] - cells) ** 2) / (2 * spread**2)).astype(
             np.float32
         )
-        return kernel
+        return np.where(kernel < LEAST_SIMILARITY, np.float32(0), kernel)
 
     return similarity(size.height), similarity(size.width)

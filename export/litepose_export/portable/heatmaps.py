@@ -63,11 +63,11 @@ class Heatmaps:
     def _similarity(self, oks_sigmas: tuple[float, ...]) -> str:
         """The expected OKS of each cell, `(N, cells)`."""
         graph = self._graph
-        if self._activation == "linear":
-            places = graph.add("Max", self._maps, graph.number(float(LEAST_HEAT)))
-        else:
+        places = self._maps
+        if self._activation != "linear":
             highest = graph.add("ReduceMax", self._maps, graph.whole(2, 3), keepdims=1)
             places = graph.add("Exp", graph.add("Sub", self._maps, highest))
+        places = graph.add("Max", places, graph.number(float(LEAST_HEAT)))
         rows, columns = oks_kernels(self._size, oks_sigmas)
         blurred = graph.add("MatMul", places, graph.constant(columns))
         blurred = graph.add("MatMul", graph.constant(rows), blurred)

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from litepose_edge.decoding import heatmaps
-from litepose_edge.decoding.expected_oks import EXTENT, LEAST_HEAT, _vertices, expected_oks_cells
+from litepose_edge.decoding.expected_oks import (
+    EXTENT,
+    LEAST_HEAT,
+    _vertices,
+    expected_oks_cells,
+    oks_kernels,
+)
 from litepose_edge.geometry import Size
 from litepose_edge.skeletons import COCO_17
 from litepose_edge.testing import gaussian_heatmaps, logits
@@ -127,3 +133,11 @@ def test_known_peaks_change_nothing(activation):
     alone = expected_oks_cells(maps, activation, SIGMAS)
     known = expected_oks_cells(maps, activation, SIGMAS, peaks=maps.max(axis=(2, 3)))
     np.testing.assert_array_equal(known, alone)
+
+
+@pytest.mark.parametrize("size", [Size(24, 32), Size(48, 64), Size(5, 300)])
+def test_no_product_of_heat_and_similarity_is_a_denormal_number(size):
+    for kernel in oks_kernels(size, COCO_17.oks_sigmas):
+        assert kernel[kernel > 0].min() * LEAST_HEAT > np.finfo(np.float32).tiny
+        # So a blurred cell is as high as its own heat at least, and the next product as large.
+        assert (np.diagonal(kernel, axis1=1, axis2=2) == 1).all()
