@@ -54,9 +54,9 @@ class ReleasedPose(msgspec.Struct, frozen=True):
 
 POSE_NETWORKS = {
     "lrpose-s": ReleasedPose(
-        min_pose_score=0.581,
-        score_calibration=ScoreCalibration(scale=1.248, offset=1.189),
-        flip_test_below_detected=0.56,
+        min_pose_score=0.575,
+        score_calibration=ScoreCalibration(scale=1.191, offset=1.214),
+        flip_test_below_detected=0.0,
         data=(PHOTOGRAPHS, SPORTS, ACTIONS, CLOTHING, EVERYDAY),
     ),
     # LRPose-m is for those who want accuracy.
