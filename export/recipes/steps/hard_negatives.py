@@ -24,6 +24,7 @@ from litepose_edge.backends import find_model
 from litepose_edge.boxes import box_area
 from litepose_edge.geometry import Float32, Size
 from litepose_edge.measure.accuracy.coco import read_coco
+from litepose_edge.networks import DEFAULT_DETECTOR
 from litepose_edge.person_filter import pose_scores
 from litepose_edge.pipelines.detector import PersonDetector
 from litepose_edge.pipelines.topdown import TopDown
@@ -38,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("data", type=Path, nargs="+", help="COCO files of the photographs")
     parser.add_argument("--images", type=Path, action="append", help="folder of photographs")
-    parser.add_argument("--detector", default="default", help="whose false positives")
+    parser.add_argument("--detector", default=DEFAULT_DETECTOR, help="whose false positives")
     parser.add_argument("--pose", default="lrpose-s", help="whose as well")
     parser.add_argument("--judge", type=Path, required=True, help="RTMDet person detector")
     parser.add_argument("--min-score", type=float, default=0.1, help="of a box")
