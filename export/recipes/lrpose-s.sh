@@ -69,4 +69,5 @@ round 640 labels.pt "$onward" 1 2310 onward.pt
 mean onward.pt labels.pt 0.2 further.pt
 negatives=()
 if [ -n "${NEGATIVES:-}" ]; then negatives=(--negatives "$NEGATIVES"); fi
-TEACHER_SHARE=0.36 round 650 further.pt "$last" 1 2100 last.pt "${negatives[@]}"
+TEACHER_SHARE=0.36 round 650 further.pt "$last" 1 2250 ends.pt "${negatives[@]}"
+mean ends.pt further.pt 0.4 last.pt
