@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     found = list(find(_people(options.data, options.images), options))
-    write_file(options.out, json.dumps(coco_document(found)).encode())
+    folders = options.images or [path.parent / "images" for path in options.data]
+    write_file(options.out, json.dumps(coco_document(found, folders)).encode())
     boxes = sum(len(boxes) for _, _, boxes in found)
     print(f"{boxes} false positives in {len(found)} photographs: {options.out}")
 
@@ -104,13 +105,22 @@ def covered(boxes_xyxy: Float32, people_xyxy: Float32) -> NDArray[np.float32]:
     return part
 
 
-def coco_document(found: Sequence[tuple[Path, Size, Float32]]) -> dict[str, Any]:
-    """The boxes in COCO's format; photographs are named by file alone."""
+def coco_document(
+    found: Sequence[tuple[Path, Size, Float32]], folders: Sequence[Path]
+) -> dict[str, Any]:
+    """The boxes in COCO's format; photographs are named as in their folder."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, (path, size, boxes) in enumerate(found, 1):
         images.append(
-            {"id": number, "file_name": path.name, "width": size.width, "height": size.height}
+            {
+                "id": number,
+                "file_name": str(
+                    next(path.relative_to(f) for f in folders if path.is_relative_to(f))
+                ),
+                "width": size.width,
+                "height": size.height,
+            }
         )
         for x0, y0, x1, y1 in boxes.tolist():
             annotations.append(

@@ -28,9 +28,11 @@ def test_a_box_is_covered_by_the_person_that_covers_most_of_it():
 
 def test_false_positives_are_boxes_without_keypoints(tmp_path):
     boxes = np.array([[1, 2, 11, 22], [5, 5, 9, 9]], np.float32)
-    document = coco_document([(Path("somewhere/a.png"), Size(40, 30), boxes)])
+    (tmp_path / "sub").mkdir()
+    path = tmp_path / "sub" / "a.png"
+    cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
+    document = coco_document([(path, Size(40, 30), boxes)], [Path("elsewhere"), tmp_path])
     (tmp_path / "negatives.json").write_text(json.dumps(document))
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((30, 40, 3), np.uint8))
     (image,) = read_coco(tmp_path / "negatives.json", [tmp_path])
     np.testing.assert_array_equal(image.boxes_xyxy, boxes)
     assert not image.keypoints.any()

@@ -140,7 +140,9 @@ def load_people(
             f"{min_side_px:.0f} pixels"
         )
     none = np.zeros((0, 4), np.float32)
-    hard = {image.path: image.boxes_xyxy for dataset in negatives for image in dataset}
+    hard: dict[Path, Float32] = {}
+    for image in (image for dataset in negatives for image in dataset):
+        hard[image.path] = np.concatenate([hard.get(image.path, none), image.boxes_xyxy])
     without = tuple(hard.get(path, none) for path in paths) if negatives else ()
     if negatives and not any(map(len, without)):
         names = ", ".join(str(dataset.path) for dataset in negatives)

@@ -93,10 +93,11 @@ def test_boxes_without_people_are_those_of_the_photographs_that_are_trained_on(
     def load(data=photo_dataset):
         path.write_text(json.dumps(document))
         data = (data,)
-        return pose_data.load_pose_data(data, (), tmp_path, SILENT, images, negatives=(path,))[0]
+        negatives = (path, path)
+        return pose_data.load_pose_data(data, (), tmp_path, SILENT, images, negatives=negatives)[0]
 
     *others, last = load().negatives_xyxy
-    np.testing.assert_array_equal(last, [[1, 2, 4, 6]])
+    np.testing.assert_array_equal(last, [[1, 2, 4, 6]] * 2)  # of both files
     assert not any(map(len, others))
     with pytest.raises(ExportError, match="give no --negatives"):
         load(tmp_path / "packed.npz")
