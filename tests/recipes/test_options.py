@@ -25,7 +25,10 @@ def options_of(app):
 @pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("*.sh")), ids=lambda path: path.stem)
 def test_every_option_of_a_recipe_exists(recipe):
     known = {"edge": options_of(runtime), "export": options_of(exporter)}
-    lines = [line for line in recipe.read_text("utf-8").splitlines() if line.lstrip()[:1] != "#"]
+    text = recipe.read_text("utf-8")
+    for sourced in re.findall(r"^\. .*/(\w+)\.sh", text, re.MULTILINE):
+        text += (RECIPES / "steps" / f"{sourced}.sh").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line.lstrip()[:1] != "#"]
     scripts = re.findall(r"/(\w+)\.py", "\n".join(lines))
     text = "".join((RECIPES / "steps" / f"{name}.py").read_text("utf-8") for name in scripts)
     expected = set(re.findall(r'"(--[a-z-]+)"', text))
