@@ -1,25 +1,28 @@
 #!/usr/bin/env bash
-# LRPose-n: a slimmed LRPose-s (steps/slim.py), trained on. INIT is a checkpoint of s, or its float file.
-# DATA and PEERS name the folders of the photographs and of the teachers. Run it again to continue from
-# the last checkpoint. One seed is no figure: run it with SEED=1 and SEED=2, at once on two cores.
+# LRPose-n: LRPose-s slimmed to n (steps/slim.py), then trained on: at rates near those of a run from scratch,
+# for much of what was inside the blocks is gone, then at lower ones; runs that differ in their seeds end in
+# their mean. INIT is a checkpoint or the float file of s; steps/rounds.sh says what else may be
+# given. Run it again to continue from the last checkpoint.
 set -euo pipefail
-: "${DATA:?folder with coco/ and lspet/}" "${PEERS:?folder with pose/}"
-# Memory that PyTorch frees stays with the process: otherwise every step faults its pages anew.
-export MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=17179869184
-out=${OUT:-runs/lrpose-n-${SEED:-1}}
+out=${OUT:-runs/lrpose-n} frozen=trunk.stem
+. "$(dirname "$0")/steps/rounds.sh"
+# Of a batch, early and late: COCO, Stanford 40 and people without labels.
+learn=$(mixed "0.5:0.45,0.3,0.25 1:0.75,0.15,0.1" "0.5:0.6,0.4 1:0.83,0.17")
+last=$(mixed "0.3:0.5,0.26,0.24 1:0.84,0.08,0.08" "0.3:0.66,0.34 1:0.91,0.09")
 mkdir -p "$out"
 if [ ! -e "$out/slim.pt" ]; then
-  python "$(dirname "$0")/steps/slim.py" "${INIT:-litepose_edge/models/lrpose-s.fp32.onnx}" \
+  python "$steps/slim.py" "${INIT:-litepose_edge/models/lrpose-s.fp32.onnx}" --from lrpose-s --to lrpose-n \
     --data "$DATA/coco/train.json" --out "$out/slim.pt"
 fi
-# The rates are near those of a run from scratch: most of what was inside the blocks is gone.
-litepose-export train lrpose-n --stage finetune --init "$out/slim.pt" \
-  --data "$DATA/coco/train.json" \
-  --data-name "COCO val2017 (part) and train2017 (118 photographs)" --licence Apache-2.0 \
-  --data "$DATA/lspet/train.json" \
-  --data-name "Leeds Sports Pose Extended (part)" \
-  --dev "$DATA/coco/dev.json" \
-  --teacher "$PEERS/pose/pptinypose_256x192/model.xml" \
-  --teacher "$PEERS/pose/ultralight_simplepose_256x192.onnx" \
-  --loss "${LOSS:-rce-residual-place}" --teacher-share "${TEACHER_SHARE:-0.6}" --rate "${RATE:-8}" \
-  --seed "${SEED:-1}" --threads "${THREADS:-1}" --minutes "${MINUTES:-60}" --out "$out"
+TEACHER_SHARE=0.5 run 701 lrpose-n "$out/slim.pt" "$learn" 6 701 841 "${negatives[@]}"
+TEACHER_SHARE=0.5 run 711 lrpose-n "$out/701/last.pt" "$learn" 4 711 3259 "${negatives[@]}"
+TEACHER_SHARE=0.5 run 712 lrpose-n "$out/701/last.pt" "$learn" 4 712 3232 "${negatives[@]}"
+mean 711/last.pt 712/last.pt 0.3 regained.pt
+# From here on the first layers, which see edges and limbs, stay as they are: that makes a step faster.
+frozen="trunk.stem trunk.stage_4"
+TEACHER_SHARE=0.45 run 720 lrpose-n "$out/regained.pt" "$learn" 4 720 6917 "${negatives[@]}"
+for seed in 730 731; do
+  TEACHER_SHARE=0.36 run $seed lrpose-n "$out/720/last.pt" "$last" 1.8 $seed 4245 "${negatives[@]}"
+done
+mean 730/last.pt 731/last.pt 0.625 ends.pt
+mean ends.pt 720/last.pt 0.2 last.pt

@@ -26,7 +26,7 @@ from litepose_export.models.checkpoints import State
 
 PORTRAIT, SQUARE = Size(192, 256), Size(256, 256)
 COCO_JOINTS, MPII_JOINTS = 17, 16
-LRPOSE_INPUTS = {"n": Size(144, 192), "s": PORTRAIT, "m": Size(256, 320)}
+LRPOSE_INPUTS = {"n": Size(128, 192), "s": PORTRAIT, "m": Size(256, 320)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _lrpose(size: str) -> CatalogueEntry:
         name=f"lrpose-{size}",
         family="lrpose",
         input_size=LRPOSE_INPUTS[size],
-        multiple=16 if size == "n" else 32,
+        multiple=32,
         build=lambda keypoints, _: LRPose(size, keypoints),
         count_key="predict.weight",
         source="ours, after arXiv 2107.03215",

@@ -5,7 +5,7 @@ from __future__ import annotations
 # INT8's instructions, part of FP32's, with 8-bit dot products (Cortex-A76) and without (A72).
 INT8_OF_FP32 = {
     "lrpose-m": (0.32, 0.84),
-    "lrpose-n": (0.36, 0.74),
+    "lrpose-n": (0.35, 0.78),
     "lrpose-s": (0.32, 0.82),
     "persondet": (0.33, 0.82),
 }

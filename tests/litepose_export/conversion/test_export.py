@@ -31,7 +31,7 @@ from litepose_export.models.architectures.persondet import PersonDet  # noqa: E4
 from litepose_export.models.released import ReleasedPose  # noqa: E402
 
 SHIPPED = ExportOptions(graph=GraphOptions(dynamic_batch=True), half_storage=True)
-SMALL = InputSpec(width=48, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+SMALL = InputSpec(width=32, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
 MANIFEST = manifests.manifest(networks.find("lrpose-n"), 17)
 
 
@@ -121,7 +121,7 @@ def test_float16_storage_changes_little_and_can_be_undone():
     restored = storage.restore_storage(halved)
     assert len(halved.SerializeToString()) < 0.6 * len(graph.SerializeToString())
     assert [n.op_type for n in restored.graph.node] == [n.op_type for n in graph.graph.node]
-    batch = np.random.default_rng(0).normal(size=(1, 3, 64, 48)).astype(np.float32)
+    batch = np.random.default_rng(0).normal(size=(1, 3, 64, 32)).astype(np.float32)
     outputs = [
         backends.open_bytes(m.SerializeToString()).run(batch)["heatmaps"]
         for m in (graph, halved, restored)
@@ -132,7 +132,7 @@ def test_float16_storage_changes_little_and_can_be_undone():
 
 def test_a_graph_that_computes_something_else_is_refused():
     graph = export_graph(LRPose("n"), SMALL, ["heatmaps"])
-    batch = np.random.default_rng(0).normal(size=(1, 3, 64, 48)).astype(np.float32)
+    batch = np.random.default_rng(0).normal(size=(1, 3, 64, 32)).astype(np.float32)
     with pytest.raises(ParityError, match="nothing was written"):
         parity.check_parity(LRPose("n"), graph, [batch], MANIFEST)
 
@@ -209,7 +209,7 @@ def test_a_detectors_threshold_becomes_the_default_score(tmp_path):
 def test_a_pose_networks_threshold_becomes_the_score_that_is_drawn(checkpoint, tmp_path):
     plain, _ = export.load_network("lrpose-n", checkpoint, ExportOptions())
     shifted, _ = export.load_network("lrpose-n", checkpoint, ExportOptions(threshold=0.2))
-    crops = torch.randn(2, 3, 64, 48)
+    crops = torch.randn(2, 3, 64, 32)
     with torch.no_grad():
         moved = shifted.eval()(crops) - plain.eval()(crops)
     np.testing.assert_allclose(moved, np.log(0.3 / 0.7) - np.log(0.2 / 0.8), atol=1e-4)

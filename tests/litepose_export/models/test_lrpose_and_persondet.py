@@ -22,10 +22,10 @@ from litepose_export.models.architectures.persondet import (  # noqa: E402
     to_boxes,
 )
 
-SMALL = InputSpec(width=48, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
+SMALL = InputSpec(width=32, height=64, colour="rgb", mean=(0, 0, 0), std=(1, 1, 1))
 FREE = GraphOptions(dynamic_batch=True)
 
-LIMITS = {"n": 0.5e6, "s": 2.5e6, "m": 3.8e6}
+LIMITS = {"n": 1.5e6, "s": 2.5e6, "m": 3.8e6}
 
 
 @pytest.mark.parametrize("size", LIMITS)
@@ -53,7 +53,12 @@ def test_a_new_context_adds_nothing(size):
 
 @pytest.mark.parametrize(
     ("size", "height", "width", "sees_all"),
-    [("n", 256, 192, False), ("s", 256, 192, True), ("m", 320, 256, True)],
+    [
+        (Arch(ARCHS["s"].trunk), 256, 192, False),
+        ("n", 192, 128, True),
+        ("s", 256, 192, True),
+        ("m", 320, 256, True),
+    ],
 )
 def test_with_context_a_cell_in_the_middle_sees_the_whole_crop(size, height, width, sees_all):
     torch.manual_seed(0)
@@ -77,7 +82,7 @@ def test_lrpose_holds_only_layers_with_fast_int8_kernels():
 
 def test_an_untrained_network_gives_low_scores():
     with torch.no_grad():
-        heat = LRPose("n").eval()(torch.randn(1, 3, 64, 48)).sigmoid()
+        heat = LRPose("n").eval()(torch.randn(1, 3, 64, 32)).sigmoid()
     assert heat.max() < 0.2
 
 
@@ -130,7 +135,7 @@ def test_the_graph_takes_and_gives_what_the_manifest_says(graph):
     assert output.name == "heatmaps"
     shape = given.type.tensor_type.shape.dim
     assert shape[0].dim_param == "N"
-    assert [d.dim_value for d in shape[1:]] == [3, 64, 48]
+    assert [d.dim_value for d in shape[1:]] == [3, 64, 32]
     assert graph.opset_import[0].version >= 18
     kinds = {node.op_type for node in graph.graph.node}
     assert "BatchNormalization" not in kinds

@@ -4,8 +4,9 @@ FasterPose's paradigm (Dai et al., arXiv 2107.03215: heatmaps from low-resolutio
 layers that run near the INT8 peak of a CPU: dense 3x3 and 1x1 convolutions, ReLU, a 1x1 +
 nearest-upsample head with one skip; no depthwise and no transposed convolution. A stage at stride
 32 sees all of a crop; m takes larger crops than s, which has fewer channels inside its blocks at
-stride 16 and a block less at stride 32. n has the channels of s between its blocks and few inside,
-and no stage at stride 32: it starts as s slimmed (`training/distillation/slimming.py`).
+stride 16 and a block less at stride 32. n takes the smallest crops and has fewer channels inside
+its blocks and fewer blocks at stride 16: it starts as s slimmed
+(`training/distillation/slimming.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class TrunkWidths:
 
 _M = TrunkWidths(16, 32, 48, 64, 96, 128, 192, blocks_4=1, blocks_8=2, blocks_16=5)
 SIZES: dict[str, TrunkWidths] = {
-    "n": TrunkWidths(16, 32, 24, 64, 48, 128, 40, blocks_4=1, blocks_8=2, blocks_16=5),
+    "n": replace(_M, middle_4=24, middle_8=48, middle_16=96, blocks_16=2),
     "s": replace(_M, middle_16=160),
     "m": _M,
 }
@@ -58,9 +59,12 @@ class Arch:
     context_middle: int = 0
 
 
-# Without blocks at stride 32 a cell sees about 120 px each way: less than half a crop of 256x192,
-# more than half of n's 192x144.
-ARCHS = {"n": Arch(SIZES["n"]), "s": Arch(SIZES["s"], 4, 192), "m": Arch(SIZES["m"], 5, 192)}
+# Without blocks at stride 32 a cell sees about 120 px each way: less than half a crop of 256x192.
+ARCHS = {
+    "n": Arch(SIZES["n"], 4, 192),
+    "s": Arch(SIZES["s"], 4, 192),
+    "m": Arch(SIZES["m"], 5, 192),
+}
 
 
 class Trunk(nn.Module):
@@ -118,7 +122,7 @@ class Context(nn.Module):
 class LRPose(nn.Module):
     """`(N, 3, H, W)` normalised RGB crop to `(N, K, H/8, W/8)` heatmap logits.
 
-    H and W must be multiples of 16, of 32 where there are blocks at stride 32 (`"s"`, `"m"`).
+    H and W must be multiples of 32; of 16 where a search leaves out the blocks at stride 32.
 
     Args:
         size: `"n"`, `"s"` or `"m"`, or an architecture that a search has found.

@@ -37,13 +37,16 @@ def trained(size: str) -> LRPose:
 
 
 @torch.no_grad()
-def test_channels_that_do_nothing_go_without_a_trace():
-    wide, narrow = trained("s"), LRPose("n")
+def test_channels_and_blocks_that_do_nothing_go_without_a_trace():
+    narrow, wide = LRPose("n"), trained("s")
     # As large as in a trained one: beside the bias of -4.5 new ones drown in float32.
     torch.nn.init.normal_(wide.predict.weight)
     kept = dict(narrow.named_modules())
     for name, block in wide.named_modules():
-        if isinstance(block, FusedBlock) and name in kept:
+        if isinstance(block, FusedBlock) and name not in kept:
+            torch.nn.init.zeros_(block.project[1].weight)
+            torch.nn.init.zeros_(block.project[1].bias)
+        elif isinstance(block, FusedBlock):
             unused = torch.randperm(block.expand[0].out_channels)
             unused = unused[kept[name].expand[0].out_channels :]
             block.expand[1].weight[unused] = 0

@@ -32,9 +32,9 @@ COMMAND_LINE = ("--no-python", sys.executable, "-c", "from litepose_export.cli i
 def batches(tmp_path_factory) -> Path:
     """Four batches of four noisy images of unlike brightness, and targets."""
     torch.manual_seed(3)
-    images = torch.randn(4, 4, 3, 64, 48, dtype=torch.float64)
+    images = torch.randn(4, 4, 3, 64, 64, dtype=torch.float64)
     images += torch.arange(4, dtype=torch.float64)[:, None, None, None]
-    targets = torch.rand(4, 4, 17, 8, 6, dtype=torch.float64)
+    targets = torch.rand(4, 4, 17, 8, 8, dtype=torch.float64)
     path = tmp_path_factory.mktemp("batches") / "batches.pt"
     torch.save((images, targets), path)
     return path

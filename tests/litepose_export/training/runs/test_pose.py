@@ -174,8 +174,10 @@ def test_thresholds_are_a_runs_own_and_ours_on_request_only(photo_dataset, tmp_p
 
     assert task().min_pose_score == 0.5
     assert task().flip_test_below_detected == 0
-    assert task(released=True).min_pose_score == POSE_NETWORKS["lrpose-n"].min_pose_score
-    assert task(released=True).flip_test_below_detected > 0
+    ours = POSE_NETWORKS["lrpose-n"]
+    assert task().score_calibration != ours.score_calibration
+    assert task(released=True).score_calibration == ours.score_calibration
+    assert task(released=True).min_pose_score == ours.min_pose_score
 
 
 @pytest.mark.parametrize(("loss", "expected"), [("mse", "linear"), ("rce-place", "sigmoid")])
