@@ -33,10 +33,11 @@ def test_released_thresholds_are_refused_for_networks_without_any(name):
 
 
 def test_released_thresholds_take_the_place_of_a_runs_own():
-    entry, ours = networks.find("lrpose-n"), POSE_NETWORKS["lrpose-n"]
+    # m, whose flip tests are neither off nor what a run's own would be.
+    entry, ours = networks.find("lrpose-m"), POSE_NETWORKS["lrpose-m"]
     trained = TrainedAs(training=MINE, thresholds=Thresholds(0.4))
     released = manifests.manifest(entry, 17, trained=trained, released=True)
-    assert (released.training, released.model.min_pose_score) == (
-        ours.training,
-        ours.min_pose_score,
-    )
+    assert released.training == ours.training
+    for name in ("min_pose_score", "flip_test_below", "flip_test_below_detected"):
+        assert getattr(released.model, name) == getattr(ours, name)
+        assert getattr(ours, name) > 0
